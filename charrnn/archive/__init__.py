@@ -1,0 +1,12 @@
+"""Named arrays in one ``.npz`` file: a bounded reader and a writer that leaves the file whole or absent.
+
+What the arrays mean is ``checkpoint.py``'s business. ``numpy.load(path, allow_pickle=False)`` reads these
+files too, but it is no validator: on a damaged or hostile file it may raise anything, hang, fill the
+memory, or return wrong numbers without a word. ``read_arrays`` returns what was written or raises one
+``CheckpointError``.
+"""
+
+from charrnn.archive.reader import read_arrays
+from charrnn.archive.writer import sweep_temporaries, write_arrays
+
+__all__ = ["read_arrays", "sweep_temporaries", "write_arrays"]

@@ -1,0 +1,275 @@
+"""Read an archive that may be anything at all: damaged, hostile, or not an archive.
+
+Nothing is taken on trust. Every size is checked before memory is allocated for it, every byte of every
+member is read so that its checksum counts, no text in the file is evaluated, and only arrays of finite
+numbers come out.
+
+``zipfile`` is not used, because it forgives what must be refused here: members that overlap, bytes before
+or after the archive, checksums of members that are not read to their end. The few records that matter are
+unpacked below (PKWARE, ".ZIP File Format Specification", APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16).
+"""
+
+import math
+import os
+import re
+import stat
+import struct
+import zlib
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.archive.layout import (
+    DTYPES,
+    LIMIT_VARIABLE,
+    MAX_ARRAYS,
+    NAME,
+    RefusedError,
+    damaged,
+    reason,
+    size_limit,
+)
+from charrnn.archive.lookalike import HEAD_LENGTH, looks_like
+from charrnn.errors import CheckpointError
+
+# Little-endian; the fields that nothing here depends on (versions, dates, attributes) are skipped with `x`.
+_LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
+_ENTRY = struct.Struct(
+    "<4s4x2H4x3L4H6xL"
+)  # signature; flags, method; checksum, two sizes; four to be read; offset
+_END = struct.Struct(
+    "<4s4H2LH"
+)  # signature; two disks, two counts; length and start of the directory; comment
+
+_STORED, _DEFLATED = 0, 8
+_UNPACKED_BEYOND_FILE = 64 << 20  # bytes; what a compressed file may ask for beyond its own size
+
+# The header that NumPy writes for a C-ordered array of at most two dimensions, and nothing else.
+_DTYPE = b"|".join(re.escape(dtype.encode()) for dtype in sorted(DTYPES))
+_SHAPE = rb"\((?:|\d{1,18},|\d{1,18}, \d{1,18})\)"
+_NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(%b)', 'fortran_order': False, 'shape': (%b), \} *\n"
+    % (_DTYPE, _SHAPE),
+    re.DOTALL,
+)
+_MAX_NPY_HEADER = 1024  # bytes
+
+
+class _Member(NamedTuple):
+    """One array's place in the file, as the directory tells it; sizes and offset in bytes."""
+
+    name: str
+    method: int
+    checksum: int
+    packed_size: int
+    size: int
+    offset: int
+
+
+def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> dict[str, NDArray[Any]]:
+    """Read every array of an archive, or refuse the file as a whole.
+
+    Parameters
+    ----------
+    path
+        The ``.npz`` file. Pipes, devices and folders are refused at once.
+    max_bytes
+        The largest file to read, in bytes, and the most its arrays may unpack to. By default the environment
+        variable ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB where that is not set.
+
+    Returns
+    -------
+    dict
+        The arrays by name, in the file's order: fresh, writable, C-ordered, finite, at most two dimensions.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, unreadable, too large, damaged, or something else than an archive.
+    ConfigError
+        If ``CHARRNN_MAX_CHECKPOINT_BYTES`` is not a number.
+    """
+    limit = size_limit() if max_bytes is None else max_bytes
+    shown = ascii(os.fspath(path))
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as stream:
+            return read_stream(stream, limit)
+    except RefusedError as refusal:
+        raise CheckpointError(f"{shown} {refusal}") from refusal
+    except FileNotFoundError as error:
+        raise CheckpointError(f"no such checkpoint: {shown}{_nearby(path)}") from error
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: a path that no file system can hold
+        raise CheckpointError(f"cannot read {shown}: {reason(error)}") from error
+
+
+def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an open file; ``limit`` is in bytes.
+
+    Raises
+    ------
+    RefusedError
+        If the file is not an archive as ``layout`` describes it.
+    OSError
+        If reading fails.
+    """
+    size = _checked_size(stream, limit)
+    _check_kind(stream)
+    members, directory_start = _read_directory(stream, size)
+    _check_sizes(members, directory_start, min(limit, size + _UNPACKED_BEYOND_FILE))
+    stream.seek(0)
+    arrays = {member.name: _to_array(member.name, _read_member(stream, member)) for member in members}
+    if len(arrays) != len(members) or stream.tell() != directory_start:
+        raise damaged("its arrays and its directory do not agree")
+    return arrays
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open for reading, without waiting for a pipe's other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither the flag nor the wait
+
+
+def _nearby(path: str | os.PathLike[str]) -> str:
+    """List a few archives in the folder where one was looked for."""
+    names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]
+    return (
+        f"; in the same folder: {', '.join(map(ascii, names))}"
+        if names
+        else "; train one with `charrnn train`"
+    )
+
+
+def _checked_size(stream: BufferedIOBase, limit: int) -> int:
+    """Size in bytes of a regular file that is neither empty nor over the limit."""
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusedError("is not a regular file; give the path of a checkpoint (.npz)")
+    if status.st_size == 0:
+        raise RefusedError("is empty (was a save interrupted?); use another copy or an earlier checkpoint")
+    if status.st_size > limit:
+        raise _too_large(status.st_size, limit)
+    return status.st_size
+
+
+def _too_large(size: int, limit: int) -> RefusedError:
+    return RefusedError(
+        f"needs {size:,} bytes, more than the limit of {limit:,}; "
+        f"if you trust it, set {LIMIT_VARIABLE} to a larger number of bytes"
+    )
+
+
+def _check_kind(stream: BufferedIOBase) -> None:
+    """Refuse, by its likely name, a file that never was an archive of ours."""
+    stream.seek(0)
+    head = stream.read(HEAD_LENGTH)
+    kind = looks_like(head)
+    if kind or not b"PK\3\4".startswith(head[:4]):
+        hint = f" (looks like {kind})" if kind else ""
+        raise RefusedError(f"is not a charrnn checkpoint{hint}; give an .npz file that `charrnn train` wrote")
+
+
+def _cut_short() -> RefusedError:
+    return RefusedError("is cut short or damaged at its end; use another copy or an earlier checkpoint")
+
+
+def _take(stream: BufferedIOBase, length: int) -> bytearray:
+    """Read exactly ``length`` bytes."""
+    data = bytearray(length)
+    if stream.readinto(data) != length:
+        raise _cut_short()
+    return data
+
+
+def _read_directory(stream: BufferedIOBase, size: int) -> tuple[list[_Member], int]:
+    """Read the directory at the end of the file.
+
+    Returns
+    -------
+    members
+        In the directory's order.
+    start
+        Where the directory begins, in bytes from the start of the file.
+    """
+    stream.seek(max(0, size - _END.size))
+    signature, *disks, here, count, length, start, comment = _END.unpack(_take(stream, _END.size))
+    if signature != b"PK\5\6":
+        raise _cut_short()
+    if any(disks) or here != count or comment or start + length + _END.size != size:
+        raise damaged("its end record does not fit the file")
+    if count > MAX_ARRAYS:
+        raise damaged(f"it claims {count} arrays, more than {MAX_ARRAYS}")
+    stream.seek(start)
+    members = [_read_entry(stream) for _ in range(count)]
+    if stream.tell() != start + length:
+        raise damaged("its directory does not have the length it claims")
+    return members, start
+
+
+def _read_entry(stream: BufferedIOBase) -> _Member:
+    """Read one member's entry in the directory."""
+    signature, flags, method, checksum, packed_size, size, name_length, *others, offset = _ENTRY.unpack(
+        _take(stream, _ENTRY.size)
+    )
+    name = _take(stream, name_length).decode("latin-1")
+    # No flag, extra field, comment or second disk: so nothing encrypted, streamed or beyond 32 bits either.
+    if signature != b"PK\1\2" or flags or any(others) or method not in (_STORED, _DEFLATED):
+        raise damaged("its directory holds an entry that no checkpoint has")
+    if not (name.endswith(".npy") and NAME.fullmatch(name[:-4])):
+        raise damaged(f"it holds a member named {name[:80]!a}")
+    return _Member(name[:-4], method, checksum, packed_size, size, offset)
+
+
+def _check_sizes(members: list[_Member], packed_limit: int, limit: int) -> None:
+    """Refuse members that together claim more bytes than the file has, or than may be unpacked."""
+    if sum(member.packed_size for member in members) > packed_limit:
+        raise damaged("its members claim more bytes than the file has")
+    total = sum(member.size for member in members)
+    if total > limit:
+        raise _too_large(total, limit)
+
+
+def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray:
+    """Read the next member whole, which must be the given one, and check its checksum."""
+    begins_here = stream.tell() == member.offset
+    signature, name_length, extra_length = _LOCAL.unpack(_take(stream, _LOCAL.size))
+    name = _take(stream, name_length)
+    _take(stream, extra_length)
+    if not begins_here or signature != b"PK\3\4" or name != f"{member.name}.npy".encode():
+        raise damaged(f"{member.name!a} is not where its directory says")
+    data = _take(stream, member.packed_size)
+    if member.method == _DEFLATED:
+        data = _inflate(data, member.size)
+    if len(data) != member.size or zlib.crc32(data) != member.checksum:
+        raise damaged(f"{member.name!a} does not match its checksum")
+    return data
+
+
+def _inflate(data: bytearray, size: int) -> bytearray:
+    """Decompress to at most one byte more than the size that was declared."""
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        unpacked = bytearray(decompressor.decompress(data, size + 1))
+    except zlib.error as error:
+        raise damaged(f"a member cannot be decompressed: {error}") from error
+    if not decompressor.eof or decompressor.unused_data:
+        raise damaged("a member's compressed bytes do not end where they should")
+    return unpacked
+
+
+def _to_array(name: str, data: bytearray) -> NDArray[Any]:
+    """Interpret a member as an array; the array takes over ``data`` as its memory."""
+    header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
+    if (
+        not header or int.from_bytes(header[1], "little") != header.end() - 10
+    ):  # 10: magic, version, this length
+        raise damaged(f"{name!a} is not a plain array of numbers")
+    dtype = np.dtype(header[2].decode())
+    shape = tuple(int(size) for size in re.findall(rb"\d+", header[3]))
+    if math.prod(shape) * dtype.itemsize != len(data) - header.end():
+        raise damaged(f"{name!a} does not have as many numbers as its shape says")
+    array: NDArray[Any] = np.ndarray(shape, dtype, data, header.end())
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise damaged(f"{name!a} holds a number that is not finite")
+    return array

@@ -1,0 +1,169 @@
+"""Write an archive so that the file is, at every instant, the complete old one or the complete new one.
+
+The arrays go to a temporary file in the same folder, which is flushed to the disk, read back, and only then
+moved over the target; the folder is flushed last. A process that is killed leaves at most a temporary,
+which the next start sweeps away. (T. Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014, on
+why each step.)
+"""
+
+import errno
+import os
+import secrets
+import stat
+import sys
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.archive.layout import DTYPES, NAME, RefusedError, reason, size_limit
+from charrnn.archive.reader import read_stream
+from charrnn.errors import CheckpointError
+
+if sys.platform != "win32":
+    import fcntl
+
+_SUFFIX = ".charrnn.tmp"
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as one ``.npz`` file, whole or not at all.
+
+    Equal arrays in equal order give equal bytes. A symbolic link keeps pointing where it points; a file
+    that is replaced keeps its permissions. When this returns, the file survives a power loss wherever the
+    file system honours ``fsync``; when it raises, no temporary file is left.
+
+    Parameters
+    ----------
+    path
+        The file to write or replace. Its folder must exist.
+    arrays
+        Read, not changed. At least one; dtypes float16, float32, float64, int64, uint32 and uint8; at most
+        two dimensions; finite. Names are words joined by ``.``, ``-`` and ``/``, such as
+        ``params/cells.0.W_hh``.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written, or an array is none that ``read_arrays`` would give back.
+    ConfigError
+        If ``CHARRNN_MAX_CHECKPOINT_BYTES`` is not a number.
+    """
+    shown = ascii(os.fspath(path))
+    limit = size_limit()
+    try:
+        _check_arrays(arrays)
+        _replace(Path(os.path.realpath(path)), arrays, limit)
+    except RefusedError as refusal:
+        raise CheckpointError(f"cannot save {shown}: what was to be saved {refusal}") from refusal
+    except (OSError, ValueError, RuntimeError, zipfile.LargeZipFile, MemoryError) as error:
+        raise CheckpointError(
+            f"cannot save {shown}: {reason(error)}; make room or choose another place"
+        ) from error
+
+
+def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
+    """Remove the temporaries that processes left when they were killed during a save.
+
+    A temporary is locked for as long as it is being written and the lock dies with its process; so a living
+    save is never disturbed, be it in this process, under a recycled process number, or in another
+    container.
+
+    Returns
+    -------
+    list of Path
+        What was removed, sorted.
+    """
+    removed = []
+    for path in sorted(Path(folder).glob(f".*{_SUFFIX}")):
+        with suppress(OSError):  # still being written, or not ours to remove
+            _check_abandoned(path)
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def _check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse, before anything is written, what the reader would not read."""
+    for name, array in arrays.items():
+        if not NAME.fullmatch(name):
+            raise RefusedError(f"has an array with the name {name!a}, which no checkpoint may have")
+        if array.dtype.str not in DTYPES or array.ndim > 2:
+            raise RefusedError(
+                f"has {name!a} with {array.ndim} dimensions of {array.dtype}, which no checkpoint may have"
+            )
+
+
+def _replace(target: Path, arrays: Mapping[str, NDArray[Any]], limit: int) -> None:
+    """Write beside the target, then move into its place."""
+    old_mode = _mode(target)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    try:
+        with temporary.open("x+b") as stream:  # a new file: 0666 less the umask
+            _lock(stream)
+            if old_mode is not None:
+                temporary.chmod(old_mode)
+            _write_zip(stream, arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+            read_stream(stream, limit)  # nothing takes the old file's place that could not be read again
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    finally:
+        with suppress(
+            OSError
+        ):  # gone already after a success; after a failure, the first error is the one to tell
+            temporary.unlink()
+
+
+def _mode(target: Path) -> int | None:
+    """Permissions of the file that is to be replaced, or None if there is none yet."""
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it exists and is not a regular file")
+    return stat.S_IMODE(status.st_mode)
+
+
+def _write_zip(stream: BufferedIOBase, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write the arrays as uncompressed members; a `ZipInfo` of its own date makes the bytes reproducible."""
+    with zipfile.ZipFile(stream, "w", allowZip64=False) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:
+                c_ordered = np.asarray(array, order="C")
+                np.lib.format.write_array(member, c_ordered, version=(1, 0), allow_pickle=False)
+
+
+def _lock(stream: BufferedIOBase) -> None:
+    """Mark a temporary as being written, until it is closed or its process dies."""
+    if sys.platform != "win32":  # Windows by itself refuses to remove a file that is open
+        with suppress(OSError):  # a file system without locks: there the sweep leaves everything alone
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _check_abandoned(path: Path) -> None:
+    """Raise OSError if a living process holds the lock of a temporary."""
+    if sys.platform != "win32":
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the move itself survive a power loss."""
+    if sys.platform == "win32":  # a folder cannot be opened there, and NTFS journals the move
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EINVAL):  # some file systems sync files but know no folders
+            raise
+    finally:
+        os.close(descriptor)

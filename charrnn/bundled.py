@@ -1,0 +1,19 @@
+"""Where the texts and the model that come with the package are.
+
+In an installed wheel they lie in ``charrnn/data``; in a checkout (and an editable install) at the top of the repository.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_IN_WHEEL = _PACKAGE / "data"
+_HOME = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
+
+CORPORA = _HOME / "corpora"
+PRETRAINED = _HOME / "checkpoints" / "pretrained.npz"
+DEFAULT_CORPUS = "harbour-clerk.txt"
+
+
+def corpus_names() -> list[str]:
+    """File names of the bundled texts, sorted."""
+    return sorted(path.name for path in CORPORA.glob("*.txt"))

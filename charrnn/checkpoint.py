@@ -1,0 +1,273 @@
+"""A checkpoint: one .npz that holds a model, its vocabulary, and all that an exact resume needs.
+
+Members: ``params/<name>``, ``optimizer/<memory>/<name>``, ``state/<layer>/<field>`` (``h``, and ``c`` of an LSTM) and
+``meta``, a JSON text as bytes. Anyone can read it without this package::
+
+    file = numpy.load(path)                   # no pickle inside
+    file["params/cells.0.W_hh"]
+    json.loads(file["meta"].tobytes())
+
+The file itself, whole or absent and bounded when read, is `charrnn.archive`'s business; this module gives the arrays
+their meaning and checks that they agree with one another.
+"""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from charrnn.archive import read_arrays, write_arrays
+from charrnn.bundled import PRETRAINED
+from charrnn.errors import CheckpointError, shown
+from charrnn.nn.model import CELLS, CharRNN, State
+from charrnn.nn.parameters import Array, Parameters
+from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.version import __version__
+
+FORMAT = 1
+FOLDER = Path("checkpoints")
+_BEST = "-best"
+PathLike = str | os.PathLike[str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """The text a model was trained on, as far as a checkpoint remembers it."""
+
+    name: str
+    sources: tuple[str, ...]
+    encoding: str
+    sha256: str
+    characters: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0  # the data cursor: transitions of each stream already trained in this epoch
+    smoothed_loss: float = 0.0  # nats a character
+    elapsed_seconds: float = 0.0  # counted only where the run is bounded by time
+    history: tuple[tuple[int, float], ...] = ()  # (step, held-out nats a character)
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """Step and nats a character of the best evaluation."""
+        return min(self.history, key=lambda entry: entry[1], default=None)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """What training needs beyond the weights; a checkpoint kept only for sampling goes without."""
+
+    optimizer_state: OptimizerState
+    state: State
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model and where it stands."""
+
+    model: CharRNN
+    params: Parameters
+    vocabulary: Vocabulary
+    corpus: CorpusInfo
+    config: Mapping[str, Any]  # the training configuration as plain JSON values
+    progress: Progress = field(default_factory=Progress)
+    resume: Resume | None = None
+
+
+def save(path: PathLike, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all; equal checkpoints give equal bytes.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written; what stood there before is untouched.
+    """
+    arrays: dict[str, Array] = {f"params/{name}": array for name, array in checkpoint.params.items()}
+    updates = None
+    if checkpoint.resume:
+        updates = checkpoint.resume.optimizer_state.updates
+        for memory, values in checkpoint.resume.optimizer_state.memories.items():
+            arrays |= {f"optimizer/{memory}/{name}": array for name, array in values.items()}
+        for layer, layer_state in enumerate(checkpoint.resume.state):
+            arrays |= {f"state/{layer}/{name}": array for name, array in layer_state._asdict().items()}
+    meta = {
+        "format": FORMAT,
+        "charrnn": __version__,
+        "model": asdict(checkpoint.model),
+        "gate_order": "ifgo",
+        "vocabulary": checkpoint.vocabulary.characters,
+        "corpus": asdict(checkpoint.corpus),
+        "config": dict(checkpoint.config),
+        "progress": asdict(checkpoint.progress),
+        "optimizer_updates": updates,
+    }
+    arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True, allow_nan=False).encode(), np.uint8)
+    with contextlib.suppress(OSError):  # the writer says what is wrong with the folder
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_arrays(path, arrays)
+
+
+def load(path: PathLike) -> Checkpoint:
+    """Read a checkpoint and check that its parts agree.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, made by a newer version, not a checkpoint, or contradicts itself.
+    """
+    arrays = read_arrays(path)
+    where = shown(os.fspath(path))
+    if "meta" not in arrays:
+        raise CheckpointError(f"{where} is not a charrnn checkpoint (it has no meta member)")
+    try:
+        meta = json.loads(arrays.pop("meta").tobytes(), parse_constant=_refuse, object_pairs_hook=_unique)
+        made_by_newer = type(meta["format"]) is int and meta["format"] > FORMAT
+        checkpoint = None if made_by_newer else _interpret(meta, arrays)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise CheckpointError(f"{where} is damaged or incomplete ({shown(str(error))})") from error
+    if checkpoint is None:
+        raise CheckpointError(
+            f"{where} was made by a newer charrnn (format {meta['format']}, this one reads up to {FORMAT}); update charrnn"
+        )
+    return checkpoint
+
+
+def best_path(path: Path) -> Path:
+    """Where a run keeps its best model by the held-out figure: ``kafka-best.npz`` beside ``kafka.npz``."""
+    return path.with_name(f"{path.stem}{_BEST}{path.suffix}")
+
+
+def newest(*, for_resume: bool = False) -> Path | None:
+    """Find the checkpoint written last in ./checkpoints; None where there is none.
+
+    With `for_resume` that is a run's last state; else, for sampling, the best model of that run if it kept one.
+    """
+    written = []
+    for path in FOLDER.glob("*.npz"):
+        with contextlib.suppress(OSError):  # gone since, or a link to nowhere
+            if not (for_resume and (path.stem.endswith(_BEST) or path.name == PRETRAINED.name)):
+                written.append((path.stat().st_mtime_ns, path))
+    if not written:
+        return None
+    last = max(written)[1]
+    best = best_path(last)
+    return best if best.exists() and not for_resume else last
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} in meta")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name stands twice in meta")
+    return values
+
+
+def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
+    """Build the checkpoint; any error of its own or Python's means that the file contradicts itself."""
+    vocabulary = Vocabulary(_typed(meta["vocabulary"], str))
+    model = _model(meta["model"], vocabulary)
+    config = _typed(meta["config"], dict)
+    params = _gather(arrays, "params", model.shapes())
+    if meta["gate_order"] != "ifgo" or config["dtype"] != params.vector.dtype.name:
+        raise ValueError("gate order or data type differ between meta and the arrays")
+    resume = None
+    if meta["optimizer_updates"] is not None:
+        resume = _resume(arrays, model, params, OPTIMIZERS[_typed(config["optimizer"], str)].memories)
+        resume.optimizer_state.updates = _count(meta["optimizer_updates"])
+    if arrays:
+        raise ValueError(f"unknown member {min(arrays)}")
+    return Checkpoint(model, params, vocabulary, _corpus(meta["corpus"]), config, _progress(meta["progress"]), resume)
+
+
+def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
+    values = dict(values)
+    values["hidden_sizes"] = tuple(_count(size) for size in _typed(values["hidden_sizes"], list))
+    model = CharRNN(**values)
+    sizes = (_count(model.vocab_size), _count(model.embedding_size), *model.hidden_sizes)
+    if model.cell not in CELLS or not model.hidden_sizes or 0 in model.hidden_sizes or max(sizes) > 1 << 30:
+        raise ValueError("the model's description cannot be right")
+    if model.vocab_size != len(vocabulary):
+        raise ValueError(f"the model has {model.vocab_size} characters, the vocabulary {len(vocabulary)}")
+    return model
+
+
+def _gather(arrays: dict[str, Array], prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """Take the named arrays out of `arrays` and join them in one vector."""
+    parts = []
+    for name, shape in shapes.items():
+        member = f"{prefix}/{name}"
+        if member not in arrays:
+            raise ValueError(f"{member} is missing")
+        array = arrays.pop(member)
+        if array.shape != shape:
+            raise ValueError(f"{member} has shape {array.shape}, the model's description asks for {shape}")
+        parts.append(array.reshape(-1))
+    if len({part.dtype for part in parts}) != 1 or parts[0].dtype.kind != "f":
+        raise ValueError(f"{prefix} must be floating-point numbers of one type")
+    return Parameters(shapes, np.concatenate(parts))
+
+
+def _resume(arrays: dict[str, Array], model: CharRNN, params: Parameters, names: tuple[str, ...]) -> Resume:
+    memories = {name: _gather(arrays, f"optimizer/{name}", params.shapes) for name in names}
+    for name, memory in memories.items():
+        if "square" in name and memory.vector.min() < 0:
+            raise ValueError(f"optimizer/{name} has a negative sum of squares")
+    state = []
+    for layer, zero in enumerate(model.zero_state(1, params.vector.dtype)):
+        fields = {name: arrays.pop(f"state/{layer}/{name}") for name in zero._fields}
+        state.append(type(zero)(**fields))
+        if any(array.shape != (len(state[0].h), model.hidden_sizes[layer]) for array in state[layer]):
+            raise ValueError(f"state/{layer} does not fit the model")
+    dtypes = {memory.vector.dtype for memory in memories.values()} | {array.dtype for s in state for array in s}
+    if dtypes != {params.vector.dtype}:
+        raise ValueError("optimizer, state and parameters differ in data type")
+    return Resume(OptimizerState(memories), tuple(state))
+
+
+def _corpus(values: dict[str, Any]) -> CorpusInfo:
+    texts = {name: _typed(values[name], str) for name in ("name", "encoding", "sha256")}
+    sources = tuple(_typed(source, str) for source in _typed(values["sources"], list))
+    return CorpusInfo(sources=sources, characters=_count(values["characters"]), **texts)
+
+
+def _progress(values: dict[str, Any]) -> Progress:
+    counts = {name: _count(values[name]) for name in ("step", "epoch", "position")}
+    floats = {name: _number(values[name]) for name in ("smoothed_loss", "elapsed_seconds")}
+    history = tuple((_count(step), _number(loss)) for step, loss in _typed(values["history"], list))
+    return Progress(**counts, **floats, history=history)
+
+
+def _typed(value: object, kind: type[T]) -> T:
+    if type(value) is not kind or not isinstance(value, kind):
+        raise TypeError(f"meta has {type(value).__name__} where {kind.__name__} belongs")
+    return value
+
+
+def _count(value: object) -> int:
+    number = _typed(value, int)
+    if number < 0:
+        raise ValueError("meta has a negative count")
+    return number
+
+
+def _number(value: object) -> float:
+    number = _typed(value, float)
+    if not math.isfinite(number):
+        raise ValueError("meta has a number that is not finite")
+    return number

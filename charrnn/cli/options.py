@@ -1,0 +1,75 @@
+"""Option groups shared by the commands, and the train options made from the configuration's fields.
+
+A default stands in the configuration alone: an option that is not given is None here, and the help shows what the
+configuration says.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from charrnn.training.config import CELLS, DTYPES, OPTIMIZERS, REDUCTIONS, SCHEDULES, TrainConfig, format_sizes
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Sizes(click.ParamType[tuple[int, ...]]):
+    """Hidden units: one number, or one for each layer, as in ``256,128``."""
+
+    name = "SIZES"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read ``256,128`` as (256, 128)."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(size) for size in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a number, nor numbers with commas between them.", param, ctx)
+
+
+quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
+json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+_CONFIG_HELP: dict[str, tuple[Any, str]] = {
+    "cell": (click.Choice(CELLS), "Kind of recurrent cell."),
+    "hidden_sizes": (Sizes(), "Hidden units; with commas, those of each layer."),
+    "embedding_size": (int, "Width of a learned embedding; 0 for one-hot input."),
+    "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
+    "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
+    "val_fraction": (float, "Share of the text, at its end, held out to validate."),
+    "batch_size": (int, "Streams of text read side by side."),
+    "seq_length": (int, "Characters a gradient reaches back."),
+    "optimizer": (click.Choice(OPTIMIZERS), "How gradients become steps."),
+    "learning_rate": (float, "Size of the steps; 0 for the optimizer's own default."),
+    "schedule": (click.Choice(SCHEDULES), "How the learning rate goes over the run."),
+    "schedule_steps": (int, "Steps the schedule is spread over; 0 for the length of the run."),
+    "warmup_steps": (int, "Steps in which the learning rate climbs to its full size."),
+    "clip_value": (float, "Bring each gradient into ± this; 0 for no such limit."),
+    "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
+    "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
+    "rng_seed": (int, "Random seed; the same seed gives the same run."),
+    "steps": (int, "End after this many updates."),
+    "epochs": (float, "End after this many passes over the text."),
+    "minutes": (float, "End after this much time."),
+    "eval_every": (int, "Steps between evaluations on the held-out part; 0 for none."),
+    "sample_every": (int, "Steps between samples shown; 0 for none."),
+    "sample_length": (int, "Characters in each of those samples."),
+    "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
+}
+_FLAGS = {"hidden_sizes": "--hidden-size"}
+
+
+def train_config(command: Command) -> Command:
+    """Add an option for each field of the training configuration."""
+    defaults = TrainConfig()
+    for name, (kind, text) in reversed(_CONFIG_HELP.items()):
+        default = getattr(defaults, name)
+        shown = format_sizes(default) if name == "hidden_sizes" else f"{default:g}" if default != "" else ""
+        command = click.option(
+            _FLAGS.get(name, "--" + name.replace("_", "-")), name, type=kind, show_default=shown, help=text
+        )(command)
+    return command

@@ -1,0 +1,52 @@
+"""``charrnn train``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.cli import options
+from charrnn.cli.interruption import Interruption
+from charrnn.errors import ConfigError
+from charrnn.training.config import RECIPES
+
+
+@click.command(epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3")
+@click.argument("texts", metavar="[TEXT]...", nargs=-1)
+@click.option("--recipe", type=click.Choice(list(RECIPES)), help="Where the defaults come from.  [default: default]")
+@options.train_config
+@click.option("--num-layers", type=int, help="Layers, each of the one --hidden-size.  [default: 1]")
+@click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where to save, or with --resume what to go on from.  [default: checkpoints/NAME.npz, after the text]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
+@click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
+@options.quiet
+def train(texts: tuple[str, ...], checkpoint: Path | None, resume: bool, quiet: bool, **given: Any) -> None:
+    """Learn TEXT: files, - for stdin, or the name of a bundled text.
+
+    Without TEXT, learn The Harbour Clerk, a novella that comes with the program. Progress goes to stderr. Ctrl-C
+    finishes the step, saves and stops.
+    """
+    from charrnn.report.progress import Progress
+    from charrnn.training.setup import resume_run, start_run
+
+    setting = {name: given.pop(name) for name in ("recipe", "num_layers", "encoding", "overwrite")}
+    setting = {name: value for name, value in setting.items() if value}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if resume and setting:
+        raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
+    prepared = (
+        resume_run(texts, changes, path=checkpoint)
+        if resume
+        else start_run(texts, changes, path=checkpoint, **setting)
+    )
+    with Interruption() as interruption, Progress(prepared, is_quiet=quiet) as progress:
+        for event in progress.run.events(stop=interruption.is_requested):
+            progress.show(event)
+    if interruption.is_requested():
+        click.get_current_context().exit(interruption.exit_code)

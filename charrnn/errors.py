@@ -1,0 +1,57 @@
+"""Every error a user can meet.
+
+::
+
+    CharRNNError                 exit code 1: it could not be done
+    ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
+    ├── DivergedError            training met a number that is not finite
+    ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
+    └── InputError               exit code 2: the request cannot be used
+        ├── ConfigError          an option's value, or two that do not go together
+        ├── TextError            a text that is missing, empty, too short, or not in its encoding
+        └── UnknownCharacterError  characters the model never saw
+
+Each carries one sentence for a person: what, where, and what to do next. `cli/main.py` is the one place that turns
+them into a line on stderr and an exit code.
+"""
+
+
+def shown(name: str) -> str:
+    """Return a name from outside as an error may print it: quoted and escaped where it would upset a line or a terminal."""
+    return name if name and name.isprintable() else ascii(name)
+
+
+class CharRNNError(Exception):
+    """An error whose message is one sentence for the user."""
+
+    exit_code = 1
+
+
+class CheckpointError(CharRNNError):
+    """A checkpoint is missing, damaged, made by something else, or cannot be written."""
+
+
+class DivergedError(CharRNNError):
+    """Training met a loss or a gradient that is not finite."""
+
+
+class UnreadableTextError(CharRNNError):
+    """A text is there but cannot be read: a directory, a pipe given as a file, no permission."""
+
+
+class InputError(CharRNNError):
+    """The request cannot be used as it stands."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """An option's value cannot be used, or does not go with another."""
+
+
+class TextError(InputError):
+    """A text is missing, empty, too short, or not in the encoding given."""
+
+
+class UnknownCharacterError(InputError):
+    """A text has characters that the model never saw."""

@@ -1,0 +1,60 @@
+"""Softmax cross-entropy, in nats, over scores shifted by their maximum.
+
+With ``z = logits − max``, ``s = Σ exp z`` and target t: ``−log p_t = log s − z_t``, and its gradient by the logits is
+``p − one_hot(t)``. Shifting keeps ``exp`` from overflowing, and the logarithm of the sum keeps a probability that
+underflows from becoming ``log 0``.
+"""
+
+import numpy as np
+
+from charrnn.nn.embedding import Ids
+from charrnn.nn.parameters import Array
+
+
+def _shift(logits: Array) -> None:
+    # `.real`: gradcheck sends complex numbers through, and the shift is a constant to the derivative.
+    logits -= logits.real.max(axis=-1, keepdims=True)
+
+
+def log_softmax(logits: Array) -> Array:
+    """Log-probabilities of scores along the last axis; fresh, same shape, nats."""
+    shifted = logits.copy()
+    _shift(shifted)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
+
+
+def cross_entropy(logits: Array, targets: Ids) -> Array:
+    """Nats lost on each target; turns the logits into probabilities in place.
+
+    Parameters
+    ----------
+    logits : (T, B, V), overwritten with the softmax probabilities, ready for `cross_entropy_backward`
+    targets : (T, B) integers in 0…V−1
+
+    Returns
+    -------
+    (T, B) array, fresh: ``−log p[target]``
+    """
+    T, B, V = logits.shape
+    _shift(logits)
+    losses = -logits.reshape(-1)[_flat_index(targets, V)]
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=-1)
+    losses += np.log(total).reshape(-1)
+    logits /= total[..., None]
+    return losses.reshape(T, B)
+
+
+def cross_entropy_backward(probs: Array, targets: Ids, scale: float) -> None:
+    """Turn the probabilities (T, B, V) into the gradient ``scale · (p − one_hot(target))`` in place.
+
+    `scale` is 1 for the sum over all targets, ``1/(T·B)`` for their mean.
+    """
+    probs.reshape(-1)[_flat_index(targets, probs.shape[-1])] -= 1
+    probs *= scale
+
+
+def _flat_index(targets: Ids, V: int) -> Ids:
+    """Where each target's entry lies in the flattened (T·B·V) scores."""
+    return np.arange(0, targets.size * V, V) + targets.reshape(-1)

@@ -1,0 +1,168 @@
+"""The vanilla (Elman, 1990) recurrent cell.
+
+::
+
+    h_t = tanh(x_t W_xh + h_{t−1} W_hh + b_h)
+
+    x (T, B, D) or ids (T, B)    W_xh (D, H)    W_hh (H, H)    b_h (H,)    h (T, B, H)
+
+Backwards, with δ_t the gradient of the bracket (the pre-activation):
+
+::
+
+    d_h_t = d_outputs_t + δ_{t+1} W_hhᵀ            what the layer above says, and what the next step says
+    δ_t   = d_h_t (1 − h_t²)                       from the output: tanh' = 1 − tanh²
+    d_W_xh = Σ_t x_tᵀ δ_t    d_W_hh = Σ_t h_{t−1}ᵀ δ_t    d_b_h = Σ_t δ_t    d_x_t = δ_t W_xhᵀ
+
+Only the products with W_hh must go step by step. The others are one product each over all T·B rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.nn import initializers
+from charrnn.nn.embedding import Ids, lookup, lookup_backward
+from charrnn.nn.parameters import Array
+
+
+class VanillaState(NamedTuple):
+    """What the cell remembers: ``h`` (B, H)."""
+
+    h: Array
+
+
+@dataclass(frozen=True)
+class VanillaWorkspace:
+    """Arrays for T steps of B streams: 3·T·B·H + (D + H)·H + 3·B·H numbers, and T·B·D more for vectors as inputs."""
+
+    table: Array  # (D, H): W_xh with b_h added, rows for ids to look up
+    W_hh_T: Array  # (H, H): a product with a contiguous transpose is up to twice as fast as with a transposed view
+    h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
+    slope: Array  # (T, B, H): 1 − h²
+    d_a: Array  # (T, B, H): δ, the gradient of the pre-activations
+    product: Array  # (B, H): a step's product with W_hh
+    d_h: Array  # (B, H)
+    d_inputs: Array | None  # (T, B, D), where the inputs are vectors
+
+    @property
+    def outputs(self) -> Array:
+        """(T, B, H): the hidden states."""
+        return self.h[1:]
+
+
+@dataclass(frozen=True)
+class Vanilla:
+    """D inputs into H hidden units."""
+
+    input_size: int
+    hidden_size: int
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each parameter."""
+        D, H = self.input_size, self.hidden_size
+        return {"W_xh": (D, H), "W_hh": (H, H), "b_h": (H,)}
+
+    def initialize(self, params: Mapping[str, Array], rng: np.random.Generator, std: float) -> None:
+        """Fill the weights as `initializers.weights` says; the bias is 0."""
+        initializers.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
+        params["b_h"][...] = 0
+
+    def zero_state(self, B: int, dtype: np.dtype[Any]) -> VanillaState:
+        """Return the state before any character."""
+        return VanillaState(np.zeros((B, self.hidden_size), dtype))
+
+    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> VanillaWorkspace:
+        """Allocate what `forward` and `backward` fill."""
+        D, H = self.input_size, self.hidden_size
+        return VanillaWorkspace(
+            table=np.empty((D, H), dtype),
+            W_hh_T=np.empty((H, H), dtype),
+            h=np.empty((T + 1, B, H), dtype),
+            slope=np.empty((T, B, H), dtype),
+            d_a=np.empty((T, B, H), dtype),
+            product=np.empty((B, H), dtype),
+            d_h=np.empty((B, H), dtype),
+            d_inputs=None if from_ids else np.empty((T, B, D), dtype),
+        )
+
+    def arrange(self, params: Mapping[str, Array], ws: VanillaWorkspace) -> None:
+        """Copy the weights into the workspace as the products want them; due whenever they have changed."""
+        np.add(params["W_xh"], params["b_h"], out=ws.table)
+        ws.W_hh_T[...] = params["W_hh"].T
+
+    def forward(
+        self, params: Mapping[str, Array], ws: VanillaWorkspace, inputs: Array, state: VanillaState
+    ) -> VanillaState:
+        """Run the whole sequence; the hidden states are in ``ws.outputs``.
+
+        Parameters
+        ----------
+        params : this cell's parameters by short name, already arranged in `ws`
+        inputs : (T, B) ids or (T, B, D) vectors
+        state : initial state, read
+
+        Returns
+        -------
+        The state after the last input, in arrays of its own.
+        """
+        T, B, H = ws.outputs.shape
+        # Input part of every step at once, into the place where the hidden state will stand.
+        if ws.d_inputs is None:
+            lookup(ws.table, inputs, ws.outputs)
+        else:
+            np.matmul(inputs.reshape(T * B, -1), params["W_xh"], out=ws.outputs.reshape(T * B, H))
+            ws.outputs[...] += params["b_h"]
+        ws.h[0] = state.h
+        W_hh, product = params["W_hh"], ws.product
+        h_prev = ws.h[0]
+        for h in ws.outputs:
+            np.matmul(h_prev, W_hh, out=product)
+            np.add(h, product, out=h)
+            np.tanh(h, out=h)
+            h_prev = h
+        return VanillaState(h_prev.copy())
+
+    def backward(
+        self,
+        params: Mapping[str, Array],
+        grads: Mapping[str, Array],
+        ws: VanillaWorkspace,
+        inputs: Array,
+        d_outputs: Array,
+        d_state: VanillaState | None = None,
+    ) -> VanillaState:
+        """Run the sequence backwards; read what `forward` left in `ws`.
+
+        Parameters
+        ----------
+        params, grads : this cell's, by short name; every array of `grads` is overwritten
+        inputs : as given to `forward`
+        d_outputs : (T, B, H), gradient of the hidden states, read
+        d_state : gradient of the final state, if anything depends on it beyond `d_outputs`
+
+        Returns
+        -------
+        The gradient of the initial state, in arrays of its own. Where the inputs are vectors, their gradient is in
+        ``ws.d_inputs``.
+        """
+        T, B, H = ws.d_a.shape
+        np.multiply(ws.outputs, ws.outputs, out=ws.slope)
+        np.subtract(1, ws.slope, out=ws.slope)
+        product, d_h, W_hh_T = ws.product, ws.d_h, ws.W_hh_T
+        product[...] = 0 if d_state is None else d_state.h
+        for d_output, slope, d_a in zip(d_outputs[::-1], ws.slope[::-1], ws.d_a[::-1], strict=True):
+            np.add(d_output, product, out=d_h)
+            np.multiply(d_h, slope, out=d_a)
+            np.matmul(d_a, W_hh_T, out=product)
+        d_a = ws.d_a.reshape(T * B, H)
+        np.matmul(ws.h[:T].reshape(T * B, H).T, d_a, out=grads["W_hh"])
+        np.add.reduce(d_a, axis=0, out=grads["b_h"])
+        if ws.d_inputs is None:
+            lookup_backward(d_a, inputs, grads["W_xh"])
+        else:
+            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=grads["W_xh"])
+            np.matmul(d_a, params["W_xh"].T, out=ws.d_inputs.reshape(T * B, -1))
+        return VanillaState(product.copy())

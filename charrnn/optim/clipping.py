@@ -1,0 +1,44 @@
+"""Keeping a gradient in bounds, by value or by norm, in place on one flat vector.
+
+Both come after `global_norm`, whose answer is finite only if every number is: clipping by value would pass a NaN on,
+and clipping by the norm would turn one infinity into a vector of NaN.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def global_norm(grads: Array) -> float:
+    """Euclidean length of the vector; NaN or infinity exactly if one of its numbers is.
+
+    Scaled by the largest number where the plain sum of squares would leave the data type's range (in float32 a square
+    overflows at 2e19 and vanishes at 1e-23).
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = float(np.dot(grads, grads))
+    if math.isfinite(squares) and squares > np.finfo(grads.dtype).tiny * 1e6:
+        return math.sqrt(squares)
+    largest = float(np.max(np.abs(grads), initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    scaled = grads / grads.dtype.type(largest)
+    return largest * math.sqrt(float(np.dot(scaled, scaled)))
+
+
+def clip_value(grads: Array, limit: float) -> None:
+    """Bring every number into [−limit, limit]."""
+    np.clip(grads, -limit, limit, out=grads)
+
+
+def clip_norm(grads: Array, norm: float, max_norm: float) -> None:
+    """Shorten the vector, whose length is `norm`, to at most `max_norm`; its direction stays.
+
+    Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013.
+    """
+    if norm > max_norm:
+        np.multiply(grads, max_norm / norm, out=grads)

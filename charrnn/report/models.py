@@ -1,0 +1,21 @@
+"""A trained model in one line."""
+
+from pathlib import Path
+
+from charrnn.checkpoint import Checkpoint
+from charrnn.report.units import describe_loss
+from charrnn.report.terminal import visible
+
+
+def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
+    """Say which model writes, how good it is, and how to have the same text again."""
+    model, progress = trained.model, trained.progress
+    sizes = "+".join(map(str, model.hidden_sizes))
+    figure = ""
+    if progress.history:
+        step, loss = progress.history[-1]
+        figure = f", held out {describe_loss(loss)} at step {step:,}"
+    return visible(
+        f"{path}: {model.cell} {sizes}, learned {trained.corpus.name} for {progress.step:,} steps{figure}; "
+        f"--rng-seed {rng_seed} writes this again"
+    )

@@ -1,0 +1,47 @@
+"""Text for a terminal: control characters are shown, never sent.
+
+A model trained on a hostile text can write escape sequences (CWE-150). On a terminal they appear in a readable form;
+pipes and files get the exact text.
+"""
+
+import sys
+import unicodedata
+from types import TracebackType
+from typing import Self
+
+_SAFE = frozenset("\n\t")
+# Bidirectional overrides can make a line read as something else; they are not in category Cc.
+_BIDI = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
+
+def visible(text: str) -> str:
+    """Return the text with control and bidirectional characters escaped, line feeds and tabs as they are."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        ascii(c)[1:-1] if c not in _SAFE and (unicodedata.category(c) in ("Cc", "Cs") or c in _BIDI) else c
+        for c in text
+    )
+
+
+class TextWriter:
+    """Generated text to stdout, piece by piece: made visible on a terminal, exact UTF-8 to a pipe or a file."""
+
+    def __enter__(self) -> Self:
+        sys.stdout.flush()
+        self._is_terminal = sys.stdout.isatty()
+        return self
+
+    def write(self, text: str) -> None:
+        """Write and flush, so that each character appears as it is drawn."""
+        encoding = (sys.stdout.encoding or "utf-8") if self._is_terminal else "utf-8"
+        exact = visible(text) if self._is_terminal else text
+        sys.stdout.buffer.write(exact.encode(encoding, "backslashreplace"))
+        sys.stdout.buffer.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._is_terminal:
+            sys.stdout.buffer.write(b"\n")  # so that the shell's prompt begins a line
+            sys.stdout.buffer.flush()

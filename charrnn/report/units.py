@@ -1,0 +1,15 @@
+"""Figures as a person reads them."""
+
+import math
+
+
+def describe_loss(nats: float) -> str:
+    """Write a loss in both units: ``1.386 nats/char = 2.000 bits/char``."""
+    return f"{nats:.3f} nats/char = {nats / math.log(2):.3f} bits/char"
+
+
+def duration(seconds: float) -> str:
+    """Write a span of time: ``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,1 @@
+"""Drawing text: `filters` shape one distribution, `sampler` walks from character to character."""

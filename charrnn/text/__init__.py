@@ -1,0 +1,1 @@
+"""Characters: from a file to ids, and from ids to batches."""

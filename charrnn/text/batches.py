@@ -1,0 +1,129 @@
+"""Batches for training: B streams that read a text side by side, T characters at a time.
+
+Each stream goes on where its last chunk ended, so the state of the network is carried from chunk to chunk.
+Where a run stands is a `Cursor`; the batches are pure functions of it, so a saved cursor resumes exactly.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import TextError
+
+
+class Cursor(NamedTuple):
+    """Where the next chunk begins."""
+
+    epoch: int
+    """Passes over the text that are complete."""
+    position: int
+    """Transitions that each stream has done in this epoch."""
+
+
+class Chunk(NamedTuple):
+    """What one training step reads."""
+
+    inputs: NDArray[np.intp]
+    """(T, B)"""
+    targets: NDArray[np.intp]
+    """(T, B): for each input the character after it."""
+    is_first: bool
+    """Whether the epoch begins here, so that the state must be zero."""
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
+class Streams:
+    """B parallel streams over a text.
+
+    A transition is one character and the next, so N characters have N-1 of them, and each stream has
+    n = ceil((N-1) / B). The starts are spread evenly: the first stream begins at the first character and the
+    last ends at the last one. Together they cover every transition; where B does not divide N-1, neighbours
+    overlap a little.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two characters, or no streams, or no steps.
+    """
+
+    ids: NDArray[np.integer]
+    """(N,): the text; it may be a memory map, and is never copied whole."""
+    batch_size: int
+    """B."""
+    seq_length: int
+    """T: steps in a chunk; the last chunk of an epoch may be shorter."""
+
+    def __post_init__(self) -> None:
+        if len(self.ids) < 2 or self.batch_size < 1 or self.seq_length < 1:
+            raise ValueError("streams need at least two characters, one stream and one step")
+
+    @property
+    def length(self) -> int:
+        """Transitions in each stream: n."""
+        return -(-(len(self.ids) - 1) // self.batch_size)
+
+    @property
+    def chunks_per_epoch(self) -> int:
+        """Chunks that take every stream to its end."""
+        return -(-self.length // self.seq_length)
+
+    def chunk(self, cursor: Cursor) -> Chunk:
+        """Return the chunk at a cursor, in arrays of its own.
+
+        Raises
+        ------
+        IndexError
+            If the cursor is outside the streams.
+        """
+        if not 0 <= cursor.position < self.length:
+            raise IndexError(f"position {cursor.position} is not in a stream of {self.length} transitions")
+        end = min(cursor.position + self.seq_length, self.length)
+        steps = np.arange(cursor.position, end + 1)  # one more than T: the last is only a target
+        # asarray: a memory map's own array type ends here
+        window = np.asarray(self.ids[steps[:, None] + self._starts()], dtype=np.intp)
+        return Chunk(window[:-1], window[1:], is_first=cursor.position == 0)
+
+    def advance(self, cursor: Cursor) -> Cursor:
+        """Return the cursor of the chunk after this one."""
+        position = cursor.position + self.seq_length
+        return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
+
+    def _starts(self) -> NDArray[np.intp]:
+        # Spread over 0 ... N-1-n. No gap is wider than a stream: (N-1-n) / (B-1) <= n because N-1 <= B n,
+        # and two neighbours rounded down are never further apart than that, rounded up.
+        last = len(self.ids) - 1 - self.length
+        return np.arange(self.batch_size) * last // max(self.batch_size - 1, 1)
+
+
+def fit(num_characters: int, batch_size: int, seq_length: int) -> tuple[int, int, tuple[str, ...]]:
+    """Shrink the batch and the sequences to what a short text can fill.
+
+    Long sequences are worth more than many: streams are given up until each has `seq_length` transitions of
+    its own; if the one that is left is still too short, the sequence is cut to it.
+
+    Returns
+    -------
+    batch_size, seq_length, notes
+        The two that fit, and a sentence for each that had to shrink.
+
+    Raises
+    ------
+    TextError
+        If there are fewer than two characters.
+    """
+    if num_characters < 2:
+        raise TextError(
+            f"training needs at least two characters, and the text has {num_characters}: give a longer one"
+        )
+    transitions = num_characters - 1
+    streams = min(batch_size, max(transitions // seq_length, 1))
+    steps = min(seq_length, transitions)
+    size = f"the text has only {num_characters:,} characters"
+    notes = []
+    if streams < batch_size:
+        notes.append(f"batch size {streams} instead of {batch_size}: {size}")
+    if steps < seq_length:
+        notes.append(f"sequence length {steps} instead of {seq_length}: {size}")
+    return streams, steps, tuple(notes)

@@ -1,0 +1,151 @@
+"""From a source to code points, a block at a time, so that a text is never in memory whole."""
+
+import codecs
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import TextError, UnreadableTextError
+from charrnn.text.finding import find_text, shown
+
+STDIN = "-"
+BLOCK_SIZE = 1 << 20  # bytes
+BYTE_ORDER_MARK = "\ufeff"
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16
+_MARKS = {
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+
+
+def read_blocks(name: str) -> Iterator[bytes]:
+    """Yield the bytes of a source, unpacked if its file's name ends in ``.gz``; the last block is empty.
+
+    Raises
+    ------
+    TextError
+        If the source does not exist, or is a damaged gzip file.
+    UnreadableTextError
+        If it exists and cannot be read.
+    """
+    try:
+        with _open(name) as stream:
+            while block := stream.read(BLOCK_SIZE):
+                yield block
+            yield b""
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TextError(f"{shown(name)} is a damaged gzip file ({error}): fetch or pack it again") from error
+    except OSError as error:
+        raise UnreadableTextError(f"{shown(name)} cannot be read ({error.strerror or error})") from error
+
+
+@contextmanager
+def _open(name: str) -> Iterator[BinaryIO]:
+    if name == STDIN:
+        if sys.stdin is None:
+            raise UnreadableTextError("stdin is closed: name a file instead of -")
+        yield sys.stdin.buffer  # not ours to close
+        return
+    path = find_text(name)
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        yield cast("BinaryIO", stream)
+
+
+class TextDecoder:
+    """Bytes of one source to code points, with the encoding checked and every line end read as LF.
+
+    Parameters
+    ----------
+    name
+        The source, for messages.
+    encoding
+        Any text encoding that Python knows.
+
+    Raises
+    ------
+    TextError
+        If Python knows no such encoding, or it is not one of text (``hex``, ``rot13``).
+    """
+
+    def __init__(self, name: str, encoding: str) -> None:
+        try:
+            "".encode(encoding)  # refuses codecs that are not text encodings
+            self._decoder = codecs.getincrementaldecoder(encoding)()
+        except (LookupError, ValueError) as error:
+            raise TextError(f"there is no text encoding {shown(encoding)}: try utf-8 or latin-1") from error
+        self._name = shown(name)
+        self._encoding = encoding
+        self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
+        self._at_start = True
+        self._bytes_read = 0
+        self._characters_in = 0
+        self._characters_out = 0
+        self._carriage_returns = 0
+
+    def decode(self, block: bytes) -> NDArray[np.uint32]:
+        """Return the code points that a block completes; an empty block ends the source.
+
+        Raises
+        ------
+        TextError
+            If the bytes are not in the encoding; the sentence names the offset of the first wrong byte from
+            the start of the (unpacked) source. Also if they stand for a lone surrogate, as UTF-7 allows.
+        """
+        final = not block
+        text = self._characters(block, final=final)
+        if self._at_start and text:
+            text = text.removeprefix(BYTE_ORDER_MARK)
+            self._at_start = False
+        lines = self._line_ends.decode(text, final=final)
+        self._characters_in += len(text)
+        self._characters_out += len(lines)
+        self._carriage_returns += text.count("\r")
+        try:
+            return np.frombuffer(lines.encode("utf-32-le"), dtype="<u4")
+        except UnicodeEncodeError as error:
+            raise TextError(
+                f"{self._name} holds a lone surrogate, which is half a character: try another --encoding"
+            ) from error
+
+    def notes(self) -> list[str]:
+        """Return what the user should hear about the source once it has ended, a sentence each."""
+        if not self._characters_in:
+            return [f"{self._name} is empty"]
+        pairs = self._characters_in - self._characters_out  # each CRLF lost one character
+        found = {"CRLF": pairs, "CR": self._carriage_returns - pairs}
+        return [
+            f"{self._name}: {count:,} {kind} line end{'s' * (count > 1)} read as LF"
+            for kind, count in found.items()
+            if count
+        ]
+
+    def _characters(self, block: bytes, *, final: bool) -> str:
+        self._bytes_read += len(block)
+        try:
+            return self._decoder.decode(block, final)
+        except UnicodeDecodeError as error:
+            # error.object is what was kept from earlier blocks and then this block: both end at the same byte
+            offset = self._bytes_read - len(error.object) + error.start
+            raise TextError(
+                f"{self._name} is not {shown(self._encoding)} at byte offset {offset} "
+                f"(0x{error.object[error.start]:02x}): try --encoding {self._other_encoding(error.object)}"
+            ) from error
+        except UnicodeError as error:  # UTF-16 or UTF-32 without its mark
+            raise TextError(
+                f"{self._name} is not {shown(self._encoding)} ({error}): "
+                f"try --encoding utf-8, utf-16-le or utf-16-be"
+            ) from error
+
+    def _other_encoding(self, beginning: bytes) -> str:
+        if codecs.lookup(self._encoding).name != "utf-8":
+            return "utf-8"
+        marked = (encoding for encoding, marks in _MARKS.items() if beginning.startswith(marks))
+        return next(marked, "latin-1")

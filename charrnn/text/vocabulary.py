@@ -1,0 +1,102 @@
+"""Characters to ids and back.
+
+A character is one Unicode code point. The ids follow code-point order, so the same set of characters always
+gives the same vocabulary, whatever text it came from.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from charrnn.errors import UnknownCharacterError
+
+MOST_LISTED = 10
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """Return the code point of each character, lone surrogates included: (len(text),)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def from_code_points(points: NDArray[np.uint32]) -> str:
+    """Return the text whose characters have these code points: the inverse of `code_points`."""
+    return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def list_characters(characters: str) -> str:
+    r"""Name the first few characters in a form safe to print: ``'é' (U+00E9), '\x1b' (U+001B) ...``."""
+    listed = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:MOST_LISTED])
+    return f"{listed} ..." if len(characters) > MOST_LISTED else listed
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The distinct characters a model knows; the id of each is its place among them.
+
+    Parameters
+    ----------
+    characters
+        At least one character, in strictly increasing code-point order, none a surrogate.
+
+    Raises
+    ------
+    ValueError
+        If `characters` is anything else.
+    """
+
+    characters: str
+
+    def __post_init__(self) -> None:
+        points = code_points(self.characters)
+        if not points.size:
+            raise ValueError("a vocabulary needs at least one character")
+        if (points[1:] <= points[:-1]).any():
+            raise ValueError("the characters of a vocabulary must be distinct and in code-point order")
+        if ((points >= 0xD800) & (points <= 0xDFFF)).any():
+            raise ValueError("a surrogate is half a character and cannot be in a vocabulary")
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Make the vocabulary of a text's own characters."""
+        return cls("".join(sorted(set(text))))
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> NDArray[np.intp]:
+        """Return the id of each character: (len(text),).
+
+        Raises
+        ------
+        UnknownCharacterError
+            If a character is not in the vocabulary.
+        """
+        known, wanted = code_points(self.characters), code_points(text)
+        ids = np.searchsorted(known, wanted)
+        # a character that is absent lands beside its neighbours, or past the end
+        if (known.take(ids, mode="clip") != wanted).any():
+            unknown = self.unknown(text)
+            raise UnknownCharacterError(
+                f"characters the model never saw ({len(unknown)} in all): {list_characters(unknown)}; "
+                "leave them out, or train a model on a text that has them"
+            )
+        return ids
+
+    def decode(self, ids: ArrayLike) -> str:
+        """Return the text that the ids, a 1-D array of integers, stand for.
+
+        Raises
+        ------
+        IndexError
+            If an id is not in 0 ... V-1.
+        """
+        ids = np.asarray(ids, dtype=np.intp)
+        if (ids < 0).any():
+            raise IndexError("an id cannot be negative")  # NumPy would count it from the end
+        return from_code_points(code_points(self.characters)[ids])
+
+    def unknown(self, text: str) -> str:
+        """Return the distinct characters of a text that are not in the vocabulary, in code-point order."""
+        return from_code_points(np.setdiff1d(code_points(text), code_points(self.characters)))

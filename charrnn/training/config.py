@@ -1,0 +1,157 @@
+"""Everything that can be set about a training run, and the named recipes.
+
+Defaults stand here and nowhere else: the command line reads them from these fields. No NumPy is imported, so that
+``charrnn --help`` stays quick.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Self
+
+from charrnn.errors import ConfigError
+
+CELLS = ("lstm", "vanilla")
+OPTIMIZERS = ("adagrad", "rmsprop", "adam", "sgd")
+SCHEDULES = ("constant", "cosine")
+DTYPES = ("float32", "float64")
+REDUCTIONS = ("mean", "sum")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    The first bound reached among `steps`, `epochs` and `minutes` ends it; 0 means no such bound.
+    """
+
+    # The model
+    cell: str = "lstm"
+    hidden_sizes: tuple[int, ...] = (256,)
+    embedding_size: int = 0  # 0: one-hot input
+    init_std: float = 0.0  # 0: uniform in ±1/√hidden
+    dtype: str = "float32"
+    # The text
+    val_fraction: float = 0.1
+    batch_size: int = 16
+    seq_length: int = 50
+    # Each update
+    optimizer: str = "adagrad"
+    learning_rate: float = 0.0  # 0: the optimizer's own default
+    schedule: str = "cosine"
+    schedule_steps: int = 0  # 0: the length of the run
+    warmup_steps: int = 0
+    clip_value: float = 0.0  # 0: no clipping by value
+    clip_norm: float = 5.0  # 0: no clipping by norm
+    reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
+    rng_seed: int = 0
+    # How long
+    steps: int = 2000
+    epochs: float = 0.0
+    minutes: float = 0.0
+    # What happens on the way, every so many steps; 0: never
+    eval_every: int = 200
+    sample_every: int = 500
+    sample_length: int = 200
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for the first value that cannot be used."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{_flag(name)} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        for name in ("batch_size", "seq_length"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{_flag(name)} must be at least 1, not {getattr(self, name)}")
+        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
+            raise ConfigError(f"--hidden-size must be at least 1, not {format_sizes(self.hidden_sizes)}")
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise ConfigError(f"{_flag(name)} must be 0 or more, not {value}")
+        if self.val_fraction >= 1:
+            raise ConfigError(f"--val-fraction must be below 1, not {self.val_fraction}")
+        if not (self.steps or self.epochs or self.minutes):
+            raise ConfigError("the run has no end: give --steps, --epochs or --minutes")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, as a checkpoint keeps them."""
+        return asdict(self) | {"hidden_sizes": list(self.hidden_sizes)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration that `to_json` described.
+
+        Raises
+        ------
+        ConfigError
+            If a field is missing, unknown, or of another type.
+        """
+        defaults = {field.name: field.default for field in fields(cls)}
+        if set(values) != set(defaults):
+            raise ConfigError(f"the configuration's fields differ: {sorted(set(values) ^ set(defaults))}")
+        clean: dict[str, Any] = {}
+        for name, default in defaults.items():
+            value = values[name]
+            if name == "hidden_sizes" and isinstance(value, list) and all(type(size) is int for size in value):
+                clean[name] = tuple(value)
+            elif type(value) is type(default):
+                clean[name] = value
+            else:
+                raise ConfigError(f"the configuration's {name} has the wrong type")
+        return cls(**clean)
+
+    def with_bounds(self, bounds: Mapping[str, float]) -> Self:
+        """Return this configuration with other bounds, where any is given: those not given then bind no more."""
+        given = {name: value for name, value in bounds.items() if name in BOUNDS}
+        return replace(self, **(dict.fromkeys(BOUNDS, 0) | given)) if given else self
+
+
+BOUNDS = ("steps", "epochs", "minutes")
+_CHOICES = {
+    "cell": CELLS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "dtype": DTYPES,
+    "reduction": REDUCTIONS,
+}
+_NOT_NEGATIVE = tuple(
+    field.name
+    for field in fields(TrainConfig)
+    if isinstance(field.default, int | float) and field.name not in ("batch_size", "seq_length")
+)
+
+RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
+    {
+        "default": TrainConfig(),
+        # Karpathy's min-char-rnn.py (2015), number for number.
+        "min-char-rnn": TrainConfig(
+            cell="vanilla",
+            hidden_sizes=(100,),
+            init_std=0.01,
+            val_fraction=0.0,
+            batch_size=1,
+            seq_length=25,
+            optimizer="adagrad",
+            learning_rate=0.1,
+            schedule="constant",
+            clip_value=5.0,
+            clip_norm=0.0,
+            reduction="sum",
+            steps=70_000,
+            eval_every=0,
+            sample_every=10_000,
+            save_every=10_000,
+        ),
+    }
+)
+
+
+def format_sizes(sizes: tuple[int, ...]) -> str:
+    """Write layer sizes as the command line takes them: ``256,128``."""
+    return ",".join(map(str, sizes))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

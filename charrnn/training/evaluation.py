@@ -1,0 +1,56 @@
+"""The held-out figure: nats a character on text the model did not train on."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+
+MAX_STREAMS = 16
+MIN_STREAM_LENGTH = 500
+CHUNK_LENGTH = 50
+
+
+class Evaluator:
+    """Scores a fixed text with whatever parameters it is given.
+
+    The text is cut into up to 16 streams of at least 500 characters each, which run side by side. Each starts from the
+    zero state and carries its state to its end; every transition of the text counts exactly once.
+
+    Parameters
+    ----------
+    model : the network
+    ids : (N,) array of at least 2 ids
+    """
+
+    def __init__(self, model: CharRNN, ids: NDArray[np.integer]) -> None:
+        self.model = model
+        self.ids = ids
+        self.transitions = len(ids) - 1
+        self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
+
+    def loss(self, params: Parameters) -> float:
+        """Mean nats a character; the parameters are only read."""
+        length, rest = divmod(self.transitions, self.streams)
+        starts = np.arange(self.streams) * length
+        total = self._sum(params, starts, length)
+        if rest:
+            # What does not divide evenly: the last few transitions, fewer than there are streams.
+            total += self._sum(params, np.array([self.transitions - rest]), rest)
+        return total / self.transitions
+
+    def _sum(self, params: Parameters, starts: NDArray[np.intp], length: int) -> float:
+        """Nats summed over `length` transitions from each start."""
+        dtype = params.vector.dtype
+        state = self.model.zero_state(len(starts), dtype)
+        ws, total = None, 0.0
+        for first in range(0, length, CHUNK_LENGTH):
+            T = min(CHUNK_LENGTH, length - first)
+            if ws is None or T != len(ws.logits):
+                ws = self.model.workspace(T, len(starts), dtype)
+                self.model.arrange(params, ws)
+            places = starts + np.arange(first, first + T)[:, None]
+            inputs, targets = self.ids[places].astype(np.intp), self.ids[places + 1].astype(np.intp)
+            losses, state = self.model.loss(params, ws, inputs, targets, state)
+            total += float(losses.sum(dtype=np.float64))
+        return total

@@ -1,0 +1,156 @@
+"""From what a user asks for to a `Run` that is ready: a fresh one, or one that goes on from its checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from charrnn import checkpoint
+from charrnn.bundled import DEFAULT_CORPUS
+from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.errors import CheckpointError, ConfigError, shown
+from charrnn.text.batches import fit
+from charrnn.text.corpus import Corpus, read_corpus, split
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig
+from charrnn.training.evaluation import Evaluator
+from charrnn.training.run import Run
+from charrnn.training.trainer import Trainer
+
+# What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
+RESUMABLE = (*BOUNDS, "eval_every", "sample_every", "sample_length", "save_every", "learning_rate", "schedule_steps")
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run and what a user should know before it starts."""
+
+    run: Run
+    notes: tuple[str, ...]
+    validation_characters: int
+
+
+def start_run(
+    texts: Sequence[str],
+    changes: Mapping[str, Any],
+    *,
+    recipe: str = "default",
+    num_layers: int | None = None,
+    encoding: str = "utf-8",
+    path: Path | None = None,
+    overwrite: bool = False,
+) -> PreparedRun:
+    """Prepare a fresh run.
+
+    Parameters
+    ----------
+    texts : names as `charrnn.text.corpus.read_corpus` takes them; none for the bundled default
+    changes : fields of the configuration that differ from the recipe's
+    recipe : name of the configuration to start from
+    num_layers : layers of the one hidden size
+    encoding : of the texts
+    path : where to save; by default the text's name in ./checkpoints, or the next that is free
+    overwrite : whether `path` may exist
+
+    Raises
+    ------
+    InputError, UnreadableTextError
+        If the text or the options cannot be used.
+    """
+    config = _stack(_change(RECIPES[recipe], changes), num_layers)
+    if path and path.exists() and not overwrite:
+        raise ConfigError(f"{shown(str(path))} exists; go on from it with --resume, or replace it with --overwrite")
+    corpus = read_corpus(texts or [DEFAULT_CORPUS], encoding=encoding)
+    notes = list(corpus.notes)
+    if path is None:
+        path = _free_path(corpus.name, notes)
+    training, _ = split(corpus.ids, config.val_fraction)
+    batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
+    config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    return _prepare(config, corpus, encoding, path, (*notes, *shrunk))
+
+
+def resume_run(texts: Sequence[str], changes: Mapping[str, Any], *, path: Path | None = None) -> PreparedRun:
+    """Prepare a run that goes on exactly where its checkpoint stands.
+
+    Parameters
+    ----------
+    texts : the text it was trained on, if it is not found any more under the name it had
+    changes : fields of the configuration to change; only those in `RESUMABLE`
+    path : the checkpoint; by default the newest in ./checkpoints
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it cannot be gone on from.
+    ConfigError
+        If the text is another, or a field may not change.
+    """
+    path = path or checkpoint.newest(for_resume=True)
+    if path is None:
+        raise CheckpointError(f"nothing to resume: no checkpoint in {checkpoint.FOLDER}/; name one with --checkpoint")
+    start = checkpoint.load(path)
+    if start.resume is None:
+        raise CheckpointError(f"{shown(str(path))} was kept for sampling only; resume from the run's own checkpoint")
+    config = TrainConfig.from_json(start.config)
+    for name in changes:
+        if name not in RESUMABLE and changes[name] != getattr(config, name):
+            flag = "--" + name.replace("_", "-")
+            raise ConfigError(f"{flag} cannot change when a run goes on; leave it out, or start a new run")
+    config = _change(config, changes)
+    if not texts and "-" in start.corpus.sources:
+        raise ConfigError("the text came from stdin; give it again, as a file or with -")
+    corpus = read_corpus(
+        texts or start.corpus.sources, encoding=start.corpus.encoding, vocabulary=start.vocabulary
+    )
+    if corpus.sha256 != start.corpus.sha256:
+        raise ConfigError(
+            f"the text has changed since {shown(str(path))} was saved "
+            f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); give the text it was trained on"
+        )
+    return _prepare(config, corpus, start.corpus.encoding, path, corpus.notes, start)
+
+
+def _prepare(
+    config: TrainConfig,
+    corpus: Corpus,
+    encoding: str,
+    path: Path,
+    notes: tuple[str, ...],
+    start: Checkpoint | None = None,
+) -> PreparedRun:
+    training, validation = split(corpus.ids, config.val_fraction)
+    trainer = Trainer(config, corpus.vocabulary, training, start)
+    info = CorpusInfo(corpus.name, corpus.sources, encoding, corpus.sha256, len(corpus.ids))
+    evaluator = Evaluator(trainer.model, validation) if len(validation) else None
+    if start:
+        info, notes = start.corpus, (*notes, f"goes on from {shown(str(path))} at step {trainer.step:,}")
+    return PreparedRun(Run(trainer, info, evaluator, path, start), notes, len(validation))
+
+
+def _change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+    bounds = {name: value for name, value in changes.items() if name in BOUNDS}
+    others = {name: value for name, value in changes.items() if name not in BOUNDS}
+    return replace(config.with_bounds(bounds), **others)
+
+
+def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
+    if num_layers is None:
+        return config
+    if num_layers < 1:
+        raise ConfigError(f"--num-layers must be at least 1, not {num_layers}")
+    sizes = config.hidden_sizes
+    if len(sizes) not in (1, num_layers):
+        raise ConfigError(f"--num-layers {num_layers} does not fit the {len(sizes)} sizes of --hidden-size")
+    return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
+
+
+def _free_path(name: str, notes: list[str]) -> Path:
+    """The default checkpoint of a text, or the next of its names that is not taken, with a note."""
+    first = path = checkpoint.FOLDER / f"{name}.npz"
+    number = 2
+    while path.exists():
+        path = checkpoint.FOLDER / f"{name}-{number}.npz"
+        number += 1
+    if path != first:
+        notes.append(f"{shown(str(first))} is taken; this run saves to {shown(str(path))}")
+    return path

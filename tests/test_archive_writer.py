@@ -1,0 +1,239 @@
+"""A save leaves the complete old file or the complete new one, whatever fails on the way."""
+
+import errno
+import os
+import resource
+import stat
+import subprocess
+import sys
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from charrnn.archive import read_arrays, sweep_temporaries, write_arrays
+from charrnn.errors import CheckpointError
+
+OLD: dict[str, NDArray[Any]] = {"W": np.zeros((3, 2), np.float32)}
+NEW: dict[str, NDArray[Any]] = {"W": np.ones((3, 2), np.float32), "meta": np.frombuffer(b"{}", np.uint8)}
+FAILURES = [OSError(errno.ENOSPC, "No space left on device"), OSError(), MemoryError(), KeyboardInterrupt()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write_arrays(tmp_path / "run.npz", OLD)
+    return tmp_path / "run.npz"
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_equal_arrays_give_equal_bytes(tmp_path: Path, path: Path) -> None:
+    write_arrays(path, NEW)
+    write_arrays(tmp_path / "again.npz", {name: array.copy() for name, array in NEW.items()})
+    assert path.read_bytes() == (tmp_path / "again.npz").read_bytes()
+
+
+def test_fortran_order_is_written_as_c_order(path: Path) -> None:
+    array = np.asfortranarray(np.arange(6, dtype=np.float64).reshape(2, 3))
+    write_arrays(path, {"W": array})
+    assert np.array_equal(read_arrays(path)["W"], array)
+
+
+STEPS = [
+    (Path, "open"),
+    (os, "fsync"),
+    (os, "replace"),
+    (os, "open"),
+    (os, "chmod"),
+    (zipfile.ZipFile, "open"),
+    (zipfile.ZipFile, "_write_end_record"),
+    (zipfile._ZipWriteFile, "write"),  # type: ignore[attr-defined]
+    (np.lib.format, "write_array"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=repr)
+@pytest.mark.parametrize(("owner", "step"), STEPS, ids=[step for _, step in STEPS])
+def test_failure_of_any_step_leaves_old_or_new(
+    path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str, failure: BaseException
+) -> None:
+    old = path.read_bytes()
+    write_arrays(path.with_name("new.npz"), NEW)
+    new = path.with_name("new.npz").read_bytes()
+    real = getattr(owner, step)
+    # fail at the first call, then at the second, ... until a save meets no failure
+    for nth in range(1, 30):
+        calls, saved = 0, False
+
+        def fails_once(*args: Any, _nth: int = nth, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == _nth:
+                raise failure
+            return real(*args, **options)
+
+        monkeypatch.setattr(owner, step, fails_once)
+        with suppress(CheckpointError, KeyboardInterrupt):
+            write_arrays(path, NEW)
+            saved = True
+        monkeypatch.setattr(owner, step, real)
+        assert files(path.parent) == ["new.npz", "run.npz"]
+        assert path.read_bytes() in {old, new}
+        assert saved == (calls < nth), "a failure passed unnoticed"
+        if saved:
+            break
+    assert nth > 1, "the step was never reached"
+    assert path.read_bytes() == new
+
+
+def test_full_disk_leaves_the_old_file(path: Path) -> None:
+    old = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (0, 100, 4096, 300_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+        try:
+            with pytest.raises(CheckpointError, match=r"cannot save .*: File too large; make room"):
+                write_arrays(path, {f"W{i}": np.zeros(30_000) for i in range(5)})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert path.read_bytes() == old
+        assert files(path.parent) == ["run.npz"]
+
+
+def test_file_keeps_its_old_bytes_until_the_new_ones_are_on_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        if len(synced) == 1:
+            assert read_arrays(path).keys() == OLD.keys()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_arrays(path, NEW)
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+
+
+def test_bytes_that_the_disk_spoiled_never_replace_the_old_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = path.read_bytes()
+
+    def spoil(descriptor: int) -> None:
+        os.pwrite(descriptor, b"?", 180)
+
+    monkeypatch.setattr(os, "fsync", spoil)
+    with pytest.raises(CheckpointError, match="does not match its checksum"):
+        write_arrays(path, NEW)
+    assert path.read_bytes() == old
+    assert files(path.parent) == ["run.npz"]
+
+
+def test_folder_that_cannot_be_synced_is_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_arrays(path, NEW)
+    assert read_arrays(path).keys() == NEW.keys()
+
+
+REFUSED: dict[str, dict[str, NDArray[Any]]] = {
+    "objects": {"W": np.array([print])},
+    "int32": {"W": np.zeros(1, np.int32)},
+    "big-endian": {"W": np.zeros(1, ">f4")},
+    "three dimensions": {"W": np.zeros((1, 1, 1), np.float32)},
+    "not a number": {"W": np.array([np.nan], np.float32)},
+    "a name like a path": {"../W": np.zeros(1, np.float32)},
+    "a name cut at NUL": {"W.npy\0": np.zeros(1, np.float32)},
+    "no arrays": {},
+    "too many arrays": {f"W{i}": np.zeros(1, np.float32) for i in range(513)},
+}
+
+
+@pytest.mark.parametrize("arrays", REFUSED.values(), ids=REFUSED)
+def test_what_could_not_be_read_again_is_not_saved(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    old = path.read_bytes()
+    with pytest.raises(CheckpointError, match=r"cannot save '.*run\.npz': ") as caught:
+        write_arrays(path, arrays)
+    assert "pickle" not in str(caught.value)
+    assert path.read_bytes() == old
+    assert files(path.parent) == ["run.npz"]
+
+
+def test_archive_beyond_the_zip_format_is_not_saved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 200)
+    with pytest.raises(CheckpointError, match="cannot save"):
+        write_arrays(path, {"W": np.zeros(300, np.float32)})
+    assert read_arrays(path).keys() == OLD.keys()
+
+
+def test_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    before = files(tmp_path)
+    for place in (tmp_path, tmp_path / "pipe", tmp_path / "loop", tmp_path / "none" / "x.npz", "a\0b", "/"):
+        with pytest.raises(CheckpointError, match="cannot save") as caught:
+            write_arrays(place, NEW)
+        assert str(caught.value).isprintable()
+    assert files(tmp_path) == before
+
+
+def test_link_keeps_pointing_at_the_file_that_is_replaced(path: Path) -> None:
+    link = path.with_name("latest.npz")
+    link.symlink_to(path.name)
+    write_arrays(link, NEW)
+    assert link.is_symlink()
+    assert read_arrays(path).keys() == NEW.keys()
+
+
+def test_replaced_file_keeps_its_mode_and_a_new_one_follows_the_umask(path: Path) -> None:
+    path.chmod(0o604)
+    write_arrays(path, NEW)
+    old_umask = os.umask(0o027)
+    try:
+        write_arrays(path.with_name("new.npz"), NEW)
+    finally:
+        os.umask(old_umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    assert stat.S_IMODE(path.with_name("new.npz").stat().st_mode) == 0o640
+
+
+# Saves into the folder given, and stops for ever in the middle.
+STOPS_IN_A_SAVE = """
+import os, sys, time, numpy as np
+from charrnn.archive import write_arrays
+def stop(descriptor):
+    print("stopped", flush=True)
+    time.sleep(60)
+os.fsync = stop
+write_arrays(sys.argv[1] + "/run.npz", {"W": np.ones(3)})
+"""
+
+
+def test_sweep_removes_what_a_killed_save_left_and_nothing_else(path: Path) -> None:
+    old = path.read_bytes()
+    path.with_name(".notes.tmp").touch()
+    command = [sys.executable, "-c", STOPS_IN_A_SAVE, str(path.parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopped\n"
+        assert sweep_temporaries(path.parent) == []
+        temporaries = [name for name in files(path.parent) if name.startswith(".run.npz")]
+        assert len(temporaries) == 1
+        process.kill()
+    assert path.read_bytes() == old
+    assert sweep_temporaries(path.parent) == [path.with_name(temporaries[0])]
+    assert files(path.parent) == [".notes.tmp", "run.npz"]
+
+
+def test_sweep_of_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
+    assert sweep_temporaries(tmp_path / "none") == []

@@ -1,0 +1,282 @@
+import gzip
+import hashlib
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import bundled
+from charrnn.errors import CharRNNError, ConfigError, TextError, UnreadableTextError
+from charrnn.text import numbering, reading
+from charrnn.text.corpus import Corpus, read_corpus, split
+from charrnn.text.vocabulary import Vocabulary
+
+BLOCK_SIZES = [1, 2, 3, 4, 5, 6, 7]
+TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch \0 einer.\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, data: bytes) -> str:
+    Path(name).write_bytes(data)
+    return name
+
+
+def text_of(corpus: Corpus) -> str:
+    return corpus.vocabulary.decode(corpus.ids)
+
+
+def sentence(*names: str, error: type[CharRNNError] = TextError, encoding: str = "utf-8") -> str:
+    with pytest.raises(error) as caught:
+        read_corpus(names, encoding=encoding)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def pipe_to_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_a_text_is_read_as_it_is() -> None:
+    corpus = read_corpus([write("käfer.txt", TEXT.encode())])
+    assert text_of(corpus) == TEXT
+    assert corpus.vocabulary == Vocabulary.from_text(TEXT)
+    assert corpus.name == "käfer"
+    assert corpus.sources == ("käfer.txt",)
+    assert corpus.sha256 == hashlib.sha256(TEXT.encode()).hexdigest()
+    assert corpus.notes == ()
+    assert not corpus.ids.flags.writeable
+
+
+@pytest.mark.parametrize("size", BLOCK_SIZES)
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "gb18030", "utf-7"]
+)
+def test_where_the_blocks_are_cut_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, size: int
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    monkeypatch.setattr(numbering, "PIECE_SIZE", size)
+    lines = TEXT.replace("\n", "\r\n") + "a\rb\r"
+    corpus = read_corpus(
+        [write("t.txt", ("\ufeff" * (encoding == "utf-16-be") + lines).encode(encoding))], encoding=encoding
+    )
+    assert text_of(corpus) == TEXT + "a\nb\n"
+    assert corpus.notes == ("t.txt: 3 CRLF line ends read as LF", "t.txt: 2 CR line ends read as LF")
+
+
+@given(st.text(min_size=2), st.integers(1, 9))
+def test_any_text_survives_any_block_size(text: str, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "BLOCK_SIZE", size)
+        pipe_to_stdin(patch, b"ab" + text.encode())
+        assert text_of(read_corpus(["-"])) == "ab" + text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_all_line_ends_give_the_same_ids(line_end: str) -> None:
+    corpus = read_corpus([write("t.txt", f"one{line_end}two{line_end}".encode())])
+    np.testing.assert_array_equal(corpus.ids, read_corpus([write("u.txt", b"one\ntwo\n")]).ids)
+    assert len(corpus.notes) == (line_end != "\n")
+
+
+def test_a_single_line_end_is_told_in_the_singular() -> None:
+    assert read_corpus([write("t.txt", b"a\r\nb")]).notes == ("t.txt: 1 CRLF line end read as LF",)
+
+
+@pytest.mark.parametrize("size", [*BLOCK_SIZES, 1 << 20])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_byte_order_mark_is_dropped_once_and_only_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, size: int
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    name = write("t.txt", "\ufeff\ufeffa\ufeff".encode(encoding))
+    assert text_of(read_corpus([name], encoding=encoding)) == "\ufeffa\ufeff"
+
+
+def test_latin_1_is_read_when_asked_for() -> None:
+    assert text_of(read_corpus([write("t.txt", b"caf\xe9")], encoding="latin-1")) == "café"
+
+
+@pytest.mark.parametrize(
+    ("distinct", "dtype"),
+    [(1, "u1"), (256, "u1"), (257, "u2"), (65_536, "u2"), (65_537, "u4")],
+)
+def test_ids_take_the_fewest_bytes_that_hold_them(
+    monkeypatch: pytest.MonkeyPatch, distinct: int, dtype: str
+) -> None:
+    monkeypatch.setattr(numbering, "PIECE_SIZE", 64)
+    monkeypatch.setattr(reading, "BLOCK_SIZE", 1000)  # the characters that widen the ids come late
+    text = "".join(map(chr, range(0x10000, 0x10000 + distinct)))[::-1] * 2
+    corpus = read_corpus([write("t.txt", text.encode())])
+    assert corpus.ids.dtype == np.dtype(dtype)
+    assert len(corpus.vocabulary) == distinct
+    assert text_of(corpus) == text
+
+
+def test_several_texts_are_joined_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe_to_stdin(monkeypatch, b"\xef\xbb\xbfthree\r")
+    corpus = read_corpus([write("b.md", b"one\r"), write("a.txt", b"\ntwo\n"), "-"])
+    assert text_of(corpus) == "one\n\ntwo\nthree\n"  # the CR and the LF of two files are two line ends
+    assert corpus.name == "b"
+    assert corpus.sources == ("b.md", "a.txt", "-")
+    assert corpus.sha256 == hashlib.sha256(b"one\r\ntwo\n\xef\xbb\xbfthree\r").hexdigest()
+    assert corpus.notes == ("b.md: 1 CR line end read as LF", "-: 1 CR line end read as LF")
+
+
+def test_stdin_is_named_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe_to_stdin(monkeypatch, b"hello")
+    corpus = read_corpus(["-"])
+    assert (corpus.name, text_of(corpus)) == ("stdin", "hello")
+
+
+def test_a_packed_text_is_the_text_it_holds() -> None:
+    packed = read_corpus([write("kafka.txt.gz", gzip.compress(TEXT.encode()))])
+    plain = read_corpus([write("kafka.txt", TEXT.encode())])
+    np.testing.assert_array_equal(packed.ids, plain.ids)
+    assert (packed.name, packed.sha256) == (plain.name, plain.sha256)
+
+
+def test_a_vocabulary_given_is_the_one_used() -> None:
+    vocabulary = Vocabulary("".join(map(chr, range(32, 400))))
+    corpus = read_corpus([write("t.txt", b"hello")], vocabulary=vocabulary)
+    assert corpus.vocabulary is vocabulary
+    assert corpus.ids.dtype == np.uint16
+    np.testing.assert_array_equal(corpus.ids, vocabulary.encode("hello"))
+
+
+def test_characters_outside_a_vocabulary_given_are_counted_and_listed() -> None:
+    name = write("t.txt", b"zyxwvutsrqponmlkjihgfedcba" * 2)
+    with pytest.raises(
+        TextError, match=r"t\.txt .*never saw \(24 in all\): 'c' \(U\+0063\), .*\.\.\.; take"
+    ) as caught:
+        read_corpus([name], vocabulary=Vocabulary("ab"))
+    assert str(caught.value).count("U+") == 10
+
+
+@pytest.mark.parametrize("size", [*BLOCK_SIZES, 1 << 20])
+@pytest.mark.parametrize(
+    ("data", "encoding", "offset"),
+    [
+        (b"abcdef\xffgh", "utf-8", 6),
+        ("aé甲🪲".encode()[:-1], "utf-8", 6),  # cut inside its last character
+        (b"\xef\xbb\xbfab\xc0\xaf", "utf-8", 5),  # overlong
+        (b"\xef\xbb\xbfab\xff", "utf-8-sig", 5),
+        (b"abc\xed\xa0\x80", "utf-8", 3),  # a surrogate
+        (b"\xff\xfea\0\0\xdcb\0", "utf-16", 4),
+        (b"abc\xe9", "ascii", 3),
+    ],
+)
+def test_the_offset_of_a_wrong_byte_is_right_for_every_block_size(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, encoding: str, offset: int, size: int
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    said = sentence(write("t.txt", data), encoding=encoding)
+    assert said.startswith(f"t.txt is not {encoding} at byte offset {offset} (0x{data[offset]:02x}): ")
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "hint"),
+    [
+        (b"caf\xe9", "utf-8", "try --encoding latin-1"),
+        ("hello".encode("utf-16"), "UTF8", "try --encoding utf-16"),
+        ("hello".encode("utf-32"), "utf-8", "try --encoding utf-32"),
+        (b"caf\xc3\xa9", "ascii", "try --encoding utf-8"),
+        (b"hello!", "utf-16", "try --encoding utf-8, utf-16-le or utf-16-be"),
+        (b"+2AA-", "utf-7", "lone surrogate, which is half a character: try another --encoding"),
+    ],
+)
+def test_a_text_in_another_encoding_is_met_with_a_suggestion(data: bytes, encoding: str, hint: str) -> None:
+    assert sentence(write("t.txt", data), encoding=encoding).endswith(hint)
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "hex", "rot13", "", "a\0b", "undefined"])
+def test_what_is_no_text_encoding_is_refused(encoding: str) -> None:
+    assert sentence(write("t.txt", b"hello"), encoding=encoding).startswith("there is no text encoding ")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf"])
+def test_an_empty_text_is_refused(data: bytes) -> None:
+    assert sentence(write("t.txt", data)).startswith("t.txt is empty")
+    assert sentence("t.txt", write("u.txt", b"")).startswith("t.txt, u.txt is empty")
+
+
+def test_an_empty_text_among_others_is_told() -> None:
+    corpus = read_corpus([write("a.txt", b"hello"), write("b.txt", b"")])
+    assert corpus.notes == ("b.txt is empty",)
+
+
+@pytest.mark.parametrize("data", [b"a", b"\r\n", b"\xef\xbb\xbf\xc3\xa9"])
+def test_a_single_character_is_refused(data: bytes) -> None:
+    assert sentence(write("t.txt", data)).startswith("t.txt has only one character")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-9],  # cut short
+        lambda packed: b"x" + packed,  # not gzip at all
+        lambda packed: packed[:-8] + bytes(8),  # the check sum does not match
+        lambda packed: packed[:10] + b"\xff" + packed[11:],  # no such kind of block
+    ],
+)
+def test_a_damaged_gzip_file_is_refused(damage: Callable[[bytes], bytes]) -> None:
+    data = damage(gzip.compress(TEXT.encode()))
+    assert sentence(write("t.gz", data)).startswith("t.gz is a damaged gzip file")
+
+
+def test_no_text_at_all_is_refused() -> None:
+    assert sentence().startswith("no text was given")
+
+
+def test_stdin_twice_is_refused() -> None:
+    assert sentence("-", "-").startswith("stdin can be read only once")
+
+
+def test_a_closed_stdin_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert sentence("-", error=UnreadableTextError).startswith("stdin is closed")
+
+
+def test_a_text_that_may_not_be_read_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    name = write("t.txt", b"hello")
+    monkeypatch.setattr(Path, "open", refuse)
+    assert sentence(name, error=UnreadableTextError) == "t.txt cannot be read (Permission denied)"
+
+
+def test_all_bundled_texts_are_read() -> None:
+    for name in bundled.corpus_names():
+        assert text_of(read_corpus([name])) == (bundled.CORPORA / name).read_text(encoding="utf-8")
+
+
+@given(st.integers(0, 200), st.floats(0, 1, exclude_max=True))
+def test_the_two_parts_are_the_whole_text(size: int, val_fraction: float) -> None:
+    ids = np.arange(size)
+    train, validation = split(ids, val_fraction)
+    np.testing.assert_array_equal(np.concatenate([train, validation]), ids)
+    assert len(validation) != 1
+    assert abs(len(validation) - size * val_fraction) <= 1
+    assert size == 0 or np.shares_memory(ids, train if len(train) else validation)
+
+
+def test_a_tenth_is_held_out_from_the_end() -> None:
+    train, validation = split(np.arange(1_115_394), 0.1)
+    assert (len(train), len(validation)) == (1_003_854, 111_540)
+    assert len(split(np.arange(30), 0.0)[1]) == 0
+
+
+@pytest.mark.parametrize("val_fraction", [-0.1, 1.0, float("nan")])
+def test_a_fraction_that_leaves_nothing_to_train_is_refused(val_fraction: float) -> None:
+    with pytest.raises(ConfigError, match="at least 0 and below 1"):
+        split(np.arange(30), val_fraction)
