@@ -1,6 +1,7 @@
 """Where the texts and the model that come with the package are.
 
-In an installed wheel they lie in ``charrnn/data``; in a checkout (and an editable install) at the top of the repository.
+In an installed wheel they lie in ``charrnn/data``; in a checkout, or an editable
+install, at the top of the repository.
 """
 
 from pathlib import Path

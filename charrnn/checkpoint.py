@@ -140,7 +140,8 @@ def load(path: PathLike) -> Checkpoint:
         raise CheckpointError(f"{where} is damaged or incomplete ({shown(str(error))})") from error
     if checkpoint is None:
         raise CheckpointError(
-            f"{where} was made by a newer charrnn (format {meta['format']}, this one reads up to {FORMAT}); update charrnn"
+            f"{where} was made by a newer charrnn (format {meta['format']}, this one reads up to {FORMAT}); "
+            "install the newer one"
         )
     return checkpoint
 
@@ -248,9 +249,9 @@ def _corpus(values: dict[str, Any]) -> CorpusInfo:
 
 def _progress(values: dict[str, Any]) -> Progress:
     counts = {name: _count(values[name]) for name in ("step", "epoch", "position")}
-    floats = {name: _number(values[name]) for name in ("smoothed_loss", "elapsed_seconds")}
+    smoothed_loss, elapsed = _number(values["smoothed_loss"]), _number(values["elapsed_seconds"])
     history = tuple((_count(step), _number(loss)) for step, loss in _typed(values["history"], list))
-    return Progress(**counts, **floats, history=history)
+    return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)
 
 
 def _typed(value: object, kind: type[T]) -> T:

@@ -5,6 +5,7 @@
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
     ├── DivergedError            training met a number that is not finite
+    ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
         ├── ConfigError          an option's value, or two that do not go together
@@ -17,7 +18,7 @@ them into a line on stderr and an exit code.
 
 
 def shown(name: str) -> str:
-    """Return a name from outside as an error may print it: quoted and escaped where it would upset a line or a terminal."""
+    """Return a name from outside as a message may print it: escaped where it would upset a line or a terminal."""
     return name if name and name.isprintable() else ascii(name)
 
 
@@ -33,6 +34,10 @@ class CheckpointError(CharRNNError):
 
 class DivergedError(CharRNNError):
     """Training met a loss or a gradient that is not finite."""
+
+
+class WrongGradientError(CharRNNError):
+    """A derived gradient differs from its numeric check."""
 
 
 class UnreadableTextError(CharRNNError):

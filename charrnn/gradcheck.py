@@ -21,6 +21,9 @@ from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
 DIFFERENCE_GATE = 1e-7
+# With a checkpoint: characters of text, and entries of each array (an entry takes three runs of the network).
+SLICE_LENGTH = 33
+_ENTRIES_OF_A_CHECKPOINT = 8
 _COMPLEX_STEP = 1e-30
 _DIFFERENCE_STEP = 2e-5
 
@@ -48,7 +51,12 @@ class Row:
 
 
 def check(
-    loss: Loss, arrays: Mapping[str, Array], gradients: Mapping[str, Array], *, model: str = "", entries: int = 0
+    loss: Loss,
+    arrays: Mapping[str, Array],
+    gradients: Mapping[str, Array],
+    *,
+    model: str = "",
+    entries: int = 0,
 ) -> Iterator[Row]:
     """Compare the gradient of `loss` by each array with its differences.
 
@@ -100,7 +108,14 @@ def relative_error(a: Array, b: Array) -> float:
 
 
 def check_model(
-    model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, *, label: str, entries: int = 0
+    model: CharRNN,
+    params: Parameters,
+    inputs: Ids,
+    targets: Ids,
+    state: State,
+    *,
+    label: str,
+    entries: int = 0,
 ) -> Iterator[Row]:
     """Check every parameter array and the initial state of a whole network.
 
@@ -183,20 +198,21 @@ def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:
 
 
 def check_checkpoint(
-    model: CharRNN, params: Parameters, text: NDArray[np.intp], rng: np.random.Generator, *, entries: int
+    model: CharRNN, params: Parameters, text: NDArray[np.integer], rng: np.random.Generator
 ) -> Iterator[Row]:
-    """Check a trained network at its own sizes on a slice of text, some entries of each array.
+    """Check a trained network at its own sizes on a slice of text, a few entries of each array.
 
     Parameters
     ----------
     model, params : the network, in any floating type (checked in float64)
-    text : (n,) ids, n ≥ 5; cut into two streams
+    text : (n,) ids, n ≥ 2, split into two streams where it is long enough
     rng : for the initial state
-    entries : see `check`
     """
-    B = 2
+    B = min(2, len(text) - 1)
     T = (len(text) - 1) // B
-    columns = np.stack([text[b * T : (b + 1) * T + 1] for b in range(B)], axis=1)
+    streams = np.stack([text[b * T : (b + 1) * T + 1] for b in range(B)], axis=1).astype(np.intp)
     state = random_state(model, B, rng)
     wide = params.astype(np.float64)
-    yield from check_model(model, wide, columns[:-1], columns[1:], state, label="checkpoint", entries=entries)
+    yield from check_model(
+        model, wide, streams[:-1], streams[1:], state, label="checkpoint", entries=_ENTRIES_OF_A_CHECKPOINT
+    )

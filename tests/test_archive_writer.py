@@ -106,24 +106,21 @@ def test_full_disk_leaves_the_old_file(path: Path) -> None:
         assert files(path.parent) == ["run.npz"]
 
 
-def test_file_keeps_its_old_bytes_until_the_new_ones_are_on_disk(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
+def test_file_keeps_its_old_bytes_until_the_new_ones_are_on_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[os.stat_result] = []
 
     def fsync(descriptor: int) -> None:
-        synced.append(os.fstat(descriptor).st_ino)
+        synced.append(os.fstat(descriptor))
         if len(synced) == 1:
             assert read_arrays(path).keys() == OLD.keys()
 
     monkeypatch.setattr(os, "fsync", fsync)
     write_arrays(path, NEW)
-    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+    assert [status.st_ino for status in synced] == [path.stat().st_ino, path.parent.stat().st_ino]
+    assert synced[0].st_size == path.stat().st_size
 
 
-def test_bytes_that_the_disk_spoiled_never_replace_the_old_file(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_that_the_disk_spoiled_never_replace_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = path.read_bytes()
 
     def spoil(descriptor: int) -> None:
@@ -167,6 +164,11 @@ def test_what_could_not_be_read_again_is_not_saved(path: Path, arrays: dict[str,
     assert "pickle" not in str(caught.value)
     assert path.read_bytes() == old
     assert files(path.parent) == ["run.npz"]
+
+
+def test_array_of_the_wrong_kind_is_named_before_anything_is_written(path: Path) -> None:
+    with pytest.raises(CheckpointError, match="'W' with 3 dimensions of float32"):
+        write_arrays(path, REFUSED["three dimensions"])
 
 
 def test_archive_beyond_the_zip_format_is_not_saved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

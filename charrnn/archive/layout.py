@@ -14,9 +14,7 @@ LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
 DEFAULT_LIMIT = 1 << 30  # bytes
 MAX_ARRAYS = 512  # a deep network with an optimizer's memories has a few hundred
 DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
-NAME = re.compile(
-    r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII
-)  # no "..", no leading "/", nothing a terminal would obey
+NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
 
 
 class RefusedError(Exception):

@@ -37,12 +37,8 @@ from charrnn.errors import CheckpointError
 
 # Little-endian; the fields that nothing here depends on (versions, dates, attributes) are skipped with `x`.
 _LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
-_ENTRY = struct.Struct(
-    "<4s4x2H4x3L4H6xL"
-)  # signature; flags, method; checksum, two sizes; four to be read; offset
-_END = struct.Struct(
-    "<4s4H2LH"
-)  # signature; two disks, two counts; length and start of the directory; comment
+_ENTRY = struct.Struct("<4s4x2H4x3L4H6xL")  # signature; flags, method; checksum, two sizes; four to be read; offset
+_END = struct.Struct("<4s4H2LH")  # signature; two disks, two counts; length and start of the directory; comment
 
 _STORED, _DEFLATED = 0, 8
 _UNPACKED_BEYOND_FILE = 64 << 20  # bytes; what a compressed file may ask for beyond its own size
@@ -51,8 +47,7 @@ _UNPACKED_BEYOND_FILE = 64 << 20  # bytes; what a compressed file may ask for be
 _DTYPE = b"|".join(re.escape(dtype.encode()) for dtype in sorted(DTYPES))
 _SHAPE = rb"\((?:|\d{1,18},|\d{1,18}, \d{1,18})\)"
 _NPY_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00(..)\{'descr': '(%b)', 'fortran_order': False, 'shape': (%b), \} *\n"
-    % (_DTYPE, _SHAPE),
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(%b)', 'fortran_order': False, 'shape': (%b), \} *\n" % (_DTYPE, _SHAPE),
     re.DOTALL,
 )
 _MAX_NPY_HEADER = 1024  # bytes
@@ -134,11 +129,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _nearby(path: str | os.PathLike[str]) -> str:
     """List a few archives in the folder where one was looked for."""
     names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]
-    return (
-        f"; in the same folder: {', '.join(map(ascii, names))}"
-        if names
-        else "; train one with `charrnn train`"
-    )
+    return f"; in the same folder: {', '.join(map(ascii, names))}" if names else "; train one with `charrnn train`"
 
 
 def _checked_size(stream: BufferedIOBase, limit: int) -> int:
@@ -261,9 +252,7 @@ def _inflate(data: bytearray, size: int) -> bytearray:
 def _to_array(name: str, data: bytearray) -> NDArray[Any]:
     """Interpret a member as an array; the array takes over ``data`` as its memory."""
     header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
-    if (
-        not header or int.from_bytes(header[1], "little") != header.end() - 10
-    ):  # 10: magic, version, this length
+    if not header or int.from_bytes(header[1], "little") != header.end() - 10:  # 10: magic, version, this length
         raise damaged(f"{name!a} is not a plain array of numbers")
     dtype = np.dtype(header[2].decode())
     shape = tuple(int(size) for size in re.findall(rb"\d+", header[3]))

@@ -62,9 +62,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]
     except RefusedError as refusal:
         raise CheckpointError(f"cannot save {shown}: what was to be saved {refusal}") from refusal
     except (OSError, ValueError, RuntimeError, zipfile.LargeZipFile, MemoryError) as error:
-        raise CheckpointError(
-            f"cannot save {shown}: {reason(error)}; make room or choose another place"
-        ) from error
+        raise CheckpointError(f"cannot save {shown}: {reason(error)}; make room or choose another place") from error
 
 
 def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
@@ -115,9 +113,7 @@ def _replace(target: Path, arrays: Mapping[str, NDArray[Any]], limit: int) -> No
         temporary.replace(target)
         _sync_folder(target.parent)
     finally:
-        with suppress(
-            OSError
-        ):  # gone already after a success; after a failure, the first error is the one to tell
+        with suppress(OSError):  # gone already after a success; after a failure, the first error is the one to tell
             temporary.unlink()
 
 

@@ -5,12 +5,19 @@ from pathlib import Path
 import click
 
 from charrnn.cli import options
+from charrnn.errors import ConfigError, WrongGradientError
 
 
 @click.command(epilog="Example: charrnn gradcheck && echo every gradient is right")
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
 @click.option("--text", help="With CHECKPOINT: text to check on.  [default: the one it was trained on]")
-@click.option("--rng-seed", default=0, show_default=True, help="Random seed of the weights and states.")
+@click.option(
+    "--rng-seed",
+    default=0,
+    show_default=True,
+    type=options.count,
+    help="Random seed of the weights and states.",
+)
 @options.json
 @options.quiet
 def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json: bool, quiet: bool) -> None:
@@ -19,6 +26,26 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     Without CHECKPOINT, small networks of every kind are checked, every entry of every array; with it, that model at
     its own sizes on a slice of text, some entries of each array. Exits with 1 if any gradient is wrong.
     """
-    from charrnn.gradcheck import check_checkpoint, check_small_models
-    from charrnn.report.gradients import as_table, to_json
-    from charrnn.sampling.sampler import make_rng
+    import numpy as np
+
+    from charrnn.checkpoint import load
+    from charrnn.gradcheck import SLICE_LENGTH, check_checkpoint, check_small_models
+    from charrnn.report.gradients import as_json_lines, as_table, verdict
+    from charrnn.text.corpus import read_corpus
+
+    rng = np.random.default_rng(rng_seed)
+    if checkpoint:
+        trained = load(checkpoint)
+        names, encoding = ([text], "utf-8") if text else (trained.corpus.sources, trained.corpus.encoding)
+        corpus = read_corpus(names, encoding=encoding, vocabulary=trained.vocabulary)
+        rows = list(check_checkpoint(trained.model, trained.params, corpus.ids[:SLICE_LENGTH], rng))
+    elif text:
+        raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")
+    else:
+        rows = list(check_small_models(rng))
+    if as_json:
+        click.echo(as_json_lines(rows))
+    elif not quiet:
+        click.echo(as_table(rows))
+    if not all(row.passed for row in rows):
+        raise WrongGradientError(verdict(rows))

@@ -15,9 +15,7 @@ from charrnn.version import __version__
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
-@click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"}, epilog=_EPILOG
-)
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"}, epilog=_EPILOG)
 @click.version_option(__version__, "--version", message="charrnn %(version)s")
 def charrnn() -> None:
     """Learn a text one character at a time, and write more like it.
@@ -48,18 +46,20 @@ def _exit_code() -> int:
         return _fail(str(error), error.exit_code)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "charrnn"
-        return _fail(f"{error.format_message()} (see `{command} --help`)", error.exit_code)
     except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return _fail(_one_line(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:
         return _output_failed(error)
-    except MemoryError:
-        return _fail("not enough memory; try a smaller --hidden-size, --batch-size or --seq-length", 1)
     return 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Word a usage error as one sentence, with where to read more."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    where = context.command_path if context else "charrnn"
+    return f"{error.format_message()} (see `{where} --help`)"
 
 
 def _fail(message: str, code: int) -> int:
@@ -70,7 +70,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _output_failed(error: OSError) -> int:
-    """A reader that left ends the program quietly; anything else, such as a full disk, is said."""
+    """End quietly where the reader has left; say anything else, such as a full disk."""
     if isinstance(error, BrokenPipeError):
         # What is still buffered has nowhere to go: without this, Python complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

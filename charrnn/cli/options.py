@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 import click
 
-from charrnn.training.config import CELLS, DTYPES, OPTIMIZERS, REDUCTIONS, SCHEDULES, TrainConfig, format_sizes
+from charrnn.training.config import (
+    CELLS,
+    DTYPES,
+    OPTIMIZERS,
+    REDUCTIONS,
+    SCHEDULES,
+    TrainConfig,
+    format_sizes,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,9 +27,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
     name = "SIZES"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Read ``256,128`` as (256, 128)."""
         if isinstance(value, tuple):
             return value
@@ -31,6 +37,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
             self.fail(f"{value!r} is not a number, nor numbers with commas between them.", param, ctx)
 
 
+count = click.IntRange(min=0)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -51,7 +58,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "clip_value": (float, "Bring each gradient into ± this; 0 for no such limit."),
     "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
-    "rng_seed": (int, "Random seed; the same seed gives the same run."),
+    "rng_seed": (count, "Random seed; the same seed gives the same run."),
     "steps": (int, "End after this many updates."),
     "epochs": (float, "End after this many passes over the text."),
     "minutes": (float, "End after this much time."),
@@ -60,16 +67,15 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "sample_length": (int, "Characters in each of those samples."),
     "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
 }
+_DEFAULTS = TrainConfig()
 _FLAGS = {"hidden_sizes": "--hidden-size"}
 
 
 def train_config(command: Command) -> Command:
     """Add an option for each field of the training configuration."""
-    defaults = TrainConfig()
     for name, (kind, text) in reversed(_CONFIG_HELP.items()):
-        default = getattr(defaults, name)
-        shown = format_sizes(default) if name == "hidden_sizes" else f"{default:g}" if default != "" else ""
-        command = click.option(
-            _FLAGS.get(name, "--" + name.replace("_", "-")), name, type=kind, show_default=shown, help=text
-        )(command)
+        flag = _FLAGS.get(name, "--" + name.replace("_", "-"))
+        default = getattr(_DEFAULTS, name)
+        shown = format_sizes(default) if isinstance(default, tuple) else str(default)
+        command = click.option(flag, name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

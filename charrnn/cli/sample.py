@@ -1,5 +1,6 @@
 """``charrnn sample``."""
 
+import secrets
 from itertools import islice
 from pathlib import Path
 
@@ -7,19 +8,37 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
-from charrnn.errors import ConfigError
 
 
 @click.command(epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.7')
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
 @click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
-@click.option("-n", "--length", default=500, show_default=True, help="Characters to write after the seed text.")
 @click.option(
-    "--temperature", default=1.0, show_default=True, help="Below 1 bolder, above 1 wilder; 0 always the likeliest."
+    "-n",
+    "--length",
+    default=500,
+    show_default=True,
+    type=options.count,
+    help="Characters to write after the seed text.",
 )
-@click.option("--top-k", default=0, help="Draw from the K likeliest characters only.  [default: all]")
+@click.option(
+    "--temperature",
+    default=1.0,
+    show_default=True,
+    help="Below 1 bolder, above 1 wilder; 0 always the likeliest.",
+)
+@click.option(
+    "--top-k",
+    default=0,
+    type=options.count,
+    help="Draw from the K likeliest characters only.  [default: all]",
+)
 @click.option("--top-p", default=1.0, help="Draw from the likeliest that together reach P.  [default: all]")
-@click.option("--rng-seed", type=int, help="Random seed, to write the same again.  [default: a new one each time]")
+@click.option(
+    "--rng-seed",
+    type=options.count,
+    help="Random seed, to write the same again.  [default: a new one each time]",
+)
 @options.quiet
 def sample(
     checkpoint: Path | None,
@@ -36,17 +55,18 @@ def sample(
     CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
     and what follows go to stdout, each character as it is drawn; stderr says which model wrote it.
     """
+    import numpy as np
+
     from charrnn.checkpoint import load, newest
     from charrnn.report.models import introduce
     from charrnn.report.terminal import TextWriter
     from charrnn.sampling.filters import Filters
-    from charrnn.sampling.sampler import encode_seed, line_start, make_rng
+    from charrnn.sampling.sampler import encode_seed, line_start
     from charrnn.sampling.sampler import sample as characters
 
-    if length < 0:
-        raise ConfigError(f"--length must be 0 or more, not {length}")
     filters = Filters(temperature, top_k, top_p)
-    rng_seed, rng = make_rng(rng_seed)
+    rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
+    rng = np.random.default_rng(rng_seed)
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     seed = encode_seed(trained.vocabulary, seed_text or line_start(trained.vocabulary, rng))

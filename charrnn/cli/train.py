@@ -41,9 +41,7 @@ def train(texts: tuple[str, ...], checkpoint: Path | None, resume: bool, quiet: 
     if resume and setting:
         raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
     prepared = (
-        resume_run(texts, changes, path=checkpoint)
-        if resume
-        else start_run(texts, changes, path=checkpoint, **setting)
+        resume_run(texts, changes, path=checkpoint) if resume else start_run(texts, changes, path=checkpoint, **setting)
     )
     with Interruption() as interruption, Progress(prepared, is_quiet=quiet) as progress:
         for event in progress.run.events(stop=interruption.is_requested):

@@ -26,7 +26,12 @@ class Linear:
         logits += params["b_y"]
 
     def backward(
-        self, params: Mapping[str, Array], grads: Mapping[str, Array], hidden: Array, d_logits: Array, d_hidden: Array
+        self,
+        params: Mapping[str, Array],
+        grads: Mapping[str, Array],
+        hidden: Array,
+        d_logits: Array,
+        d_hidden: Array,
     ) -> None:
         """Write both gradients, and that of the hidden states into `d_hidden` (T, B, H)."""
         T, B, H = hidden.shape

@@ -19,7 +19,7 @@ Backwards, with δ the gradients of the pre-activations a:
     δ_f = d_c · c_{t−1} f (1 − f)       δ_g = d_c · i (1 − g²)
     d_W_xh = Σ xᵀ δ    d_W_hh = Σ h_{t−1}ᵀ δ    d_b_h = Σ δ    d_x = δ W_xhᵀ
 
-How it is arranged (stored parameters keep the form above; the arrangement is made once a sequence, for this file alone):
+How it is arranged (stored parameters keep the form above; the arrangement is made once a sequence, here alone):
 
 - *Planes.* The gates of all steps lie gate by gate, ``(gate, T, B, H)`` in the order o i f g, so that every elementwise
   call runs over contiguous memory and each weight gradient is one product a gate. A fifth plane holds c_{t−1} right
@@ -189,9 +189,9 @@ class LSTM:
             for table, plane in zip(ws.W_xh, ws.planes[:4, :T], strict=True):
                 lookup(table, inputs, plane)
             return
-        for weights, bias, plane in zip(ws.W_xh, ws.b_h, ws.planes[:4, :T], strict=True):
-            np.matmul(inputs.reshape(T * B, -1), weights, out=plane.reshape(T * B, H))
-            plane += bias
+        gates = ws.planes[:4, :T].reshape(4, T * B, H)
+        np.matmul(inputs.reshape(T * B, -1), ws.W_xh, out=gates)
+        np.add(gates, ws.b_h, out=gates)
 
     def backward(
         self,
@@ -289,7 +289,8 @@ class LSTM:
 
 def _by_gate(packed: Array, H: int) -> Array:
     """View (rows, 4H) as (4, rows, H)."""
-    return packed.reshape(-1, 4, H).swapaxes(0, 1)
+    gates: Array = packed.reshape(-1, 4, H)
+    return gates.swapaxes(0, 1)
 
 
 def _panel_count(B: int, H: int) -> int:

@@ -30,7 +30,9 @@ CELLS: Mapping[str, type["Cell"]] = MappingProxyType({"vanilla": Vanilla, "lstm"
 
 
 class Cell(Protocol):
-    """What a recurrent layer offers; each cell's file says what its state and workspace hold."""
+    """What a recurrent layer offers; each cell's own file documents it, its state and its workspace."""
+
+    # ruff: noqa: D102
 
     @property
     def input_size(self) -> int: ...
@@ -204,15 +206,13 @@ class CharRNN:
         d_state: list[Any] = []
         for k, x in reversed(list(enumerate(self._inputs(ws, inputs)))):
             group = f"cells.{k}"
-            d_state.append(
-                self.cells[k].backward(params.group(group), grads.group(group), ws.cells[k], x, d_outputs)
-            )
+            d_state.append(self.cells[k].backward(params.group(group), grads.group(group), ws.cells[k], x, d_outputs))
             d_outputs = ws.cells[k].d_inputs
         if self.embedding and ws.embedding:
             self.embedding.backward(grads.group("embedding"), d_outputs, inputs)
         return tuple(reversed(d_state))
 
     def _inputs(self, ws: Workspace, ids: Ids) -> list[Array]:
-        """What each cell reads: ids or their embeddings, then the hidden states of the cell below."""
+        """List what each cell reads: ids or their embeddings, then the hidden states of the cell below."""
         first = ws.embedding.outputs if ws.embedding else ids
         return [first, *(cell_ws.outputs for cell_ws in ws.cells[:-1])]

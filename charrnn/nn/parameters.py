@@ -50,7 +50,7 @@ class Parameters(Mapping[str, Array]):
             start = stop
 
     def group(self, prefix: str) -> dict[str, Array]:
-        """Views of one layer by their short names: ``group("cells.0")["W_hh"]``."""
+        """Return the views of one layer by their short names: ``group("cells.0")["W_hh"]``."""
         return self._groups[prefix]
 
     def like(self, vector: Array | None = None) -> Self:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.nn import initializers
-from charrnn.nn.embedding import Ids, lookup, lookup_backward
+from charrnn.nn.embedding import lookup, lookup_backward
 from charrnn.nn.parameters import Array
 
 

@@ -1,4 +1,4 @@
-"""Optimizers: ``init(params)`` makes the memory, ``update(params, grads, state, learning_rate)`` takes one step in place.
+"""Optimizers: ``init(params)`` makes the memory, ``update(params, grads, state, learning_rate)`` takes a step in place.
 
 An optimizer is an immutable description; what it remembers is an `OptimizerState` of the parameters' own form. Each
 update walks the flat vectors in blocks that stay in the second-level cache, so a step allocates nothing.

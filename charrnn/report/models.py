@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.report.units import describe_loss
 from charrnn.report.terminal import visible
+from charrnn.report.units import describe_loss
 
 
 def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:

@@ -4,65 +4,51 @@ Everything goes to stderr. Where stderr is no terminal there is no bar, but a pl
 shows life.
 """
 
-import math
+import shlex
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
+from charrnn.checkpoint import best_path
 from charrnn.report.terminal import visible
-from charrnn.training.run import Evaluated, Event, Run, Sampled, SaveFailed
+from charrnn.report.units import describe_loss, duration
+from charrnn.training.run import Evaluated, Event, Run, Sampled, SaveFailed, Stopped
+from charrnn.training.setup import PreparedRun
 from charrnn.training.trainer import StepReport
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
 
 
-def bits(nats: float) -> float:
-    """Bits for nats."""
-    return nats / math.log(2)
-
-
-def duration(seconds: float) -> str:
-    """A span as a person says it: ``45 s``, ``12 min``, ``3.5 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def describe(run: Run, notes: tuple[str, ...], validation_characters: int, speed: float) -> list[str]:
-    """Say what was read and what will be done, a few lines.
-
-    Parameters
-    ----------
-    run : about to start
-    notes : what reading the text had to change
-    validation_characters : held out
-    speed : characters a second, measured
-    """
+def describe(prepared: PreparedRun, speed: float) -> list[str]:
+    """Say what was read and what will be done, a few lines; `speed` is in characters a second."""
+    run = prepared.run
     trainer, config, corpus = run.trainer, run.config, run.corpus
-    model, streams = trainer.model, trainer.streams
-    training = corpus.characters - validation_characters
-    layers = " + ".join(map(str, model.hidden_sizes))
-    source = f"embedding {model.embedding_size}" if model.embedding_size else "one-hot"
-    total = run.total_steps
-    if total is None:
-        plan = f"{config.minutes:g} min"
-    else:
-        seconds = (total - trainer.step) * streams.batch_size * streams.seq_length / speed
-        if config.minutes:
-            seconds = min(seconds, 60 * config.minutes)
-        plan = f"{total:,} steps ({total / streams.chunks_per_epoch:.1f} epochs), about {duration(seconds)}"
+    held_out = prepared.validation_characters
+    sizes = "+".join(map(str, trainer.model.hidden_sizes))
+    inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
+    text = f"{corpus.name}: {corpus.characters:,} characters, {trainer.model.vocab_size} symbols"
+    shape = f"batch {config.batch_size} × seq {config.seq_length}"
+    rate = f"{config.optimizer} {trainer.base_learning_rate:g} {config.schedule}"
     return [
-        *notes,
-        f"text    {visible(corpus.name)}: {corpus.characters:,} characters, {model.vocab_size} symbols; "
-        f"{training:,} train, {validation_characters:,} held out",
-        f"model   {model.cell} {layers}, {source} input, {trainer.params.vector.size:,} parameters, {config.dtype}",
-        f"train   batch {config.batch_size} × seq {config.seq_length}, {config.optimizer} "
-        f"{trainer.base_learning_rate:g} {config.schedule}, {speed:,.0f} characters/s: {plan}",
+        *prepared.notes,
+        f"text   {text}; {corpus.characters - held_out:,} train, {held_out:,} held out",
+        f"model  {config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}",
+        f"train  {shape}, {rate}, {speed:,.0f} characters/s: {_plan(run, speed)}",
     ]
+
+
+def _plan(run: Run, speed: float) -> str:
+    streams, total, minutes = run.trainer.streams, run.total_steps, run.config.minutes
+    if total is None:
+        return f"{minutes:g} min"
+    seconds = (total - run.trainer.step) * streams.batch_size * streams.seq_length / speed
+    if minutes:
+        seconds = min(seconds, 60 * minutes)
+    return f"{total:,} steps ({total / streams.chunks_per_epoch:.1f} epochs), about {duration(seconds)}"
 
 
 class Progress:
@@ -70,16 +56,19 @@ class Progress:
 
     Parameters
     ----------
-    run : the run to show
+    prepared : the run to show
     is_quiet : show nothing but what went wrong
     """
 
-    def __init__(self, run: Run, *, is_quiet: bool = False) -> None:
-        self.run = run
+    def __init__(self, prepared: PreparedRun, *, is_quiet: bool = False) -> None:
+        self.run = run = prepared.run
         self.is_quiet = is_quiet
+        if not is_quiet and not run.is_finished:
+            for line in describe(prepared, run.measure_speed()):
+                self.say(line)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
-        self._bar: tqdm[None] = tqdm(
+        self._bar: tqdm[Any] = tqdm(
             total=run.total_steps,
             initial=run.trainer.step,
             unit="step",
@@ -102,21 +91,36 @@ class Progress:
     def say(self, line: str) -> None:
         """Write a line above the bar."""
         if not self.is_quiet:
-            tqdm.write(line, file=sys.stderr)
+            tqdm.write(visible(line), file=sys.stderr)
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        if isinstance(event, StepReport):
-            self._step(event)
-        elif isinstance(event, Sampled):
-            self.say(f"\n── a sample after {event.step:,} steps ──\n{visible(event.text)}\n")
-        elif isinstance(event, Evaluated):
-            best = ", the best so far" if event.is_best else ""
-            self.say(
-                f"step {event.step:,}: held-out loss {event.loss:.3f} nats/char = {bits(event.loss):.3f} bits/char{best}"
-            )
-        elif isinstance(event, SaveFailed):
-            tqdm.write(f"warning: {event.reason}; training goes on and tries again", file=sys.stderr)
+        match event:
+            case StepReport():
+                self._step(event)
+            case Sampled():
+                self.say(f"\n── a sample after {event.step:,} steps ──\n{event.text}\n")
+            case Evaluated():
+                best = ", the best so far" if event.is_best else ""
+                self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
+            case SaveFailed():
+                tqdm.write(visible(f"warning: {event.reason}; training goes on and tries again"), file=sys.stderr)
+            case Stopped():
+                self._bar.close()
+                self._end(event)
+
+    def _end(self, event: Stopped) -> None:
+        path = self.run.path
+        if event.interrupted:
+            self.say(f"stopped at step {event.step:,}, all saved; go on with:")
+            self.say(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
+            return
+        best = best_path(path)
+        self.say(
+            f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if self.run.history else "")
+        )
+        self.say("now try:")
+        self.say(f"  charrnn sample {shlex.quote(str(best if self.run.history else path))} -n 400")
 
     def _step(self, report: StepReport) -> None:
         self._characters += report.characters
@@ -134,4 +138,4 @@ class Progress:
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
-        return f"loss {report.smoothed_loss:.3f} = {bits(report.smoothed_loss):.2f} bits/char, {speed:,.0f} chars/s"
+        return f"loss {describe_loss(report.smoothed_loss)}, {speed:,.0f} chars/s"

@@ -48,23 +48,27 @@ class Filters:
 
 def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
     """Softmax of ``logits / temperature``: below 1 bolder, above 1 wilder, 0 all on the best (the first if tied)."""
-    scores = logits.astype(np.float64)
+    scores: Floats = logits.astype(np.float64)
     scores -= scores.max()
     if temperature == 0:
-        return np.eye(1, len(scores), int(scores.argmax()))[0]
+        best: Floats = np.zeros_like(scores)
+        best[scores.argmax()] = 1
+        return best
     # A tiny temperature sends all but the best to −infinity, whose exponential is 0, as it should be.
     with np.errstate(over="ignore", under="ignore"):
         scores /= temperature
         probs: Floats = np.exp(scores)
-    return probs / probs.sum()
+    probs /= probs.sum()
+    return probs
 
 
 def keep_top_k(probs: Floats, k: int) -> Floats:
     """Only the k most probable (of equals the first), made to sum to 1 again."""
-    kept = np.zeros_like(probs)
+    kept: Floats = np.zeros_like(probs)
     best = np.argsort(-probs, kind="stable")[:k]
     kept[best] = probs[best]
-    return kept / kept.sum()
+    kept /= kept.sum()
+    return kept
 
 
 def keep_top_p(probs: Floats, p: float) -> Floats:
@@ -78,7 +82,10 @@ def keep_top_p(probs: Floats, p: float) -> Floats:
 
 
 def draw(probs: Floats, uniform: float) -> int:
-    """Index whose share of the cumulative distribution holds `uniform` (0 ≤ uniform < 1); never one of probability 0."""
+    """Return the index whose share of the cumulative distribution holds `uniform`, 0 ≤ uniform < 1.
+
+    Never one of probability 0, whatever the rounding.
+    """
     cumulative = np.cumsum(probs)
     index = int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
     return min(index, int(np.flatnonzero(probs)[-1]))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, UnknownCharacterError
+from charrnn.errors import UnknownCharacterError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling.filters import Filters, draw
@@ -62,18 +62,3 @@ def encode_seed(vocabulary: Vocabulary, text: str) -> NDArray[np.intp]:
         if not text.strip().removeprefix("-").isdigit():
             raise
         raise UnknownCharacterError(f"{error} (--seed is text; for random numbers use --rng-seed {text})") from error
-
-
-def make_rng(rng_seed: int | None) -> tuple[int, np.random.Generator]:
-    """Return a random seed, fresh if None is given, and its generator.
-
-    Raises
-    ------
-    ConfigError
-        If the seed is negative.
-    """
-    if rng_seed is None:
-        rng_seed = int(np.random.SeedSequence().generate_state(1)[0])
-    if rng_seed < 0:
-        raise ConfigError(f"--rng-seed must be 0 or more, not {rng_seed}")
-    return rng_seed, np.random.default_rng(rng_seed)

@@ -36,9 +36,7 @@ class Corpus:
     """What was changed in reading, a sentence each."""
 
 
-def read_corpus(
-    names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vocabulary | None = None
-) -> Corpus:
+def read_corpus(names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vocabulary | None = None) -> Corpus:
     """Read texts, one after the other, as one corpus.
 
     A byte-order mark is dropped, CRLF and CR are read as LF, and a ``.gz`` file is unpacked. The text passes

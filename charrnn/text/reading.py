@@ -140,8 +140,7 @@ class TextDecoder:
             ) from error
         except UnicodeError as error:  # UTF-16 or UTF-32 without its mark
             raise TextError(
-                f"{self._name} is not {shown(self._encoding)} ({error}): "
-                f"try --encoding utf-8, utf-16-le or utf-16-be"
+                f"{self._name} is not {shown(self._encoding)} ({error}): try --encoding utf-8, utf-16-le or utf-16-be"
             ) from error
 
     def _other_encoding(self, beginning: bytes) -> str:

@@ -41,7 +41,7 @@ class TrainConfig:
     learning_rate: float = 0.0  # 0: the optimizer's own default
     schedule: str = "cosine"
     schedule_steps: int = 0  # 0: the length of the run
-    warmup_steps: int = 0
+    warmup_steps: int = 100
     clip_value: float = 0.0  # 0: no clipping by value
     clip_norm: float = 5.0  # 0: no clipping by norm
     reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
@@ -104,8 +104,10 @@ class TrainConfig:
 
     def with_bounds(self, bounds: Mapping[str, float]) -> Self:
         """Return this configuration with other bounds, where any is given: those not given then bind no more."""
-        given = {name: value for name, value in bounds.items() if name in BOUNDS}
-        return replace(self, **(dict.fromkeys(BOUNDS, 0) | given)) if given else self
+        if not bounds:
+            return self
+        all_bounds: dict[str, Any] = {name: bounds.get(name, 0) for name in BOUNDS}
+        return replace(self, **all_bounds)
 
 
 BOUNDS = ("steps", "epochs", "minutes")
@@ -136,6 +138,7 @@ RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
             optimizer="adagrad",
             learning_rate=0.1,
             schedule="constant",
+            warmup_steps=0,
             clip_value=5.0,
             clip_norm=0.0,
             reduction="sum",

@@ -46,7 +46,7 @@ class Evaluator:
         ws, total = None, 0.0
         for first in range(0, length, CHUNK_LENGTH):
             T = min(CHUNK_LENGTH, length - first)
-            if ws is None or T != len(ws.logits):
+            if ws is None or len(ws.logits) != T:
                 ws = self.model.workspace(T, len(starts), dtype)
                 self.model.arrange(params, ws)
             places = starts + np.arange(first, first + T)[:, None]

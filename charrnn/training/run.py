@@ -231,7 +231,7 @@ def _is_due(step: int, every: int) -> bool:
 
 
 def _on_schedule(start: Checkpoint) -> list[tuple[int, float]]:
-    """The evaluations so far, without the one a run makes because it ends.
+    """Return the evaluations so far, without the one a run makes because it ends.
 
     The uninterrupted run would not have made that one, and must end in the same bytes.
     """

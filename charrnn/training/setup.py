@@ -17,7 +17,15 @@ from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
-RESUMABLE = (*BOUNDS, "eval_every", "sample_every", "sample_length", "save_every", "learning_rate", "schedule_steps")
+RESUMABLE = (
+    *BOUNDS,
+    "eval_every",
+    "sample_every",
+    "sample_length",
+    "save_every",
+    "learning_rate",
+    "schedule_steps",
+)
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,7 @@ def resume_run(texts: Sequence[str], changes: Mapping[str, Any], *, path: Path |
     config = _change(config, changes)
     if not texts and "-" in start.corpus.sources:
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
-    corpus = read_corpus(
-        texts or start.corpus.sources, encoding=start.corpus.encoding, vocabulary=start.vocabulary
-    )
+    corpus = read_corpus(texts or start.corpus.sources, encoding=start.corpus.encoding, vocabulary=start.vocabulary)
     if corpus.sha256 != start.corpus.sha256:
         raise ConfigError(
             f"the text has changed since {shown(str(path))} was saved "
@@ -145,7 +151,7 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
 
 
 def _free_path(name: str, notes: list[str]) -> Path:
-    """The default checkpoint of a text, or the next of its names that is not taken, with a note."""
+    """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
     first = path = checkpoint.FOLDER / f"{name}.npz"
     number = 2
     while path.exists():

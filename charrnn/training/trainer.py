@@ -4,19 +4,16 @@ A step is: the next chunk of text → forward → loss → backward → a finite
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
+from charrnn.checkpoint import Checkpoint
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN, State, Workspace
-from charrnn.nn.parameters import Parameters
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from charrnn.optim.optimizers import OPTIMIZERS, Optimizer
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Chunk, Cursor, Streams
 from charrnn.text.vocabulary import Vocabulary
