@@ -289,8 +289,8 @@ class LSTM:
 
 def _by_gate(packed: Array, H: int) -> Array:
     """View (rows, 4H) as (4, rows, H)."""
-    gates: Array = packed.reshape(-1, 4, H)
-    return gates.swapaxes(0, 1)
+    gates: Array = packed.reshape(-1, 4, H).swapaxes(0, 1)
+    return gates
 
 
 def _panel_count(B: int, H: int) -> int:
