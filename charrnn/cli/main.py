@@ -10,6 +10,7 @@ from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.errors import CharRNNError
+from charrnn.kernels import prepare
 from charrnn.version import __version__
 
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
@@ -31,6 +32,7 @@ charrnn.add_command(gradcheck)
 
 def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    prepare()
     code = _exit_code()
     try:
         sys.stdout.flush()

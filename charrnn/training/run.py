@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from charrnn import checkpoint
+from charrnn.archive import sweep_temporaries
 from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
 from charrnn.errors import CheckpointError
 from charrnn.sampling.sampler import line_start, sample
@@ -121,6 +122,7 @@ class Run:
         """
         self._started = time.monotonic()
         trainer = self.trainer
+        sweep_temporaries(self.path.parent)
         if self.is_fresh:
             # Saving at step 0 finds a folder that cannot be written before an hour's work is lost to it.
             yield self._save()
