@@ -257,7 +257,7 @@ class LSTM:
         np.multiply(slopes[3], i, out=slopes[3])
         np.multiply(slopes[1:3], planes[3:], out=planes[1:3])  # i' g and f' c_{t−1}
         g[...] = slopes[3]
-        through_h = slopes[3]
+        through_h: Array = slopes[3]
         np.multiply(tanh_c, tanh_c, out=through_h)
         np.subtract(1, through_h, out=through_h)
         np.multiply(through_h, o, out=through_h)
