@@ -30,7 +30,7 @@ def choose_kernels(environment: MutableMapping[str, str], cpuinfo: Path = Path("
     except OSError:
         return
     flags = next((line for line in lines if line.startswith("flags")), "")
-    if _AVX512 <= set(flags.split()):
+    if set(flags.split()) >= _AVX512:
         environment[_CORETYPE] = "SkylakeX"
 
 

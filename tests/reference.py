@@ -238,7 +238,7 @@ def clip_by_norm(grads: Params, clip_norm: float) -> tuple[Params, float]:
 def with_temperature(log_probs: Array, temperature: float) -> Array:
     """Probabilities at a temperature; 0 is the limit: the likeliest character alone, the lowest of equals."""
     if temperature == 0:
-        return renormalized(log_probs, [most_likely_first(log_probs)[0]])
+        return renormalized(np.exp(log_softmax(log_probs)), [most_likely_first(log_probs)[0]])
     return np.exp(log_softmax(log_probs / temperature))
 
 

@@ -43,22 +43,26 @@ def run() -> NoReturn:
 
 def _exit_code() -> int:
     try:
-        charrnn(standalone_mode=False, prog_name="charrnn")
-    except CharRNNError as error:
-        return _fail(str(error), error.exit_code)
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.ClickException as error:
+        code = charrnn(standalone_mode=False, prog_name="charrnn")
+    except (CharRNNError, click.ClickException) as error:
         return _fail(_one_line(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except MemoryError:
+        return _fail("there is not enough memory; try a smaller --hidden-size, --batch-size or --seq-length", 1)
+    except SystemExit:
+        if "_CHARRNN_COMPLETE" in os.environ:
+            raise  # a shell's completion of a line, with an exit code of its own
+        return 0  # else this is Click's way out when the reader of a pipe has left
     except OSError as error:
         return _output_failed(error)
-    return 0
+    return code if isinstance(code, int) else 0  # a command that leaves early hands back its exit code
 
 
-def _one_line(error: click.ClickException) -> str:
-    """Word a usage error as one sentence, with where to read more."""
+def _one_line(error: CharRNNError | click.ClickException) -> str:
+    """Word an error as one sentence; where it is one of usage, with where to read more."""
+    if isinstance(error, CharRNNError):
+        return str(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "charrnn"
     return f"{error.format_message()} (see `{where} --help`)"

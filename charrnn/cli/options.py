@@ -16,6 +16,7 @@ from charrnn.training.config import (
     REDUCTIONS,
     SCHEDULES,
     TrainConfig,
+    flag,
     format_sizes,
 )
 
@@ -68,14 +69,12 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
 }
 _DEFAULTS = TrainConfig()
-_FLAGS = {"hidden_sizes": "--hidden-size"}
 
 
 def train_config(command: Command) -> Command:
     """Add an option for each field of the training configuration."""
     for name, (kind, text) in reversed(_CONFIG_HELP.items()):
-        flag = _FLAGS.get(name, "--" + name.replace("_", "-"))
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default)
-        command = click.option(flag, name, type=kind, help=f"{text}  [default: {shown}]")(command)
+        command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

@@ -56,10 +56,9 @@ class LSTMState(NamedTuple):
 
 @dataclass(frozen=True)
 class LSTMWorkspace:
-    """Arrays for T steps of B streams, with H = `hidden_size`, D = `input_size`, P panels and blocks of K steps.
+    """Arrays for T steps of B streams, with P panels and blocks of K steps.
 
-    ``7·(T+1)·B·H + 4·D·H + 8·H·H + 4·H + 12·B·H + 6·K·B·H`` numbers or a little less, and T·B·D more for vectors as
-    inputs.
+    7·T·B·H + 5·K·B·H + 14·B·H + (4·D + 8·H + 4)·H numbers, and T·B·D more for vectors as inputs.
     """
 
     W_xh: Array  # (4, D, H): planes o i f g, for ids with the bias added

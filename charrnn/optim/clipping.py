@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 def global_norm(grads: Array) -> float:
-    """Euclidean length of the vector; NaN or infinity exactly if one of its numbers is.
+    """Euclidean length of the vector; NaN or infinity if one of its numbers is, or if the length itself overflows.
 
     Scaled by the largest number where the plain sum of squares would leave the data type's range (in float32 a square
     overflows at 2e19 and vanishes at 1e-23).

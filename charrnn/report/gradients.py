@@ -1,8 +1,10 @@
 """The gradient check as a table, as JSON, and as a verdict."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, Row
 
@@ -24,7 +26,14 @@ def as_table(rows: Sequence[Row]) -> str:
 
 def as_json_lines(rows: Sequence[Row]) -> str:
     """One JSON object an array."""
-    return "\n".join(json.dumps({**asdict(row), "passed": row.passed}) for row in rows)
+    return "\n".join(json.dumps(_finite(asdict(row)) | {"passed": row.passed}) for row in rows)
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace what JSON has no number for, a NaN or an infinity, by null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
 
 
 def verdict(rows: Sequence[Row]) -> str:
@@ -33,7 +42,7 @@ def verdict(rows: Sequence[Row]) -> str:
     wrong = [row for row in rows if not row.passed]
     if not wrong:
         return f"all {len(rows)} gradients are right ({gates})"
-    worst = max(wrong, key=lambda row: row.complex_step_error)
+    worst = max(wrong, key=lambda row: math.inf if math.isnan(row.complex_step_error) else row.complex_step_error)
     return (
         f"{len(wrong)} of {len(rows)} gradients are wrong; worst is {worst.array} of {worst.model} at "
         f"{list(worst.worst_index)}: derived {worst.worst_derived:.6g}, numeric {worst.worst_numeric:.6g}"

@@ -4,6 +4,7 @@ Everything goes to stderr. Where stderr is no terminal there is no bar, but a pl
 shows life.
 """
 
+import contextlib
 import shlex
 import sys
 import time
@@ -91,7 +92,7 @@ class Progress:
     def say(self, line: str) -> None:
         """Write a line above the bar."""
         if not self.is_quiet:
-            tqdm.write(visible(line), file=sys.stderr)
+            _write(line)
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -104,13 +105,16 @@ class Progress:
                 best = ", the best so far" if event.is_best else ""
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
             case SaveFailed():
-                tqdm.write(visible(f"warning: {event.reason}; training goes on and tries again"), file=sys.stderr)
+                _write(f"warning: {event.reason}; training goes on and tries again")
             case Stopped():
                 self._bar.close()
                 self._end(event)
 
     def _end(self, event: Stopped) -> None:
         path = self.run.path
+        if not (self._characters or self.run.is_fresh):
+            self.say(f"{path} is at the end of its run, step {event.step:,}; give a later --steps to go on")
+            return
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
             self.say(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
@@ -139,3 +143,9 @@ class Progress:
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
         return f"loss {describe_loss(report.smoothed_loss)}, {speed:,.0f} chars/s"
+
+
+def _write(line: str) -> None:
+    # A log that is full, or whose reader has left, must not end the training.
+    with contextlib.suppress(OSError):
+        tqdm.write(visible(line), file=sys.stderr)

@@ -47,11 +47,11 @@ class TrainConfig:
     reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
     rng_seed: int = 0
     # How long
-    steps: int = 2000
+    steps: int = 3000
     epochs: float = 0.0
     minutes: float = 0.0
     # What happens on the way, every so many steps; 0: never
-    eval_every: int = 200
+    eval_every: int = 250
     sample_every: int = 500
     sample_length: int = 200
     save_every: int = 500
@@ -60,20 +60,27 @@ class TrainConfig:
         """Raise `ConfigError` for the first value that cannot be used."""
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{_flag(name)} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
-        for name in ("batch_size", "seq_length"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{_flag(name)} must be at least 1, not {getattr(self, name)}")
-        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
-            raise ConfigError(f"--hidden-size must be at least 1, not {format_sizes(self.hidden_sizes)}")
+                raise ConfigError(f"{flag(name)} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        self._check_sizes()
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
-                raise ConfigError(f"{_flag(name)} must be 0 or more, not {value}")
+            if not 0 <= value < math.inf:  # refuses NaN too; `math.isfinite` fails on a whole number of 400 digits
+                raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
         if self.val_fraction >= 1:
             raise ConfigError(f"--val-fraction must be below 1, not {self.val_fraction}")
         if not (self.steps or self.epochs or self.minutes):
             raise ConfigError("the run has no end: give --steps, --epochs or --minutes")
+
+    def _check_sizes(self) -> None:
+        for name in ("batch_size", "seq_length"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{flag(name)} must be at least 1, not {getattr(self, name)}")
+        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
+            raise ConfigError(f"--hidden-size must be at least 1, not {format_sizes(self.hidden_sizes)}")
+        if max(*self.hidden_sizes, self.embedding_size, self.batch_size, self.seq_length) > _LARGEST:
+            raise ConfigError(
+                f"--hidden-size, --embedding-size, --batch-size and --seq-length must be at most {_LARGEST:,}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as a checkpoint keeps them."""
@@ -106,10 +113,11 @@ class TrainConfig:
         """Return this configuration with other bounds, where any is given: those not given then bind no more."""
         if not bounds:
             return self
-        all_bounds: dict[str, Any] = {name: bounds.get(name, 0) for name in BOUNDS}
+        all_bounds: dict[str, Any] = {name: type(getattr(self, name))(bounds.get(name, 0)) for name in BOUNDS}
         return replace(self, **all_bounds)
 
 
+_LARGEST = 1_000_000  # units, or characters: no array is then beyond what NumPy can count
 BOUNDS = ("steps", "epochs", "minutes")
 _CHOICES = {
     "cell": CELLS,
@@ -156,5 +164,6 @@ def format_sizes(sizes: tuple[int, ...]) -> str:
     return ",".join(map(str, sizes))
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def flag(name: str) -> str:
+    """Return the command line's name of a field."""
+    return "--hidden-size" if name == "hidden_sizes" else "--" + name.replace("_", "-")

@@ -29,6 +29,7 @@ class Evaluator:
         self.transitions = len(ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
 
+    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
     def loss(self, params: Parameters) -> float:
         """Mean nats a character; the parameters are only read."""
         length, rest = divmod(self.transitions, self.streams)

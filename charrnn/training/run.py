@@ -13,7 +13,7 @@ from pathlib import Path
 from charrnn import checkpoint
 from charrnn.archive import sweep_temporaries
 from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, DivergedError
 from charrnn.sampling.sampler import line_start, sample
 from charrnn.training.config import TrainConfig
 from charrnn.training.evaluation import Evaluator
@@ -122,16 +122,21 @@ class Run:
         """
         self._started = time.monotonic()
         trainer = self.trainer
+        if self.is_finished and not self.is_fresh:
+            yield Stopped(trainer.step, interrupted=False)  # there is nothing to do, and the file stays as it is
+            return
         sweep_temporaries(self.path.parent)
         if self.is_fresh:
             # Saving at step 0 finds a folder that cannot be written before an hour's work is lost to it.
             yield self._save()
+            # A best model that stands here is that of the run just replaced.
+            checkpoint.best_path(self.path).unlink(missing_ok=True)
             if self.config.sample_every:
                 yield self._sample()
         while not self.is_finished:
             yield trainer.train_step(self._schedule_progress())
             yield from self._on_the_way()
-            if stop():
+            if stop() and not self.is_finished:
                 yield self._save()
                 yield Stopped(trainer.step, interrupted=True)
                 return
@@ -168,13 +173,18 @@ class Run:
         if self.evaluator is None:
             return
         loss = self.evaluator.loss(self.trainer.params)
+        if not math.isfinite(loss):
+            raise DivergedError(f"the held-out loss at step {self.trainer.step} is {loss}; try a lower --learning-rate")
         is_best = loss < min((earlier for _, earlier in self.history), default=math.inf)
         self.history.append((self.trainer.step, loss))
         yield Evaluated(self.trainer.step, loss, is_best)
         # A resumed run may stand before a best that its interrupted predecessor kept: never replace it by a worse one.
         if is_best and loss < self._best_saved:
-            self._best_saved = loss
-            checkpoint.save(checkpoint.best_path(self.path), replace(self._checkpoint(), resume=None))
+            try:
+                checkpoint.save(checkpoint.best_path(self.path), replace(self._checkpoint(), resume=None))
+                self._best_saved = loss
+            except CheckpointError as error:
+                yield SaveFailed(self.trainer.step, str(error))
 
     def _is_evaluated(self) -> bool:
         return bool(self.history) and self.history[-1][0] == self.trainer.step

@@ -9,9 +9,10 @@ from charrnn import checkpoint
 from charrnn.bundled import DEFAULT_CORPUS
 from charrnn.checkpoint import Checkpoint, CorpusInfo
 from charrnn.errors import CheckpointError, ConfigError, shown
-from charrnn.text.batches import fit
+from charrnn.nn.model import CharRNN
+from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, read_corpus, split
-from charrnn.training.config import BOUNDS, RECIPES, TrainConfig
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
@@ -65,7 +66,7 @@ def start_run(
         If the text or the options cannot be used.
     """
     config = _stack(_change(RECIPES[recipe], changes), num_layers)
-    if path and path.exists() and not overwrite:
+    if path and _is_taken(path) and not overwrite:
         raise ConfigError(f"{shown(str(path))} exists; go on from it with --resume, or replace it with --overwrite")
     corpus = read_corpus(texts or [DEFAULT_CORPUS], encoding=encoding)
     notes = list(corpus.notes)
@@ -99,12 +100,7 @@ def resume_run(texts: Sequence[str], changes: Mapping[str, Any], *, path: Path |
     start = checkpoint.load(path)
     if start.resume is None:
         raise CheckpointError(f"{shown(str(path))} was kept for sampling only; resume from the run's own checkpoint")
-    config = TrainConfig.from_json(start.config)
-    for name in changes:
-        if name not in RESUMABLE and changes[name] != getattr(config, name):
-            flag = "--" + name.replace("_", "-")
-            raise ConfigError(f"{flag} cannot change when a run goes on; leave it out, or start a new run")
-    config = _change(config, changes)
+    config = _resumed_config(start, path, changes)
     if not texts and "-" in start.corpus.sources:
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     corpus = read_corpus(texts or start.corpus.sources, encoding=start.corpus.encoding, vocabulary=start.vocabulary)
@@ -113,7 +109,30 @@ def resume_run(texts: Sequence[str], changes: Mapping[str, Any], *, path: Path |
             f"the text has changed since {shown(str(path))} was saved "
             f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); give the text it was trained on"
         )
+    if not _fits(start, config, corpus):
+        raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
     return _prepare(config, corpus, start.corpus.encoding, path, corpus.notes, start)
+
+
+def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    try:
+        config = TrainConfig.from_json(start.config)
+    except ConfigError as error:
+        raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
+    for name in changes:
+        if name not in RESUMABLE and changes[name] != getattr(config, name):
+            raise ConfigError(f"{flag(name)} cannot change when a run goes on; leave it out, or start a new run")
+    return _change(config, changes)
+
+
+def _fits(start: Checkpoint, config: TrainConfig, corpus: Corpus) -> bool:
+    """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
+    training, _ = split(corpus.ids, config.val_fraction)
+    model = CharRNN(len(start.vocabulary), config.cell, config.hidden_sizes, config.embedding_size)
+    if start.model != model or start.resume is None or len(training) < 2:
+        return False
+    streams = Streams(training, config.batch_size, config.seq_length)
+    return len(start.resume.state[0].h) == config.batch_size and start.progress.position < streams.length
 
 
 def _prepare(
@@ -150,11 +169,15 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
 
 
+def _is_taken(path: Path) -> bool:
+    return path.exists() or checkpoint.best_path(path).exists()
+
+
 def _free_path(name: str, notes: list[str]) -> Path:
     """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
     first = path = checkpoint.FOLDER / f"{name}.npz"
     number = 2
-    while path.exists():
+    while _is_taken(path):
         path = checkpoint.FOLDER / f"{name}-{number}.npz"
         number += 1
     if path != first:

@@ -86,6 +86,7 @@ class Trainer:
         self.grads = self.params.like()
         self._workspaces: dict[int, Workspace] = {}
 
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:
         """Learn the next chunk.
 
@@ -96,7 +97,8 @@ class Trainer:
         Raises
         ------
         DivergedError
-            If the loss or the gradient is not finite; the weights are then still those of the step before.
+            If the loss or the gradient is not finite; the weights are then still those of the step before. Also if
+            the update itself leaves the range of the numbers.
         """
         config = self.config
         chunk = self.streams.chunk(self.cursor)
@@ -111,16 +113,19 @@ class Trainer:
             warmup_steps=config.warmup_steps,
         )
         norm = global_norm(self.grads.vector)
+        diverged = DivergedError(
+            f"training diverged at step {self.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}, "
+            f"learning rate {rate:.4g}; try a lower --learning-rate"
+        )
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(
-                f"training diverged at step {self.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}, "
-                f"learning rate {rate:.4g}; try a lower --learning-rate"
-            )
+            raise diverged
         if config.clip_value:
             clip_value(self.grads.vector, config.clip_value)
         if config.clip_norm:
             clip_norm(self.grads.vector, norm, config.clip_norm)
         self.optimizer.update(self.params, self.grads, self.optimizer_state, rate)
+        if not np.isfinite(self.params.vector).all():
+            raise diverged
         return self._advance(chunk, loss, final_state, norm, rate)
 
     def compute_gradients(self, chunk: Chunk) -> tuple[float, State]:

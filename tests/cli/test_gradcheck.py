@@ -1,0 +1,73 @@
+"""`charrnn gradcheck` shows one row an array, and fails when a gradient is wrong."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.nn.linear import Linear
+from tests.conftest import Charrnn, run_process
+
+
+def test_every_kind_of_network_is_right_in_under_ten_seconds() -> None:
+    began = time.monotonic()
+    outcome = run_process("gradcheck")
+    assert time.monotonic() - began < 10
+    lines = outcome.out.decode().splitlines()
+    assert outcome.code == 0
+    assert outcome.err == ""
+    assert lines[0].split()[:3] == ["model", "array", "entries"]
+    assert lines[-1].startswith(f"all {len(lines) - 2} gradients are right")
+    assert {line.split()[0] for line in lines[1:-1]} == {"vanilla", "lstm"}
+    assert all(" ok " in line for line in lines[1:-1])
+
+
+def test_json_has_one_object_an_array(charrnn: Charrnn, trained: Path) -> None:
+    outcome = charrnn("gradcheck", str(trained), "--json")
+    rows = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 0
+    assert {row["array"] for row in rows} == {
+        "cells.0.W_xh",
+        "cells.0.W_hh",
+        "cells.0.b_h",
+        "linear.W_hy",
+        "linear.b_y",
+        "state.0.h",
+        "state.0.c",
+    }
+    assert all(row["passed"] and row["complex_step_error"] < 1e-12 for row in rows)
+
+
+def test_a_wrong_gradient_is_named_and_is_a_failure(
+    charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Linear.backward
+
+    def slightly_wrong(self: Linear, params: Any, grads: Any, *others: Any) -> None:
+        backward(self, params, grads, *others)
+        grads["b_y"][0] += 1e-4
+
+    monkeypatch.setattr(Linear, "backward", slightly_wrong)
+    for arguments in ((str(trained),), (str(trained), "--json"), (str(trained), "-q")):
+        outcome = charrnn("gradcheck", *arguments)
+        assert outcome.code == 1
+        assert outcome.err.startswith("charrnn: 1 of 7 gradients are wrong; worst is linear.b_y of checkpoint at [0]: ")
+        assert len(outcome.error_lines) == 1
+    assert b"FAIL [0]" in charrnn("gradcheck", str(trained)).out
+
+
+def test_a_text_without_a_checkpoint_has_nothing_to_be_checked_with(charrnn: Charrnn, text_file: Path) -> None:
+    outcome = charrnn("gradcheck", "--text", str(text_file))
+    assert (outcome.code, outcome.out) == (2, b"")
+    assert outcome.err.startswith("charrnn: --text goes with a CHECKPOINT")
+
+
+def test_a_checkpoint_whose_text_is_gone_asks_for_one(charrnn: Charrnn) -> None:
+    Path("gone.txt").write_text("a text that goes away\n" * 9)
+    charrnn("train", "gone.txt", "--hidden-size", "4", "--steps", "1", "--checkpoint", "gone.npz")
+    Path("gone.txt").unlink()
+    outcome = charrnn("gradcheck", "gone.npz")
+    assert outcome.code == 2
+    assert "there is no text gone.txt" in outcome.err

@@ -1,0 +1,175 @@
+"""Every option that a command's help shows is run here, and does what it says."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import checkpoint
+from charrnn.cli import main
+from charrnn.version import __version__
+from tests.conftest import TINY, Charrnn, Outcome
+
+TEXT = "TEXT"  # stands for the text's path
+MODEL = "MODEL"  # stands for the checkpoint's
+
+
+@dataclass(frozen=True)
+class Example:
+    """One option in use: what follows the command's usual arguments, and what shows that it worked."""
+
+    arguments: tuple[str, ...]
+    worked: Callable[[Outcome], object]
+
+
+def learned(**expected: Any) -> Callable[[Outcome], object]:
+    """The checkpoint that the run left has this in its configuration."""
+
+    def worked(_: Outcome) -> bool:
+        config = checkpoint.load("run.npz").config
+        return {name: config[name] for name in expected} == expected
+
+    return worked
+
+
+def err(words: str) -> Callable[[Outcome], object]:
+    return lambda outcome: words in outcome.err
+
+
+def out(words: bytes) -> Callable[[Outcome], object]:
+    return lambda outcome: words in outcome.out
+
+
+HELP = {"-h": Example(("-h",), out(b"Usage: ")), "--help": Example(("--help",), out(b"Usage: "))}
+QUIET = {
+    "-q": Example(("-q",), lambda outcome: outcome.err == ""),
+    "--quiet": Example(("--quiet",), lambda outcome: outcome.err == ""),
+}
+GROUP = {**HELP, "--version": Example(("--version",), out(f"charrnn {__version__}\n".encode()))}
+TRAIN = {
+    **HELP,
+    **QUIET,
+    "--recipe": Example(("--recipe", "min-char-rnn"), learned(cell="vanilla", clip_value=5.0, reduction="sum")),
+    "--cell": Example(("--cell", "vanilla"), learned(cell="vanilla")),
+    "--hidden-size": Example(("--hidden-size", "6,5"), learned(hidden_sizes=[6, 5])),
+    "--num-layers": Example(("--num-layers", "3"), learned(hidden_sizes=[8, 8, 8])),
+    "--embedding-size": Example(("--embedding-size", "3"), err("embedding 3 input")),
+    "--init-std": Example(("--init-std", "0.01"), learned(init_std=0.01)),
+    "--dtype": Example(("--dtype", "float64"), err("parameters in float64")),
+    "--val-fraction": Example(("--val-fraction", "0.5"), err("327 train, 327 held out")),
+    "--batch-size": Example(("--batch-size", "3"), err("batch 3 × seq 10")),
+    "--seq-length": Example(("--seq-length", "7"), err("batch 2 × seq 7")),
+    "--optimizer": Example(("--optimizer", "adam"), err("adam 0.004")),
+    "--learning-rate": Example(("--learning-rate", "0.03"), err("adagrad 0.03")),
+    "--schedule": Example(("--schedule", "constant"), err("adagrad 0.1 constant")),
+    "--schedule-steps": Example(("--schedule-steps", "9"), learned(schedule_steps=9)),
+    "--warmup-steps": Example(("--warmup-steps", "2"), learned(warmup_steps=2)),
+    "--clip-value": Example(("--clip-value", "0.5"), learned(clip_value=0.5)),
+    "--clip-norm": Example(("--clip-norm", "0.5"), learned(clip_norm=0.5)),
+    "--reduction": Example(("--reduction", "sum"), learned(reduction="sum")),
+    "--rng-seed": Example(("--rng-seed", "7"), learned(rng_seed=7)),
+    "--steps": Example(("--steps", "5"), err("done at step 5")),
+    "--epochs": Example(("--steps", "0", "--epochs", "0.2"), err("done at step 6")),
+    "--minutes": Example(("--steps", "0", "--minutes", "0.001"), err("/s: 0.001 min")),
+    "--eval-every": Example(("--eval-every", "2"), err("step 2: held out")),
+    "--sample-every": Example(("--sample-every", "3"), err("a sample after 3 steps")),
+    "--sample-length": Example(("--sample-length", "0"), err("a sample after 0 steps ──\n\n\n")),
+    "--save-every": Example(("--save-every", "1"), learned(save_every=1)),
+    "--encoding": Example(("--encoding", "latin-1"), lambda _: checkpoint.load("run.npz").corpus.encoding == "latin-1"),
+    "--checkpoint": Example(("--checkpoint", "mine.npz"), lambda _: Path("mine.npz").exists()),
+    "--overwrite": Example(("--checkpoint", MODEL, "--overwrite"), err("done at step 4; saved old.npz")),
+    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
+}
+SAMPLE = {
+    **HELP,
+    **QUIET,
+    "--seed": Example(("--seed", "the lamp"), lambda outcome: outcome.out.startswith(b"the lamp")),
+    "--prompt": Example(("--prompt", "the lamp"), lambda outcome: outcome.out.startswith(b"the lamp")),
+    "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
+    "--length": Example(("--length", "4"), lambda outcome: len(outcome.out) == 4),
+    "--temperature": Example(("--temperature", "0.0"), lambda outcome: len(set(outcome.out)) < 15),
+    "--top-k": Example(("--top-k", "1"), lambda outcome: len(set(outcome.out)) < 15),
+    "--top-p": Example(("--top-p", "1e-9"), lambda outcome: len(set(outcome.out)) < 15),
+    "--rng-seed": Example(("--rng-seed", "7"), err("--rng-seed 7 writes this again")),
+}
+GRADCHECK = {
+    **HELP,
+    "-q": Example((MODEL, "--text", TEXT, "-q"), lambda outcome: outcome.out == b""),
+    "--quiet": Example((MODEL, "--text", TEXT, "--quiet"), lambda outcome: outcome.out == b""),
+    "--text": Example((MODEL, "--text", TEXT), out(b"all 7 gradients are right")),
+    "--rng-seed": Example((MODEL, "--text", TEXT, "--rng-seed", "7"), out(b"all 7 gradients are right")),
+    "--json": Example(
+        (MODEL, "--text", TEXT, "--json"),
+        lambda outcome: all(json.loads(line)["passed"] for line in outcome.out.splitlines()),
+    ),
+}
+EXAMPLES = {"": GROUP, "train": TRAIN, "sample": SAMPLE, "gradcheck": GRADCHECK}
+USUAL = {"": (), "train": (*TINY, TEXT, "--steps", "4"), "sample": (MODEL, "-n", "300"), "gradcheck": ()}
+
+
+def spellings(command: str) -> set[str]:
+    """Every way to write every option of a command, as its help shows them."""
+    shown = main.charrnn.commands[command] if command else main.charrnn
+    context = main.charrnn.make_context("charrnn", [], resilient_parsing=True)
+    options = [param for param in shown.get_params(context) if param.param_type_name == "option"]
+    return {"-h", *(spelling for option in options for spelling in (*option.opts, *option.secondary_opts))}
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_every_option_of_the_help_has_an_example_here(command: str) -> None:
+    assert set(EXAMPLES[command]) == spellings(command)
+
+
+def every_example() -> Iterator[Any]:
+    for command, examples in EXAMPLES.items():
+        for spelling, example in examples.items():
+            yield pytest.param(command, example, id=f"{command} {spelling}".strip())
+
+
+@pytest.mark.parametrize(("command", "example"), list(every_example()))
+def test_every_option_does_what_it_says(
+    charrnn: Charrnn, command: str, example: Example, trained: Path, text_file: Path
+) -> None:
+    Path("old.npz").write_bytes(trained.read_bytes())
+    usual = USUAL[command]
+    if command == "train" and "--checkpoint" not in example.arguments:
+        usual = (*usual, "--checkpoint", "run.npz")
+    if example.arguments[:1] == ("--recipe",):
+        usual = (TEXT, "--steps", "1", "--checkpoint", "run.npz")
+    if "--resume" in example.arguments:
+        usual = ()
+    named = {TEXT: str(text_file), MODEL: "old.npz"}
+    arguments = [named.get(argument, argument) for argument in (*usual, *example.arguments)]
+    outcome = charrnn(*([command] if command else []), *arguments)
+    assert outcome.code == 0, outcome.err
+    assert example.worked(outcome), outcome
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "gradcheck"])
+def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn, command: str) -> None:
+    example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
+    assert example[:2] == ["charrnn", command]
+    assert {word for word in example if word.startswith("-")} <= spellings(command)
+
+
+def test_the_help_shows_the_defaults_of_the_configuration(charrnn: Charrnn) -> None:
+    words = " ".join(charrnn("train", "--help").out.decode().split())
+    for option, default in (("hidden-size", "256"), ("batch-size", "16"), ("clip-norm", "5.0"), ("cell", "lstm")):
+        assert f"[default: {default}]" in words.split(f"--{option} ", 1)[1].split(" --", 1)[0]
+
+
+def test_the_environment_can_give_an_option(charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARRNN_SAMPLE_LENGTH", "6")
+    assert len(charrnn("sample", str(trained)).out) == 6
+    assert len(charrnn("sample", str(trained), "-n", "2").out) == 2
+
+
+def test_num_layers_must_fit_the_hidden_sizes(charrnn: Charrnn, text_file: Path) -> None:
+    outcome = charrnn("train", str(text_file), "--hidden-size", "8,4", "--num-layers", "3")
+    assert outcome.code == 2
+    assert outcome.err == "charrnn: --num-layers 3 does not fit the 2 sizes of --hidden-size\n"
+    fits = charrnn("train", str(text_file), "--hidden-size", "8,4", "--num-layers", "2", "--steps", "1")
+    assert fits.code == 0

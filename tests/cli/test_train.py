@@ -1,0 +1,169 @@
+"""`charrnn train` learns what it is given, keeps what it has, and says so on stderr alone."""
+
+import gzip
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from charrnn import bundled, checkpoint
+from charrnn.cli.interruption import Interruption
+from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process
+
+QUICK = (*TINY, "--steps", "3", "--checkpoint", "run.npz")
+
+
+def test_a_run_from_start_to_sample_as_its_own_last_line_says(text_file: Path) -> None:
+    trained = run_process("train", str(text_file), *TINY, "--steps", "30")
+    assert (trained.code, trained.out) == (0, b"")
+    assert trained.error_lines[0] == "text   lamp: 654 characters, 22 symbols; 588 train, 66 held out"
+    assert trained.error_lines[-3:] == [
+        "done at step 30; saved checkpoints/lamp.npz, and the best as checkpoints/lamp-best.npz",
+        "now try:",
+        "  charrnn sample checkpoints/lamp-best.npz -n 400",
+    ]
+    _, *arguments = trained.error_lines[-1].split()
+    assert len(run_process(*arguments).out) == 400
+
+
+def test_a_second_run_keeps_the_first_and_says_where_it_saves(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *TINY, "--steps", "3")
+    before = bytes_in(Path("checkpoints"))
+    outcome = charrnn("train", str(text_file), *TINY, "--steps", "3", "--rng-seed", "1")
+    assert "checkpoints/lamp.npz is taken; this run saves to checkpoints/lamp-2.npz\n" in outcome.err
+    after = bytes_in(Path("checkpoints"))
+    assert sorted(after) == ["lamp-2-best.npz", "lamp-2.npz", "lamp-best.npz", "lamp.npz"]
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_named_checkpoint_that_exists_is_refused(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *QUICK)
+    before = bytes_in(Path())
+    outcome = charrnn("train", str(text_file), *QUICK)
+    assert outcome.code == 2
+    assert outcome.err == "charrnn: run.npz exists; go on from it with --resume, or replace it with --overwrite\n"
+    assert bytes_in(Path()) == before
+    assert charrnn("train", str(text_file), *QUICK, "--overwrite").code == 0
+
+
+def test_resuming_a_finished_run_says_so_and_touches_nothing(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *QUICK)
+    before = bytes_in(Path())
+    outcome = charrnn("train", "--resume", "--checkpoint", "run.npz")
+    assert outcome.code == 0
+    assert outcome.err == "run.npz is at the end of its run, step 3; give a later --steps to go on\n"
+    assert bytes_in(Path()) == before
+
+
+def test_resume_refuses_options_that_belong_to_a_new_run(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *QUICK)
+    for option in (("--recipe", "default"), ("--num-layers", "1"), ("--encoding", "utf-8"), ("--overwrite",)):
+        outcome = charrnn("train", "--resume", "--checkpoint", "run.npz", *option)
+        assert (outcome.code, outcome.err) == (2, f"charrnn: {option[0]} does not go with --resume\n")
+    changed = charrnn("train", "--resume", "--checkpoint", "run.npz", "--hidden-size", "9")
+    assert changed.code == 2
+    assert changed.err.startswith("charrnn: --hidden-size cannot change when a run goes on")
+
+
+def test_resume_with_another_text_shows_both_hashes(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *QUICK)
+    Path("other.txt").write_text(TEXT[:-1])
+    outcome = charrnn("train", "other.txt", "--resume", "--checkpoint", "run.npz", "--steps", "9")
+    assert outcome.code == 2
+    assert checkpoint.load("run.npz").corpus.sha256[:12] in outcome.err
+    assert len(outcome.error_lines) == 1
+
+
+def test_the_same_seed_leaves_the_same_bytes_and_another_seed_other_ones(charrnn: Charrnn, text_file: Path) -> None:
+    for name, seed in (("one", "5"), ("two", "5"), ("other", "6")):
+        options = ("--steps", "3", "--rng-seed", seed, "--checkpoint", f"{name}.npz")
+        assert charrnn("train", str(text_file), *TINY, *options).code == 0
+    assert Path("one.npz").read_bytes() == Path("two.npz").read_bytes() != Path("other.npz").read_bytes()
+
+
+def test_stdin_a_packed_file_and_several_texts_are_learned_as_the_plain_text_is(charrnn: Charrnn) -> None:
+    Path("whole.txt").write_text(TEXT, newline="")
+    Path("whole.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
+    Path("first.txt").write_text(TEXT[:100], newline="")
+    Path("rest.txt").write_text(TEXT[100:], newline="")
+    ways = {"plain": ["whole.txt"], "gz": ["whole.txt.gz"], "stdin": ["-"], "parts": ["first.txt", "rest.txt"]}
+    for name, texts in ways.items():
+        outcome = charrnn("train", *texts, *TINY, "--steps", "3", "--checkpoint", f"{name}.npz", stdin=TEXT.encode())
+        assert outcome.code == 0, outcome.err
+    models = [checkpoint.load(f"{name}.npz") for name in ways]
+    assert len({model.params.vector.tobytes() for model in models}) == 1
+    assert len({model.corpus.sha256 for model in models}) == 1
+    assert [model.corpus.name for model in models] == ["whole", "whole", "stdin", "first"]
+
+
+def test_a_run_from_stdin_goes_on_when_the_text_is_given_again(charrnn: Charrnn) -> None:
+    charrnn("train", "-", *QUICK, stdin=TEXT.encode())
+    resume = ("--resume", "--checkpoint", "run.npz", "--steps", "5")
+    refused = charrnn("train", *resume)
+    assert (refused.code, refused.err) == (2, "charrnn: the text came from stdin; give it again, as a file or with -\n")
+    assert charrnn("train", "-", *resume, stdin=TEXT.encode()).code == 0
+    assert checkpoint.load("run.npz").progress.step == 5
+
+
+@pytest.mark.parametrize("name", ["villages.txt", "villages", "weather-court.txt", "harbour-clerk"])
+def test_a_bundled_text_is_found_by_its_name_from_any_folder(charrnn: Charrnn, name: str) -> None:
+    outcome = charrnn("train", name, *TINY, "--steps", "1", "--eval-every", "0", "--val-fraction", "0")
+    assert outcome.code == 0
+    assert Path("checkpoints", Path(name).stem + ".npz").exists()
+
+
+def test_without_a_text_the_default_one_is_learned(charrnn: Charrnn) -> None:
+    assert charrnn("train", *TINY, "--steps", "1", "--val-fraction", "0").code == 0
+    assert checkpoint.load(Path("checkpoints", bundled.DEFAULT_CORPUS).with_suffix(".npz")).progress.step == 1
+
+
+def test_a_text_of_one_distinct_character_is_learned_and_sampled(charrnn: Charrnn) -> None:
+    Path("a.txt").write_text("a" * 60)
+    assert charrnn("train", "a.txt", *QUICK).code == 0
+    assert checkpoint.load("run.npz").progress.smoothed_loss == 0
+    assert charrnn("sample", "run.npz", "-n", "5").out == b"aaaaa"
+
+
+def test_the_shortest_text_of_two_characters_is_learned(charrnn: Charrnn) -> None:
+    Path("ab.txt").write_text("ab")
+    outcome = charrnn("train", "ab.txt", *QUICK)
+    assert outcome.code == 0
+    assert "sequence length 1 instead of 10: the text has only 2 characters\n" in outcome.err
+
+
+def test_quiet_says_nothing_and_saves(charrnn: Charrnn, text_file: Path) -> None:
+    outcome = charrnn("train", str(text_file), *QUICK, "-q")
+    assert (outcome.code, outcome.out, outcome.err) == (0, b"", "")
+    assert checkpoint.load("run.npz").progress.step == 3
+
+
+def test_a_log_whose_reader_has_left_does_not_end_the_training(text_file: Path) -> None:
+    process = subprocess.Popen(command(["train", str(text_file), *QUICK]), stderr=subprocess.PIPE)
+    assert process.stderr
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    assert checkpoint.load("run.npz").progress.step == 3
+
+
+def test_one_signal_asks_and_a_second_one_stops_at_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interruption() as interruption:
+        assert not interruption.is_requested()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.is_requested()
+        assert interruption.exit_code == 130
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_the_parent_asked_to_ignore_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not interruption.is_requested()
+    finally:
+        signal.signal(signal.SIGHUP, before)

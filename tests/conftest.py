@@ -1,0 +1,91 @@
+"""A short text, a tiny model of it, and two ways to run the command: as a process, and in this one."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from charrnn.cli import main
+from charrnn.training.setup import start_run
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TEXT = 6 * (
+    "the lamp went round, and the sea went round the lamp.\na clerk counted the ships and wrote none of them down.\n"
+)
+# As command line arguments: a network so small that a step takes less than a millisecond.
+TINY = ("--hidden-size", "8", "--batch-size", "2", "--seq-length", "10", "--warmup-steps", "0")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def error_lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "lamp.txt"
+    path.write_text(TEXT, newline="")
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
+    """A checkpoint of a finished run, with its best model beside it. Copy it before changing it."""
+    path = tmp_path_factory.mktemp("trained") / "lamp.npz"
+    changes = {"hidden_sizes": (16,), "batch_size": 4, "seq_length": 20, "steps": 60, "eval_every": 20}
+    for _ in start_run([str(text_file)], changes, path=path).run.events():
+        pass
+    return path
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test works in an empty folder of its own, where it may write and finds no file by accident."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "charrnn", *arguments]
+
+
+def run_process(*arguments: str, stdin: bytes = b"") -> Outcome:
+    """Run the command as a process in the current folder."""
+    done = subprocess.run(command(arguments), input=stdin, capture_output=True, check=False, timeout=60)
+    return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+
+Charrnn = Callable[..., Outcome]
+
+
+@pytest.fixture
+def charrnn(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Charrnn:
+    """Run the command in this process: all that `run_process` does, but for the start and the end of Python."""
+
+    def run(*arguments: str, stdin: bytes = b"") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfdbinary.readouterr()
+        code = main._exit_code()
+        sys.stdout.flush()
+        captured = capfdbinary.readouterr()
+        return Outcome(code, captured.out, captured.err.decode())
+
+    return run
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder by name, with what it holds."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -1,0 +1,182 @@
+"""One recurrent layer by itself, of either kind."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import gradcheck
+from charrnn.nn import lstm
+from charrnn.nn.embedding import Embedding
+from charrnn.nn.model import CELLS, Cell
+from charrnn.nn.parameters import Array, Parameters
+from tests.nn.test_model import arrays_of
+
+T, B, D, H = 13, 3, 4, 5  # more positions than `nn.embedding` calls few
+every_cell = pytest.mark.parametrize("kind", CELLS)
+every_input = pytest.mark.parametrize("from_ids", [True, False], ids=["ids", "vectors"])
+
+
+class Pass(NamedTuple):
+    """What a layer is given, forwards and backwards."""
+
+    cell: Cell
+    params: Parameters
+    inputs: Array
+    state: Any
+    d_outputs: Array
+    d_final: Any
+
+
+class Gradients(NamedTuple):
+    """What a layer's backward pass says."""
+
+    grads: Parameters
+    d_inputs: Array | None
+    d_state: Any
+
+
+def draw(kind: str, *, from_ids: bool) -> Pass:
+    rng = np.random.default_rng(5)
+    cell = CELLS[kind](D, H)
+    params = Parameters(cell.shapes(), dtype=np.float64)
+    params.vector[...] = rng.normal(0, 0.5, params.vector.size)
+    zero = cell.zero_state(B, np.dtype(np.float64))
+    state, d_final = (type(zero)(*(rng.normal(size=array.shape) for array in zero)) for _ in range(2))
+    inputs = rng.integers(0, D, (T, B)) if from_ids else rng.normal(size=(T, B, D))
+    return Pass(cell, params, inputs, state, rng.normal(size=(T, B, H)), d_final)
+
+
+def forward(work: Pass, dtype: Any = np.float64) -> tuple[Any, Any]:
+    """Return the workspace after a forward pass, and the final state."""
+    ws = work.cell.workspace(len(work.inputs), B, np.dtype(dtype), from_ids=work.inputs.ndim == 2)
+    work.cell.arrange(work.params, ws)
+    return ws, work.cell.forward(work.params, ws, work.inputs, work.state)
+
+
+def backward(work: Pass) -> Gradients:
+    ws, _ = forward(work)
+    grads = work.params.like(np.full_like(work.params.vector, np.nan))
+    d_state = work.cell.backward(work.params, grads, ws, work.inputs, work.d_outputs, work.d_final)
+    return Gradients(grads, ws.d_inputs, d_state)
+
+
+@every_input
+@every_cell
+def test_every_gradient_of_a_layer_is_right(kind: str, from_ids: bool) -> None:
+    work = draw(kind, from_ids=from_ids)
+    found = backward(work)
+    arrays = dict(work.params) | work.state._asdict()
+    gradients = dict(found.grads) | found.d_state._asdict()
+    if not from_ids:
+        arrays["inputs"], gradients["inputs"] = work.inputs, found.d_inputs
+
+    def loss(arrays: Mapping[str, Array]) -> Any:
+        params = Parameters(work.params.shapes, np.concatenate([arrays[name].ravel() for name in work.params]))
+        state = type(work.state)(*(arrays[name] for name in work.state._fields))
+        inputs = arrays.get("inputs", work.inputs)
+        ws, final = forward(work._replace(params=params, state=state, inputs=inputs), np.result_type(*arrays.values()))
+        ends = sum((array * d).sum() for array, d in zip(final, work.d_final, strict=True))
+        return (ws.outputs * work.d_outputs).sum() + ends
+
+    rows = list(gradcheck.check(loss, arrays, gradients))
+    assert {row.array for row in rows if not row.passed} == set()
+
+
+@every_input
+@every_cell
+def test_sequence_split_with_states_carried_both_ways_equals_whole(kind: str, from_ids: bool) -> None:
+    whole = draw(kind, from_ids=from_ids)
+    first = whole._replace(inputs=whole.inputs[:6], d_outputs=whole.d_outputs[:6])
+    first_ws, between = forward(first)
+    second = whole._replace(inputs=whole.inputs[6:], d_outputs=whole.d_outputs[6:], state=between)
+    second_ws, _ = forward(second)
+    np.testing.assert_allclose(
+        np.concatenate([first_ws.outputs, second_ws.outputs]), forward(whole)[0].outputs, rtol=1e-12
+    )
+    late = backward(second)
+    early = backward(first._replace(d_final=late.d_state))
+    answer = backward(whole)
+    np.testing.assert_allclose(early.grads.vector + late.grads.vector, answer.grads.vector, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(early.d_state, answer.d_state, rtol=1e-10, atol=1e-13)
+
+
+@every_cell
+def test_no_gradient_of_the_final_state_is_a_gradient_of_zero(kind: str) -> None:
+    work = draw(kind, from_ids=True)
+    zero = work.cell.zero_state(B, np.dtype(np.float64))
+    ours, theirs = (backward(work._replace(d_final=d_final)) for d_final in (None, zero))
+    np.testing.assert_array_equal(ours.grads.vector, theirs.grads.vector)
+    np.testing.assert_array_equal(ours.d_state, theirs.d_state)
+
+
+@every_cell
+def test_ids_equal_one_hot_vectors(kind: str) -> None:
+    by_id = draw(kind, from_ids=True)
+    one_hot = by_id._replace(inputs=np.eye(D)[by_id.inputs])
+    np.testing.assert_allclose(forward(by_id)[0].outputs, forward(one_hot)[0].outputs, rtol=1e-12)
+    np.testing.assert_allclose(backward(by_id).grads.vector, backward(one_hot).grads.vector, rtol=1e-10, atol=1e-13)
+
+
+@every_cell
+def test_state_before_any_character_is_zero_in_the_dtype_asked_for(kind: str) -> None:
+    for array in CELLS[kind](D, H).zero_state(B, np.dtype(np.float32)):
+        assert (array.shape, array.dtype, array.any()) == ((B, H), np.float32, False)
+
+
+def test_only_the_forget_gate_starts_with_a_bias() -> None:
+    for kind in CELLS:
+        cell = CELLS[kind](D, H)
+        params = Parameters(cell.shapes(), np.full(sum(map(np.prod, cell.shapes().values())), np.nan))
+        cell.initialize(params, np.random.default_rng(0), 0.0)
+        assert np.isfinite(params.vector).all()
+        assert params["W_hh"].all()
+        gates = params["b_h"].reshape(-1, H)
+        wanted = [0, 1, 0, 0] if kind == "lstm" else [0]
+        np.testing.assert_array_equal(gates, np.repeat(wanted, H).reshape(-1, H))
+
+
+# --- memory ---
+
+
+def promised(workspace: Any, sizes: dict[str, int]) -> int:
+    """How many numbers a workspace's docstring says it holds for ids."""
+    found = re.search(r"([\dA-Z·+()\s]+)\snumbers", inspect.getdoc(type(workspace)) or "")
+    assert found
+    return int(eval(found[1].strip().replace("·", "*"), {}, sizes))  # noqa: S307 - this project's own docstring
+
+
+@pytest.mark.parametrize(("T", "B", "H"), [(1, 1, 1), (13, 3, 5), (9, 2, 64)])
+@every_cell
+def test_workspace_holds_what_its_docstring_says(
+    monkeypatch: pytest.MonkeyPatch, kind: str, T: int, B: int, H: int
+) -> None:
+    monkeypatch.setattr(lstm, "_BLOCK_NUMBERS", 4 * B * H)
+    monkeypatch.setattr(lstm, "_SMALL_PRODUCT", B * H * 32)
+    cell = CELLS[kind](D, H)
+    for from_ids in (True, False):
+        ws = cell.workspace(T, B, np.dtype(np.float32), from_ids=from_ids)
+        numbers = promised(ws, {"T": T, "B": B, "D": D, "H": H, "K": min(T, 4)})
+        assert sum(array.size for array in arrays_of(ws)) == numbers + (not from_ids) * T * B * D
+
+
+def test_embedding_workspace_holds_what_its_docstring_says() -> None:
+    ws = Embedding(D, 7).workspace(T, B, np.dtype(np.float32))
+    assert ws.outputs.size == promised(ws, {"T": T, "B": B, "E": 7})
+
+
+@given(st.integers(1, 512), st.integers(1, 64).map(lambda n: 16 * n))
+def test_panels_are_the_fewest_that_fit_and_never_narrow(B: int, H: int) -> None:
+    def fits(P: int) -> bool:
+        return H % P == 0 and H // P >= 32 and B * H * H // P <= lstm._SMALL_PRODUCT
+
+    P = lstm._panel_count(B, H)
+    assert fits(P) or P == 1
+    assert not any(fits(fewer) for fewer in range(1, P))
+    if P == 1:
+        assert fits(1) or not any(fits(more) for more in range(2, H // 32 + 1))

@@ -1,0 +1,293 @@
+"""The whole network: equal to the slow reference, and true to the laws that any such network obeys."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pytest
+
+from charrnn.gradcheck import random_state
+from charrnn.nn import lstm
+from charrnn.nn.embedding import Ids
+from charrnn.nn.loss import log_softmax
+from charrnn.nn.model import CharRNN, State, Workspace
+from charrnn.nn.parameters import Array, Parameters
+from charrnn.optim.optimizers import Adagrad
+from tests import reference
+
+V = 6
+NETWORKS = [
+    CharRNN(V, cell, sizes, embedding_size)
+    for cell in ("vanilla", "lstm")
+    for sizes in ((5,), (5, 4))
+    for embedding_size in (0, 3)
+]
+every_network = pytest.mark.parametrize("model", NETWORKS, ids=str)
+
+
+class Problem(NamedTuple):
+    """A network and what it is to learn from."""
+
+    model: CharRNN
+    params: Parameters
+    inputs: Ids
+    targets: Ids
+    state: State
+
+
+class Answer(NamedTuple):
+    """All that the engine says about a problem."""
+
+    losses: Array
+    log_probs: Array
+    grads: Parameters
+    d_state: State
+    final: State
+
+
+def draw(model: CharRNN, T: int = 5, B: int = 3) -> Problem:
+    rng = np.random.default_rng(T * B)
+    params = model.initialize(rng, std=0.5, dtype=np.float64)
+    params.vector += rng.normal(0, 0.3, params.vector.size)
+    text = rng.integers(0, model.vocab_size, (T + 1, B))
+    return Problem(model, params, text[:-1], text[1:], random_state(model, B, rng))
+
+
+def solve(problem: Problem, *, ws: Workspace | None = None, scale: float = 1.0) -> Answer:
+    model, params, inputs, targets, state = problem
+    ws = ws or model.workspace(inputs.shape[0], inputs.shape[1], params.vector.dtype)
+    model.arrange(params, ws)
+    model.forward(params, ws, inputs, state)
+    log_probs = log_softmax(ws.logits)
+    losses, final = model.loss(params, ws, inputs, targets, state)
+    grads = params.like(np.full_like(params.vector, np.nan))
+    d_state = model.backward(params, grads, ws, inputs, targets, scale=scale)
+    return Answer(losses, log_probs, grads, d_state, final)
+
+
+def solve_slowly(problem: Problem) -> Answer:
+    model, params, inputs, targets, state = problem
+    asked = dict(params), cast("reference.Cell", model.cell), inputs, targets, [layer._asdict() for layer in state]
+    _, log_probs, _ = reference.forward(*asked)
+    _, grads, d_state, final = reference.gradients(*asked, reduction="sum")
+    t, b = np.indices(targets.shape)
+    packed = Parameters(model.shapes(), np.concatenate([grads[name].ravel() for name in model.shapes()]))
+    return Answer(-log_probs[t, b, targets], log_probs, packed, like(state, d_state), like(state, final))
+
+
+def like(state: State, layers: reference.State) -> State:
+    return tuple(type(layer)(**arrays) for layer, arrays in zip(state, layers, strict=True))
+
+
+def named(answer: Answer) -> dict[str, Array]:
+    arrays = {"losses": answer.losses, "log_probs": answer.log_probs, **answer.grads}
+    for title, state in (("d_state", answer.d_state), ("final", answer.final)):
+        arrays |= {f"{title}.{k}.{n}": a for k, layer in enumerate(state) for n, a in layer._asdict().items()}
+    return arrays
+
+
+def assert_same(found: Answer, wanted: Answer, tolerance: float = 1e-12) -> None:
+    ours, theirs = named(found), named(wanted)
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        assert array.shape == theirs[name].shape, name
+        assert np.linalg.norm(array - theirs[name]) <= tolerance * np.linalg.norm(theirs[name]), name
+
+
+def arrays_of(workspace: Any) -> Iterator[Array]:
+    if isinstance(workspace, np.ndarray):
+        yield workspace
+    elif is_dataclass(workspace):
+        for field in fields(workspace):
+            yield from arrays_of(getattr(workspace, field.name))
+    elif isinstance(workspace, tuple):
+        for part in workspace:
+            yield from arrays_of(part)
+
+
+# --- the same as the reference ---
+
+
+@pytest.mark.parametrize(("T", "B"), [(4, 3), (12, 3), (1, 3), (7, 1), (1, 1)])  # 36 positions are not few
+@every_network
+def test_engine_equals_the_slow_reference(model: CharRNN, T: int, B: int) -> None:
+    problem = draw(model, T, B)
+    assert_same(solve(problem), solve_slowly(problem))
+
+
+@pytest.mark.parametrize("model", [CharRNN(1, cell, (3,), E) for cell in ("vanilla", "lstm") for E in (0, 2)], ids=str)
+def test_one_character_alone_is_certain_and_teaches_nothing(model: CharRNN) -> None:
+    problem = draw(model)
+    answer = solve(problem)
+    assert_same(answer, solve_slowly(problem))
+    assert not answer.losses.any()
+    assert not answer.grads.vector.any()
+
+
+@pytest.mark.parametrize("embedding_size", [0, 3])
+def test_panels_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, embedding_size: int) -> None:
+    T, B = 7, 2
+    monkeypatch.setattr(lstm, "_SMALL_PRODUCT", B * 96 * 32)
+    monkeypatch.setattr(lstm, "_BLOCK_NUMBERS", 2 * B * 96)
+    problem = draw(CharRNN(V, "lstm", (64, 96), embedding_size), T, B)
+    ws = problem.model.workspace(T, B, np.float64)
+    assert [cell_ws.W_hh.shape[1] for cell_ws in ws.cells] == [2, 3]
+    assert [len(cell_ws.forget) for cell_ws in ws.cells] == [3, 2]  # seven steps leave a last block of one
+    assert_same(solve(problem, ws=ws), solve_slowly(problem))
+
+
+@every_network
+def test_float32_agrees_with_float64(model: CharRNN) -> None:
+    wide = draw(model, 12, 3)
+    state = tuple(type(layer)(*(array.astype(np.float32) for array in layer)) for layer in wide.state)
+    narrow = wide._replace(params=wide.params.astype(np.float32), state=state)
+    answer = solve(narrow)
+    assert {array.dtype for array in named(answer).values()} == {np.dtype(np.float32)}
+    assert_same(answer, solve(wide), tolerance=1e-5)
+
+
+# --- laws ---
+
+
+@every_network
+def test_split_sequence_equals_whole(model: CharRNN) -> None:
+    whole = draw(model, 12, 3)
+    first = solve(whole._replace(inputs=whole.inputs[:5], targets=whole.targets[:5]))
+    second = solve(whole._replace(inputs=whole.inputs[5:], targets=whole.targets[5:], state=first.final))
+    answer = solve(whole)
+    np.testing.assert_allclose(np.concatenate([first.losses, second.losses]), answer.losses, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.concatenate([np.ravel(layer) for layer in second.final]),
+        np.concatenate([np.ravel(layer) for layer in answer.final]),
+        rtol=1e-12,
+    )
+
+
+@every_network
+def test_batch_equals_its_streams_run_alone(model: CharRNN) -> None:
+    batch = draw(model, 12, 3)
+    answer = solve(batch)
+    alone = [
+        solve(
+            batch._replace(
+                inputs=batch.inputs[:, [b]],
+                targets=batch.targets[:, [b]],
+                state=tuple(type(layer)(*(array[[b]] for array in layer)) for layer in batch.state),
+            )
+        )
+        for b in range(3)
+    ]
+    np.testing.assert_allclose(np.concatenate([one.losses for one in alone], axis=1), answer.losses, rtol=1e-12)
+    np.testing.assert_allclose(sum(one.grads.vector for one in alone), answer.grads.vector, rtol=1e-9, atol=1e-12)
+
+
+@every_network
+def test_renaming_the_characters_leaves_every_loss(model: CharRNN) -> None:
+    problem = draw(model)
+    new_id = np.random.default_rng(1).permutation(V)
+    params = problem.params.copy()
+    rows = params["embedding.W_e" if model.embedding else "cells.0.W_xh"]
+    for by_character in (rows, params["linear.W_hy"].T, params["linear.b_y"]):
+        by_character[new_id] = by_character.copy()
+    renamed = problem._replace(params=params, inputs=new_id[problem.inputs], targets=new_id[problem.targets])
+    np.testing.assert_allclose(solve(renamed).losses, solve(problem).losses, rtol=1e-12)
+
+
+@every_network
+def test_gradient_is_linear_in_the_scale(model: CharRNN) -> None:
+    problem = draw(model)
+    once, thrice = solve(problem), solve(problem, scale=3.0)
+    np.testing.assert_allclose(thrice.grads.vector, 3 * once.grads.vector, rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(thrice.losses, once.losses)
+
+
+@every_network
+def test_nothing_left_in_a_workspace_is_ever_read(model: CharRNN) -> None:
+    problem = draw(model, 12, 3)
+    ws = model.workspace(12, 3, np.float64)
+    fresh = solve(problem)
+    for array in arrays_of(ws):
+        array[...] = np.nan
+    assert_same(solve(problem, ws=ws), fresh, tolerance=0)
+    solve(problem._replace(inputs=problem.targets, targets=problem.inputs), ws=ws)
+    assert_same(solve(problem, ws=ws), fresh, tolerance=0)
+
+
+@every_network
+def test_what_is_returned_outlives_the_workspace(model: CharRNN) -> None:
+    problem = draw(model)
+    ws = model.workspace(5, 3, np.float64)
+    answer = solve(problem, ws=ws)
+    for array in arrays_of(ws):
+        array[...] = np.nan
+    assert_same(answer, solve(problem), tolerance=0)
+
+
+@every_network
+def test_what_is_given_is_left_as_it_was(model: CharRNN) -> None:
+    problem = draw(model)
+    given = [problem.params.vector, problem.inputs, problem.targets, *(a for layer in problem.state for a in layer)]
+    for array in given:
+        array.flags.writeable = False
+    solve(problem)
+
+
+@every_network
+def test_forward_is_analytic(model: CharRNN) -> None:
+    model, params, inputs, targets, state = draw(model)
+    direction = np.random.default_rng(3).normal(size=params.vector.size)
+    moved = params.like(params.vector + 1e-30j * direction)
+    ws = model.workspace(inputs.shape[0], inputs.shape[1], np.complex128)
+    model.arrange(moved, ws)
+    losses, _ = model.loss(moved, ws, inputs, targets, state)
+    answer = solve(Problem(model, params, inputs, targets, state))
+    np.testing.assert_allclose(losses.real, answer.losses, rtol=1e-12)
+    assert losses.imag.sum() / 1e-30 == pytest.approx(answer.grads.vector @ direction, rel=1e-12)
+
+
+# --- golden numbers: not right because of a law, but bound to stay what they are ---
+
+GOLDEN: dict[str, list[float]] = {
+    "vanilla": [
+        1.77064790841,
+        1.56352305437,
+        1.38794357132,
+        1.05334933154,
+        0.99874085168,
+        0.8747230626,
+        0.78781922367,
+        0.73998419108,
+        0.64810165494,
+        0.5836486099,
+    ],
+    "lstm": [
+        1.78778624936,
+        1.73799460047,
+        1.74518242301,
+        1.67393606697,
+        1.58362862892,
+        1.5865264681,
+        1.48173507443,
+        1.43311047406,
+        1.49373117169,
+        1.40094325418,
+    ],
+}
+
+
+@pytest.mark.parametrize("cell", GOLDEN)
+def test_first_ten_losses_of_a_fixed_run(cell: str) -> None:
+    model, optimizer = CharRNN(V, cell, (8, 6), 4), Adagrad()
+    params = model.initialize(np.random.default_rng(2015), dtype=np.float64)
+    ws, grads, memory = model.workspace(10, 2, np.float64), params.like(), optimizer.init(params)
+    text = (np.arange(101)[:, None] ** 2 + np.arange(2)) % V
+    state, means = model.zero_state(2, np.float64), []
+    for start in range(0, 100, 10):
+        inputs, targets = text[start : start + 10], text[start + 1 : start + 11]
+        model.arrange(params, ws)
+        losses, state = model.loss(params, ws, inputs, targets, state)
+        model.backward(params, grads, ws, inputs, targets, scale=1 / losses.size)
+        optimizer.update(params, grads, memory, 0.1)
+        means.append(losses.mean())
+    np.testing.assert_allclose(means, GOLDEN[cell], rtol=0, atol=1e-9)

@@ -1,0 +1,104 @@
+"""What a person reads about a run: before it, during it, and at its end. All of it on stderr."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.report import progress
+from charrnn.report.progress import Progress, describe
+from charrnn.report.units import describe_loss, duration
+from charrnn.training.run import Evaluated, Sampled, SaveFailed, Stopped
+from charrnn.training.setup import PreparedRun, start_run
+from charrnn.training.trainer import StepReport
+
+SMALL: Mapping[str, Any] = {"hidden_sizes": (8, 4), "batch_size": 2, "seq_length": 10, "steps": 58}
+STEP = StepReport(step=1, epoch=0.1, characters=20, loss=2.0, smoothed_loss=2.5, grad_norm=1.0, learning_rate=0.1)
+
+
+@pytest.fixture
+def prepared(text_file: Path) -> PreparedRun:
+    return start_run([str(text_file)], SMALL)
+
+
+def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: PreparedRun) -> None:
+    text, model, train = describe(prepared, speed=100.0)
+    assert text == "text   lamp: 654 characters, 22 symbols; 588 train, 66 held out"
+    parameters = prepared.run.trainer.params.vector.size
+    assert model == f"model  lstm 8+4, one-hot input, {parameters:,} parameters in float32"
+    assert train == ("train  batch 2 × seq 10, adagrad 0.1 cosine, 100 characters/s: 58 steps (1.9 epochs), about 12 s")
+
+
+def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> None:
+    def plan(**bounds: float) -> str:
+        return describe(start_run([str(text_file)], {**SMALL, "steps": 0, **bounds}), speed=1.0)[-1]
+
+    assert plan(minutes=3).endswith(": 3 min")
+    assert plan(steps=1_000_000, minutes=3).endswith("about 3 min")
+    assert plan(epochs=2).endswith(": 60 steps (2.0 epochs), about 20 min")
+
+
+def test_events_become_lines_on_stderr(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(prepared) as display:
+        display.show(STEP)
+        display.show(Sampled(10, "the lamp\x1b[2J"))
+        display.show(Evaluated(20, 1.0, is_best=True))
+        display.show(Evaluated(30, 2.0, is_best=False))
+        display.show(SaveFailed(40, "the disk is full"))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "\n── a sample after 10 steps ──\nthe lamp\\x1b[2J\n" in captured.err
+    assert "step 20: held out 1.000 nats/char = 1.443 bits/char, the best so far\n" in captured.err
+    assert "step 30: held out 2.000 nats/char = 2.885 bits/char\n" in captured.err
+    assert "warning: the disk is full; training goes on and tries again\n" in captured.err
+
+
+def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(
+    prepared: PreparedRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    with Progress(prepared) as display:
+        display.show(STEP)
+    assert "step 1: loss 2.500 nats/char = 3.607 bits/char, " in capsys.readouterr().err
+
+
+def test_quiet_shows_only_what_went_wrong(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(prepared, is_quiet=True) as display:
+        for event in (STEP, Sampled(1, "x"), Evaluated(1, 1.0, is_best=True), Stopped(1, interrupted=True)):
+            display.show(event)
+        display.show(SaveFailed(40, "the disk is full"))
+    assert capsys.readouterr().err == "warning: the disk is full; training goes on and tries again\n"
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_the_end_says_where_all_went_and_what_to_type_next(
+    prepared: PreparedRun, capsys: pytest.CaptureFixture[str], is_interrupted: bool
+) -> None:
+    prepared.run.path = Path("my models/lamp.npz")
+    with Progress(prepared) as display:
+        display.show(STEP)
+        display.show(Stopped(58, interrupted=is_interrupted))
+    ending = capsys.readouterr().err.splitlines()[3:]
+    if is_interrupted:
+        assert ending == [
+            "stopped at step 58, all saved; go on with:",
+            "  charrnn train --resume --checkpoint 'my models/lamp.npz'",
+        ]
+    else:
+        assert ending == [
+            "done at step 58; saved my models/lamp.npz",
+            "now try:",
+            "  charrnn sample 'my models/lamp.npz' -n 400",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h")]
+)
+def test_spans_of_time_are_rounded_to_what_a_person_reads(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_loss_is_given_in_both_units() -> None:
+    assert describe_loss(0.6931471805599453) == "0.693 nats/char = 1.000 bits/char"

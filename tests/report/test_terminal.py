@@ -1,0 +1,62 @@
+"""A terminal is sent nothing that it would obey; a pipe is sent the exact text."""
+
+import os
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.report.terminal import visible
+
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROLS = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
+# Writes its argument, an escaped text, as `charrnn sample` writes what it draws.
+WRITE = """
+import sys
+from charrnn.report.terminal import TextWriter
+with TextWriter() as writer:
+    writer.write(sys.argv[1].encode().decode("unicode_escape"))
+"""
+
+
+@given(st.text())
+def test_nothing_visible_is_a_control_or_turns_the_line_around(text: str) -> None:
+    shown = visible(text)
+    assert not [c for c in shown if c not in "\n\t" and (unicodedata.category(c) in ("Cc", "Cs") or c in BIDI)]
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters=BIDI)))
+def test_harmless_text_is_shown_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]52;c;aGk=\x07", r"\x1b]52;c;aGk=\x07"),
+        ("a\rb\x08c\x7f", r"a\rb\x08c\x7f"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\u202eb", r"a\u202eb"),
+        ("\ud800", r"\ud800"),
+        ("line\n\tnext", "line\n\tnext"),
+        ("zero\u200dwidth\xa0é🙂", "zero\u200dwidth\xa0é🙂"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_spelt_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def write(text: str, encoding: str = "utf-8") -> bytes:
+    escaped = text.encode("unicode_escape").decode()
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run(
+        [sys.executable, "-c", WRITE, escaped], env=environment, capture_output=True, check=True
+    ).stdout
+
+
+def test_a_pipe_gets_every_character_exactly_whatever_its_encoding() -> None:
+    text = CONTROLS + BIDI + "é🙂\r\n"
+    assert write(text, "ascii") == text.encode()

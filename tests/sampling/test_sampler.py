@@ -1,0 +1,122 @@
+"""The sampler walks one character at a time, and arrives where the whole sequence at once would."""
+
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from charrnn.errors import UnknownCharacterError
+from charrnn.nn.loss import log_softmax
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Array, Parameters
+from charrnn.sampling.filters import Filters, Floats
+from charrnn.sampling.sampler import encode_seed, line_start, sample
+from charrnn.text.vocabulary import Vocabulary
+
+V = 8
+MODELS = [
+    CharRNN(V, "vanilla", (7,)),
+    CharRNN(V, "lstm", (7,)),
+    CharRNN(V, "vanilla", (7, 5), 3),
+    CharRNN(V, "lstm", (7, 5), 3),
+]
+every_model = pytest.mark.parametrize("model", MODELS, ids=str)
+SEED_TEXT = np.array([3, 1, 4, 1, 5])
+
+
+@dataclass(frozen=True)
+class Listening(Filters):
+    """Filters that keep the scores they are asked to shape."""
+
+    heard: list[Array] = field(default_factory=list)
+
+    def apply(self, logits: Array) -> Floats:
+        self.heard.append(logits.copy())
+        return super().apply(logits)
+
+
+def weights(model: CharRNN) -> Parameters:
+    return model.initialize(np.random.default_rng(1), std=0.8, dtype=np.float64)
+
+
+def written(model: CharRNN, seed: Array, length: int, rng_seed: int = 0, filters: Filters | None = None) -> list[int]:
+    rng = np.random.default_rng(rng_seed)
+    return list(islice(sample(model, weights(model), seed, rng, filters or Filters()), length))
+
+
+def logits_at_once(model: CharRNN, ids: Array) -> Array:
+    """What the network says after each of the ids, run as one sequence: (T, V)."""
+    params, T = weights(model), len(ids)
+    ws = model.workspace(T, 1, np.float64)
+    model.arrange(params, ws)
+    model.forward(params, ws, ids[:, None], model.zero_state(1, np.float64))
+    return ws.logits[:, 0]
+
+
+@every_model
+def test_each_draw_sees_what_the_whole_sequence_at_once_would_say(model: CharRNN) -> None:
+    filters = Listening(temperature=0.9)
+    text = [*SEED_TEXT, *written(model, SEED_TEXT, 20, filters=filters)]
+    whole = logits_at_once(model, np.array(text[:-1]))[len(SEED_TEXT) - 1 :]
+    np.testing.assert_allclose(log_softmax(np.array(filters.heard)), log_softmax(whole), rtol=1e-12)
+
+
+@every_model
+def test_one_rng_seed_gives_one_text(model: CharRNN) -> None:
+    assert written(model, SEED_TEXT, 50) == written(model, SEED_TEXT, 50)
+    assert written(model, SEED_TEXT, 50) != written(model, SEED_TEXT, 50, rng_seed=1)
+
+
+@every_model
+def test_seed_text_taken_in_is_the_same_as_text_written(model: CharRNN) -> None:
+    text = written(model, SEED_TEXT, 30, filters=Filters(temperature=0))
+    longer_seed = np.array([*SEED_TEXT, *text[:10]])
+    assert written(model, longer_seed, 20, filters=Filters(temperature=0)) == text[10:]
+
+
+@every_model
+def test_no_temperature_is_the_likeliest_each_time(model: CharRNN) -> None:
+    text = written(model, SEED_TEXT, 30, filters=Filters(temperature=0))
+    assert text == written(model, SEED_TEXT, 30, rng_seed=99, filters=Filters(temperature=0))
+    told = logits_at_once(model, np.array([*SEED_TEXT, *text[:-1]]))
+    assert text == told[len(SEED_TEXT) - 1 :].argmax(axis=-1).tolist()
+
+
+@every_model
+def test_one_choice_left_is_the_likeliest(model: CharRNN) -> None:
+    greedy = written(model, SEED_TEXT, 30, filters=Filters(temperature=0))
+    assert written(model, SEED_TEXT, 30, filters=Filters(top_k=1)) == greedy
+    assert written(model, SEED_TEXT, 30, filters=Filters(top_p=1e-9)) == greedy
+
+
+@pytest.mark.parametrize("filters", [Filters(), Filters(temperature=0), Filters(top_k=2), Filters(top_p=0.5)], ids=str)
+def test_each_character_costs_one_random_number(filters: Filters) -> None:
+    drawn, counted = np.random.default_rng(5), np.random.default_rng(5)
+    list(islice(sample(MODELS[1], weights(MODELS[1]), SEED_TEXT, drawn, filters), 12))
+    counted.random(12)
+    assert drawn.random() == counted.random()
+
+
+def test_vocabulary_of_one_character_repeats_it() -> None:
+    assert written(CharRNN(1, "lstm", (3,)), np.array([0]), 5) == [0] * 5
+
+
+# --- what to begin from ---
+
+
+def test_no_seed_text_begins_after_a_line_end_or_anywhere() -> None:
+    rng = np.random.default_rng(0)
+    assert line_start(Vocabulary("\nab"), rng) == "\n"
+    assert {line_start(Vocabulary("abc"), rng) for _ in range(100)} == {"a", "b", "c"}
+
+
+def test_seed_text_becomes_its_ids() -> None:
+    np.testing.assert_array_equal(encode_seed(Vocabulary("abc"), "cab"), [2, 0, 1])
+
+
+@pytest.mark.parametrize(("text", "is_number"), [("42", True), (" -7 ", True), ("x1", False), ("xyz", False)])
+def test_number_as_seed_text_is_asked_about(text: str, is_number: bool) -> None:
+    with pytest.raises(UnknownCharacterError) as caught:
+        encode_seed(Vocabulary("abc"), text)
+    assert ("--rng-seed" in str(caught.value)) == is_number

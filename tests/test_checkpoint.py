@@ -1,0 +1,284 @@
+"""A checkpoint comes back as it was saved, is readable without this package, and never contradicts itself."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from charrnn import checkpoint
+from charrnn.archive import read_arrays, write_arrays
+from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
+from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.nn.model import CharRNN
+from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.config import TrainConfig
+from charrnn.training.setup import resume_run
+
+Arrays = dict[str, NDArray[Any]]
+VOCABULARY = Vocabulary("\n\x1b aé🙂")
+
+
+def made(cell: str = "lstm", optimizer: str = "adam", dtype: str = "float32", embedding_size: int = 0) -> Checkpoint:
+    """A checkpoint with a different number in every place."""
+    rng = np.random.default_rng(0)
+    model = CharRNN(len(VOCABULARY), cell, (4, 3), embedding_size)
+    params = model.initialize(rng, dtype=dtype)
+    memory = OPTIMIZERS[optimizer]().init(params)
+    memory.updates = 5
+    for values in memory.memories.values():
+        values.vector[:] = rng.random(values.vector.size)
+    state = tuple(
+        type(layer)(*(rng.random(a.shape).astype(dtype) for a in layer)) for layer in model.zero_state(2, dtype)
+    )
+    return Checkpoint(
+        model=model,
+        params=params,
+        vocabulary=VOCABULARY,
+        corpus=CorpusInfo("lamp", ("lamp.txt", "-"), "utf-8", "ab" * 32, 1234),
+        config=TrainConfig(cell=cell, optimizer=optimizer, dtype=dtype, hidden_sizes=(4, 3)).to_json(),
+        progress=Progress(7, 1, 20, 2.5, 0.75, ((5, 3.0), (7, 2.25))),
+        resume=Resume(memory, state),
+    )
+
+
+def tampered(
+    change_meta: Callable[[dict[str, Any]], object] = lambda _: None,
+    change_arrays: Callable[[Arrays], object] = lambda _: None,
+) -> Path:
+    """A good archive whose contents are wrong."""
+    path = Path("tampered.npz")
+    checkpoint.save(path, made())
+    arrays = read_arrays(path)
+    meta = json.loads(arrays["meta"].tobytes())
+    change_meta(meta)
+    change_arrays(arrays)
+    if "meta" in arrays:
+        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    write_arrays(path, arrays)
+    return path
+
+
+def refusal(path: Path) -> str:
+    """The sentence with which a checkpoint is refused."""
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(path)
+    sentence = str(caught.value)
+    assert sentence.startswith(str(path))
+    assert sentence.isprintable()
+    return sentence
+
+
+@pytest.mark.parametrize("embedding_size", [0, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+def test_what_is_saved_is_loaded(cell: str, optimizer: str, dtype: str, embedding_size: int) -> None:
+    saved = made(cell, optimizer, dtype, embedding_size)
+    checkpoint.save("one.npz", saved)
+    loaded = checkpoint.load("one.npz")
+    assert (loaded.model, loaded.vocabulary, loaded.corpus) == (saved.model, saved.vocabulary, saved.corpus)
+    assert (loaded.config, loaded.progress) == (saved.config, saved.progress)
+    assert loaded.params.vector.dtype == dtype
+    checkpoint.save("two.npz", loaded)  # equal bytes: every array is equal too
+    assert Path("two.npz").read_bytes() == Path("one.npz").read_bytes()
+
+
+def test_a_checkpoint_for_sampling_only_is_loaded_without_a_way_to_resume() -> None:
+    checkpoint.save("best.npz", replace(made(), resume=None))
+    assert checkpoint.load("best.npz").resume is None
+    assert all(name == "meta" or name.startswith("params/") for name in read_arrays("best.npz"))
+
+
+def test_numpy_and_json_alone_can_read_it() -> None:
+    saved = made()
+    checkpoint.save("lamp.npz", saved)
+    with np.load("lamp.npz", allow_pickle=False) as file:
+        meta = json.loads(file["meta"].tobytes())
+        assert file["params/cells.1.W_hh"].tobytes() == saved.params["cells.1.W_hh"].tobytes()
+        assert {"optimizer/mean/linear.b_y", "optimizer/mean_square/cells.0.b_h", "state/1/c"} <= set(file.files)
+    assert meta["vocabulary"] == VOCABULARY.characters
+    assert (meta["format"], meta["gate_order"], meta["progress"]["step"]) == (checkpoint.FORMAT, "ifgo", 7)
+    assert meta["corpus"]["sha256"] == "ab" * 32
+
+
+def test_saving_makes_the_folder_it_needs() -> None:
+    checkpoint.save("a/b/lamp.npz", made())
+    assert checkpoint.load("a/b/lamp.npz").progress.step == 7
+
+
+def test_a_place_that_cannot_be_written_is_one_error() -> None:
+    Path("file").write_text("")
+    with pytest.raises(CheckpointError, match="file"):
+        checkpoint.save("file/lamp.npz", made())
+
+
+DEEP: list[Any] = []
+for _ in range(200):
+    DEEP = [DEEP]
+
+# What is wrong -> how to make it so, and words of the sentence.
+WRONG_META: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "newer format": (lambda meta: meta.update(format=9), r"newer charrnn \(format 9, this one reads up to 1\)"),
+    "no format": (lambda meta: meta.pop("format"), "format"),
+    "hidden size unlike the arrays": (
+        lambda m: m["model"].update(hidden_sizes=[5, 3]),
+        r"cells.0.* \(6, 16\).* \(6, 20\)",
+    ),
+    "layer more than the arrays": (lambda m: m["model"].update(hidden_sizes=[4, 3, 3]), "cells.2.W_xh is missing"),
+    "layer fewer than the arrays": (lambda m: m["model"].update(hidden_sizes=[4]), "linear.W_hy has shape"),
+    "no layer": (lambda m: m["model"].update(hidden_sizes=[]), "description"),
+    "huge hidden size": (lambda m: m["model"].update(hidden_sizes=[10**400, 3]), "description"),
+    "large hidden size": (lambda m: m["model"].update(hidden_sizes=[1 << 30, 3]), "shape"),
+    "negative hidden size": (lambda m: m["model"].update(hidden_sizes=[-4, 3]), "negative"),
+    "true as hidden size": (lambda m: m["model"].update(hidden_sizes=[True, 3]), "bool"),
+    "embedding that is not there": (lambda m: m["model"].update(embedding_size=2), "embedding.W_e is missing"),
+    "another cell": (lambda m: m["model"].update(cell="vanilla"), "shape"),
+    "unknown cell": (lambda m: m["model"].update(cell="gru"), "description"),
+    "unknown field of the model": (lambda m: m["model"].update(bias=True), "bias"),
+    "another gate order": (lambda m: m.update(gate_order="iofg"), "gate order"),
+    "another data type": (lambda m: m["config"].update(dtype="float64"), "data type"),
+    "unknown optimizer": (lambda m: m["config"].update(optimizer="lion"), "lion"),
+    "another optimizer": (lambda m: m["config"].update(optimizer="adagrad"), "sum_squares"),
+    "shorter vocabulary": (lambda m: m.update(vocabulary="\n aé🙂"), "6 characters, the vocabulary 5"),
+    "repeated character": (lambda m: m.update(vocabulary="\n\n aé🙂"), "distinct"),
+    "half a character": (lambda m: m.update(vocabulary="\n aé\ud800🙂"), "half a character"),
+    "vocabulary that is a list": (lambda m: m.update(vocabulary=["a"]), "list where str"),
+    "negative step": (lambda m: m["progress"].update(step=-1), "negative"),
+    "step with a point": (lambda m: m["progress"].update(step=1.5), "float where int"),
+    "loss that is a text": (lambda m: m["progress"].update(smoothed_loss="low"), "str where float"),
+    "history of the wrong kind": (lambda m: m["progress"].update(history=[1]), "damaged"),
+    "negative updates": (lambda m: m.update(optimizer_updates=-1), "negative"),
+    "nested deeply": (lambda m: m.update(corpus=DEEP), "damaged"),
+    "null": (lambda m: m.update(model=None), "damaged"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_META)
+def test_a_description_that_contradicts_the_arrays_is_refused(wrong: str) -> None:
+    change, words = WRONG_META[wrong]
+    sentence = refusal(tampered(change_meta=change))
+    assert re.search(words, sentence), sentence
+
+
+WRONG_ARRAYS: dict[str, tuple[Callable[[Arrays], object], str]] = {
+    "no meta": (lambda a: a.pop("meta"), "it has no meta member"),
+    "missing weights": (lambda a: a.pop("params/linear.W_hy"), "params/linear.W_hy is missing"),
+    "missing memory": (lambda a: a.pop("optimizer/mean/linear.b_y"), "optimizer/mean/linear.b_y is missing"),
+    "missing state": (lambda a: a.pop("state/1/c"), "state/1/c"),
+    "extra member": (lambda a: a.update(bonus=np.zeros(2, np.float32)), "unknown member bonus"),
+    "negative sum of squares": (
+        lambda a: a["optimizer/mean_square/linear.b_y"].__setitem__(0, -1e-9),
+        "mean_square has a negative sum",
+    ),
+    "weights of another type": (lambda a: a.update({"params/linear.b_y": np.zeros(6)}), "one type"),
+    "memory of another type": (
+        lambda a: a.update({k: v.astype(float) for k, v in a.items() if k.startswith("optimizer/mean/")}),
+        "differ in data type",
+    ),
+    "whole numbers as weights": (
+        lambda a: a.update({k: v.astype(np.int64) for k, v in a.items() if k.startswith("params/")}),
+        "floating-point",
+    ),
+    "state of another width": (lambda a: a.update({"state/1/h": np.zeros((2, 4), np.float32)}), "state/1 does not fit"),
+    "states of unequal batches": (lambda a: a.update({"state/1/h": np.zeros((3, 3), np.float32)}), "state/1"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_ARRAYS)
+def test_arrays_that_contradict_the_description_are_refused(wrong: str) -> None:
+    change, words = WRONG_ARRAYS[wrong]
+    assert words in refusal(tampered(change_arrays=change))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b'"step": 7', b'"step": NaN', "NaN in meta"),
+        (b'"step": 7', b'"step": 7, "step": 8', "stands twice"),
+        (b'"step": 7', b'"step": ' + b"9" * 5000, "damaged"),
+        (b'"smoothed_loss": 2.5', b'"smoothed_loss": 1e999', "not finite"),
+        (b'"step": 7', b'"step": ' + b"[" * 100_000, "damaged"),
+        (b'"step": 7', b"", "damaged"),
+        (b"lamp", b"\xff\xfe", "damaged"),
+    ],
+)
+def test_json_that_is_no_honest_json_is_refused(old: bytes, new: bytes, words: str) -> None:
+    def change(arrays: Arrays) -> None:
+        text = arrays["meta"].tobytes()
+        assert old in text
+        arrays["meta"] = np.frombuffer(text.replace(old, new, 1), np.uint8)
+
+    path = Path("tampered.npz")
+    checkpoint.save(path, made())
+    arrays = read_arrays(path)
+    change(arrays)
+    write_arrays(path, arrays)
+    assert words in refusal(path)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where each value of a JSON text stands, the containers included."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in leaves(item, (*path, key)))]
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([10**30, -(10**400), 0, 1, 1 << 62]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=4),
+    st.lists(st.integers(0, 9), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_the_description_says_only_our_own_errors_are_raised(data: st.DataObject, trained: Path) -> None:
+    path = Path("mutant.npz")
+    arrays = read_arrays(trained)
+    meta = json.loads(arrays["meta"].tobytes())
+    for _ in range(data.draw(st.integers(1, 2))):
+        *way, last = data.draw(st.sampled_from(leaves(meta)[1:]))
+        place = meta
+        for key in way:
+            place = place[key] if isinstance(place, dict | list) else {}
+        if isinstance(place, dict) or (isinstance(place, list) and last < len(place)):
+            place[last] = data.draw(JUNK)
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    write_arrays(path, arrays)
+    try:
+        checkpoint.load(path)
+    except CheckpointError:
+        return
+    try:
+        run = resume_run([], {"steps": 1 << 40}, path=path).run
+        next(run.events())
+    except CharRNNError:
+        return
+
+
+def test_the_newest_is_the_best_of_the_last_run_and_for_resuming_the_run_itself(trained: Path) -> None:
+    assert checkpoint.newest() is None
+    Path("checkpoints").mkdir()
+    run = shutil.copy(trained, "checkpoints/lamp.npz")
+    assert checkpoint.newest() == Path(run)
+    best = shutil.copy(checkpoint.best_path(trained), "checkpoints/lamp-best.npz")
+    Path(run).touch()
+    assert checkpoint.newest() == Path(best)
+    assert checkpoint.newest(for_resume=True) == Path(run)
+    Path("checkpoints/gone.npz").symlink_to("nowhere")
+    shutil.copy(trained, "checkpoints/pretrained.npz")
+    assert checkpoint.newest(for_resume=True) == Path(run)

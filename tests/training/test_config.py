@@ -1,0 +1,90 @@
+"""A configuration holds only what can be trained, and survives JSON."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from charrnn.errors import ConfigError
+from charrnn.training.config import RECIPES, TrainConfig, flag
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_json_gives_back_the_same_configuration(recipe: str) -> None:
+    config = replace(RECIPES[recipe], hidden_sizes=(7, 5))
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+NUMBERS = [field.name for field in fields(TrainConfig) if type(field.default) in (int, float)]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf])
+def test_no_number_is_negative_or_not_finite(name: str, value: Any) -> None:
+    if name in ("batch_size", "seq_length") and value != -1:
+        return  # the command line gives whole numbers only
+    with pytest.raises(ConfigError, match=flag(name)):
+        TrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("batch_size", 0, "--batch-size must be at least 1, not 0"),
+        ("seq_length", 0, "--seq-length must be at least 1, not 0"),
+        ("hidden_sizes", (4, 0), "--hidden-size must be at least 1, not 4,0"),
+        ("hidden_sizes", (), "--hidden-size must be at least 1, not "),
+        ("val_fraction", 1.0, "--val-fraction must be below 1, not 1.0"),
+        ("cell", "gru", "--cell is one of lstm, vanilla, not 'gru'"),
+        ("steps", 0, "the run has no end: give --steps, --epochs or --minutes"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_its_option(name: str, value: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(**{name: value})
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainConfig)])
+def test_json_with_a_field_missing_or_of_another_type_is_refused(name: str) -> None:
+    values = TrainConfig().to_json()
+    for wrong in (None, [1.5], {"a": 1}, True, "1" if name in NUMBERS else 1):
+        with pytest.raises(ConfigError):
+            TrainConfig.from_json({**values, name: wrong})
+    del values[name]
+    with pytest.raises(ConfigError, match=name):
+        TrainConfig.from_json(values)
+
+
+def test_json_with_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ConfigError, match="momentum"):
+        TrainConfig.from_json({**TrainConfig().to_json(), "momentum": 0.9})
+
+
+def test_a_bound_that_is_given_replaces_all_bounds_and_keeps_their_types() -> None:
+    config = TrainConfig(steps=10, epochs=2.0, minutes=1.0)
+    assert config.with_bounds({}) == config
+    assert config.with_bounds({"steps": 5}) == replace(config, steps=5, epochs=0.0, minutes=0.0)
+    assert TrainConfig.from_json(config.with_bounds({"minutes": 3}).to_json()).minutes == 3.0
+
+
+def test_the_recipe_of_min_char_rnn_is_its_published_numbers() -> None:
+    recipe = RECIPES["min-char-rnn"]
+    assert (recipe.cell, recipe.hidden_sizes, recipe.embedding_size) == ("vanilla", (100,), 0)
+    assert (recipe.batch_size, recipe.seq_length, recipe.val_fraction) == (1, 25, 0.0)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.schedule, recipe.warmup_steps) == (
+        "adagrad",
+        0.1,
+        "constant",
+        0,
+    )
+    assert (recipe.clip_value, recipe.clip_norm, recipe.reduction, recipe.init_std) == (5.0, 0.0, "sum", 0.01)
+
+
+def test_the_configuration_is_read_without_numpy() -> None:
+    code = "import sys, charrnn.training.config; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,221 @@
+"""A run that stops and goes on ends in the very bytes of one that never stopped."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import checkpoint
+from charrnn.errors import CheckpointError, ConfigError, TextError
+from charrnn.training.config import flag
+from charrnn.training.run import Event, Stopped
+from charrnn.training.setup import resume_run, start_run
+from charrnn.training.trainer import StepReport
+from tests.conftest import TEXT, TINY, command
+
+N = 12
+# 88 of 110 characters to train on: two streams of 44, five chunks an epoch, so that epochs end inside the run.
+SMALL: Mapping[str, Any] = {
+    "batch_size": 2,
+    "seq_length": 10,
+    "val_fraction": 0.2,
+    "steps": N,
+    "schedule_steps": N,
+    "warmup_steps": 3,
+    "eval_every": 5,
+    "sample_every": 3,
+    "sample_length": 5,
+    "save_every": 4,
+}
+VANILLA = {"cell": "vanilla", "hidden_sizes": (8,)}
+LSTM = {"cell": "lstm", "hidden_sizes": (6, 5)}
+NETWORKS = [VANILLA, LSTM]
+
+
+@pytest.fixture(autouse=True)
+def disk_that_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    path = tmp_path / "lamp.txt"
+    path.write_text(TEXT[:110], newline="")
+    return str(path)
+
+
+def start(text: str, path: str, **changes: Any) -> list[Event]:
+    return list(start_run([text], {**SMALL, **changes}, path=Path(path)).run.events())
+
+
+def resume(path: str, **changes: Any) -> list[Event]:
+    return list(resume_run([], changes, path=Path(path)).run.events())
+
+
+def start_and_stop(text: str, path: str, k: int, **changes: Any) -> None:
+    """Train k of N steps and stop as Ctrl-C would; 0 steps: be killed after the first save."""
+    run = start_run([text], {**SMALL, **changes}, path=Path(path)).run
+    events: Iterator[Event] = run.events(stop=lambda: run.trainer.step == k)
+    for _ in events if k else itertools.islice(events, 1):
+        pass
+
+
+def difference(a: str, b: str) -> str:
+    return "" if Path(a).read_bytes() == Path(b).read_bytes() else f"{a} and {b} differ"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm"])
+def test_stopping_after_any_step_and_going_on_equals_never_stopping(
+    text: str, network: dict[str, Any], optimizer: str, dtype: str
+) -> None:
+    changes = {**network, "optimizer": optimizer, "dtype": dtype}
+    start(text, "whole.npz", **changes)
+    for k in range(N + 1):
+        start_and_stop(text, f"{k}.npz", k, **changes)
+        resume(f"{k}.npz")
+        assert not difference("whole.npz", f"{k}.npz")
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "sgd"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm"])
+def test_every_optimizer_goes_on_with_its_memory(text: str, network: dict[str, Any], optimizer: str) -> None:
+    changes = {**network, "optimizer": optimizer}
+    start(text, "whole.npz", **changes)
+    start_and_stop(text, "cut.npz", 7, **changes)
+    resume("cut.npz")
+    assert not difference("whole.npz", "cut.npz")
+
+
+def test_a_shorter_run_that_is_given_more_steps_equals_the_longer_run(text: str) -> None:
+    start(text, "whole.npz", **LSTM)
+    for k in range(1, N + 1):  # off the grid of evaluations the shorter run makes one more, because it ends
+        start(text, f"{k}.npz", **LSTM, steps=k)
+        resume(f"{k}.npz", steps=N)
+        assert not difference("whole.npz", f"{k}.npz")
+
+
+def test_a_run_cut_in_many_pieces_equals_the_whole(text: str) -> None:
+    start(text, "whole.npz", **LSTM)
+    start(text, "pieces.npz", **LSTM, steps=1)
+    for steps in range(2, N + 1):
+        resume("pieces.npz", steps=steps)
+    assert not difference("whole.npz", "pieces.npz")
+
+
+def test_sampling_and_evaluating_more_often_after_a_resume_changes_no_weight(text: str) -> None:
+    start(text, "whole.npz", **LSTM)
+    start_and_stop(text, "cut.npz", 5, **LSTM)
+    resume("cut.npz", sample_every=1, sample_length=30, eval_every=1, save_every=1)
+    with np.load("whole.npz") as whole, np.load("cut.npz") as cut:
+        assert whole.files == cut.files
+        for name in set(whole.files) - {"meta"}:
+            assert whole[name].tobytes() == cut[name].tobytes(), name
+
+
+def test_a_new_learning_rate_is_taken_from_the_step_it_is_given_at(text: str) -> None:
+    start(text, "cut.npz", **VANILLA, steps=4, schedule="constant", warmup_steps=0)
+    steps = [event for event in resume("cut.npz", steps=6, learning_rate=0.25) if isinstance(event, StepReport)]
+    assert [(report.step, report.learning_rate) for report in steps] == [(5, 0.25), (6, 0.25)]
+
+
+def test_resuming_a_finished_run_does_nothing_and_leaves_its_file(text: str) -> None:
+    start(text, "done.npz", **VANILLA)
+    before = Path("done.npz").read_bytes(), Path("done.npz").stat()
+    assert resume("done.npz") == [Stopped(N, interrupted=False)]
+    after = Path("done.npz").stat()
+    assert (Path("done.npz").read_bytes(), after.st_mtime_ns, after.st_ino) == (
+        before[0],
+        before[1].st_mtime_ns,
+        before[1].st_ino,
+    )
+
+
+def test_a_changed_text_is_refused_with_both_hashes(text: str) -> None:
+    start(text, "run.npz", **VANILLA)
+    old = checkpoint.load("run.npz").corpus.sha256
+    Path(text).write_text(TEXT[:111], newline="")
+    with pytest.raises(ConfigError, match=rf"the text has changed.*{old[:12]}.*then, [0-9a-f]{{12}}… now"):
+        resume("run.npz", steps=20)
+
+
+def test_a_text_with_new_characters_is_refused_by_naming_them(text: str) -> None:
+    start(text, "run.npz", **VANILLA)
+    Path(text).write_text(TEXT[:110] + "7", newline="")
+    with pytest.raises(TextError, match=r"never saw \(1 in all\): '7'"):
+        resume("run.npz", steps=20)
+
+
+def test_a_text_that_moved_is_taken_from_its_new_place(text: str) -> None:
+    start(text, "run.npz", **VANILLA, steps=3)
+    shutil.move(text, "moved.txt")
+    with pytest.raises(TextError, match="there is no text"):
+        resume("run.npz", steps=4)
+    assert resume_run(["moved.txt"], {"steps": 4}, path=Path("run.npz")).run.config.steps == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("hidden_sizes", (9,)), ("cell", "lstm"), ("seq_length", 11), ("optimizer", "adam"), ("rng_seed", 1)],
+)
+def test_what_makes_another_run_cannot_change(text: str, name: str, value: Any) -> None:
+    start(text, "run.npz", **VANILLA)
+    with pytest.raises(ConfigError, match=f"^{flag(name)} cannot change when a run goes on"):
+        resume("run.npz", **{name: value})
+    unchanged = checkpoint.load("run.npz").config[name]
+    resume("run.npz", **{name: tuple(unchanged) if isinstance(unchanged, list) else unchanged})
+
+
+def test_without_any_checkpoint_there_is_nothing_to_resume() -> None:
+    with pytest.raises(CheckpointError, match="nothing to resume: no checkpoint in checkpoints/"):
+        resume_run([], {})
+
+
+def test_the_best_model_is_for_sampling_and_cannot_be_resumed(text: str) -> None:
+    start(text, "run.npz", **VANILLA)
+    with pytest.raises(CheckpointError, match="kept for sampling only"):
+        resume("run-best.npz")
+
+
+def test_resume_without_a_name_takes_the_newest_run_and_never_a_best_model(text: str) -> None:
+    for name, age in (("old", 30), ("new", 20), ("new-best", 10)):
+        path = Path("checkpoints", f"{name}.npz")
+        if not path.exists():
+            start(text, str(path), **VANILLA)
+        os.utime(path, (time.time() - age,) * 2)
+    os.utime("checkpoints/old-best.npz", (time.time() - 40,) * 2)
+    assert resume_run([], {}).run.path == Path("checkpoints/new.npz")
+
+
+def test_ctrl_c_saves_and_the_resumed_process_ends_in_the_same_bytes(text: str) -> None:
+    options = (text, *TINY, "--hidden-size", "48,48", "--steps", "500", "--sample-every", "0", "--eval-every", "70")
+    subprocess.run([*command(["train", *options]), "-q", "--checkpoint", "whole.npz"], check=True, timeout=60)
+    cut = subprocess.Popen([*command(["train", *options]), "--checkpoint", "cut.npz"], stderr=subprocess.PIPE)
+    while not Path("cut.npz").exists():  # from the first save on, signals are looked after
+        time.sleep(0.002)
+    cut.send_signal(signal.SIGINT)
+    _, stderr = cut.communicate(timeout=30)
+    assert cut.returncode == 130
+    assert 0 < checkpoint.load("cut.npz").progress.step < 500
+    assert "go on with:\n  charrnn train --resume --checkpoint cut.npz\n" in stderr.decode()
+    subprocess.run(command(["train", "--resume", "--checkpoint", "cut.npz", "-q"]), check=True, timeout=60)
+    assert not difference("whole.npz", "cut.npz")
+
+
+def test_sigterm_saves_and_exits_as_the_shell_expects(text: str) -> None:
+    options = ("train", text, *TINY, "--steps", "10000000", "-q", "--checkpoint", "run.npz")
+    process = subprocess.Popen(command(options))
+    while not Path("run.npz").exists():
+        time.sleep(0.002)
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    assert checkpoint.load("run.npz").progress.step > 0
