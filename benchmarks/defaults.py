@@ -3,7 +3,7 @@
     python benchmarks/defaults.py [--minutes 0.9] [--seeds 1]
 
 Each row is a run of the command line, one after another, on *The Harbour Clerk*; the last tenth is held out, and the
-figure is the best evaluation of the run. The choice was made on that same slice, so it flatters the chosen row a little.
+figure is the best evaluation of the run. The choice was made on that same slice, so it flatters the chosen row.
 """
 
 import argparse

@@ -43,7 +43,7 @@ def main() -> None:
     """Print the table."""
     options = option_parser(__doc__ or "").parse_args()
     require_torch()
-    print(describe_machine() + "\n")
+    print(describe_machine(thread_counts()) + "\n")
     header = ["hidden", "threads", "charrnn, chars/s", "PyTorch, chars/s", "charrnn ÷ PyTorch"]
     cases = [(hidden_size, threads) for hidden_size in _HIDDEN_SIZES for threads in thread_counts()]
     rows = [row(hidden_size, threads, options.runs, options.seconds) for hidden_size, threads in cases]

@@ -19,8 +19,6 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from charrnn.kernels import choose_kernels
-
 Answer = dict[str, Any]
 
 _HERE = Path(__file__).parent
@@ -107,13 +105,8 @@ def thread_counts() -> tuple[int, ...]:
 
 
 def launch(rival: Rival) -> Answer:
-    """Run a rival to its end and return its answer.
-
-    Every rival gets the kernels that `charrnn` asks OpenBLAS for, and the same limit on threads for every library.
-    """
-    environment = dict(os.environ)
-    choose_kernels(environment)
-    environment |= dict.fromkeys(_THREAD_VARIABLES, str(rival.threads))
+    """Run a rival to its end and return its answer; every library gets the same limit on threads."""
+    environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(rival.threads))
     command = [sys.executable, str(_HERE / rival.script), json.dumps(rival.request)]
     finished = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if finished.returncode:
@@ -140,11 +133,11 @@ def alternate(rivals: Mapping[str, Rival], runs: int, title: str) -> dict[str, l
 # --- Markdown ---
 
 
-def describe_machine() -> str:
-    """Name the machine and the versions that a result belongs to, in one line."""
+def describe_machine(threads: Iterable[int]) -> str:
+    """Name the machine, the versions and the thread counts that a result belongs to, in one line."""
     facts = launch(Rival("machine.py", {}, cores()))["facts"]
-    threads = " and ".join(map(str, thread_counts()))
-    line = f"{cores()} cores, {facts}; threads: {threads}; {datetime.now(UTC):%Y-%m-%d}"
+    counts = " and ".join(map(str, threads))
+    line = f"{cores()} cores, {facts}; threads: {counts}; {datetime.now(UTC):%Y-%m-%d}"
     # What the environment had already decided, and so neither OpenBLAS nor charrnn did.
     chosen = sorted(name for name in os.environ.keys() - set(_THREAD_VARIABLES) if name.startswith(_LIBRARIES))
     return f"{line}; environment: {', '.join(f'{name}={os.environ[name]}' for name in chosen)}" if chosen else line

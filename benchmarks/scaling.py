@@ -4,7 +4,7 @@
 
 On one thread, from the shape that `charrnn train` uses. Each figure is the median over the runs; the last columns
 compare each run with that of the base shape in the same round, as the median (least–greatest). Memory is the peak
-beyond that of an idle process; the text takes two bytes a character of it.
+beyond that of an idle process, in which the text takes two bytes a character.
 """
 
 from measure import (
@@ -53,7 +53,7 @@ def main() -> None:
     options = option_parser(__doc__ or "").parse_args()
     shapes = variants()
     contest = {name: charrnn(shape, options.seconds, threads=1) for name, shape in shapes.items()}
-    print(describe_machine() + "\n")
+    print(describe_machine([1]) + "\n")
     base = ", ".join(f"{letter} = {shapes[_BASE]._asdict()[field]:,}" for letter, field in _SIZES.items())
     print(f"Base: {shapes[_BASE]}; {base}.\n")
     answers = alternate(contest, options.runs, "scaling")

@@ -1,6 +1,6 @@
 """How long a training step takes: charrnn, PyTorch, the classic loop, and the matrix products alone.
 
-    python benchmarks/training_step.py                          every shape (about an hour)
+    python benchmarks/training_step.py                          every shape (this takes a while)
     python benchmarks/training_step.py --runs 1 --seconds 0.2   a quick look
     python benchmarks/training_step.py --shape 16,50,200,1      one shape
     python benchmarks/training_step.py --check                  instead: do both learn the same?
@@ -30,7 +30,7 @@ from measure import (
 )
 from workload import SHAPES, VANILLA, Shape
 
-_TOLERANCE = 1e-4  # nats a character, over 20 steps
+_TOLERANCE = 1e-5  # nats a character, over 20 steps
 
 _TIME_HEADER = (
     "shape (batch, seq, hidden, layers)",
@@ -157,7 +157,7 @@ def main() -> None:
     options = parser.parse_args()
     require_torch()
     shapes = [sizes[name] for name in options.shape or sizes]
-    print(describe_machine() + "\n")
+    print(describe_machine([1] if options.check else thread_counts()) + "\n")
     if options.check:
         check_losses(shapes)
     else:

@@ -56,9 +56,7 @@ def gradients(
     return loss, grads, join_streams(d_states), final
 
 
-def stream_forward(
-    params: Params, cell: Cell, inputs: Array, state: State
-) -> tuple[list[State], Array, State]:
+def stream_forward(params: Params, cell: Cell, inputs: Array, state: State) -> tuple[list[State], Array, State]:
     """Read one stream (T,); return the cells' values at each step, log-probabilities (T, V), final state."""
     tape = []
     log_probs = []
@@ -76,9 +74,7 @@ def stream_forward(
     return tape, np.array(log_probs), state
 
 
-def stream_backward(
-    params: Params, grads: Params, inputs: Array, tape: list[State], d_logits: list[Array]
-) -> State:
+def stream_backward(params: Params, grads: Params, inputs: Array, tape: list[State], d_logits: list[Array]) -> State:
     """Add one stream's gradients into `grads`, last step first; return the gradient of its initial state."""
     # nothing after the last step depends on the final state
     d_state: State = [
@@ -165,8 +161,7 @@ def one_stream(state: State, b: int) -> State:
 def join_streams(states: list[State]) -> State:
     """Set streams side by side again: arrays (B, H) in place of (H,)."""
     return [
-        {name: np.stack([state[k][name] for state in states]) for name in layer}
-        for k, layer in enumerate(states[0])
+        {name: np.stack([state[k][name] for state in states]) for name in layer} for k, layer in enumerate(states[0])
     ]
 
 
@@ -180,9 +175,7 @@ def adagrad(params: Params, grads: Params, memory: Params, learning_rate: float,
         params[name] = params[name] - learning_rate * g / np.sqrt(memory[name] + eps)
 
 
-def rmsprop(
-    params: Params, grads: Params, memory: Params, learning_rate: float, *, alpha: float, eps: float
-) -> None:
+def rmsprop(params: Params, grads: Params, memory: Params, learning_rate: float, *, alpha: float, eps: float) -> None:
     """Step by T. Tieleman and G. Hinton, "RMSProp" (2012), with `eps` outside the root as in PyTorch."""
     for name, g in grads.items():
         memory[name] = alpha * memory.get(name, np.zeros_like(g)) + (1 - alpha) * g**2

@@ -152,11 +152,11 @@ bias not added for ids | lstm | lstm | cells.0.b_h
 - np.add(ws.W_xh, ws.b_h, out=ws.W_xh)
 + pass
 gate o silent to the layer below | lstm | two lstm | cells.0.W_xh
-- np.matmul(d_a[0], W_xh[3].T, out=d_inputs)
-+ d_inputs[...] = 0
+- np.add.reduce(products, axis=0, out=d_inputs
++ np.add.reduce(products[1:], axis=0, out=d_inputs
 gates crossed on the way below | lstm | two lstm | cells.0.W_xh
-- zip(d_a[1:], W_xh, strict=False)
-+ zip(d_a[1:], W_xh[::-1], strict=False)
+- np.matmul(rows, below.W_xh_T, out=products)
++ np.matmul(rows, below.W_xh_T[::-1], out=products)
 gradient of c not returned | lstm | lstm | state.0.c
 - return LSTMState(product.copy(), d_c.copy())
 + return LSTMState(product.copy(), 0 * d_c)

@@ -22,9 +22,7 @@ class Network(NamedTuple):
     embedding_size: int
 
 
-NETWORKS = [
-    Network(cell, sizes, E) for cell in ("vanilla", "lstm") for sizes in ((3,), (3, 4)) for E in (0, 2)
-]
+NETWORKS = [Network(cell, sizes, E) for cell in ("vanilla", "lstm") for sizes in ((3,), (3, 4)) for E in (0, 2)]
 every_network = pytest.mark.parametrize("network", NETWORKS, ids=str)
 every_case = pytest.mark.parametrize("case", make_torch_fixtures.CASES)
 
@@ -102,9 +100,7 @@ def assert_gradients_equal(slope: Slope, network: Network, dtype: type, toleranc
     _, grads, d_state0, _ = reference.gradients(params, network.cell, inputs, targets, state)
     params, state = draw_network(network, dtype)
     numeric = {
-        name: derivative(
-            slope, lambda: reference.forward(params, network.cell, inputs, targets, state)[0], array
-        )
+        name: derivative(slope, lambda: reference.forward(params, network.cell, inputs, targets, state)[0], array)
         for name, array in (params | named(state)).items()
     }
     assert_all_close(grads | named(d_state0), numeric, tolerance)
@@ -179,15 +175,9 @@ def test_adagrad_puts_eps_inside_the_root() -> None:
 def test_split_sequence_equals_whole(cell: Cell) -> None:
     inputs, targets = draw_text()
     params, state = draw_network(Network(cell, (3, 4), 0))
-    whole, whole_log_probs, whole_final = reference.forward(
-        params, cell, inputs, targets, state, reduction="sum"
-    )
-    head, head_log_probs, state = reference.forward(
-        params, cell, inputs[:1], targets[:1], state, reduction="sum"
-    )
-    tail, tail_log_probs, final = reference.forward(
-        params, cell, inputs[1:], targets[1:], state, reduction="sum"
-    )
+    whole, whole_log_probs, whole_final = reference.forward(params, cell, inputs, targets, state, reduction="sum")
+    head, head_log_probs, state = reference.forward(params, cell, inputs[:1], targets[:1], state, reduction="sum")
+    tail, tail_log_probs, final = reference.forward(params, cell, inputs[1:], targets[1:], state, reduction="sum")
     assert head + tail == pytest.approx(whole, rel=1e-14)
     np.testing.assert_array_equal(np.concatenate([head_log_probs, tail_log_probs]), whole_log_probs)
     assert_all_close(named(final), named(whole_final), 0)

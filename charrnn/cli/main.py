@@ -6,11 +6,11 @@ from typing import NoReturn
 
 import click
 
+from charrnn.blas import use_one_thread
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.errors import CharRNNError
-from charrnn.kernels import prepare
 from charrnn.version import __version__
 
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
@@ -32,7 +32,7 @@ charrnn.add_command(gradcheck)
 
 def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    prepare()
+    use_one_thread()
     code = _exit_code()
     try:
         sys.stdout.flush()

@@ -15,7 +15,7 @@ from charrnn.training.config import RECIPES
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Where the defaults come from.  [default: default]")
 @options.train_config
-@click.option("--num-layers", type=int, help="Layers, each of the one --hidden-size.  [default: 1]")
+@click.option("--num-layers", type=click.IntRange(min=1), help="Layers, each of the one --hidden-size.  [default: 1]")
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
 @click.option(
     "--checkpoint",

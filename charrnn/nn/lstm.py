@@ -31,13 +31,13 @@ How it is arranged (stored parameters keep the form above; the arrangement is ma
   enough to stay in the second-level cache, in place of the gates, and then becomes δ in place.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.nn import initializers
+from charrnn.nn.cell import Group
 from charrnn.nn.embedding import lookup, lookup_backward
 from charrnn.nn.parameters import Array
 
@@ -56,9 +56,9 @@ class LSTMState(NamedTuple):
 
 @dataclass(frozen=True)
 class LSTMWorkspace:
-    """Arrays for T steps of B streams, with P panels and blocks of K steps.
+    """Arrays for T steps of B streams, with P panels, blocks of K steps and blocks of R rows.
 
-    7·T·B·H + 5·K·B·H + 14·B·H + (4·D + 8·H + 4)·H numbers, and T·B·D more for vectors as inputs.
+    7·T·B·H + 5·K·B·H + 14·B·H + (4·D + 8·H + 4)·H numbers, and T·B·D + 4·R·D + 4·D·H more for vectors as inputs.
     """
 
     W_xh: Array  # (4, D, H): planes o i f g, for ids with the bias added
@@ -74,12 +74,25 @@ class LSTMWorkspace:
     d_c: Array  # (B, H)
     slopes: Array  # (4, K, B, H): a block's factors
     forget: Array  # (K, B, H): a block's forget gates, kept while their plane becomes δ
-    d_inputs: Array | None  # (T, B, D), where the inputs are vectors
+    below: "_Below | None"  # where the inputs are vectors
 
     @property
     def outputs(self) -> Array:
         """(T, B, H): the hidden states."""
         return self.h[1:]
+
+    @property
+    def d_inputs(self) -> Array | None:
+        """(T, B, D): gradient of the inputs, where they are vectors."""
+        return self.below.d_inputs if self.below else None
+
+
+class _Below(NamedTuple):
+    """For the gradient of the inputs."""
+
+    W_xh_T: Array  # (4, H, D)
+    products: Array  # (4, R, D): of a block of rows, gate by gate
+    d_inputs: Array  # (T, B, D)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class LSTM:
         D, H = self.input_size, self.hidden_size
         return {"W_xh": (D, 4 * H), "W_hh": (H, 4 * H), "b_h": (4 * H,)}
 
-    def initialize(self, params: Mapping[str, Array], rng: np.random.Generator, std: float) -> None:
+    def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
         """Fill the weights as `initializers.weights` says; the bias is 0, but 1 for the forget gate.
 
         A forget gate that starts open lets gradients through from the first step (Jozefowicz et al., 2015).
@@ -114,6 +127,7 @@ class LSTM:
         D, H = self.input_size, self.hidden_size
         P = _panel_count(B, H)
         K = min(T, max(1, _BLOCK_NUMBERS // (B * H)))
+        R = min(T * B, max(1, _BLOCK_NUMBERS // D))
         return LSTMWorkspace(
             W_xh=np.empty((4, D, H), dtype),
             W_hh=np.empty((4, P, H, H // P), dtype),
@@ -128,10 +142,10 @@ class LSTM:
             d_c=np.empty((B, H), dtype),
             slopes=np.empty((4, K, B, H), dtype),
             forget=np.empty((K, B, H), dtype),
-            d_inputs=None if from_ids else np.empty((T, B, D), dtype),
+            below=None if from_ids else _Below(*(np.empty(s, dtype) for s in ((4, H, D), (4, R, D), (T, B, D)))),
         )
 
-    def arrange(self, params: Mapping[str, Array], ws: LSTMWorkspace) -> None:
+    def arrange(self, params: Group, ws: LSTMWorkspace) -> None:
         """Copy the weights into the workspace as the products want them; due whenever they have changed."""
         H = self.hidden_size
         _, P, _, N = ws.W_hh.shape
@@ -143,22 +157,13 @@ class LSTM:
             ws.W_hh_T[plane] = W_hh.T.reshape(H, P, N).swapaxes(0, 1)
             np.multiply(params["b_h"][columns], inner, out=ws.b_h[plane, 0])
             np.multiply(params["W_xh"][:, columns], inner, out=ws.W_xh[plane])
-        if ws.d_inputs is None:
+            if ws.below:
+                ws.below.W_xh_T[plane] = params["W_xh"][:, columns].T
+        if not ws.below:
             np.add(ws.W_xh, ws.b_h, out=ws.W_xh)
 
-    def forward(self, params: Mapping[str, Array], ws: LSTMWorkspace, inputs: Array, state: LSTMState) -> LSTMState:
-        """Run the whole sequence; the hidden states are in ``ws.outputs``.
-
-        Parameters
-        ----------
-        params : this cell's parameters, already arranged in `ws` (and read only there)
-        inputs : (T, B) ids or (T, B, D) vectors
-        state : initial state, read
-
-        Returns
-        -------
-        The state after the last input, in arrays of its own.
-        """
+    def forward(self, params: Group, ws: LSTMWorkspace, inputs: Array, state: LSTMState) -> LSTMState:
+        """Run the whole sequence (see `Cell.forward`)."""
         T, B, H = ws.outputs.shape
         self._project(ws, inputs)
         ws.h[0], ws.planes[4, 0] = state
@@ -184,7 +189,7 @@ class LSTM:
     def _project(self, ws: LSTMWorkspace, inputs: Array) -> None:
         """Write the input part of every step's pre-activations into the planes, bias included."""
         T, B, H = ws.outputs.shape
-        if ws.d_inputs is None:
+        if not ws.below:
             for table, plane in zip(ws.W_xh, ws.planes[:4, :T], strict=True):
                 lookup(table, inputs, plane)
             return
@@ -194,27 +199,14 @@ class LSTM:
 
     def backward(
         self,
-        params: Mapping[str, Array],
-        grads: Mapping[str, Array],
+        params: Group,
+        grads: Group,
         ws: LSTMWorkspace,
         inputs: Array,
         d_outputs: Array,
         d_state: LSTMState | None = None,
     ) -> LSTMState:
-        """Run the sequence backwards; read, and use up, what `forward` left in `ws`.
-
-        Parameters
-        ----------
-        params, grads : this cell's, by short name; every array of `grads` is overwritten
-        inputs : as given to `forward`
-        d_outputs : (T, B, H), gradient of the hidden states, read
-        d_state : gradient of the final state, if anything depends on it beyond `d_outputs`
-
-        Returns
-        -------
-        The gradient of the initial state, in arrays of its own. Where the inputs are vectors, their gradient is in
-        ``ws.d_inputs``.
-        """
+        """Run the sequence backwards (see `Cell.backward`)."""
         T, B, H = ws.outputs.shape
         K, P = len(ws.forget), ws.W_hh.shape[1]
         panels = ws.products.reshape(4, B, P, H // P).swapaxes(1, 2)
@@ -237,11 +229,9 @@ class LSTM:
         return LSTMState(product.copy(), d_c.copy())
 
     def _factors(self, ws: LSTMWorkspace, start: int, stop: int) -> Array:
-        """Replace the gates of steps start…stop−1 by what turns d_h and d_c into δ; return d_c's share of d_h.
+        """Replace the gates of steps start…stop−1 by what turns d_h and d_c into δ.
 
-        Returns
-        -------
-        (stop − start, B, H) array, o (1 − tanh² c), a view into the workspace.
+        Returns o (1 − tanh² c), the share of d_h that reaches d_c: (stop − start, B, H), a view into the workspace.
         """
         o, i, f, g, _ = planes = ws.planes[:, start:stop]
         tanh_c = ws.tanh_c[start:stop]
@@ -263,9 +253,7 @@ class LSTM:
         np.multiply(slopes[0], tanh_c, out=o)
         return through_h
 
-    def _weight_gradients(
-        self, params: Mapping[str, Array], grads: Mapping[str, Array], ws: LSTMWorkspace, inputs: Array
-    ) -> None:
+    def _weight_gradients(self, params: Group, grads: Group, ws: LSTMWorkspace, inputs: Array) -> None:
         """Write the gradients that need no recurrence from the δ in the planes, each one product a gate."""
         T, B, H = ws.outputs.shape
         d_a = ws.planes[:4, :T].reshape(4, T * B, H)
@@ -274,16 +262,22 @@ class LSTM:
         for planes, gates in ((d_a[1:], slice(0, 3)), (d_a[:1], slice(3, 4))):
             np.matmul(h_prev.T, planes, out=_by_gate(grads["W_hh"], H)[gates])
             np.add.reduce(planes, axis=1, out=grads["b_h"].reshape(4, H)[gates])
-            if ws.d_inputs is None:
+            if not ws.below:
                 lookup_backward(planes, inputs, _by_gate(grads["W_xh"], H)[gates])
             else:
                 np.matmul(inputs.reshape(T * B, -1).T, planes, out=_by_gate(grads["W_xh"], H)[gates])
-        if ws.d_inputs is not None:
-            d_inputs = ws.d_inputs.reshape(T * B, -1)
-            W_xh = _by_gate(params["W_xh"], H)
-            np.matmul(d_a[0], W_xh[3].T, out=d_inputs)
-            for plane, weights in zip(d_a[1:], W_xh, strict=False):
-                d_inputs += plane @ weights.T
+        if ws.below:
+            self._input_gradient(ws.below, d_a)
+
+    def _input_gradient(self, below: _Below, d_a: Array) -> None:
+        """Write d_x = Σ δ W_xhᵀ over the gates, a block of rows at a time so that their four products stay in cache."""
+        d_inputs = below.d_inputs.reshape(-1, self.input_size)
+        R = below.products.shape[1]
+        for start in range(0, len(d_inputs), R):
+            rows = d_a[:, start : start + R]
+            products = below.products[:, : rows.shape[1]]
+            np.matmul(rows, below.W_xh_T, out=products)
+            np.add.reduce(products, axis=0, out=d_inputs[start : start + R])
 
 
 def _by_gate(packed: Array, H: int) -> Array:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from charrnn.nn import initializers
+from charrnn.nn.cell import Cell
 from charrnn.nn.embedding import Embedding, EmbeddingWorkspace, Ids
 from charrnn.nn.linear import Linear
 from charrnn.nn.loss import cross_entropy, cross_entropy_backward
@@ -21,33 +22,10 @@ from charrnn.nn.lstm import LSTM, LSTMState
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.nn.vanilla import Vanilla, VanillaState
 
-Group = Mapping[str, Array]
-
 # One named tuple per layer; the checkpoint stores its fields by name.
 State = tuple[VanillaState | LSTMState, ...]
 
-CELLS: Mapping[str, type["Cell"]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM})
-
-
-class Cell(Protocol):
-    """What a recurrent layer offers; each cell's own file documents it, its state and its workspace."""
-
-    # ruff: noqa: D102
-
-    @property
-    def input_size(self) -> int: ...
-    @property
-    def hidden_size(self) -> int: ...
-    def __init__(self, input_size: int, hidden_size: int) -> None: ...
-    def shapes(self) -> dict[str, tuple[int, ...]]: ...
-    def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None: ...
-    def zero_state(self, B: int, dtype: np.dtype[Any]) -> Any: ...
-    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any: ...
-    def arrange(self, params: Group, ws: Any) -> None: ...
-    def forward(self, params: Group, ws: Any, inputs: Array, state: Any) -> Any: ...
-    def backward(
-        self, params: Group, grads: Group, ws: Any, inputs: Array, d_outputs: Array, d_state: Any = None
-    ) -> Any: ...
+CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM})
 
 
 @dataclass(frozen=True)

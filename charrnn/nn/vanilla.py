@@ -17,13 +17,13 @@ Backwards, with δ_t the gradient of the bracket (the pre-activation):
 Only the products with W_hh must go step by step. The others are one product each over all T·B rows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.nn import initializers
+from charrnn.nn.cell import Group
 from charrnn.nn.embedding import lookup, lookup_backward
 from charrnn.nn.parameters import Array
 
@@ -65,7 +65,7 @@ class Vanilla:
         D, H = self.input_size, self.hidden_size
         return {"W_xh": (D, H), "W_hh": (H, H), "b_h": (H,)}
 
-    def initialize(self, params: Mapping[str, Array], rng: np.random.Generator, std: float) -> None:
+    def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
         """Fill the weights as `initializers.weights` says; the bias is 0."""
         initializers.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
         params["b_h"][...] = 0
@@ -88,26 +88,13 @@ class Vanilla:
             d_inputs=None if from_ids else np.empty((T, B, D), dtype),
         )
 
-    def arrange(self, params: Mapping[str, Array], ws: VanillaWorkspace) -> None:
+    def arrange(self, params: Group, ws: VanillaWorkspace) -> None:
         """Copy the weights into the workspace as the products want them; due whenever they have changed."""
         np.add(params["W_xh"], params["b_h"], out=ws.table)
         ws.W_hh_T[...] = params["W_hh"].T
 
-    def forward(
-        self, params: Mapping[str, Array], ws: VanillaWorkspace, inputs: Array, state: VanillaState
-    ) -> VanillaState:
-        """Run the whole sequence; the hidden states are in ``ws.outputs``.
-
-        Parameters
-        ----------
-        params : this cell's parameters by short name, already arranged in `ws`
-        inputs : (T, B) ids or (T, B, D) vectors
-        state : initial state, read
-
-        Returns
-        -------
-        The state after the last input, in arrays of its own.
-        """
+    def forward(self, params: Group, ws: VanillaWorkspace, inputs: Array, state: VanillaState) -> VanillaState:
+        """Run the whole sequence (see `Cell.forward`)."""
         T, B, H = ws.outputs.shape
         # Input part of every step at once, into the place where the hidden state will stand.
         if ws.d_inputs is None:
@@ -127,27 +114,14 @@ class Vanilla:
 
     def backward(
         self,
-        params: Mapping[str, Array],
-        grads: Mapping[str, Array],
+        params: Group,
+        grads: Group,
         ws: VanillaWorkspace,
         inputs: Array,
         d_outputs: Array,
         d_state: VanillaState | None = None,
     ) -> VanillaState:
-        """Run the sequence backwards; read what `forward` left in `ws`.
-
-        Parameters
-        ----------
-        params, grads : this cell's, by short name; every array of `grads` is overwritten
-        inputs : as given to `forward`
-        d_outputs : (T, B, H), gradient of the hidden states, read
-        d_state : gradient of the final state, if anything depends on it beyond `d_outputs`
-
-        Returns
-        -------
-        The gradient of the initial state, in arrays of its own. Where the inputs are vectors, their gradient is in
-        ``ws.d_inputs``.
-        """
+        """Run the sequence backwards (see `Cell.backward`)."""
         T, B, H = ws.d_a.shape
         np.multiply(ws.outputs, ws.outputs, out=ws.slope)
         np.subtract(1, ws.slope, out=ws.slope)

@@ -31,25 +31,32 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     held_out = prepared.validation_characters
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
-    text = f"{corpus.name}: {corpus.characters:,} characters, {trainer.model.vocab_size} symbols"
-    shape = f"batch {config.batch_size} × seq {config.seq_length}"
+    layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
+    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {corpus.characters - held_out:,} characters"
     rate = f"{config.optimizer} {trainer.base_learning_rate:g} {config.schedule}"
     return [
         *prepared.notes,
-        f"text   {text}; {corpus.characters - held_out:,} train, {held_out:,} held out",
-        f"model  {config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}",
-        f"train  {shape}, {rate}, {speed:,.0f} characters/s: {_plan(run, speed)}",
+        f"text   {text} + {held_out:,} held out",
+        f"model  {layers}",
+        f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
+        f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
 
 
-def _plan(run: Run, speed: float) -> str:
-    streams, total, minutes = run.trainer.streams, run.total_steps, run.config.minutes
-    if total is None:
-        return f"{minutes:g} min"
-    seconds = (total - run.trainer.step) * streams.batch_size * streams.seq_length / speed
-    if minutes:
-        seconds = min(seconds, 60 * minutes)
-    return f"{total:,} steps ({total / streams.chunks_per_epoch:.1f} epochs), about {duration(seconds)}"
+def _length(run: Run) -> str:
+    total, minutes = run.total_steps, run.config.minutes
+    steps = f"{total:,} steps = {total / run.trainer.streams.chunks_per_epoch:.1f} epochs" if total else ""
+    return " or ".join(filter(None, [steps, f"{minutes:g} min" if minutes else ""]))
+
+
+def _seconds_left(run: Run, speed: float) -> float:
+    streams, total = run.trainer.streams, run.total_steps
+    bounds = []
+    if total:
+        bounds.append((total - run.trainer.step) * streams.batch_size * streams.seq_length / speed)
+    if run.config.minutes:
+        bounds.append(60 * run.config.minutes)
+    return min(bounds)
 
 
 class Progress:
@@ -76,9 +83,10 @@ class Progress:
             file=sys.stderr,
             disable=True if is_quiet else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
-            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining} {postfix}"
+            # Figures first: on a narrow terminal it is the bar that is cut.
+            bar_format="{percentage:3.0f}% {postfix}{remaining} left |{bar}| {n_fmt}"
             if run.total_steps
-            else "{n_fmt} steps {elapsed} {postfix}",
+            else "{elapsed} {postfix}{n_fmt} steps",
         )
 
     def __enter__(self) -> Self:
@@ -138,11 +146,11 @@ class Progress:
                 self.say(f"step {report.step:,}: {self._figures(report, now)}")
         elif now - self._figures_at >= _SECONDS_BETWEEN_FIGURES:
             self._figures_at = now
-            self._bar.set_postfix_str(self._figures(report, now), refresh=False)
+            self._bar.set_postfix_str(self._figures(report, now) + ", ", refresh=False)
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
-        return f"loss {describe_loss(report.smoothed_loss)}, {speed:,.0f} chars/s"
+        return f"{describe_loss(report.smoothed_loss)}, {speed:,.0f} chars/s"
 
 
 def _write(line: str) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from charrnn import gradcheck
 from charrnn.nn import lstm
+from charrnn.nn.cell import Cell
 from charrnn.nn.embedding import Embedding
-from charrnn.nn.model import CELLS, Cell
+from charrnn.nn.model import CELLS
 from charrnn.nn.parameters import Array, Parameters
 from tests.nn.test_model import arrays_of
 
@@ -145,10 +146,13 @@ def test_only_the_forget_gate_starts_with_a_bias() -> None:
 
 
 def promised(workspace: Any, sizes: dict[str, int]) -> int:
-    """How many numbers a workspace's docstring says it holds for ids."""
-    found = re.search(r"([\dA-Z·+()\s]+)\snumbers", inspect.getdoc(type(workspace)) or "")
+    """How many numbers a workspace's docstring says it holds, with those that only vectors as inputs need."""
+    text = inspect.getdoc(type(workspace)) or ""
+    found = re.search(r"([\dA-Z·+()\s]+)\snumbers", text)
+    more = re.search(r"and ([\dA-Z·+\s]+) more\sfor\svectors", text)
     assert found
-    return int(eval(found[1].strip().replace("·", "*"), {}, sizes))  # noqa: S307 - this project's own docstring
+    formula = found[1] + (f" + {more[1]}" if more and workspace.d_inputs is not None else "")
+    return int(eval(formula.strip().replace("·", "*"), {}, sizes))  # noqa: S307 - this project's own docstring
 
 
 @pytest.mark.parametrize(("T", "B", "H"), [(1, 1, 1), (13, 3, 5), (9, 2, 64)])
@@ -161,8 +165,8 @@ def test_workspace_holds_what_its_docstring_says(
     cell = CELLS[kind](D, H)
     for from_ids in (True, False):
         ws = cell.workspace(T, B, np.dtype(np.float32), from_ids=from_ids)
-        numbers = promised(ws, {"T": T, "B": B, "D": D, "H": H, "K": min(T, 4)})
-        assert sum(array.size for array in arrays_of(ws)) == numbers + (not from_ids) * T * B * D
+        sizes = {"T": T, "B": B, "D": D, "H": H, "K": min(T, 4), "R": min(T * B, max(1, 4 * B * H // D))}
+        assert sum(array.size for array in arrays_of(ws)) == promised(ws, sizes)
 
 
 def test_embedding_workspace_holds_what_its_docstring_says() -> None:

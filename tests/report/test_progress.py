@@ -24,7 +24,7 @@ def prepared(text_file: Path) -> PreparedRun:
 
 def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: PreparedRun) -> None:
     text, model, train = describe(prepared, speed=100.0)
-    assert text == "text   lamp: 654 characters, 22 symbols; 588 train, 66 held out"
+    assert text == "text   lamp: 22 symbols, 588 characters + 66 held out"
     parameters = prepared.run.trainer.params.vector.size
     assert model == f"model  lstm 8+4, one-hot input, {parameters:,} parameters in float32"
     assert train == ("train  batch 2 × seq 10, adagrad 0.1 cosine, 100 characters/s: 58 steps (1.9 epochs), about 12 s")
@@ -60,7 +60,7 @@ def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     with Progress(prepared) as display:
         display.show(STEP)
-    assert "step 1: loss 2.500 nats/char = 3.607 bits/char, " in capsys.readouterr().err
+    assert "step 1: 2.500 nats/char = 3.607 bits/char, " in capsys.readouterr().err
 
 
 def test_quiet_shows_only_what_went_wrong(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,9 +29,7 @@ def epoch_of(streams: Streams, epoch: int = 0) -> list[Chunk]:
 
 def trained(chunks: list[Chunk]) -> Counter[tuple[int, int]]:
     return Counter(
-        pair
-        for c in chunks
-        for pair in zip(c.inputs.ravel().tolist(), c.targets.ravel().tolist(), strict=True)
+        pair for c in chunks for pair in zip(c.inputs.ravel().tolist(), c.targets.ravel().tolist(), strict=True)
     )
 
 

@@ -57,12 +57,8 @@ def test_a_text_is_read_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("size", BLOCK_SIZES)
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "gb18030", "utf-7"]
-)
-def test_where_the_blocks_are_cut_does_not_matter(
-    monkeypatch: pytest.MonkeyPatch, encoding: str, size: int
-) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "gb18030", "utf-7"])
+def test_where_the_blocks_are_cut_does_not_matter(monkeypatch: pytest.MonkeyPatch, encoding: str, size: int) -> None:
     monkeypatch.setattr(reading, "BLOCK_SIZE", size)
     monkeypatch.setattr(numbering, "PIECE_SIZE", size)
     lines = TEXT.replace("\n", "\r\n") + "a\rb\r"
@@ -110,9 +106,7 @@ def test_latin_1_is_read_when_asked_for() -> None:
     ("distinct", "dtype"),
     [(1, "u1"), (256, "u1"), (257, "u2"), (65_536, "u2"), (65_537, "u4")],
 )
-def test_ids_take_the_fewest_bytes_that_hold_them(
-    monkeypatch: pytest.MonkeyPatch, distinct: int, dtype: str
-) -> None:
+def test_ids_take_the_fewest_bytes_that_hold_them(monkeypatch: pytest.MonkeyPatch, distinct: int, dtype: str) -> None:
     monkeypatch.setattr(numbering, "PIECE_SIZE", 64)
     monkeypatch.setattr(reading, "BLOCK_SIZE", 1000)  # the characters that widen the ids come late
     text = "".join(map(chr, range(0x10000, 0x10000 + distinct)))[::-1] * 2
@@ -155,9 +149,7 @@ def test_a_vocabulary_given_is_the_one_used() -> None:
 
 def test_characters_outside_a_vocabulary_given_are_counted_and_listed() -> None:
     name = write("t.txt", b"zyxwvutsrqponmlkjihgfedcba" * 2)
-    with pytest.raises(
-        TextError, match=r"t\.txt .*never saw \(24 in all\): 'c' \(U\+0063\), .*\.\.\.; take"
-    ) as caught:
+    with pytest.raises(TextError, match=r"t\.txt .*never saw \(24 in all\): 'c' \(U\+0063\), .*\.\.\.; take") as caught:
         read_corpus([name], vocabulary=Vocabulary("ab"))
     assert str(caught.value).count("U+") == 10
 

@@ -1,6 +1,7 @@
 """A run that stops and goes on ends in the very bytes of one that never stopped."""
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from charrnn import checkpoint
+from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training.config import flag
 from charrnn.training.run import Event, Stopped
@@ -173,6 +175,29 @@ def test_what_makes_another_run_cannot_change(text: str, name: str, value: Any) 
         resume("run.npz", **{name: value})
     unchanged = checkpoint.load("run.npz").config[name]
     resume("run.npz", **{name: tuple(unchanged) if isinstance(unchanged, list) else unchanged})
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("config", "batch_size", 3),
+        ("config", "cell", "lstm"),
+        ("config", "hidden_sizes", [9]),
+        ("config", "val_fraction", 0.999),
+        ("config", "epochs", "many"),
+        ("progress", "position", 44),
+        ("progress", "position", 10**30),
+    ],
+)
+def test_a_checkpoint_that_is_not_of_its_run_is_damaged(text: str, part: str, name: str, value: Any) -> None:
+    start(text, "run.npz", **VANILLA)
+    arrays = read_arrays("run.npz")
+    meta = json.loads(arrays["meta"].tobytes())
+    meta[part][name] = value
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    write_arrays("run.npz", arrays)
+    with pytest.raises(CheckpointError, match=r"run\.npz is damaged"):
+        resume("run.npz", steps=20)
 
 
 def test_without_any_checkpoint_there_is_nothing_to_resume() -> None:

@@ -1,0 +1,16 @@
+"""One thread for each matrix product, asked for before NumPy is imported.
+
+The products of a step are short, and OpenBLAS's threads wait for one another in every one of them: where anything else
+runs on the machine, a thread that has lost its core holds up the others thousands of times a second. (A run of half a
+minute took seven on two cores beside a test suite.)
+"""
+
+import os
+
+_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def use_one_thread() -> None:
+    """Set what the usual libraries read when they are loaded; what somebody has already chosen is left alone."""
+    for variable in _VARIABLES:
+        os.environ.setdefault(variable, "1")

@@ -1,0 +1,106 @@
+"""What is shipped agrees with what is said about it."""
+
+import ast
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import charrnn
+from charrnn import bundled
+from charrnn.archive import read_arrays
+from charrnn.checkpoint import load
+from tests.conftest import REPOSITORY
+
+SOURCES = sorted((REPOSITORY / "charrnn").rglob("*.py"))
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+SET_UP = (
+    "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/charrnn train",
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest -q",
+)
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    source = (REPOSITORY / PROJECT["tool"]["hatch"]["version"]["path"]).read_text(encoding="utf-8")
+    assert f'"{charrnn.__version__}"' in source
+    assert re.fullmatch(r"\d+\.\d+\.\d+", charrnn.__version__)
+
+
+def test_public_names_are_sorted() -> None:
+    assert charrnn.__all__ == sorted(charrnn.__all__)
+    assert all(hasattr(charrnn, name) for name in charrnn.__all__)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_no_file_and_no_function_is_too_long(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") < 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1:] if ast.get_docstring(node) else node.body
+            length = node.body[-1].end_lineno - first[0].lineno + 1 if first and node.body[-1].end_lineno else 0
+            assert length < 40, node.name
+
+
+@pytest.mark.parametrize("set_up", SET_UP)
+def test_the_readme_has_each_set_up_command_as_a_line_to_copy(set_up: str) -> None:
+    assert set_up in (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+
+
+def test_each_bundled_text_is_listed_with_its_characters_and_symbols() -> None:
+    readme = (bundled.CORPORA / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|.*\| ([\d,]+) \| ([\d,]+) \|$", readme, re.MULTILINE)
+    listed = {name: (int(characters.replace(",", "")), int(symbols)) for name, characters, symbols in rows}
+    texts = {name: (bundled.CORPORA / name).read_text(encoding="utf-8") for name in bundled.corpus_names()}
+    assert listed == {name: (len(text), len(set(text))) for name, text in texts.items()}
+    assert bundled.DEFAULT_CORPUS in texts
+
+
+def test_the_model_that_ships_is_small_and_learned_a_text_that_ships() -> None:
+    assert bundled.PRETRAINED.exists(), "the trained model is missing from the repository"
+    model = load(bundled.PRETRAINED)
+    assert bundled.PRETRAINED.stat().st_size < 4_000_000
+    assert f"{model.corpus.name}.txt" in bundled.corpus_names()
+    assert all(name == "meta" or name.startswith("params/") for name in read_arrays(bundled.PRETRAINED))
+    assert model.progress.best
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_its_texts_and_model_and_samples_from_any_folder(tmp_path: Path) -> None:
+    if not importlib.util.find_spec("hatchling"):
+        pytest.skip("hatchling is not installed, and building without it would need the network")
+    if not importlib.util.find_spec("pip"):
+        pytest.skip("there is no pip in this environment to install the wheel with")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(REPOSITORY)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {f"charrnn/data/corpora/{name}" for name in bundled.corpus_names()}
+    assert wanted | {"charrnn/data/checkpoints/pretrained.npz", "charrnn/py.typed"} <= names
+    assert not [name for name in names if "tests" in name]
+    site = tmp_path / "site"
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+    sample = [sys.executable, "-m", "charrnn", "sample", "--seed", "The ", "-n", "50"]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(sample, env=environment, check=True, capture_output=True)
+    assert done.stdout.startswith(b"The ")
+    assert str(site) in done.stderr.decode()
