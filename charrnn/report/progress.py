@@ -84,9 +84,9 @@ class Progress:
             disable=True if is_quiet else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
             # Figures first: on a narrow terminal it is the bar that is cut.
-            bar_format="{percentage:3.0f}% {postfix}{remaining} left |{bar}| {n_fmt}"
+            bar_format="{percentage:3.0f}%{postfix}, {remaining} left |{bar}| {n_fmt}"
             if run.total_steps
-            else "{elapsed} {postfix}{n_fmt} steps",
+            else "{elapsed}{postfix}, {n_fmt} steps",
         )
 
     def __enter__(self) -> Self:
@@ -146,7 +146,7 @@ class Progress:
                 self.say(f"step {report.step:,}: {self._figures(report, now)}")
         elif now - self._figures_at >= _SECONDS_BETWEEN_FIGURES:
             self._figures_at = now
-            self._bar.set_postfix_str(self._figures(report, now) + ", ", refresh=False)
+            self._bar.set_postfix_str(self._figures(report, now), refresh=False)
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
