@@ -37,7 +37,8 @@ class TorchTrainer:
         self.cells = _CELLS[shape.cell](shape.vocab_size, shape.hidden_size, shape.num_layers)
         self.linear = torch.nn.Linear(shape.hidden_size, shape.vocab_size)
         if params:
-            self._load(params)
+            with torch.no_grad():
+                self._load(params)
         self.parameters = [*self.cells.parameters(), *self.linear.parameters()]
         config = shape.config()
         self.optimizer = _OPTIMIZERS[shape.optimizer](self.parameters, lr=config.learning_rate, fused=True)
@@ -59,9 +60,9 @@ class TorchTrainer:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm, foreach=True)
         self.optimizer.step()
         self.state = tuple(s.detach() for s in state) if self.shape.cell == "lstm" else state.detach()
-        return loss.item()
+        value: float = loss.item()
+        return value
 
-    @torch.no_grad()
     def _load(self, params: Parameters) -> None:
         for k in range(self.shape.num_layers):
             for theirs, ours in (("weight_ih", "W_xh"), ("weight_hh", "W_hh"), ("bias_ih", "b_h")):

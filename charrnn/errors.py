@@ -5,6 +5,7 @@
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
     ├── DivergedError            training met a number that is not finite
+    ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
@@ -34,6 +35,10 @@ class CheckpointError(CharRNNError):
 
 class DivergedError(CharRNNError):
     """Training met a loss or a gradient that is not finite."""
+
+
+class WorkerError(CharRNNError):
+    """A process that helped with training has died."""
 
 
 class WrongGradientError(CharRNNError):

@@ -60,6 +60,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
     "rng_seed": (count, "Random seed; the same seed gives the same run."),
+    "threads": (int, "Cores to use; 0 for all of the machine's."),
     "steps": (int, "End after this many updates."),
     "epochs": (float, "End after this many passes over the text."),
     "minutes": (float, "End after this much time."),

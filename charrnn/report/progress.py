@@ -22,6 +22,7 @@ from charrnn.training.trainer import StepReport
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
+_SECONDS_OF_MEASURING = 0.25
 
 
 def describe(prepared: PreparedRun, speed: float) -> list[str]:
@@ -72,7 +73,7 @@ class Progress:
         self.run = run = prepared.run
         self.is_quiet = is_quiet
         if not is_quiet and not run.is_finished:
-            for line in describe(prepared, run.measure_speed()):
+            for line in describe(prepared, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
                 self.say(line)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()

@@ -46,6 +46,7 @@ class TrainConfig:
     clip_norm: float = 5.0  # 0: no clipping by norm
     reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
     rng_seed: int = 0
+    threads: int = 0  # cores to use; 0: all of the machine's
     # How long
     steps: int = 3000
     epochs: float = 0.0

@@ -121,6 +121,12 @@ class Run:
             If the first or the last save fails. One in between yields `SaveFailed`.
         """
         self._started = time.monotonic()
+        try:
+            yield from self._all_events(stop)
+        finally:
+            self.trainer.close()
+
+    def _all_events(self, stop: Callable[[], bool]) -> Iterator[Event]:
         trainer = self.trainer
         if self.is_finished and not self.is_fresh:
             yield Stopped(trainer.step, interrupted=False)  # there is nothing to do, and the file stays as it is
@@ -156,18 +162,6 @@ class Run:
                 yield self._save()
             except CheckpointError as error:
                 yield SaveFailed(step, str(error))
-
-    def measure_speed(self, seconds: float = 0.25) -> float:
-        """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
-        chunk = self.trainer.streams.chunk(self.trainer.cursor)
-        self.trainer.compute_gradients(chunk)  # the first time also touches fresh memory
-        started = time.perf_counter()
-        for count in itertools.count(1):
-            self.trainer.compute_gradients(chunk)
-            spent = time.perf_counter() - started
-            if spent >= seconds:
-                return chunk.inputs.size * count / spent
-        raise AssertionError  # pragma: no cover - the loop above has no other end
 
     def _evaluate(self) -> Iterator[Event]:
         if self.evaluator is None:

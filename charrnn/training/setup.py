@@ -26,6 +26,7 @@ RESUMABLE = (
     "save_every",
     "learning_rate",
     "schedule_steps",
+    "threads",
 )
 
 

@@ -71,6 +71,7 @@ TRAIN = {
     "--clip-norm": Example(("--clip-norm", "0.5"), learned(clip_norm=0.5)),
     "--reduction": Example(("--reduction", "sum"), learned(reduction="sum")),
     "--rng-seed": Example(("--rng-seed", "7"), learned(rng_seed=7)),
+    "--threads": Example(("--threads", "2"), learned(threads=2)),
     "--steps": Example(("--steps", "5"), err("done at step 5")),
     "--epochs": Example(("--steps", "0", "--epochs", "0.2"), err("done at step 6")),
     "--minutes": Example(("--steps", "0", "--minutes", "0.001"), err("cosine, 0.001 min")),

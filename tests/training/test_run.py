@@ -229,6 +229,6 @@ def test_a_text_too_short_for_the_batch_shrinks_it_and_says_so(tmp_path: Path) -
 def test_measuring_the_speed_learns_nothing(text_file: Path) -> None:
     run = start(text_file).run
     before = run.trainer.params.vector.tobytes()
-    assert run.measure_speed(0.01) > 0
+    assert run.trainer.measure_speed(0.01) > 0
     assert run.trainer.params.vector.tobytes() == before
     assert run.trainer.step == 0
