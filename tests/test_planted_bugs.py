@@ -68,8 +68,8 @@ bias counted twice | vanilla | two vanilla | cells.1.b_h
 - ws.outputs[...] += params["b_h"]
 + ws.outputs[...] += 2 * params["b_h"]
 time forwards on the way back | vanilla | vanilla | cells.0.W_hh
-- zip(d_outputs[::-1], ws.slope[::-1], ws.d_a[::-1], strict=True)
-+ zip(d_outputs, ws.slope, ws.d_a, strict=True)
+- zip(d_outputs[::-1], reversed(ws.steps), strict=True)
++ zip(d_outputs, ws.steps, strict=True)
 first step skipped | vanilla | vanilla | cells.0.b_h
 - d_a = ws.d_a.reshape(T * B, H)
 + ws.d_a[0] = 0; d_a = ws.d_a.reshape(T * B, H)
@@ -80,7 +80,7 @@ first stream's state for all | vanilla | vanilla | state.0.h
 - ws.h[0] = state.h
 + ws.h[0] = state.h[0]
 first stream's gradient for all | vanilla | vanilla | cells.0.W_hh
-- np.matmul(d_a, W_hh_T, out=product)
+- d_a.dot(W_hh_T, out=product)
 + product[...] = d_a[0] @ W_hh_T
 state gradient not returned | vanilla | vanilla | state.0.h
 - return VanillaState(product.copy())
@@ -92,8 +92,8 @@ gates i and f swapped | lstm | lstm | cells.0.W_hh
 - enumerate((3, 0, 1, 2))
 + enumerate((3, 1, 0, 2))
 gates g and o swapped | lstm | lstm | cells.0.W_hh
-- (d_a[1:], slice(0, 3)), (d_a[:1], slice(3, 4))
-+ (d_a[:3], slice(0, 3)), (d_a[3:], slice(3, 4))
+- (slice(1, 4), slice(0, 3)), (slice(0, 1), slice(3, 4))
++ (slice(0, 3), slice(0, 3)), (slice(3, 4), slice(3, 4))
 half not folded into o | lstm | lstm | cells.0.W_hh
 - inner = 1 if gate == 2 else 0.5
 + inner = 1 if gate >= 2 else 0.5
@@ -140,11 +140,11 @@ d_h carried from one gate alone | lstm | lstm | cells.0.W_hh
 - np.add.reduce(ws.products, axis=0, out=product)
 + product[...] = ws.products[0]
 W_hh of a gate not transposed | lstm | lstm | cells.0.W_hh
-- ws.W_hh_T[plane] = W_hh.T.reshape
-+ ws.W_hh_T[plane] = W_hh.reshape
+- ws.W_hh_T[plane, :, 0] = W_hh.T.reshape
++ ws.W_hh_T[plane, :, 0] = W_hh.reshape
 half folded into the way back | lstm | lstm | cells.0.W_hh
-- ws.W_hh_T[plane] = W_hh.T.reshape
-+ ws.W_hh_T[plane] = inner * W_hh.T.reshape
+- ws.W_hh_T[plane, :, 0] = W_hh.T.reshape
++ ws.W_hh_T[plane, :, 0] = inner * W_hh.T.reshape
 W_hh's gradient from an LSTM's later h | lstm | lstm | cells.0.W_hh
 - h_prev = ws.h[:T].reshape(T * B, H)
 + h_prev = ws.outputs.reshape(T * B, H)
@@ -161,17 +161,17 @@ gradient of c not returned | lstm | lstm | state.0.c
 - return LSTMState(product.copy(), d_c.copy())
 + return LSTMState(product.copy(), 0 * d_c)
 repeated characters overwrite each other | embedding | long | cells.0.W_xh
-- d_table[..., symbol, :] += np.add.reduce(d_out[..., places, :], axis=-2)
-+ d_table[..., symbol, :] = d_out[..., places[-1], :]
+- d_table[:, symbol] += np.matmul(ones[:n], part)
++ d_table[:, symbol] = part[:, -1]
 ids not sorted | embedding | long | cells.0.W_xh
 - order = np.argsort(flat, kind="stable")
 + order = np.arange(flat.size)
 each character's last place left out | embedding | long | cells.0.W_xh
-- order[start : min(start + rows, bounds[symbol + 1])]
-+ order[start : min(start + rows, bounds[symbol + 1]) - 1]
+- n = min(GATHERED_ROWS, stop - start)
++ n = min(GATHERED_ROWS, stop - start - 1)
 one-hot rows in reversed order | embedding | vanilla | cells.0.W_xh
-- one_hot[np.arange(positions), flat] = 1
-+ one_hot[np.arange(positions), flat[::-1]] = 1
+- one_hot[flat, np.arange(len(flat))] = 1
++ one_hot[flat[::-1], np.arange(len(flat))] = 1
 target of the step before | loss | vanilla | linear.W_hy
 - probs.reshape(-1)[_flat_index(targets, probs.shape[-1])] -= 1
 + probs.reshape(-1)[_flat_index(np.roll(targets, 1, axis=0), probs.shape[-1])] -= 1
@@ -206,7 +206,7 @@ second layer given the first one's input | model | alike | cells.1.W_xh
 - for k, x in reversed(list(enumerate(self._inputs(ws, inputs)))):
 + for k, x in reversed(list(enumerate([self._inputs(ws, inputs)[0]] * 2))):
 embedding left out | model | alike | embedding.W_e
-- self.embedding.backward(grads.group("embedding"), d_outputs, inputs)
+- self.embedding.backward(grads.group("embedding"), ws.embedding, d_outputs, inputs)
 + pass
 layers' state gradients in the wrong order | model | alike | state.0.h
 - return tuple(reversed(d_state))

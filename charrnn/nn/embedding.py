@@ -18,8 +18,8 @@ Ids = NDArray[np.intp]
 # Up to this many positions the product with a one-hot matrix beats a loop over the symbols (10 µs against 46 µs at 25
 # positions); beyond it the loop wins, and needs no array of V columns.
 _FEW_POSITIONS = 32
-# Rows gathered at once by the loop: what it allocates stays in the second-level cache.
-_BLOCK_NUMBERS = 16_384
+# Rows of one symbol gathered at once: enough for one product to sum them, few enough to stay in the second-level cache.
+GATHERED_ROWS = 64
 
 
 def lookup(table: Array, ids: Ids, out: Array) -> None:
@@ -35,38 +35,46 @@ def lookup(table: Array, ids: Ids, out: Array) -> None:
     np.take(table, ids, axis=0, out=out, mode="clip")
 
 
-def lookup_backward(d_out: Array, ids: Ids, d_table: Array) -> None:
+def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> None:
     """Write the gradient of `lookup`: row v is the sum of `d_out` over the positions whose id is v.
 
     Parameters
     ----------
-    d_out : (..., T·B, N), read; leading axes (an LSTM's gates) share the ids
+    d_out : (G, rows, N), contiguous, read; the first T·B rows of each of G layers (an LSTM's gates) count
     ids : (T, B)
-    d_table : (..., V, N), overwritten
+    d_table : (G, V, N), overwritten
+    gathered : (G · GATHERED_ROWS, N), to work in
     """
-    *_, positions, width = d_out.shape
-    flat = ids.reshape(-1)
-    if positions <= _FEW_POSITIONS:
-        one_hot = np.zeros((positions, d_table.shape[-2]), d_out.dtype)
-        one_hot[np.arange(positions), flat] = 1
-        np.matmul(one_hot.T, d_out, out=d_table)
+    G, rows, N = d_out.shape
+    V, flat = d_table.shape[1], ids.reshape(-1)
+    if len(flat) <= _FEW_POSITIONS:
+        one_hot = np.zeros((V, len(flat)), d_out.dtype)
+        one_hot[flat, np.arange(len(flat))] = 1
+        np.matmul(one_hot, d_out[:, : len(flat)], out=d_table)
         return
     d_table[...] = 0
+    ones = np.ones(GATHERED_ROWS, d_out.dtype)
+    layers, d_rows = rows * np.arange(G)[:, None], d_out.reshape(-1, N)
     # Positions sorted by symbol, so that each symbol's positions lie side by side.
     order = np.argsort(flat, kind="stable")
-    bounds = np.searchsorted(flat, np.arange(d_table.shape[-2] + 1), sorter=order)
-    rows = max(1, _BLOCK_NUMBERS // width)
-    for symbol in np.flatnonzero(np.diff(bounds)):
-        for start in range(bounds[symbol], bounds[symbol + 1], rows):
-            places = order[start : min(start + rows, bounds[symbol + 1])]
-            d_table[..., symbol, :] += np.add.reduce(d_out[..., places, :], axis=-2)
+    counts = np.bincount(flat, minlength=V).tolist()
+    stop = 0
+    for symbol, count in enumerate(counts):
+        first, stop = stop, stop + count
+        for start in range(first, stop, GATHERED_ROWS):
+            n = min(GATHERED_ROWS, stop - start)
+            part = gathered[: G * n].reshape(G, n, N)
+            np.take(d_rows, layers + order[start : start + n], axis=0, out=part, mode="clip")
+            # A product with ones adds the rows up in a third of the time that `np.add.reduce` takes.
+            d_table[:, symbol] += np.matmul(ones[:n], part)
 
 
 @dataclass(frozen=True)
 class EmbeddingWorkspace:
-    """What the embedding leaves for the layer above: T·B·E numbers."""
+    """What the embedding leaves for the layer above, and room to work: T·B·E + 64·E numbers."""
 
     outputs: Array  # (T, B, E)
+    gathered: Array  # (64, E), for `lookup_backward`
 
 
 @dataclass(frozen=True)
@@ -82,12 +90,13 @@ class Embedding:
 
     def workspace(self, T: int, B: int, dtype: np.dtype[Any]) -> EmbeddingWorkspace:
         """Allocate room for sequences of T steps in B streams."""
-        return EmbeddingWorkspace(np.empty((T, B, self.embedding_size), dtype))
+        E = self.embedding_size
+        return EmbeddingWorkspace(np.empty((T, B, E), dtype), np.empty((GATHERED_ROWS, E), dtype))
 
     def forward(self, params: Mapping[str, Array], ws: EmbeddingWorkspace, inputs: Ids) -> None:
         """Write the rows of the (T, B) ids into ``ws.outputs``."""
         lookup(params["W_e"], inputs, ws.outputs)
 
-    def backward(self, grads: Mapping[str, Array], d_outputs: Array, inputs: Ids) -> None:
+    def backward(self, grads: Mapping[str, Array], ws: EmbeddingWorkspace, d_outputs: Array, inputs: Ids) -> None:
         """Write the table's gradient, given that of the outputs (T, B, E)."""
-        lookup_backward(d_outputs.reshape(-1, self.embedding_size), inputs, grads["W_e"])
+        lookup_backward(d_outputs.reshape(1, -1, self.embedding_size), inputs, grads["W_e"][None], ws.gathered)

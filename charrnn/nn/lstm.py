@@ -25,8 +25,7 @@ How it is arranged (stored parameters keep the form above; the arrangement is ma
   call runs over contiguous memory and each weight gradient is one product a gate. A fifth plane holds c_{t−1} right
   behind g: one multiplication of (i, f) by (g, c_{t−1}) gives both terms of c_t.
 - *One tanh for all gates.* σ(a) = ½ + ½ tanh(a/2), with the inner ½ folded into the arranged weights.
-- *Panels.* W_hh is cut into blocks of columns, so that each product stays within the size for which OpenBLAS has its
-  fast small-matrix kernels (see `_panel_count`).
+- *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast small-matrix kernels (see `tiling`).
 - *Factors.* What multiplies d_h and d_c above needs no recurrence. It is made for a block of steps at once, small
   enough to stay in the second-level cache, in place of the gates, and then becomes δ in place.
 """
@@ -38,13 +37,12 @@ import numpy as np
 
 from charrnn.nn import initializers
 from charrnn.nn.cell import Group
-from charrnn.nn.embedding import lookup, lookup_backward
+from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.parameters import Array
+from charrnn.nn.tiling import tiles
 
 # Numbers in one array of a block of the backward pass.
 _BLOCK_NUMBERS = 32_768
-# OpenBLAS takes its small-matrix kernels while M·N·K does not exceed this.
-_SMALL_PRODUCT = 1_000_000
 
 
 class LSTMState(NamedTuple):
@@ -56,24 +54,28 @@ class LSTMState(NamedTuple):
 
 @dataclass(frozen=True)
 class LSTMWorkspace:
-    """Arrays for T steps of B streams, with P panels, blocks of K steps and blocks of R rows.
+    """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
 
-    7·T·B·H + 5·K·B·H + 14·B·H + (4·D + 8·H + 4)·H numbers, and T·B·D + 4·R·D + 4·D·H more for vectors as inputs.
+    7·T·B·H + 5·K·B·H + 14·B·H + (8·D + 8·H + 4 + 256)·H numbers, and T·B·D + 4·R·D + 4·D·H more for vectors as inputs.
+    `tiles` only views `products`.
     """
 
     W_xh: Array  # (4, D, H): planes o i f g, for ids with the bias added
-    W_hh: Array  # (4, P, H, H/P)
-    W_hh_T: Array  # (4, P, H, H/P): panels of each gate's transpose
+    d_W_xh: Array  # (4, D, H)  # noqa: N815 - the gradient of W_xh
+    W_hh: Array  # (4, P, 1, H, H/P)
+    W_hh_T: Array  # (4, P, 1, H, H/P): panels of each gate's transpose
     b_h: Array  # (4, 1, H)
     planes: Array  # (5, T + 1, B, H): o i f g and c_{t−1}; after `backward` the first four hold δ
     tanh_c: Array  # (T, B, H)
     h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
     products: Array  # (4, B, H): a step's products with W_hh, gate by gate
+    tiles: Array  # (4, P, row blocks, rows of one, H/P): the same, as the panels and blocks of rows leave it
     terms: Array  # (2, B, H): i g and f c_{t−1}
     d_h: Array  # (B, H)
     d_c: Array  # (B, H)
     slopes: Array  # (4, K, B, H): a block's factors
     forget: Array  # (K, B, H): a block's forget gates, kept while their plane becomes δ
+    gathered: Array  # (4 · 64, H), for `lookup_backward`
     below: "_Below | None"  # where the inputs are vectors
 
     @property
@@ -125,36 +127,40 @@ class LSTM:
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
-        P = _panel_count(B, H)
+        blocks, P = tiles(B, H)
+        products = np.empty((4, B, H), dtype)
         K = min(T, max(1, _BLOCK_NUMBERS // (B * H)))
         R = min(T * B, max(1, _BLOCK_NUMBERS // D))
         return LSTMWorkspace(
             W_xh=np.empty((4, D, H), dtype),
-            W_hh=np.empty((4, P, H, H // P), dtype),
-            W_hh_T=np.empty((4, P, H, H // P), dtype),
+            d_W_xh=np.empty((4, D, H), dtype),
+            W_hh=np.empty((4, P, 1, H, H // P), dtype),
+            W_hh_T=np.empty((4, P, 1, H, H // P), dtype),
             b_h=np.empty((4, 1, H), dtype),
             planes=np.empty((5, T + 1, B, H), dtype),
             tanh_c=np.empty((T, B, H), dtype),
             h=np.empty((T + 1, B, H), dtype),
-            products=np.empty((4, B, H), dtype),
+            products=products,
+            tiles=products.reshape(4, blocks, B // blocks, P, H // P).transpose(0, 3, 1, 2, 4),
             terms=np.empty((2, B, H), dtype),
             d_h=np.empty((B, H), dtype),
             d_c=np.empty((B, H), dtype),
             slopes=np.empty((4, K, B, H), dtype),
             forget=np.empty((K, B, H), dtype),
+            gathered=np.empty((4 * GATHERED_ROWS, H), dtype),
             below=None if from_ids else _Below(*(np.empty(s, dtype) for s in ((4, H, D), (4, R, D), (T, B, D)))),
         )
 
     def arrange(self, params: Group, ws: LSTMWorkspace) -> None:
         """Copy the weights into the workspace as the products want them; due whenever they have changed."""
         H = self.hidden_size
-        _, P, _, N = ws.W_hh.shape
+        _, P, _, _, N = ws.W_hh.shape
         for plane, gate in enumerate((3, 0, 1, 2)):
             columns = slice(gate * H, (gate + 1) * H)
             inner = 1 if gate == 2 else 0.5  # σ(a) = ½ + ½ tanh(a/2); g is a plain tanh
             W_hh = params["W_hh"][:, columns]
-            np.multiply(W_hh.reshape(H, P, N).swapaxes(0, 1), inner, out=ws.W_hh[plane])
-            ws.W_hh_T[plane] = W_hh.T.reshape(H, P, N).swapaxes(0, 1)
+            np.multiply(W_hh.reshape(H, P, N).swapaxes(0, 1), inner, out=ws.W_hh[plane, :, 0])
+            ws.W_hh_T[plane, :, 0] = W_hh.T.reshape(H, P, N).swapaxes(0, 1)
             np.multiply(params["b_h"][columns], inner, out=ws.b_h[plane, 0])
             np.multiply(params["W_xh"][:, columns], inner, out=ws.W_xh[plane])
             if ws.below:
@@ -164,16 +170,14 @@ class LSTM:
 
     def forward(self, params: Group, ws: LSTMWorkspace, inputs: Array, state: LSTMState) -> LSTMState:
         """Run the whole sequence (see `Cell.forward`)."""
-        T, B, H = ws.outputs.shape
+        T, _, H = ws.outputs.shape
         self._project(ws, inputs)
         ws.h[0], ws.planes[4, 0] = state
-        # A step's products, cut as the panels of W_hh are.
-        P = ws.W_hh.shape[1]
-        panels = ws.products.reshape(4, B, P, H // P).swapaxes(1, 2)
         products, terms, W_hh, h_prev = ws.products, ws.terms, ws.W_hh, ws.h[0]
+        rows = (*ws.tiles.shape[2:4], H)
         for t in range(T):
             gates, sigmoids = ws.planes[:4, t], ws.planes[:3, t]
-            np.matmul(h_prev, W_hh, out=panels)
+            np.matmul(h_prev.reshape(rows), W_hh, out=ws.tiles)
             np.add(gates, products, out=gates)
             np.tanh(gates, out=gates)
             np.multiply(sigmoids, 0.5, out=sigmoids)
@@ -207,9 +211,9 @@ class LSTM:
         d_state: LSTMState | None = None,
     ) -> LSTMState:
         """Run the sequence backwards (see `Cell.backward`)."""
-        T, B, H = ws.outputs.shape
-        K, P = len(ws.forget), ws.W_hh.shape[1]
-        panels = ws.products.reshape(4, B, P, H // P).swapaxes(1, 2)
+        T, _, H = ws.outputs.shape
+        K = len(ws.forget)
+        d_rows = (4, 1, *ws.tiles.shape[2:4], H)
         d_h, d_c, product = ws.d_h, ws.d_c, ws.terms[0]
         product[...], d_c[...] = (0, 0) if d_state is None else d_state
         for stop in range(T, 0, -K):
@@ -223,7 +227,7 @@ class LSTM:
                 np.multiply(d_o, d_h, out=d_o)
                 np.multiply(d_ifg, d_c, out=d_ifg)
                 np.multiply(d_c, ws.forget[t - start], out=d_c)
-                np.matmul(ws.planes[:4, t, None], ws.W_hh_T, out=panels)
+                np.matmul(ws.planes[:4, t].reshape(d_rows), ws.W_hh_T, out=ws.tiles)
                 np.add.reduce(ws.products, axis=0, out=product)
         self._weight_gradients(params, grads, ws, inputs)
         return LSTMState(product.copy(), d_c.copy())
@@ -258,14 +262,18 @@ class LSTM:
         T, B, H = ws.outputs.shape
         d_a = ws.planes[:4, :T].reshape(4, T * B, H)
         h_prev = ws.h[:T].reshape(T * B, H)
+        if ws.below:
+            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=ws.d_W_xh)
+            d_b_h = np.matmul(np.ones(T * B, d_a.dtype), d_a)
+        else:
+            lookup_backward(ws.planes[:4].reshape(4, -1, H), inputs, ws.d_W_xh, ws.gathered)
+            d_b_h = np.add.reduce(ws.d_W_xh, axis=1)  # each position is one row of one-hot, which sums to 1
         # (gate, rows, H) views of the packed gradients; plane 0 is o, the last gate, and planes 1… are i f g.
-        for planes, gates in ((d_a[1:], slice(0, 3)), (d_a[:1], slice(3, 4))):
-            np.matmul(h_prev.T, planes, out=_by_gate(grads["W_hh"], H)[gates])
-            np.add.reduce(planes, axis=1, out=grads["b_h"].reshape(4, H)[gates])
-            if not ws.below:
-                lookup_backward(planes, inputs, _by_gate(grads["W_xh"], H)[gates])
-            else:
-                np.matmul(inputs.reshape(T * B, -1).T, planes, out=_by_gate(grads["W_xh"], H)[gates])
+        d_W_hh = _by_gate(grads["W_hh"], H)
+        for planes, gates in ((slice(1, 4), slice(0, 3)), (slice(0, 1), slice(3, 4))):
+            np.matmul(h_prev.T, d_a[planes], out=d_W_hh[gates])
+            _by_gate(grads["W_xh"], H)[gates] = ws.d_W_xh[planes]
+            grads["b_h"].reshape(4, H)[gates] = d_b_h[planes]
         if ws.below:
             self._input_gradient(ws.below, d_a)
 
@@ -284,16 +292,3 @@ def _by_gate(packed: Array, H: int) -> Array:
     """View (rows, 4H) as (4, rows, H)."""
     gates: Array = packed.reshape(-1, 4, H).swapaxes(0, 1)
     return gates
-
-
-def _panel_count(B: int, H: int) -> int:
-    """Into how many blocks of columns each gate's (H, H) weight is cut for products with B rows.
-
-    The fewest that bring a product under OpenBLAS's limit for small-matrix kernels, while a panel keeps at least 32
-    columns; 1 where no such count divides H. At (B, H) = (64, 256) this takes a step's product from 171 to 214
-    GFLOP/s. A rule by shape, not a timing, so that a run computes the same bits each time.
-    """
-    for P in range(1, H // 32 + 1):
-        if H % P == 0 and B * H * (H // P) <= _SMALL_PRODUCT:
-            return P
-    return 1

@@ -187,7 +187,7 @@ class CharRNN:
             d_state.append(self.cells[k].backward(params.group(group), grads.group(group), ws.cells[k], x, d_outputs))
             d_outputs = ws.cells[k].d_inputs
         if self.embedding and ws.embedding:
-            self.embedding.backward(grads.group("embedding"), d_outputs, inputs)
+            self.embedding.backward(grads.group("embedding"), ws.embedding, d_outputs, inputs)
         return tuple(reversed(d_state))
 
     def _inputs(self, ws: Workspace, ids: Ids) -> list[Array]:

@@ -34,6 +34,7 @@ from charrnn.text.batches import Chunk
 _LEAST_WORK = 5_000_000
 _TASK = struct.Struct("=qd")  # steps in the chunk, scale of the gradient
 _LOSS = struct.Struct("=d")
+_PACKAGE = Path(__file__).resolve().parents[1]
 _RAM = Path("/dev/shm")  # noqa: S108 - the file made there has no name, so nobody else can open it
 
 
@@ -199,8 +200,10 @@ def be_worker() -> None:
 
 
 def _start(plan: _Plan, file: IO[bytes], index: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from charrnn.training.parallel import be_worker; be_worker()"],
+    # The package that this process runs is the worker's too, wherever either was started.
+    code = f"import sys; sys.path.insert(0, {str(_PACKAGE.parent)!r}); import {__name__} as own; own.be_worker()"
+    process = subprocess.Popen(  # noqa: S603 - this very package
+        [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pass_fds=[file.fileno()],
