@@ -8,21 +8,22 @@ import numpy as np
 from measure import Answer, answer, measure
 
 from charrnn.nn.model import CharRNN
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.sampler import sample_streams
 
 _VOCAB_SIZE = 65
 
 
-def sampling_step(hidden_size: int) -> Callable[[], object]:
-    """Return what draws the next character."""
+def sampling_step(hidden_size: int, streams: int) -> Callable[[], object]:
+    """Return what draws the next character of each stream."""
     model = CharRNN(_VOCAB_SIZE, "lstm", (hidden_size,))
     params = model.initialize(np.random.default_rng(0))
-    return partial(next, sample(model, params, np.array([0]), np.random.default_rng(1)))
+    seeds = np.zeros((1, streams), np.intp)
+    return partial(next, sample_streams(model, params, seeds, np.random.default_rng(1)))
 
 
 def run(request: Mapping[str, Any]) -> Answer:
     """Time a character."""
-    return measure(lambda: sampling_step(request["hidden_size"]), request["seconds"])
+    return measure(lambda: sampling_step(request["hidden_size"], request["streams"]), request["seconds"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A rival: charrnn's own training step."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from measure import Answer, answer, measure
@@ -10,21 +11,21 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.trainer import Trainer
 
 
-def make_trainer(shape: Shape) -> Trainer:
-    """Build the trainer; its threads are those its environment allows OpenBLAS."""
+def make_trainer(shape: Shape, threads: int = 1) -> Trainer:
+    """Build the trainer, for at most so many cores."""
     vocabulary = Vocabulary("".join(map(chr, range(0x100, 0x100 + shape.vocab_size))))
-    return Trainer(shape.config(), vocabulary, shape.text())
+    return Trainer(replace(shape.config(), threads=threads), vocabulary, shape.text())
 
 
-def training_step(shape: Shape) -> Callable[[], object]:
+def training_step(shape: Shape, threads: int = 1) -> Callable[[], object]:
     """Return the step of a fresh trainer."""
-    trainer = make_trainer(shape)
+    trainer = make_trainer(shape, threads)
     return lambda: trainer.train_step(0.0)
 
 
 def run(request: Mapping[str, Any]) -> Answer:
     """Time the step of a shape."""
-    return measure(lambda: training_step(Shape(*request["shape"])), request["seconds"])
+    return measure(lambda: training_step(Shape(*request["shape"]), request["threads"]), request["seconds"])
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ Answers = Mapping[str, list[Answer]]
 
 
 def charrnn(shape: Shape, seconds: float, threads: int) -> Rival:
-    """Return charrnn on so many cores: that many threads of OpenBLAS."""
-    return Rival("charrnn_step.py", {"shape": shape, "seconds": seconds}, threads)
+    """Return charrnn on so many cores: its own worker processes, with one thread of OpenBLAS in each."""
+    return Rival("charrnn_step.py", {"shape": shape, "seconds": seconds, "threads": threads})
 
 
 def rivals(shape: Shape, seconds: float) -> dict[str, Rival]:

@@ -1,13 +1,13 @@
-"""What may be drawn: pure functions from scores to a distribution, and one draw from it. All in float64.
+"""What may be drawn: pure functions from scores to distributions, and a draw from each. All in float64.
 
-They apply in this order: temperature, top-k, top-p.
+They work along the last axis, so that many streams are one call, and apply in this order: temperature, top-k, top-p.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import ConfigError
 
@@ -37,7 +37,7 @@ class Filters:
             raise ConfigError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
 
     def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return the probabilities (V,) of scores (V,) after every filter."""
+        """Return the probabilities of scores (..., V) after every filter, same shape."""
         probs = soften(logits, self.temperature)
         if self.top_k:
             probs = keep_top_k(probs, self.top_k)
@@ -49,26 +49,23 @@ class Filters:
 def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
     """Softmax of ``logits / temperature``: below 1 bolder, above 1 wilder, 0 all on the best (the first if tied)."""
     scores: Floats = logits.astype(np.float64)
-    scores -= scores.max()
+    scores -= scores.max(axis=-1, keepdims=True)
     if temperature == 0:
-        best: Floats = np.zeros_like(scores)
-        best[scores.argmax()] = 1
-        return best
+        scores = np.where(np.arange(scores.shape[-1]) == scores.argmax(axis=-1)[..., None], 0.0, -np.inf)
     # A tiny temperature sends all but the best to −infinity, whose exponential is 0, as it should be.
-    with np.errstate(over="ignore", under="ignore"):
-        scores /= temperature
-        probs: Floats = np.exp(scores)
-    probs /= probs.sum()
-    return probs
+    elif temperature != 1:
+        with np.errstate(over="ignore"):
+            scores /= temperature
+    with np.errstate(under="ignore"):
+        np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
+    return scores
 
 
 def keep_top_k(probs: Floats, k: int) -> Floats:
     """Only the k most probable (of equals the first), made to sum to 1 again."""
-    kept: Floats = np.zeros_like(probs)
-    best = np.argsort(-probs, kind="stable")[:k]
-    kept[best] = probs[best]
-    kept /= kept.sum()
-    return kept
+    order = np.argsort(-probs, axis=-1, kind="stable")
+    return _keep(probs, order, np.arange(probs.shape[-1]) < k)
 
 
 def keep_top_p(probs: Floats, p: float) -> Floats:
@@ -76,16 +73,37 @@ def keep_top_p(probs: Floats, p: float) -> Floats:
 
     Holtzman et al., "The curious case of neural text degeneration", 2020.
     """
-    order = np.argsort(-probs, kind="stable")
-    count = int(np.searchsorted(np.cumsum(probs[order]), p)) + 1
-    return keep_top_k(probs, count)
+    order = np.argsort(-probs, axis=-1, kind="stable")
+    # One is still needed as long as those before it do not reach p.
+    total = np.cumsum(np.take_along_axis(probs, order, axis=-1), axis=-1)
+    is_needed = np.concatenate([np.ones_like(total[..., :1], dtype=bool), total[..., :-1] < p], axis=-1)
+    return _keep(probs, order, is_needed)
 
 
-def draw(probs: Floats, uniform: float) -> int:
-    """Return the index whose share of the cumulative distribution holds `uniform`, 0 ≤ uniform < 1.
+def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
+    """Draw one index from each distribution, by the inverse of its cumulative distribution.
 
-    Never one of probability 0, whatever the rounding.
+    Parameters
+    ----------
+    probs : (..., V)
+    uniform : (...), random numbers, 0 ≤ u < 1
+
+    Returns
+    -------
+    (...) integers: the index whose share of the cumulative distribution holds u; never one of probability 0, whatever
+    the rounding.
     """
-    cumulative = np.cumsum(probs)
-    index = int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
-    return min(index, int(np.flatnonzero(probs)[-1]))
+    cumulative = np.cumsum(probs, axis=-1)
+    indices = (cumulative <= np.asarray(uniform)[..., None] * cumulative[..., -1:]).sum(axis=-1)
+    last_possible = probs.shape[-1] - 1 - np.argmax(probs[..., ::-1] > 0, axis=-1)
+    drawn: NDArray[np.intp] = np.minimum(indices, last_possible)
+    return drawn
+
+
+def _keep(probs: Floats, order: NDArray[np.intp], is_kept: NDArray[np.bool_]) -> Floats:
+    """Keep the entries of `order` where `is_kept` (both along the last axis), and make them sum to 1 again."""
+    kept: Floats = np.zeros_like(probs)
+    values = np.where(is_kept, np.take_along_axis(probs, order, axis=-1), 0.0)
+    np.put_along_axis(kept, order, values, axis=-1)
+    kept /= kept.sum(axis=-1, keepdims=True)
+    return kept

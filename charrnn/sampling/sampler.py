@@ -1,4 +1,4 @@
-"""The sampler: an endless iterator of characters."""
+"""The sampler: an endless iterator of characters, in one stream or in many."""
 
 from collections.abc import Iterator
 
@@ -30,16 +30,29 @@ def sample(
     rng : one uniform number is drawn for each character, whatever the filters
     filters : what shapes the distribution before each draw
     """
+    for ids in sample_streams(model, params, seed[:, None], rng, filters):
+        yield int(ids[0])
+
+
+def sample_streams(
+    model: CharRNN,
+    params: Parameters,
+    seeds: NDArray[np.intp],
+    rng: np.random.Generator,
+    filters: Filters = DEFAULT_FILTERS,
+) -> Iterator[NDArray[np.intp]]:
+    """Yield the next ids (B,) of B streams that go on side by side from seeds (n, B); else as `sample`."""
+    B = seeds.shape[1]
     dtype = params.vector.dtype
-    ws = model.workspace(1, 1, dtype)
+    ws = model.workspace(1, B, dtype)
     model.arrange(params, ws)
-    state = model.zero_state(1, dtype)
-    for character in seed:
-        state = model.forward(params, ws, np.array([[character]]), state)
+    state = model.zero_state(B, dtype)
+    for ids in seeds:
+        state = model.forward(params, ws, ids[None], state)
     while True:
-        character = draw(filters.apply(ws.logits[0, 0]), rng.random())
-        yield character
-        state = model.forward(params, ws, np.array([[character]]), state)
+        ids = draw(filters.apply(ws.logits[0]), rng.random(B))
+        yield ids
+        state = model.forward(params, ws, ids[None], state)
 
 
 def line_start(vocabulary: Vocabulary, rng: np.random.Generator) -> str:

@@ -28,7 +28,7 @@ class TrainConfig:
 
     # The model
     cell: str = "lstm"
-    hidden_sizes: tuple[int, ...] = (256,)
+    hidden_sizes: tuple[int, ...] = (384,)
     embedding_size: int = 0  # 0: one-hot input
     init_std: float = 0.0  # 0: uniform in ±1/√hidden
     dtype: str = "float32"
@@ -48,14 +48,14 @@ class TrainConfig:
     rng_seed: int = 0
     threads: int = 0  # cores to use; 0: all of the machine's
     # How long
-    steps: int = 3000
+    steps: int = 2000
     epochs: float = 0.0
     minutes: float = 0.0
     # What happens on the way, every so many steps; 0: never
-    eval_every: int = 250
-    sample_every: int = 500
+    eval_every: int = 200
+    sample_every: int = 400
     sample_length: int = 200
-    save_every: int = 500
+    save_every: int = 400
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for the first value that cannot be used."""

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import weakref
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
@@ -130,6 +131,10 @@ class Workers:
     model, params, state : of the B streams; the arrays are copied into `self.params` and `self.state`
     seq_length : of the longest chunk
     count : workers, at most B
+
+    Attributes
+    ----------
+    close : function without arguments that lets the worker processes go
     """
 
     def __init__(self, model: CharRNN, params: Parameters, state: State, seq_length: int, count: int) -> None:
@@ -142,6 +147,8 @@ class Workers:
                 file.truncate(plan.bytes_needed())
                 memory = _Memory(plan, mmap.mmap(file.fileno(), 0))
                 self._processes = [_start(plan, file, index) for index in range(1, count)]
+        # Also where nobody calls `close`: a worker must not outlive what it works for.
+        self.close = weakref.finalize(self, _let_go, self._processes)
         self._shard = _Shard(plan, memory, 0)
         self._others = [memory.numbers[f"grads.{k}"] for k in range(1, count)]
         self._ids = memory.ids
@@ -179,12 +186,6 @@ class Workers:
             np.add(self.grads.vector, grads, out=self.grads.vector)
         return loss
 
-    def close(self) -> None:
-        """Let the worker processes go; they leave when their pipe closes."""
-        while self._processes:
-            process = self._processes.pop()
-            process.communicate()
-
 
 def be_worker() -> None:
     """Serve a `Workers` of another process: compute whenever a task comes on stdin, until it closes."""
@@ -215,6 +216,11 @@ def _start(plan: _Plan, file: IO[bytes], index: int) -> subprocess.Popen[bytes]:
     setting = {"plan": asdict(plan), "hidden_sizes": plan.model.hidden_sizes, "file": file.fileno(), "index": index}
     _send(process, json.dumps(setting).encode() + b"\n")
     return process
+
+
+def _let_go(processes: list[subprocess.Popen[bytes]]) -> None:
+    while processes:
+        processes.pop().communicate()  # closes the pipe, upon which the worker leaves, and waits until it has
 
 
 def _send(process: subprocess.Popen[bytes], message: bytes) -> None:

@@ -146,3 +146,17 @@ def test_draws_come_as_often_as_their_probability_says() -> None:
     chi_square = ((counts - N * probs)[possible] ** 2 / (N * probs)[possible]).sum()
     assert counts[2] == 0
     assert chi_square < 16.3  # three degrees of freedom: one honest run in a thousand is above
+
+
+# --- many distributions in one call ---
+
+
+@pytest.mark.parametrize("filters", [Filters(), Filters(0.0), Filters(0.7, top_k=3), Filters(1.3, top_p=0.6)], ids=str)
+def test_many_rows_at_once_are_what_each_row_gives_alone(filters: Filters) -> None:
+    rng = np.random.default_rng(0)
+    logits, uniform = rng.normal(0, 3, (4, 50, 9)).round(1), rng.random((4, 50))
+    probs = filters.apply(logits)
+    drawn = draw(probs, uniform)
+    for place in np.ndindex(4, 50):
+        np.testing.assert_allclose(probs[place], filters.apply(logits[place]), rtol=1e-14)
+        assert drawn[place] == draw(probs[place], uniform[place])

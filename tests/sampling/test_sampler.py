@@ -11,7 +11,7 @@ from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.sampling.filters import Filters, Floats
-from charrnn.sampling.sampler import encode_seed, line_start, sample
+from charrnn.sampling.sampler import encode_seed, line_start, sample, sample_streams
 from charrnn.text.vocabulary import Vocabulary
 
 V = 8
@@ -120,3 +120,18 @@ def test_number_as_seed_text_is_asked_about(text: str, is_number: bool) -> None:
     with pytest.raises(UnknownCharacterError) as caught:
         encode_seed(Vocabulary("abc"), text)
     assert ("--rng-seed" in str(caught.value)) == is_number
+
+
+@every_model
+def test_streams_side_by_side_write_what_each_would_alone(model: CharRNN) -> None:
+    seeds = np.random.default_rng(2).integers(0, V, (4, 5))
+    likeliest = Filters(temperature=0)
+    streams = sample_streams(model, weights(model), seeds, np.random.default_rng(0), likeliest)
+    together = np.stack(list(islice(streams, 30)), axis=1)
+    assert together.tolist() == [written(model, seed, 30, filters=likeliest) for seed in seeds.T]
+
+
+@every_model
+def test_one_stream_of_many_is_the_sampler_itself(model: CharRNN) -> None:
+    streams = sample_streams(model, weights(model), SEED_TEXT[:, None], np.random.default_rng(3))
+    assert [int(ids[0]) for ids in islice(streams, 30)] == written(model, SEED_TEXT, 30, rng_seed=3)

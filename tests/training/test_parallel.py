@@ -1,0 +1,174 @@
+"""Several workers: the same gradient, the same bits each time, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.errors import WorkerError
+from charrnn.nn.model import CharRNN
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import parallel
+from charrnn.training.config import TrainConfig
+from charrnn.training.parallel import Workers, worker_count
+from charrnn.training.trainer import Trainer
+from tests.conftest import TEXT
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+
+VOCABULARY = Vocabulary.from_text(TEXT)
+IDS = VOCABULARY.encode(TEXT)
+# Enough work in a step for the command line to use two cores.
+LARGE = ("--hidden-size", "128", "--batch-size", "4", "--seq-length", "20", "--threads", "2")
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use as many workers as there are threads, however short a step is."""
+    monkeypatch.setattr(parallel, "_LEAST_WORK", 0)
+
+
+def learn(threads: int, steps: int, **changes: object) -> Trainer:
+    settings = {"hidden_sizes": (7, 5), "batch_size": 5, "seq_length": 40, "dtype": "float64", "threads": threads}
+    trainer = Trainer(TrainConfig(**(settings | changes)), VOCABULARY, IDS)  # type: ignore[arg-type]
+    for _ in range(steps):
+        trainer.train_step(0.0)
+    trainer.close()
+    return trainer
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children(process: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def shared_files() -> set[Path]:
+    return set(Path("/dev/shm").glob("*"))  # noqa: S108 - only looked at
+
+
+def wait_until(condition: object) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- the same gradient ---
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize(
+    "changes", [{}, {"cell": "vanilla"}, {"embedding_size": 3}], ids=["lstm", "vanilla", "embedding"]
+)
+@pytest.mark.usefixtures("always")
+def test_several_workers_equal_one_on_the_joined_batch(workers: int, changes: dict[str, object]) -> None:
+    # 131 transitions a stream: the fourth chunk is shorter, and the fifth begins the next epoch.
+    one, several = learn(1, 6, **changes), learn(workers, 6, **changes)
+    assert several.smoothed_loss == pytest.approx(one.smoothed_loss, rel=1e-13)
+    np.testing.assert_allclose(several.params.vector, one.params.vector, rtol=1e-9, atol=1e-12)
+    for layer, other in zip(several.state, one.state, strict=True):
+        np.testing.assert_allclose(np.stack(layer), np.stack(other), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("always")
+def test_several_workers_compute_the_same_bits_each_time() -> None:
+    first, second = (learn(2, 5, dtype="float32") for _ in range(2))
+    assert first.params.vector.tobytes() == second.params.vector.tobytes()
+    assert first.smoothed_loss == second.smoothed_loss
+
+
+@pytest.mark.usefixtures("always")
+def test_measuring_the_speed_leaves_the_state_of_several_workers_alone() -> None:
+    trainer = learn(2, 2)
+    trainer = Trainer(trainer.config, VOCABULARY, IDS)
+    trainer.train_step(0.0)
+    before = [array.copy() for layer in trainer.state for array in layer]
+    assert trainer.measure_speed(0.01) > 0
+    trainer.close()
+    np.testing.assert_array_equal(next(array for layer in trainer.state for array in layer), before[0])
+
+
+@pytest.mark.usefixtures("always")
+def test_a_trainer_that_is_forgotten_lets_its_workers_go() -> None:
+    before = children(os.getpid())
+    trainer = Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=2), VOCABULARY, IDS)
+    assert len(children(os.getpid())) == len(before) + 1
+    del trainer
+    assert children(os.getpid()) == before
+
+
+# --- how many ---
+
+
+def test_a_short_step_has_one_worker_and_a_long_one_no_more_than_threads_or_streams() -> None:
+    small, large = CharRNN(10, "vanilla", (8,)), CharRNN(65, "lstm", (256,))
+    assert worker_count(small, 64, 100, 8) == 1
+    assert worker_count(large, 64, 100, 1) == 1
+    assert worker_count(large, 64, 100, 3) == 3
+    assert worker_count(large, 2, 1000, 3) == 2
+    assert 1 <= worker_count(large, 64, 100, 0) <= (os.cpu_count() or 1)
+
+
+# --- nothing left behind ---
+
+
+@pytest.fixture
+def workers() -> Workers:
+    model = CharRNN(10, "lstm", (4,))
+    return Workers(model, model.initialize(np.random.default_rng(0)), model.zero_state(3), 6, 3)
+
+
+def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Workers) -> None:
+    processes = [process.pid for process in workers._processes]
+    os.kill(processes[0], signal.SIGKILL)
+    chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk((0, 0))  # type: ignore[arg-type]
+    with pytest.raises(WorkerError, match=r"a worker process died \(exit code -9\)"):
+        workers.compute(chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10), scale=1.0)
+    workers.close()
+    assert not any(map(is_alive, processes))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_no_process_and_no_shared_memory(number: signal.Signals, text_file: Path) -> None:
+    before = shared_files()
+    command = [sys.executable, "-m", "charrnn", "train", str(text_file), *LARGE, "--steps", "1000000", "--quiet"]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    wait_until(lambda: children(run.pid) and Path("checkpoints/lamp.npz").exists())
+    helpers = children(run.pid)
+    time.sleep(0.3)
+    os.killpg(run.pid, number)  # as a terminal does
+    _, errors = run.communicate(timeout=20)
+    assert run.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    assert errors == b""
+    wait_until(lambda: not any(map(is_alive, helpers)))
+    after = shared_files()
+    assert after <= before
+
+
+def test_a_run_whose_worker_dies_keeps_its_checkpoint_and_says_how_to_go_on(text_file: Path) -> None:
+    command = [sys.executable, "-m", "charrnn", "train", str(text_file), *LARGE, "--steps", "1000000", "--quiet"]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE)
+    wait_until(lambda: children(run.pid) and Path("checkpoints/lamp.npz").exists())
+    os.kill(children(run.pid)[0], signal.SIGKILL)
+    _, errors = run.communicate(timeout=20)
+    assert run.returncode == 1
+    assert errors.decode() == (
+        "charrnn: a worker process died (exit code -9); go on from the last checkpoint with --resume, "
+        "or with --threads 1\n"
+    )
+    resumed = [*command[:4], "--resume", "--steps", "1", "--threads", "1"]
+    assert subprocess.run(resumed, stderr=subprocess.PIPE, check=False).returncode == 0
