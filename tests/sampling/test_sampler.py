@@ -59,7 +59,7 @@ def test_each_draw_sees_what_the_whole_sequence_at_once_would_say(model: CharRNN
     filters = Listening(temperature=0.9)
     text = [*SEED_TEXT, *written(model, SEED_TEXT, 20, filters=filters)]
     whole = logits_at_once(model, np.array(text[:-1]))[len(SEED_TEXT) - 1 :]
-    np.testing.assert_allclose(log_softmax(np.array(filters.heard)), log_softmax(whole), rtol=1e-12)
+    np.testing.assert_allclose(log_softmax(np.concatenate(filters.heard)), log_softmax(whole), rtol=1e-12)
 
 
 @every_model

@@ -30,18 +30,20 @@ def test_a_step_allocates_no_large_array(changes: dict[str, object]) -> None:
     trainer.train_step(0.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 128 * KIB  # all that lived at one time, so no array of it was larger
+    # All that lived at one time: the optimizer's 64 KiB to work in, the chunk's ids, and what is small. An array of
+    # T·B·H numbers would take 1.2 MiB or more.
+    assert peak < 192 * KIB
 
 
 def test_ten_thousand_steps_take_no_more_memory_than_one() -> None:
     config = TrainConfig(hidden_sizes=(8,), batch_size=1, seq_length=5, threads=1)
-    trainer = Trainer(config, VOCABULARY, IDS)
+    trainer = Trainer(config, VOCABULARY, IDS[:501])  # a hundred steps an epoch
+    tracemalloc.start()
     for _ in range(100):
         trainer.train_step(0.0)
-    tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for _ in range(10_000):
         trainer.train_step(0.0)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert after - before < 16 * KIB
+    assert after - before < 8 * KIB

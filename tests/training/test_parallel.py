@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.errors import WorkerError
 from charrnn.nn.model import CharRNN
+from charrnn.text.batches import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
@@ -135,7 +136,7 @@ def workers() -> Workers:
 def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Workers) -> None:
     processes = [process.pid for process in workers._processes]
     os.kill(processes[0], signal.SIGKILL)
-    chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk((0, 0))  # type: ignore[arg-type]
+    chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk(Cursor(0, 0))
     with pytest.raises(WorkerError, match=r"a worker process died \(exit code -9\)"):
         workers.compute(chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10), scale=1.0)
     workers.close()
