@@ -48,7 +48,7 @@ class TrainConfig:
     rng_seed: int = 0
     threads: int = 0  # cores to use; 0: all of the machine's
     # How long
-    steps: int = 2000
+    steps: int = 2400
     epochs: float = 0.0
     minutes: float = 0.0
     # What happens on the way, every so many steps; 0: never

@@ -39,11 +39,11 @@ def test_ten_thousand_steps_take_no_more_memory_than_one() -> None:
     config = TrainConfig(hidden_sizes=(8,), batch_size=1, seq_length=5, threads=1)
     trainer = Trainer(config, VOCABULARY, IDS[:501])  # a hundred steps an epoch
     tracemalloc.start()
-    for _ in range(100):
+    for _ in range(2_500):  # until Python's and NumPy's own small caches are full
         trainer.train_step(0.0)
     before, _ = tracemalloc.get_traced_memory()
     for _ in range(10_000):
         trainer.train_step(0.0)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert after - before < 8 * KIB
+    assert after - before < 1 * KIB
