@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -104,3 +105,18 @@ def test_the_wheel_carries_its_texts_and_model_and_samples_from_any_folder(tmp_p
     done = subprocess.run(sample, env=environment, check=True, capture_output=True)
     assert done.stdout.startswith(b"The ")
     assert str(site) in done.stderr.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("set_up", SET_UP)
+def test_the_readme_s_commands_work_where_nothing_is_installed(set_up: str, tmp_path: Path) -> None:
+    fresh = tmp_path / "charrnn"
+    shutil.copytree(REPOSITORY, fresh, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    # The same commands, on less: a few steps of training, and the tests of one package.
+    shorter = {"CHARRNN_TRAIN_STEPS": "20", "PYTEST_ADDOPTS": "tests/text", "PYTHONPATH": ""}
+    done = subprocess.run(set_up, shell=True, cwd=fresh, env=os.environ | shorter, capture_output=True, check=False)  # noqa: S602
+    assert done.returncode == 0, done.stderr.decode()
+    if "charrnn train" in set_up:
+        assert "done at step 20; saved checkpoints/harbour-clerk.npz" in done.stderr.decode()
+    else:
+        assert " passed in " in done.stdout.decode()
