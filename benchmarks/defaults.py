@@ -17,23 +17,16 @@ from statistics import mean
 from charrnn import checkpoint
 
 ROWS = (
-    "--hidden-size 128",
     "--hidden-size 256",
+    "--hidden-size 128",
     "--hidden-size 384",
     "--hidden-size 512",
     "--hidden-size 128,128",
     "--hidden-size 256 --batch-size 32",
-    "--hidden-size 256 --batch-size 8",
-    "--hidden-size 256 --seq-length 25",
     "--hidden-size 256 --seq-length 100",
-    "--hidden-size 256 --embedding-size 32",
     "--hidden-size 256 --learning-rate 0.05",
-    "--hidden-size 256 --learning-rate 0.2",
-    "--hidden-size 256 --warmup-steps 0",
     "--hidden-size 256 --optimizer adam",
     "--hidden-size 256 --optimizer rmsprop",
-    "--hidden-size 256 --optimizer sgd",
-    "--hidden-size 256 --cell vanilla",
 )
 
 
