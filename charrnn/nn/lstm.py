@@ -57,7 +57,7 @@ class LSTMWorkspace:
     """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
 
     7·T·B·H + 5·K·B·H + 14·B·H + (8·D + 8·H + 4 + 256)·H numbers, and T·B·D + 4·R·D + 4·D·H more for vectors as inputs.
-    `tiles` only views `products`.
+    `tiles` and `steps` only view others.
     """
 
     W_xh: Array  # (4, D, H): planes o i f g, for ids with the bias added
@@ -76,6 +76,8 @@ class LSTMWorkspace:
     slopes: Array  # (4, K, B, H): a block's factors
     forget: Array  # (K, B, H): a block's forget gates, kept while their plane becomes δ
     gathered: Array  # (4 · 64, H), for `lookup_backward`
+    # What `forward` works on at each step, in its order: making the views takes as long as a short step's arithmetic.
+    steps: tuple[tuple[Array, ...], ...]
     below: "_Below | None"  # where the inputs are vectors
 
     @property
@@ -121,14 +123,15 @@ class LSTM:
 
     def zero_state(self, B: int, dtype: np.dtype[Any]) -> LSTMState:
         """Return the state before any character."""
-        shape = (B, self.hidden_size)
-        return LSTMState(np.zeros(shape, dtype), np.zeros(shape, dtype))
+        return LSTMState(*np.zeros((2, B, self.hidden_size), dtype))
 
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
         blocks, P = tiles(B, H)
+        planes, tanh_c, h = (np.empty(s, dtype) for s in ((5, T + 1, B, H), (T, B, H), (T + 1, B, H)))
         products = np.empty((4, B, H), dtype)
+        cut = (1, 1, blocks, B // blocks, H)
         K = min(T, max(1, _BLOCK_NUMBERS // (B * H)))
         R = min(T * B, max(1, _BLOCK_NUMBERS // D))
         return LSTMWorkspace(
@@ -137,9 +140,9 @@ class LSTM:
             W_hh=np.empty((4, P, 1, H, H // P), dtype),
             W_hh_T=np.empty((4, P, 1, H, H // P), dtype),
             b_h=np.empty((4, 1, H), dtype),
-            planes=np.empty((5, T + 1, B, H), dtype),
-            tanh_c=np.empty((T, B, H), dtype),
-            h=np.empty((T + 1, B, H), dtype),
+            planes=planes,
+            tanh_c=tanh_c,
+            h=h,
             products=products,
             tiles=products.reshape(4, blocks, B // blocks, P, H // P).transpose(0, 3, 1, 2, 4),
             terms=np.empty((2, B, H), dtype),
@@ -148,6 +151,10 @@ class LSTM:
             slopes=np.empty((4, K, B, H), dtype),
             forget=np.empty((K, B, H), dtype),
             gathered=np.empty((4 * GATHERED_ROWS, H), dtype),
+            steps=tuple(
+                (p[:4], p[:3], p[1:3], p[3:], planes[4, t + 1], tanh_c[t], p[0], h[t + 1], h[t + 1].reshape(cut))
+                for t, p in enumerate(planes[:, :T].swapaxes(0, 1))
+            ),
             below=None if from_ids else _Below(*(np.empty(s, dtype) for s in ((4, H, D), (4, R, D), (T, B, D)))),
         )
 
@@ -173,22 +180,20 @@ class LSTM:
         T, _, H = ws.outputs.shape
         self._project(ws, inputs)
         ws.h[0], ws.planes[4, 0] = state
-        products, terms, W_hh, h_prev = ws.products, ws.terms, ws.W_hh, ws.h[0]
-        rows = (*ws.tiles.shape[2:4], H)
-        for t in range(T):
-            gates, sigmoids = ws.planes[:4, t], ws.planes[:3, t]
-            np.matmul(h_prev.reshape(rows), W_hh, out=ws.tiles)
+        products, tiles, terms, W_hh = ws.products, ws.tiles, ws.terms, ws.W_hh
+        h_prev = ws.h[0].reshape(1, 1, *tiles.shape[2:4], H)
+        for gates, sigmoids, i_f, g_c_prev, c, tanh_c, o, h, next_h_prev in ws.steps:
+            np.matmul(h_prev, W_hh, out=tiles)
             np.add(gates, products, out=gates)
             np.tanh(gates, out=gates)
             np.multiply(sigmoids, 0.5, out=sigmoids)
             np.add(sigmoids, 0.5, out=sigmoids)
-            np.multiply(ws.planes[1:3, t], ws.planes[3:, t], out=terms)
-            c = ws.planes[4, t + 1]
+            np.multiply(i_f, g_c_prev, out=terms)
             np.add(terms[0], terms[1], out=c)
-            np.tanh(c, out=ws.tanh_c[t])
-            h_prev = ws.h[t + 1]
-            np.multiply(ws.planes[0, t], ws.tanh_c[t], out=h_prev)
-        return LSTMState(h_prev.copy(), ws.planes[4, T].copy())
+            np.tanh(c, out=tanh_c)
+            np.multiply(o, tanh_c, out=h)
+            h_prev = next_h_prev
+        return LSTMState(ws.h[T].copy(), ws.planes[4, T].copy())
 
     def _project(self, ws: LSTMWorkspace, inputs: Array) -> None:
         """Write the input part of every step's pre-activations into the planes, bias included."""

@@ -151,7 +151,12 @@ class Progress:
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
-        return f"{describe_loss(report.smoothed_loss)}, {speed:,.0f} chars/s"
+        config, loss = self.run.config, report.smoothed_loss
+        # A recipe that follows the sum has its published curves in sums: min-char-rnn's are nats per 25 characters.
+        chunk = (
+            f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars, " if config.reduction == "sum" else ""
+        )
+        return f"{chunk}{describe_loss(loss)}, {speed:,.0f} chars/s"
 
 
 def _write(line: str) -> None:

@@ -56,8 +56,7 @@ def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
     elif temperature != 1:
         with np.errstate(over="ignore"):
             scores /= temperature
-    with np.errstate(under="ignore"):
-        np.exp(scores, out=scores)
+    np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
     return scores
 

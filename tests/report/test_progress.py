@@ -67,6 +67,15 @@ def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(
     assert "step 1: 2.500 nats/char = 3.607 bits/char, " in capsys.readouterr().err
 
 
+def test_a_recipe_that_follows_the_sum_shows_the_sum_of_a_chunk_too(
+    text_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    with Progress(start_run([str(text_file)], {"steps": 3}, recipe="min-char-rnn")) as display:
+        display.show(STEP)
+    assert "step 1: 62.5 nats per 25 chars, 2.500 nats/char = 3.607 bits/char, " in capsys.readouterr().err
+
+
 def test_quiet_shows_only_what_went_wrong(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(prepared, is_quiet=True) as display:
         for event in (STEP, Sampled(1, "x"), Evaluated(1, 1.0, is_best=True), Stopped(1, interrupted=True)):
