@@ -139,8 +139,10 @@ class Adam(_Memories):
     def update(self, params: Named, grads: Named, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
-        rate = learning_rate / (1 - self.beta1**state.updates)
+        # √(v / c) + eps = (√v + eps √c) / √c: the corrections are numbers, and cost no pass over the weights.
         root_correction = (1 - self.beta2**state.updates) ** 0.5
+        rate = learning_rate * root_correction / (1 - self.beta1**state.updates)
+        eps = self.eps * root_correction
         means, squares = (state.memories[name].vector for name in self.memories)
         for p, g, m, v, s in _blocks(params.vector, grads.vector, means, squares):
             np.subtract(g, m, out=s)
@@ -151,8 +153,7 @@ class Adam(_Memories):
             np.multiply(s, 1 - self.beta2, out=s)
             np.add(v, s, out=v)
             np.sqrt(v, out=s)
-            np.divide(s, root_correction, out=s)
-            np.add(s, self.eps, out=s)
+            np.add(s, eps, out=s)
             np.divide(m, s, out=s)
             np.multiply(s, rate, out=s)
             np.subtract(p, s, out=p)
