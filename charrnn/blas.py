@@ -1,8 +1,8 @@
 """One thread for each matrix product, asked for before NumPy is imported.
 
 The products of a step are short, and OpenBLAS's threads wait for one another in every one of them: where anything else
-runs on the machine, a thread that has lost its core holds up the others thousands of times a second. (A run of half a
-minute took seven on two cores beside a test suite.)
+runs on the machine, a thread that has lost its core holds up the others thousands of times a second. (On two cores,
+beside a test suite, 3,000 steps of an LSTM of 256 took 7 min 20 s with two threads, and 300 steps 7 s with one.)
 """
 
 import os

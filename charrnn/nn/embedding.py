@@ -65,7 +65,7 @@ def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> 
             n = min(GATHERED_ROWS, stop - start)
             part = gathered[: G * n].reshape(G, n, N)
             np.take(d_rows, layers + order[start : start + n], axis=0, out=part, mode="clip")
-            # A product with ones adds the rows up in a third of the time that `np.add.reduce` takes.
+            # A product with ones adds the rows: 0.31 ms in all for (T, B, N) = (50, 16, 4 · 200), `np.add.reduce` 0.39.
             d_table[:, symbol] += np.matmul(ones[:n], part)
 
 

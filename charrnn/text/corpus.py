@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, TextError
-from charrnn.text.finding import find_text, shown
+from charrnn.errors import ConfigError, TextError, shown
+from charrnn.text.finding import find_text
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import STDIN, TextDecoder, read_blocks
 from charrnn.text.vocabulary import Vocabulary, list_characters

@@ -5,14 +5,9 @@ import stat
 from pathlib import Path
 
 from charrnn import bundled
-from charrnn.errors import TextError, UnreadableTextError
+from charrnn.errors import TextError, UnreadableTextError, shown
 
 LOCAL_CORPORA = Path("corpora")
-
-
-def shown(name: str) -> str:
-    """Return a name as it is, or quoted and escaped where it would upset a line or a terminal."""
-    return name if name and name.isprintable() else repr(name)
 
 
 def find_text(name: str) -> Path:

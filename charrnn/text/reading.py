@@ -12,8 +12,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import TextError, UnreadableTextError
-from charrnn.text.finding import find_text, shown
+from charrnn.errors import TextError, UnreadableTextError, shown
+from charrnn.text.finding import find_text
 
 STDIN = "-"
 BLOCK_SIZE = 1 << 20  # bytes

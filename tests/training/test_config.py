@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from charrnn.errors import ConfigError
+from charrnn.nn import model
+from charrnn.optim import optimizers, schedules
+from charrnn.training import config as names
 from charrnn.training.config import RECIPES, TrainConfig, flag
 
 
@@ -88,3 +91,10 @@ def test_the_recipe_of_min_char_rnn_is_its_published_numbers() -> None:
 def test_the_configuration_is_read_without_numpy() -> None:
     code = "import sys, charrnn.training.config; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_name_the_configuration_offers_is_one_that_something_answers_to() -> None:
+    # The names are written again in the configuration because it must not import NumPy.
+    assert set(names.CELLS) == set(model.CELLS)
+    assert set(names.OPTIMIZERS) == set(optimizers.OPTIMIZERS)
+    assert set(names.SCHEDULES) == set(schedules.SCHEDULES)
