@@ -1,6 +1,7 @@
 """A short text, a tiny model of it, and two ways to run the command: as a process, and in this one."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -8,9 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from charrnn.cli import main
 from charrnn.training.setup import start_run
+
+# New examples each time at a desk; the same ones in CI, where a red run must be one that can be run again. No deadline:
+# a slow machine is no mistake.
+settings.register_profile("charrnn", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("charrnn")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXT = 6 * (
