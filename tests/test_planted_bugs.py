@@ -18,7 +18,7 @@ import charrnn.nn
 from charrnn.nn.model import CharRNN
 
 ENGINE = Path(charrnn.nn.__file__).parent
-FILES = ["embedding", "linear", "loss", "lstm", "model", "vanilla"]
+FILES = ["embedding", "gates", "linear", "loss", "lstm", "model", "vanilla"]
 
 V, B = 4, 2
 # a network just large enough for a bug to show, and for how many steps to run it
@@ -151,12 +151,12 @@ W_hh's gradient from an LSTM's later h | lstm | lstm | cells.0.W_hh
 bias not added for ids | lstm | lstm | cells.0.b_h
 - np.add(ws.W_xh, ws.b_h, out=ws.W_xh)
 + pass
-gate o silent to the layer below | lstm | two lstm | cells.0.W_xh
+gate o silent to the layer below | gates | two lstm | cells.0.W_xh
 - np.add.reduce(products, axis=0, out=d_inputs
 + np.add.reduce(products[1:], axis=0, out=d_inputs
-gates crossed on the way below | lstm | two lstm | cells.0.W_xh
-- np.matmul(rows, below.W_xh_T, out=products)
-+ np.matmul(rows, below.W_xh_T[::-1], out=products)
+gates crossed on the way below | gates | two lstm | cells.0.W_xh
+- np.matmul(rows, self.W_xh_T, out=products)
++ np.matmul(rows, self.W_xh_T[::-1], out=products)
 gradient of c not returned | lstm | lstm | state.0.c
 - return LSTMState(product.copy(), d_c.copy())
 + return LSTMState(product.copy(), 0 * d_c)

@@ -38,11 +38,9 @@ import numpy as np
 from charrnn.nn import initializers
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
+from charrnn.nn.gates import Below, block_steps, by_gate
 from charrnn.nn.parameters import Array
 from charrnn.nn.tiling import tiles
-
-# Numbers in one array of a block of the backward pass.
-_BLOCK_NUMBERS = 32_768
 
 
 class LSTMState(NamedTuple):
@@ -78,7 +76,7 @@ class LSTMWorkspace:
     gathered: Array  # (4 · 64, H), for `lookup_backward`
     # What `forward` works on at each step, in its order: making the views takes as long as a short step's arithmetic.
     steps: tuple[tuple[Array, ...], ...]
-    below: "_Below | None"  # where the inputs are vectors
+    below: Below | None  # where the inputs are vectors
 
     @property
     def outputs(self) -> Array:
@@ -89,14 +87,6 @@ class LSTMWorkspace:
     def d_inputs(self) -> Array | None:
         """(T, B, D): gradient of the inputs, where they are vectors."""
         return self.below.d_inputs if self.below else None
-
-
-class _Below(NamedTuple):
-    """For the gradient of the inputs."""
-
-    W_xh_T: Array  # (4, H, D)
-    products: Array  # (4, R, D): of a block of rows, gate by gate
-    d_inputs: Array  # (T, B, D)
 
 
 @dataclass(frozen=True)
@@ -132,8 +122,7 @@ class LSTM:
         planes, tanh_c, h = (np.empty(s, dtype) for s in ((5, T + 1, B, H), (T, B, H), (T + 1, B, H)))
         products = np.empty((4, B, H), dtype)
         cut = (1, 1, blocks, B // blocks, H)
-        K = min(T, max(1, _BLOCK_NUMBERS // (B * H)))
-        R = min(T * B, max(1, _BLOCK_NUMBERS // D))
+        K = block_steps(T, B, H)
         return LSTMWorkspace(
             W_xh=np.empty((4, D, H), dtype),
             d_W_xh=np.empty((4, D, H), dtype),
@@ -155,7 +144,7 @@ class LSTM:
                 (p[:4], p[:3], p[1:3], p[3:], planes[4, t + 1], tanh_c[t], p[0], h[t + 1], h[t + 1].reshape(cut))
                 for t, p in enumerate(planes[:, :T].swapaxes(0, 1))
             ),
-            below=None if from_ids else _Below(*(np.empty(s, dtype) for s in ((4, H, D), (4, R, D), (T, B, D)))),
+            below=None if from_ids else Below.allocate(4, (T, B, D), H, dtype),
         )
 
     def arrange(self, params: Group, ws: LSTMWorkspace) -> None:
@@ -274,26 +263,10 @@ class LSTM:
             lookup_backward(ws.planes[:4].reshape(4, -1, H), inputs, ws.d_W_xh, ws.gathered)
             d_b_h = np.add.reduce(ws.d_W_xh, axis=1)  # each position is one row of one-hot, which sums to 1
         # (gate, rows, H) views of the packed gradients; plane 0 is o, the last gate, and planes 1… are i f g.
-        d_W_hh = _by_gate(grads["W_hh"], H)
+        d_W_xh, d_W_hh = by_gate(grads["W_xh"], 4), by_gate(grads["W_hh"], 4)
         for planes, gates in ((slice(1, 4), slice(0, 3)), (slice(0, 1), slice(3, 4))):
             np.matmul(h_prev.T, d_a[planes], out=d_W_hh[gates])
-            _by_gate(grads["W_xh"], H)[gates] = ws.d_W_xh[planes]
+            d_W_xh[gates] = ws.d_W_xh[planes]
             grads["b_h"].reshape(4, H)[gates] = d_b_h[planes]
         if ws.below:
-            self._input_gradient(ws.below, d_a)
-
-    def _input_gradient(self, below: _Below, d_a: Array) -> None:
-        """Write d_x = Σ δ W_xhᵀ over the gates, a block of rows at a time so that their four products stay in cache."""
-        d_inputs = below.d_inputs.reshape(-1, self.input_size)
-        R = below.products.shape[1]
-        for start in range(0, len(d_inputs), R):
-            rows = d_a[:, start : start + R]
-            products = below.products[:, : rows.shape[1]]
-            np.matmul(rows, below.W_xh_T, out=products)
-            np.add.reduce(products, axis=0, out=d_inputs[start : start + R])
-
-
-def _by_gate(packed: Array, H: int) -> Array:
-    """View (rows, 4H) as (4, rows, H)."""
-    gates: Array = packed.reshape(-1, 4, H).swapaxes(0, 1)
-    return gates
+            ws.below.write_d_inputs(d_a)

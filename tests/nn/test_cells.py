@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import gradcheck
-from charrnn.nn import lstm
+from charrnn.nn import gates
 from charrnn.nn.cell import Cell
 from charrnn.nn.embedding import Embedding
 from charrnn.nn.model import CELLS
@@ -138,9 +138,9 @@ def test_only_the_forget_gate_starts_with_a_bias() -> None:
         cell.initialize(params, np.random.default_rng(0), 0.0)
         assert np.isfinite(params.vector).all()
         assert params["W_hh"].all()
-        gates = params["b_h"].reshape(-1, H)
+        biases = params["b_h"].reshape(-1, H)
         wanted = [0, 1, 0, 0] if kind == "lstm" else [0]
-        np.testing.assert_array_equal(gates, np.repeat(wanted, H).reshape(-1, H))
+        np.testing.assert_array_equal(biases, np.repeat(wanted, H).reshape(-1, H))
 
 
 # --- memory ---
@@ -161,7 +161,7 @@ def promised(workspace: Any, sizes: dict[str, int]) -> int:
 def test_workspace_holds_what_its_docstring_says(
     monkeypatch: pytest.MonkeyPatch, kind: str, T: int, B: int, H: int
 ) -> None:
-    monkeypatch.setattr(lstm, "_BLOCK_NUMBERS", 4 * B * H)
+    monkeypatch.setattr(gates, "_BLOCK_NUMBERS", 4 * B * H)
     cell = CELLS[kind](D, H)
     for from_ids in (True, False):
         ws = cell.workspace(T, B, np.dtype(np.float32), from_ids=from_ids)

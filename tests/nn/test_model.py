@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charrnn.gradcheck import random_state
-from charrnn.nn import lstm, tiling
+from charrnn.nn import gates, tiling
 from charrnn.nn.embedding import Ids
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN, State, Workspace
@@ -130,7 +130,7 @@ def test_one_character_alone_is_certain_and_teaches_nothing(model: CharRNN) -> N
 def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, embedding_size: int) -> None:
     T, B = 7, 6
     monkeypatch.setattr(tiling, "_SMALL_PRODUCT", 3 * 160 * 80)
-    monkeypatch.setattr(lstm, "_BLOCK_NUMBERS", 2 * B * 160)
+    monkeypatch.setattr(gates, "_BLOCK_NUMBERS", 2 * B * 160)
     problem = draw(CharRNN(V, "lstm", (128, 160), embedding_size), T, B)
     ws = problem.model.workspace(T, B, np.float64)
     assert [cell_ws.tiles.shape[1:4] for cell_ws in ws.cells] == [(2, 2, 3), (2, 2, 3)]
