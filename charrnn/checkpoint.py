@@ -32,6 +32,8 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
 FORMAT = 1
+# How gates are packed; format 1 has always said the LSTM's of a vanilla cell too.
+_GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
 FOLDER = Path("checkpoints")
 _BEST = "-best"
 PathLike = str | os.PathLike[str]
@@ -107,7 +109,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "charrnn": __version__,
         "model": asdict(checkpoint.model),
-        "gate_order": "ifgo",
+        "gate_order": _GATE_ORDER[checkpoint.model.cell],
         "vocabulary": checkpoint.vocabulary.characters,
         "corpus": asdict(checkpoint.corpus),
         "config": dict(checkpoint.config),
@@ -185,7 +187,7 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
     model = _model(meta["model"], vocabulary)
     config = _typed(meta["config"], dict)
     params = _gather(arrays, "params", model.shapes())
-    if meta["gate_order"] != "ifgo" or config["dtype"] != params.vector.dtype.name:
+    if meta["gate_order"] != _GATE_ORDER[model.cell] or config["dtype"] != params.vector.dtype.name:
         raise ValueError("gate order or data type differ between meta and the arrays")
     resume = None
     if meta["optimizer_updates"] is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.nn.embedding import Ids
-from charrnn.nn.model import CharRNN, State
+from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
@@ -174,8 +174,8 @@ def _central_difference(loss: Loss, arrays: Mapping[str, Array], name: str, inde
 
 
 def small_models() -> Iterator[tuple[str, CharRNN]]:
-    """Every kind of network, small: both cells, one and two layers of different sizes, one-hot and embedding."""
-    for cell in ("vanilla", "lstm"):
+    """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding."""
+    for cell in CELLS:
         for sizes in ((5,), (5, 4)):
             for embedding_size in (0, 3):
                 label = f"{cell} {','.join(map(str, sizes))}{f' embedding {embedding_size}' if embedding_size else ''}"

@@ -1,4 +1,4 @@
-"""What every recurrent layer offers; `vanilla` and `lstm` have their equations in their own files.
+"""What every recurrent layer offers; `vanilla`, `lstm` and `gru` have their equations in their own files.
 
 A cell is an immutable description. Its arrays live in a workspace made once for (T, B): `arrange` copies the weights
 there in the form the products want, `forward` fills it, `backward` reads it. `params` and `grads` are one layer's

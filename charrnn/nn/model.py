@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from charrnn.nn import initializers
 from charrnn.nn.cell import Cell
 from charrnn.nn.embedding import Embedding, EmbeddingWorkspace, Ids
+from charrnn.nn.gru import GRU, GRUState
 from charrnn.nn.linear import Linear
 from charrnn.nn.loss import cross_entropy, cross_entropy_backward
 from charrnn.nn.lstm import LSTM, LSTMState
@@ -23,9 +24,9 @@ from charrnn.nn.parameters import Array, Parameters
 from charrnn.nn.vanilla import Vanilla, VanillaState
 
 # One named tuple per layer; the checkpoint stores its fields by name.
-State = tuple[VanillaState | LSTMState, ...]
+State = tuple[VanillaState | LSTMState | GRUState, ...]
 
-CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM})
+CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM, "gru": GRU})
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class CharRNN:
     Parameters
     ----------
     vocab_size : distinct characters, V
-    cell : ``"lstm"`` or ``"vanilla"``
+    cell : ``"lstm"``, ``"gru"`` or ``"vanilla"``
     hidden_sizes : hidden units of each layer, lowest first
     embedding_size : width of a learned embedding, or 0 for one-hot input
     """

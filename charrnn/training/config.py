@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from charrnn.errors import ConfigError
 
-CELLS = ("lstm", "vanilla")
+CELLS = ("lstm", "gru", "vanilla")
 OPTIMIZERS = ("adagrad", "rmsprop", "adam", "sgd")
 SCHEDULES = ("constant", "cosine")
 DTYPES = ("float32", "float64")

@@ -1,0 +1,255 @@
+"""The gated recurrent unit (Cho et al., 2014), with the reset gate after the product as in cuDNN and PyTorch.
+
+::
+
+    a_t = x_t W_xh + b_h           (B, 3H), packed r z n
+    u_t = h_{t−1} W_hh             (B, 3H), likewise
+    r, z = σ(a_r + u_r), σ(a_z + u_z)
+    q    = u_n + b_hn
+    n    = tanh(a_n + r q)
+    h_t  = (1 − z) n + z h_{t−1}
+
+    x (T, B, D) or ids (T, B)    W_xh (D, 3H)    W_hh (H, 3H)    b_h (3H,)    b_hn (H,)    h (T, B, H)
+
+Cho et al. multiply by r before the product, which would make two products of each step, one waiting for the other.
+
+Backwards, with δ the gradients of what stands under σ and tanh, and of q:
+
+::
+
+    d_h = d_outputs_t + d_h_{t+1} z_{t+1} + (δ_r, δ_z, δ_q)_{t+1} W_hhᵀ
+    δ_n = d_h · (1 − z) (1 − n²)        δ_z = d_h · (h_{t−1} − n) z (1 − z)
+    δ_q = δ_n · r                       δ_r = δ_n · q r (1 − r)
+    d_W_xh = Σ xᵀ (δ_r, δ_z, δ_n)    d_W_hh = Σ h_{t−1}ᵀ (δ_r, δ_z, δ_q)    d_x = (δ_r, δ_z, δ_n) W_xhᵀ
+    d_b_h  = Σ (δ_r, δ_z, δ_n)       d_b_hn = Σ δ_q
+
+How it is arranged (stored parameters keep the form above; the arrangement is made once a sequence, here alone):
+
+- *Planes.* As in `lstm`: ``(plane, T, B, H)``, in the order q r z n. So the three that take a product with W_hh lie
+  together, and so do the three that take one with W_xh.
+- *One tanh for both gates.* σ(a) = ½ + ½ tanh(a/2), with the inner ½ folded into the arranged weights of r and z.
+- *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast small-matrix kernels (see `tiling`).
+- *Factors.* Every δ is d_h times something that needs no recurrence. It is made for a block of steps at once, small
+  enough to stay in the second-level cache, in place of the gates; so one multiplication makes all δ of a step.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.nn import initializers
+from charrnn.nn.cell import Group
+from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
+from charrnn.nn.gates import Below, block_steps, by_gate
+from charrnn.nn.parameters import Array
+from charrnn.nn.tiling import tiles
+
+
+class GRUState(NamedTuple):
+    """What the cell remembers: ``h`` (B, H)."""
+
+    h: Array
+
+
+@dataclass(frozen=True)
+class GRUWorkspace:
+    """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
+
+    5·T·B·H + 3·K·B·H + 7·B·H + (3·D + 6·H + 4 + 192)·H numbers, and T·B·D + 3·R·D + 3·D·H more for vectors as inputs.
+    `tiles`, `steps` and `steps_back` only view others.
+    """
+
+    W_xh: Array  # (3, D, H): r z n, for ids with the bias added
+    W_hh: Array  # (3, P, 1, H, H/P): q r z
+    W_hh_T: Array  # (3, P, 1, H, H/P): panels of each transpose
+    b_h: Array  # (3, 1, H)
+    b_hn: Array  # (1, H)
+    planes: Array  # (4, T, B, H): q r z n; after `backward` their δ
+    h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
+    products: Array  # (4, B, H): a step's products with W_hh, and in `backward` d_h z behind them
+    tiles: Array  # (3, P, row blocks, rows of one, H/P): the first three, as the panels and blocks of rows leave them
+    term: Array  # (B, H)
+    d_h: Array  # (B, H)
+    block: Array  # (3, K, B, H): a block's update gates, kept while their plane becomes δ, and room to work
+    gathered: Array  # (3 · 64, H), for `lookup_backward`
+    # What `forward` and `backward` work on at each step: making the views takes as long as a short step's arithmetic.
+    steps: tuple[tuple[Array, ...], ...]
+    steps_back: tuple[tuple[Array, Array], ...]
+    below: Below | None  # where the inputs are vectors
+
+    @property
+    def outputs(self) -> Array:
+        """(T, B, H): the hidden states."""
+        return self.h[1:]
+
+    @property
+    def d_inputs(self) -> Array | None:
+        """(T, B, D): gradient of the inputs, where they are vectors."""
+        return self.below.d_inputs if self.below else None
+
+
+@dataclass(frozen=True)
+class GRU:
+    """D inputs into H hidden units."""
+
+    input_size: int
+    hidden_size: int
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each parameter."""
+        D, H = self.input_size, self.hidden_size
+        return {"W_xh": (D, 3 * H), "W_hh": (H, 3 * H), "b_h": (3 * H,), "b_hn": (H,)}
+
+    def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
+        """Fill the weights as `initializers.weights` says; the biases are 0."""
+        initializers.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
+        params["b_h"][...] = 0
+        params["b_hn"][...] = 0
+
+    def zero_state(self, B: int, dtype: np.dtype[Any]) -> GRUState:
+        """Return the state before any character."""
+        return GRUState(np.zeros((B, self.hidden_size), dtype))
+
+    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWorkspace:
+        """Allocate what `forward` and `backward` fill."""
+        D, H = self.input_size, self.hidden_size
+        blocks, P = tiles(B, H)
+        planes, h, products = (np.empty(s, dtype) for s in ((4, T, B, H), (T + 1, B, H), (4, B, H)))
+        cut = (1, blocks, B // blocks, H)
+        return GRUWorkspace(
+            W_xh=np.empty((3, D, H), dtype),
+            W_hh=np.empty((3, P, 1, H, H // P), dtype),
+            W_hh_T=np.empty((3, P, 1, H, H // P), dtype),
+            b_h=np.empty((3, 1, H), dtype),
+            b_hn=np.empty((1, H), dtype),
+            planes=planes,
+            h=h,
+            products=products,
+            tiles=products[:3].reshape(3, blocks, B // blocks, P, H // P).transpose(0, 3, 1, 2, 4),
+            term=np.empty((B, H), dtype),
+            d_h=np.empty((B, H), dtype),
+            block=np.empty((3, block_steps(T, B, H), B, H), dtype),
+            gathered=np.empty((3 * GATHERED_ROWS, H), dtype),
+            steps=tuple((h[t].reshape(1, *cut), h[t], p[1:3], *p, h[t + 1]) for t, p in enumerate(planes.swapaxes(0, 1))),
+            steps_back=tuple((p, p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
+            below=None if from_ids else Below.allocate(3, (T, B, D), H, dtype),
+        )
+
+    def arrange(self, params: Group, ws: GRUWorkspace) -> None:
+        """Copy the weights into the workspace as the products want them; due whenever they have changed."""
+        _, P, _, H, N = ws.W_hh.shape
+        W_hh, W_xh, b_h = by_gate(params["W_hh"], 3), by_gate(params["W_xh"], 3), by_gate(params["b_h"], 3)
+        for gate, plane in enumerate((1, 2, 0)):  # r z n among q r z
+            inner = 1 if gate == 2 else 0.5  # σ(a) = ½ + ½ tanh(a/2); n is a plain tanh
+            np.multiply(W_hh[gate].reshape(H, P, N).swapaxes(0, 1), inner, out=ws.W_hh[plane, :, 0])
+            ws.W_hh_T[plane, :, 0] = W_hh[gate].T.reshape(H, P, N).swapaxes(0, 1)
+            np.multiply(b_h[gate], inner, out=ws.b_h[gate])
+            np.multiply(W_xh[gate], inner, out=ws.W_xh[gate])
+        ws.b_hn[0] = params["b_hn"]
+        if ws.below:
+            ws.below.W_xh_T[...] = W_xh.swapaxes(1, 2)
+        else:
+            np.add(ws.W_xh, ws.b_h, out=ws.W_xh)
+
+    def forward(self, params: Group, ws: GRUWorkspace, inputs: Array, state: GRUState) -> GRUState:
+        """Run the whole sequence (see `Cell.forward`)."""
+        self._project(ws, inputs)
+        ws.h[0] = state.h
+        tiles, term, W_hh, b_hn = ws.tiles, ws.term, ws.W_hh, ws.b_hn
+        u_n, u_gates = ws.products[0], ws.products[1:3]
+        for rows, h_prev, gates, q, r, z, n, h in ws.steps:
+            np.matmul(rows, W_hh, out=tiles)
+            np.add(gates, u_gates, out=gates)
+            np.tanh(gates, out=gates)
+            np.multiply(gates, 0.5, out=gates)
+            np.add(gates, 0.5, out=gates)
+            np.add(u_n, b_hn, out=q)
+            np.multiply(r, q, out=term)
+            np.add(n, term, out=n)
+            np.tanh(n, out=n)
+            # (1 − z) n + z h_{t−1} = n + z (h_{t−1} − n)
+            np.subtract(h_prev, n, out=term)
+            np.multiply(z, term, out=term)
+            np.add(n, term, out=h)
+        return GRUState(ws.h[-1].copy())
+
+    def _project(self, ws: GRUWorkspace, inputs: Array) -> None:
+        """Write the input part of every step's pre-activations into the planes r z n, bias included."""
+        T, B, H = ws.outputs.shape
+        if not ws.below:
+            for table, plane in zip(ws.W_xh, ws.planes[1:], strict=True):
+                lookup(table, inputs, plane)
+            return
+        a = ws.planes[1:].reshape(3, T * B, H)
+        np.matmul(inputs.reshape(T * B, -1), ws.W_xh, out=a)
+        np.add(a, ws.b_h, out=a)
+
+    def backward(
+        self,
+        params: Group,
+        grads: Group,
+        ws: GRUWorkspace,
+        inputs: Array,
+        d_outputs: Array,
+        d_state: GRUState | None = None,
+    ) -> GRUState:
+        """Run the sequence backwards (see `Cell.backward`)."""
+        T, K = len(ws.steps), ws.block.shape[1]
+        d_h, tiles, products, W_hh_T = ws.d_h, ws.tiles, ws.products, ws.W_hh_T
+        through_z, carried = ws.products[3], ws.term
+        carried[...] = 0 if d_state is None else d_state.h
+        for stop in range(T, 0, -K):
+            start = max(0, stop - K)
+            update = self._factors(ws, start, stop)
+            for t in range(stop - 1, start - 1, -1):
+                d_a, d_rows = ws.steps_back[t]
+                np.add(d_outputs[t], carried, out=d_h)
+                np.multiply(d_a, d_h, out=d_a)
+                np.multiply(update[t - start], d_h, out=through_z)
+                np.matmul(d_rows, W_hh_T, out=tiles)
+                np.add.reduce(products, axis=0, out=carried)
+        self._weight_gradients(grads, ws, inputs)
+        return GRUState(carried.copy())
+
+    def _factors(self, ws: GRUWorkspace, start: int, stop: int) -> Array:
+        """Replace the gates of steps start…stop−1 by what turns d_h into δ.
+
+        Returns z, the share of d_h that goes on to h_{t−1} unchanged: (stop − start, B, H), a view into the workspace.
+        """
+        q, r, z, n = ws.planes[:, start:stop]
+        update, rest, work = ws.block[:, : stop - start]
+        update[...] = z
+        np.subtract(1, z, out=rest)
+        # of z: (h_{t−1} − n) z (1 − z)
+        np.subtract(ws.h[start:stop], n, out=work)
+        np.multiply(work, rest, out=work)
+        np.multiply(z, work, out=z)
+        # of n: (1 − z) (1 − n²)
+        np.multiply(n, n, out=n)
+        np.subtract(1, n, out=n)
+        np.multiply(n, rest, out=n)
+        # of r, which is that of q times q (1 − r); and of q, which is that of n times r
+        np.subtract(1, r, out=work)
+        np.multiply(work, q, out=work)
+        np.multiply(n, r, out=q)
+        np.multiply(q, work, out=r)
+        return update
+
+    def _weight_gradients(self, grads: Group, ws: GRUWorkspace, inputs: Array) -> None:
+        """Write the gradients that need no recurrence from the δ in the planes, each one product a gate."""
+        T, B, H = ws.outputs.shape
+        deltas = ws.planes.reshape(4, T * B, H)
+        d_a, ones = deltas[1:], np.ones(T * B, deltas.dtype)
+        d_W_xh, d_W_hh, d_b_h = by_gate(grads["W_xh"], 3), by_gate(grads["W_hh"], 3), grads["b_h"].reshape(3, H)
+        h_prev = ws.h[:T].reshape(T * B, H)
+        np.matmul(h_prev.T, deltas[1:3], out=d_W_hh[:2])
+        np.matmul(h_prev.T, deltas[0], out=d_W_hh[2])
+        np.matmul(ones, deltas[0], out=grads["b_hn"])
+        if ws.below:
+            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=d_W_xh)
+            np.matmul(ones, d_a, out=d_b_h)
+            ws.below.write_d_inputs(d_a)
+        else:
+            lookup_backward(d_a, inputs, d_W_xh, ws.gathered)
+            np.add.reduce(d_W_xh, axis=1, out=d_b_h)  # each position is one row of one-hot, which sums to 1
