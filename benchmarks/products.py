@@ -37,7 +37,7 @@ class Product(NamedTuple):
 def step_products(shape: Shape) -> dict[str, Product]:
     """List the products of a step: what charrnn and its rivals cannot do without."""
     T, B, H, L, V = shape.seq_length, shape.batch_size, shape.hidden_size, shape.num_layers, shape.vocab_size
-    G = 4 if shape.cell == "lstm" else 1
+    G = {"vanilla": 1, "lstm": 4, "gru": 3}[shape.cell]
     rows = T * B
     products = {
         "recurrent forward": Product(B, H, G * H, T * L, gates_out=G),

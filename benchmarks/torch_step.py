@@ -1,8 +1,9 @@
 """A rival: the same training step in PyTorch, set up as well as PyTorch allows.
 
-`nn.RNN` or `nn.LSTM` (oneDNN's kernels) over the one-hot batch, made once a step; fused optimizer; the gradients'
-norm taken over all parameters in one call; gradients set to None; the state detached and carried. `torch.compile`
-leaves `nn.LSTM` uncompiled and so changes nothing, and with `torch._dynamo.config.allow_rnn` fails in 2.13.
+`nn.RNN`, `nn.LSTM` (oneDNN's kernels) or `nn.GRU` over the one-hot batch, made once a step; fused optimizer; the
+gradients' norm taken over all parameters in one call; gradients set to None; the state detached and carried.
+`torch.compile` leaves `nn.LSTM` uncompiled and so changes nothing, and with `torch._dynamo.config.allow_rnn` fails in
+2.13.
 """
 
 import os
@@ -16,7 +17,7 @@ from workload import Shape
 
 from charrnn.nn.parameters import Parameters
 
-_CELLS = {"vanilla": torch.nn.RNN, "lstm": torch.nn.LSTM}
+_CELLS = {"vanilla": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 _OPTIMIZERS = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam}
 
 
@@ -68,9 +69,19 @@ class TorchTrainer:
             for theirs, ours in (("weight_ih", "W_xh"), ("weight_hh", "W_hh"), ("bias_ih", "b_h")):
                 getattr(self.cells, f"{theirs}_l{k}").copy_(torch.from_numpy(params[f"cells.{k}.{ours}"].T))
             # The second bias is only ever added to the first, and would double its learning rate.
-            getattr(self.cells, f"bias_hh_l{k}").zero_().requires_grad_(requires_grad=False)
+            second = getattr(self.cells, f"bias_hh_l{k}").zero_()
+            if self.shape.cell == "gru":  # its last part is n's own bias, inside the bracket that r multiplies
+                second[-self.shape.hidden_size :] = torch.from_numpy(params[f"cells.{k}.b_hn"])
+                second.register_hook(_only_last(self.shape.hidden_size))
+            else:
+                second.requires_grad_(requires_grad=False)
         self.linear.weight.copy_(torch.from_numpy(params["linear.W_hy"].T))
         self.linear.bias.copy_(torch.from_numpy(params["linear.b_y"]))
+
+
+def _only_last(size: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a hook that keeps the last numbers of a gradient and makes the others 0."""
+    return lambda grad: torch.cat([torch.zeros(len(grad) - size), grad[-size:]])
 
 
 def limit_threads() -> None:

@@ -1,14 +1,16 @@
 """The slow, obvious truth that the fast engine must equal: one character of one stream at a time.
 
 Letters: T time steps, B streams, D input width, E embedding width, H hidden units, V vocabulary, L layers, G
-gates (1 in a vanilla cell; 4 in an LSTM, packed ``i f g o``). Parameters are a dict of arrays:
+gates (1 in a vanilla cell; 4 in an LSTM, packed ``i f g o``; 3 in a GRU, ``r z n``). Parameters are a dict of arrays:
 ``embedding.W_e`` (V, E) where there is an embedding; ``cells.k.W_xh`` (D, G·H), ``cells.k.W_hh`` (H, G·H),
-``cells.k.b_h`` (G·H,) for each layer k; ``linear.W_hy`` (H, V) and ``linear.b_y`` (V,). A state is a list of
-dicts, one a layer: ``h`` (B, H), and ``c`` (B, H) in an LSTM. The cells and the loss are analytic: `forward`
-takes complex parameters and states too, and a step of 1e-30i then gives derivatives exact to rounding.
+``cells.k.b_h`` (G·H,) for each layer k, and in a GRU ``cells.k.b_hn`` (H,); ``linear.W_hy`` (H, V) and
+``linear.b_y`` (V,). A state is a list of dicts, one a layer: ``h`` (B, H), and ``c`` (B, H) in an LSTM. The cells and
+the loss are analytic: `forward` takes complex parameters and states too, and a step of 1e-30i then gives derivatives
+exact to rounding.
 
 The equations are those of A. Graves, "Generating Sequences With Recurrent Neural Networks" (2013), without
-peepholes. Nothing here is shared with ``charrnn``: a mistake would have to be made twice to go unseen.
+peepholes, and for the GRU those of PyTorch's manual. Nothing here is shared with ``charrnn``: a mistake would have to
+be made twice to go unseen.
 """
 
 import math
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Params: TypeAlias = dict[str, Array]
 State: TypeAlias = list[dict[str, Array]]
-Cell: TypeAlias = Literal["vanilla", "lstm"]
+Cell: TypeAlias = Literal["vanilla", "lstm", "gru"]
 Reduction: TypeAlias = Literal["mean", "sum"]
 
 # --- the network ---
@@ -96,6 +98,8 @@ def stream_backward(params: Params, grads: Params, inputs: Array, tape: list[Sta
 def cell_forward(params: Params, cell: Cell, k: int, x: Array, before: dict[str, Array]) -> dict[str, Array]:
     """One step of layer `k` from its input (D,); return all values that the backward step reads."""
     h_prev = before["h"]
+    if cell == "gru":
+        return gru_forward(params, k, x, h_prev)
     z = x @ params[f"cells.{k}.W_xh"] + h_prev @ params[f"cells.{k}.W_hh"] + params[f"cells.{k}.b_h"]
     if cell == "vanilla":
         return {"x": x, "h_prev": h_prev, "h": np.tanh(z)}
@@ -110,6 +114,8 @@ def cell_backward(
     params: Params, grads: Params, k: int, values: dict[str, Array], d_after: dict[str, Array]
 ) -> tuple[Array, dict[str, Array]]:
     """Add one step of layer `k` into `grads`; return the gradients of its input and of the state before."""
+    if "r" in values:
+        return gru_backward(params, grads, k, values, d_after["h"])
     d_before = {}
     if "c" in values:
         d_z, d_before["c"] = lstm_gates_backward(values, d_after)
@@ -132,6 +138,34 @@ def lstm_gates_backward(values: dict[str, Array], d_after: dict[str, Array]) -> 
     d_z_g = d_c * i * (1 - g**2)
     d_z_o = d_after["h"] * tanh_c * o * (1 - o)
     return np.concatenate([d_z_i, d_z_f, d_z_g, d_z_o]), d_c * f
+
+
+def gru_forward(params: Params, k: int, x: Array, h_prev: Array) -> dict[str, Array]:
+    """One step of a GRU layer; `q` is what the hidden state says about n, before r lets it through."""
+    x_r, x_z, x_n = np.split(x @ params[f"cells.{k}.W_xh"] + params[f"cells.{k}.b_h"], 3)
+    h_r, h_z, h_n = np.split(h_prev @ params[f"cells.{k}.W_hh"], 3)
+    r, z, q = sigmoid(x_r + h_r), sigmoid(x_z + h_z), h_n + params[f"cells.{k}.b_hn"]
+    n = np.tanh(x_n + r * q)
+    return {"x": x, "h_prev": h_prev, "r": r, "z": z, "q": q, "n": n, "h": (1 - z) * n + z * h_prev}
+
+
+def gru_backward(
+    params: Params, grads: Params, k: int, values: dict[str, Array], d_h: Array
+) -> tuple[Array, dict[str, Array]]:
+    """Add one step of a GRU layer into `grads`; return the gradients of its input and of the state before."""
+    h_prev, r, z, q, n = (values[name] for name in ("h_prev", "r", "z", "q", "n"))
+    d_sum_z = d_h * (h_prev - n) * z * (1 - z)
+    d_sum_n = d_h * (1 - z) * (1 - n**2)
+    d_sum_r = d_sum_n * q * r * (1 - r)
+    d_q = d_sum_n * r
+    d_from_x = np.concatenate([d_sum_r, d_sum_z, d_sum_n])
+    d_from_h = np.concatenate([d_sum_r, d_sum_z, d_q])
+    grads[f"cells.{k}.W_xh"] += np.outer(values["x"], d_from_x)
+    grads[f"cells.{k}.W_hh"] += np.outer(h_prev, d_from_h)
+    grads[f"cells.{k}.b_h"] += d_from_x
+    grads[f"cells.{k}.b_hn"] += d_q
+    d_h_prev = d_h * z + params[f"cells.{k}.W_hh"] @ d_from_h
+    return params[f"cells.{k}.W_xh"] @ d_from_x, {"h": d_h_prev}
 
 
 def one_hot(params: Params, character: int) -> Array:

@@ -81,7 +81,7 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("embedding_size", [0, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_what_is_saved_is_loaded(cell: str, optimizer: str, dtype: str, embedding_size: int) -> None:
     saved = made(cell, optimizer, dtype, embedding_size)
     checkpoint.save("one.npz", saved)
@@ -91,6 +91,12 @@ def test_what_is_saved_is_loaded(cell: str, optimizer: str, dtype: str, embeddin
     assert loaded.params.vector.dtype == dtype
     checkpoint.save("two.npz", loaded)  # equal bytes: every array is equal too
     assert Path("two.npz").read_bytes() == Path("one.npz").read_bytes()
+
+
+@pytest.mark.parametrize(("cell", "order"), [("vanilla", "ifgo"), ("lstm", "ifgo"), ("gru", "rzn")])
+def test_the_gate_order_is_on_record(cell: str, order: str) -> None:
+    checkpoint.save("one.npz", made(cell))
+    assert json.loads(read_arrays("one.npz")["meta"].tobytes())["gate_order"] == order
 
 
 def test_a_checkpoint_for_sampling_only_is_loaded_without_a_way_to_resume() -> None:
@@ -143,7 +149,8 @@ WRONG_META: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "true as hidden size": (lambda m: m["model"].update(hidden_sizes=[True, 3]), "bool"),
     "embedding that is not there": (lambda m: m["model"].update(embedding_size=2), "embedding.W_e is missing"),
     "another cell": (lambda m: m["model"].update(cell="vanilla"), "shape"),
-    "unknown cell": (lambda m: m["model"].update(cell="gru"), "description"),
+    "unknown cell": (lambda m: m["model"].update(cell="lstn"), "description"),
+    "a cell of other gates": (lambda m: m["model"].update(cell="gru"), "shape"),
     "unknown field of the model": (lambda m: m["model"].update(bias=True), "bias"),
     "another gate order": (lambda m: m.update(gate_order="iofg"), "gate order"),
     "another data type": (lambda m: m["config"].update(dtype="float64"), "data type"),

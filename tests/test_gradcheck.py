@@ -47,10 +47,10 @@ def test_every_small_network_passes_with_room_to_spare() -> None:
 
 def test_small_networks_are_every_kind_there_is() -> None:
     kinds = [(m.cell, m.hidden_sizes, m.embedding_size) for _, m in gradcheck.small_models()]
-    assert kinds == [(cell, s, E) for cell in ("vanilla", "lstm") for s in ((5,), (5, 4)) for E in (0, 3)]
+    assert kinds == [(cell, s, E) for cell in ("vanilla", "lstm", "gru") for s in ((5,), (5, 4)) for E in (0, 3)]
 
 
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_every_parameter_and_every_state_has_a_row(cell: str) -> None:
     model, rng = CharRNN(4, cell, (3, 2), 2), np.random.default_rng(0)
     text = rng.integers(0, 4, (6, 2))
@@ -111,7 +111,7 @@ def test_few_entries_are_the_largest_and_some_spread_over_the_rest() -> None:
 
 
 @pytest.mark.parametrize("length", [2, 3, gradcheck.SLICE_LENGTH])
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_float32_checkpoint_is_checked_in_float64(cell: str, length: int) -> None:
     model, rng = CharRNN(20, cell, (24, 16), 5), np.random.default_rng(3)
     params = model.initialize(rng)

@@ -18,15 +18,17 @@ import charrnn.nn
 from charrnn.nn.model import CharRNN
 
 ENGINE = Path(charrnn.nn.__file__).parent
-FILES = ["embedding", "gates", "linear", "loss", "lstm", "model", "vanilla"]
+FILES = ["embedding", "gates", "gru", "linear", "loss", "lstm", "model", "vanilla"]
 
 V, B = 4, 2
 # a network just large enough for a bug to show, and for how many steps to run it
 NETWORKS = {
     "vanilla": (CharRNN(V, "vanilla", (3,)), 5),
     "lstm": (CharRNN(V, "lstm", (3,)), 5),
+    "gru": (CharRNN(V, "gru", (3,)), 5),
     "two vanilla": (CharRNN(V, "vanilla", (3, 2)), 5),
     "two lstm": (CharRNN(V, "lstm", (3, 2)), 5),
+    "two gru": (CharRNN(V, "gru", (3, 2)), 5),
     "alike": (CharRNN(V, "vanilla", (3, 3), 3), 5),  # each layer could read what another should
     "square": (CharRNN(V, "vanilla", (V,)), 5),
     "long": (CharRNN(V, "vanilla", (3,)), 17),  # more positions than `nn.embedding` calls few
@@ -160,6 +162,87 @@ gates crossed on the way below | gates | two lstm | cells.0.W_xh
 gradient of c not returned | lstm | lstm | state.0.c
 - return LSTMState(product.copy(), d_c.copy())
 + return LSTMState(product.copy(), 0 * d_c)
+gates r and z swapped | gru | gru | cells.0.W_hh
+- enumerate((1, 2, 0))
++ enumerate((2, 1, 0))
+half folded into n | gru | gru | cells.0.W_hh
+- inner = 1 if gate == 2 else 0.5
++ inner = 0.5
+half not folded into the bias | gru | gru | cells.0.b_h
+- np.multiply(b_h[gate], inner, out=ws.b_h[gate])
++ ws.b_h[gate] = b_h[gate]
+half folded into the way back of a GRU | gru | gru | cells.0.W_hh
+- ws.W_hh_T[plane, :, 0] = W_hh[gate].T.reshape
++ ws.W_hh_T[plane, :, 0] = inner * W_hh[gate].T.reshape
+W_hh of a GRU's gate not transposed | gru | gru | cells.0.W_hh
+- ws.W_hh_T[plane, :, 0] = W_hh[gate].T.reshape
++ ws.W_hh_T[plane, :, 0] = W_hh[gate].reshape
+b_hn outside what r multiplies | gru | gru | cells.0.b_hn
+- np.add(u_n, b_hn, out=q)
++ q[...] = u_n; np.add(n, b_hn, out=n)
+z and 1 − z swapped on the way forwards | gru | gru | cells.0.W_hh
+- np.add(n, term, out=h)
++ np.subtract(h_prev, term, out=h)
+slope of z without 1 − z | gru | gru | cells.0.W_hh
+- np.multiply(work, rest, out=work)
++ pass
+δ of z from h of its own step | gru | gru | cells.0.W_hh
+- np.subtract(ws.h[start:stop], n, out=work)
++ np.subtract(ws.h[start + 1 : stop + 1], n, out=work)
+δ of z from n − h | gru | gru | cells.0.W_hh
+- np.subtract(ws.h[start:stop], n, out=work)
++ np.subtract(n, ws.h[start:stop], out=work)
+slope of n not squared | gru | gru | cells.0.W_hh
+- np.multiply(n, n, out=n)
++ pass
+δ of n with z in place of 1 − z | gru | gru | cells.0.W_hh
+- np.multiply(n, rest, out=n)
++ np.multiply(n, update, out=n)
+slope of r without 1 − r | gru | gru | cells.0.W_hh
+- np.subtract(1, r, out=work)
++ work[...] = 1
+δ of r without q | gru | gru | cells.0.W_hh
+- np.multiply(work, q, out=work)
++ pass
+δ of q without r | gru | gru | cells.0.b_hn
+- np.multiply(n, r, out=q)
++ q[...] = n
+δ of n, not of q, through W_hh | gru | gru | cells.0.W_hh
+- np.matmul(d_rows, W_hh_T, out=tiles)
++ np.matmul(d_a[[3, 1, 2]].reshape(d_rows.shape), W_hh_T, out=tiles)
+W_hh's gradient from δ of n | gru | gru | cells.0.W_hh
+- np.matmul(h_prev.T, deltas[0], out=d_W_hh[2])
++ np.matmul(h_prev.T, deltas[3], out=d_W_hh[2])
+b_hn's gradient from δ of n | gru | gru | cells.0.b_hn
+- np.matmul(ones, deltas[0], out=grads["b_hn"])
++ np.matmul(ones, deltas[3], out=grads["b_hn"])
+W_hh's gradients of r and z swapped | gru | gru | cells.0.W_hh
+- np.matmul(h_prev.T, deltas[1:3], out=d_W_hh[:2])
++ np.matmul(h_prev.T, deltas[2:0:-1], out=d_W_hh[:2])
+d_h not carried through z | gru | gru | cells.0.W_hh
+- np.multiply(update[t - start], d_h, out=through_z)
++ through_z[...] = 0
+d_h carried through z of the step before | gru | gru | cells.0.W_hh
+- np.multiply(update[t - start], d_h, out=through_z)
++ np.multiply(update[t - start - 1], d_h, out=through_z)
+d_h carried through z alone | gru | gru | cells.0.W_hh
+- np.add.reduce(products, axis=0, out=carried)
++ carried[...] = through_z
+z read after it has become δ | gru | gru | cells.0.W_hh
+- return update
++ return z
+W_hh's gradient from a GRU's later h | gru | gru | cells.0.W_hh
+- h_prev = ws.h[:T].reshape(T * B, H)
++ h_prev = ws.outputs.reshape(T * B, H)
+gates crossed in what vectors are given back | gru | two gru | cells.0.W_xh
+- ws.below.W_xh_T[...] = W_xh.swapaxes(1, 2)
++ ws.below.W_xh_T[...] = W_xh[::-1].swapaxes(1, 2)
+bias counted twice for vectors | gru | two gru | cells.1.b_h
+- np.add(a, ws.b_h, out=a)
++ np.add(a, 2 * ws.b_h, out=a)
+GRU's state gradient not returned | gru | gru | state.0.h
+- return GRUState(carried.copy())
++ return GRUState(0 * carried)
 repeated characters overwrite each other | embedding | long | cells.0.W_xh
 - d_table[:, symbol] += np.matmul(ones[:n], part)
 + d_table[:, symbol] = part[:, -1]

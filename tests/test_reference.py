@@ -1,7 +1,7 @@
 """The slow reference against differences, against PyTorch, and against arithmetic done by hand."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ class Network(NamedTuple):
     embedding_size: int
 
 
-NETWORKS = [Network(cell, sizes, E) for cell in ("vanilla", "lstm") for sizes in ((3,), (3, 4)) for E in (0, 2)]
+NETWORKS = [Network(cell, sizes, E) for cell in ("vanilla", "lstm", "gru") for sizes in ((3,), (3, 4)) for E in (0, 2)]
 every_network = pytest.mark.parametrize("network", NETWORKS, ids=str)
 every_case = pytest.mark.parametrize("case", make_torch_fixtures.CASES)
 
@@ -34,7 +34,8 @@ def draw_network(network: Network, dtype: type = float) -> tuple[Params, State]:
     def draw(*shape: int) -> Array:
         return rng.normal(size=shape).astype(dtype)
 
-    G, state_names = (4, ("h", "c")) if cell == "lstm" else (1, ("h",))
+    G = {"vanilla": 1, "lstm": 4, "gru": 3}[cell]
+    state_names = ("h", "c") if cell == "lstm" else ("h",)
     params = {"embedding.W_e": draw(V, E)} if E else {}
     state: State = []
     D = E or V
@@ -42,6 +43,8 @@ def draw_network(network: Network, dtype: type = float) -> tuple[Params, State]:
         params[f"cells.{k}.W_xh"] = draw(D, G * H)
         params[f"cells.{k}.W_hh"] = draw(H, G * H)
         params[f"cells.{k}.b_h"] = draw(G * H)
+        if cell == "gru":
+            params[f"cells.{k}.b_hn"] = draw(H)
         state.append({name: draw(B, H) for name in state_names})
         D = H
     return params | {"linear.W_hy": draw(D, V), "linear.b_y": draw(V)}, state
@@ -62,7 +65,7 @@ def stored(prefix: str) -> dict[str, Array]:
 
 def stored_problem(case: str) -> tuple[Params, Cell, Array, Array, State]:
     """What `reference.gradients` takes, from the numbers PyTorch was given."""
-    cell: Cell = "lstm" if case.startswith("lstm") else "vanilla"
+    cell = cast("Cell", make_torch_fixtures.CASES[case].cell)
     arrays = stored(f"{case}/state0/")
     names = ("h", "c") if cell == "lstm" else ("h",)
     state = [{name: arrays[f"{k}/{name}"] for name in names} for k in range(len(arrays) // len(names))]
@@ -141,7 +144,7 @@ def test_stored_fixtures_equal_torch_run_now(case: str) -> None:
     assert_all_close({name.removeprefix(f"{case}/"): array for name, array in made.items()}, kept, 1e-12)
 
 
-@pytest.mark.parametrize("case", ["vanilla_1", "lstm_1"])
+@pytest.mark.parametrize("case", ["vanilla_1", "lstm_1", "gru_1"])
 @pytest.mark.parametrize(
     ("name", "update", "settings"),
     [
@@ -171,7 +174,7 @@ def test_adagrad_puts_eps_inside_the_root() -> None:
     assert params["w"] == [1.0 - 0.5 * 3.0 / 5.0]  # sqrt(3² + 16) = 5
 
 
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_split_sequence_equals_whole(cell: Cell) -> None:
     inputs, targets = draw_text()
     params, state = draw_network(Network(cell, (3, 4), 0))

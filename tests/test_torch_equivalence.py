@@ -84,7 +84,7 @@ def test_twenty_training_steps_equal_pytorchs(name: str, optimizer_name: str) ->
 
 
 @pytest.mark.parametrize("embedding_size", [0, 8])
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_engine_equals_pytorch_here_and_now_at_another_size(
     monkeypatch: pytest.MonkeyPatch, cell: str, embedding_size: int
 ) -> None:

@@ -131,7 +131,9 @@ class GRU:
             d_h=np.empty((B, H), dtype),
             block=np.empty((3, block_steps(T, B, H), B, H), dtype),
             gathered=np.empty((3 * GATHERED_ROWS, H), dtype),
-            steps=tuple((h[t].reshape(1, *cut), h[t], p[1:3], *p, h[t + 1]) for t, p in enumerate(planes.swapaxes(0, 1))),
+            steps=tuple(
+                (h[t].reshape(1, *cut), h[t], p[1:3], *p, h[t + 1]) for t, p in enumerate(planes.swapaxes(0, 1))
+            ),
             steps_back=tuple((p, p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
             below=None if from_ids else Below.allocate(3, (T, B, D), H, dtype),
         )
@@ -218,6 +220,7 @@ class GRU:
         Returns z, the share of d_h that goes on to h_{t−1} unchanged: (stop − start, B, H), a view into the workspace.
         """
         q, r, z, n = ws.planes[:, start:stop]
+        update: Array
         update, rest, work = ws.block[:, : stop - start]
         update[...] = z
         np.subtract(1, z, out=rest)

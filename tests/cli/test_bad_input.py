@@ -73,7 +73,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*TRAIN, "--rng-seed", "1.5"), 2, "'1.5' is not a valid integer"),
     ((*TRAIN, "--steps", "0"), 2, "the run has no end"),
     ((*TRAIN, "--steps", "-1"), 2, "--steps must be 0 or more, not -1"),
-    ((*TRAIN, "--cell", "gru"), 2, "'gru' is not one of 'lstm', 'vanilla'"),
+    ((*TRAIN, "--cell", "rnn"), 2, "'rnn' is not one of 'lstm', 'gru', 'vanilla'"),
     ((*TRAIN, "--checkpoint", "good.npz"), 2, "good.npz exists; go on from it with --resume"),
     ((*TRAIN, "--checkpoint", "lamp.txt/run.npz"), 1, "lamp.txt"),
     ((*TRAIN, "--resume"), 1, "nothing to resume: no checkpoint in checkpoints/"),

@@ -20,7 +20,7 @@ def test_every_kind_of_network_is_right_in_under_ten_seconds() -> None:
     assert outcome.err == ""
     assert lines[0].split()[:3] == ["model", "array", "entries"]
     assert lines[-1].startswith(f"all {len(lines) - 2} gradients are right")
-    assert {line.split()[0] for line in lines[1:-1]} == {"vanilla", "lstm"}
+    assert {line.split()[0] for line in lines[1:-1]} == {"vanilla", "lstm", "gru"}
     assert all(" ok " in line for line in lines[1:-1])
 
 

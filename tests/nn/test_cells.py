@@ -139,8 +139,9 @@ def test_only_the_forget_gate_starts_with_a_bias() -> None:
         assert np.isfinite(params.vector).all()
         assert params["W_hh"].all()
         biases = params["b_h"].reshape(-1, H)
-        wanted = [0, 1, 0, 0] if kind == "lstm" else [0]
+        wanted = [0, 1, 0, 0] if kind == "lstm" else [0] * len(biases)
         np.testing.assert_array_equal(biases, np.repeat(wanted, H).reshape(-1, H))
+        assert kind != "gru" or not params["b_hn"].any()
 
 
 # --- memory ---

@@ -11,17 +11,14 @@ from charrnn.gradcheck import random_state
 from charrnn.nn import gates, tiling
 from charrnn.nn.embedding import Ids
 from charrnn.nn.loss import log_softmax
-from charrnn.nn.model import CharRNN, State, Workspace
+from charrnn.nn.model import CELLS, CharRNN, State, Workspace
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import Adagrad
 from tests import reference
 
 V = 6
 NETWORKS = [
-    CharRNN(V, cell, sizes, embedding_size)
-    for cell in ("vanilla", "lstm")
-    for sizes in ((5,), (5, 4))
-    for embedding_size in (0, 3)
+    CharRNN(V, cell, sizes, embedding_size) for cell in CELLS for sizes in ((5,), (5, 4)) for embedding_size in (0, 3)
 ]
 every_network = pytest.mark.parametrize("model", NETWORKS, ids=str)
 
@@ -117,7 +114,7 @@ def test_engine_equals_the_slow_reference(model: CharRNN, T: int, B: int) -> Non
     assert_same(solve(problem), solve_slowly(problem))
 
 
-@pytest.mark.parametrize("model", [CharRNN(1, cell, (3,), E) for cell in ("vanilla", "lstm") for E in (0, 2)], ids=str)
+@pytest.mark.parametrize("model", [CharRNN(1, cell, (3,), E) for cell in CELLS for E in (0, 2)], ids=str)
 def test_one_character_alone_is_certain_and_teaches_nothing(model: CharRNN) -> None:
     problem = draw(model)
     answer = solve(problem)
@@ -127,14 +124,15 @@ def test_one_character_alone_is_certain_and_teaches_nothing(model: CharRNN) -> N
 
 
 @pytest.mark.parametrize("embedding_size", [0, 3])
-def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, embedding_size: int) -> None:
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, cell: str, embedding_size: int) -> None:
     T, B = 7, 6
     monkeypatch.setattr(tiling, "_SMALL_PRODUCT", 3 * 160 * 80)
     monkeypatch.setattr(gates, "_BLOCK_NUMBERS", 2 * B * 160)
-    problem = draw(CharRNN(V, "lstm", (128, 160), embedding_size), T, B)
+    problem = draw(CharRNN(V, cell, (128, 160), embedding_size), T, B)
     ws = problem.model.workspace(T, B, np.float64)
     assert [cell_ws.tiles.shape[1:4] for cell_ws in ws.cells] == [(2, 2, 3), (2, 2, 3)]
-    assert [len(cell_ws.forget) for cell_ws in ws.cells] == [2, 2]  # seven steps leave a last block of one
+    assert [gates.block_steps(T, B, H) for H in (128, 160)] == [2, 2]  # seven steps leave a last block of one
     assert_same(solve(problem, ws=ws), solve_slowly(problem))
 
 

@@ -20,6 +20,7 @@ MODELS = [
     CharRNN(V, "lstm", (7,)),
     CharRNN(V, "vanilla", (7, 5), 3),
     CharRNN(V, "lstm", (7, 5), 3),
+    CharRNN(V, "gru", (7, 5)),
 ]
 every_model = pytest.mark.parametrize("model", MODELS, ids=str)
 SEED_TEXT = np.array([3, 1, 4, 1, 5])

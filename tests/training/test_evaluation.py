@@ -23,10 +23,10 @@ def reference_sum(model: CharRNN, params: reference.Params, text: reference.Arra
     return float(loss)
 
 
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 @pytest.mark.parametrize("length", [2, 3, 41, 60, 61, 62, 63, 64])
 def test_evaluation_equals_the_reference_on_the_same_streams(
-    monkeypatch: pytest.MonkeyPatch, cell: Literal["vanilla", "lstm"], length: int
+    monkeypatch: pytest.MonkeyPatch, cell: Literal["vanilla", "lstm", "gru"], length: int
 ) -> None:
     for name, value in (("MAX_STREAMS", 3), ("MIN_STREAM_LENGTH", 10), ("CHUNK_LENGTH", 7)):
         monkeypatch.setattr(evaluation, name, value)

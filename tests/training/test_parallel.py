@@ -73,7 +73,9 @@ def wait_until(condition: object) -> None:
 
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize(
-    "changes", [{}, {"cell": "vanilla"}, {"embedding_size": 3}], ids=["lstm", "vanilla", "embedding"]
+    "changes",
+    [{}, {"cell": "vanilla"}, {"cell": "gru"}, {"embedding_size": 3}],
+    ids=["lstm", "vanilla", "gru", "embedding"],
 )
 @pytest.mark.usefixtures("always")
 def test_several_workers_equal_one_on_the_joined_batch(workers: int, changes: dict[str, object]) -> None:

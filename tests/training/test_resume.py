@@ -39,7 +39,8 @@ SMALL: Mapping[str, Any] = {
 }
 VANILLA = {"cell": "vanilla", "hidden_sizes": (8,)}
 LSTM = {"cell": "lstm", "hidden_sizes": (6, 5)}
-NETWORKS = [VANILLA, LSTM]
+GRU = {"cell": "gru", "hidden_sizes": (6, 5)}
+NETWORKS = [VANILLA, LSTM, GRU]
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def difference(a: str, b: str) -> str:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
-@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm", "gru"])
 def test_stopping_after_any_step_and_going_on_equals_never_stopping(
     text: str, network: dict[str, Any], optimizer: str, dtype: str
 ) -> None:
@@ -89,7 +90,7 @@ def test_stopping_after_any_step_and_going_on_equals_never_stopping(
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "sgd"])
-@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm"])
+@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm", "gru"])
 def test_every_optimizer_goes_on_with_its_memory(text: str, network: dict[str, Any], optimizer: str) -> None:
     changes = {**network, "optimizer": optimizer}
     start(text, "whole.npz", **changes)

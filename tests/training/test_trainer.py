@@ -177,7 +177,7 @@ def test_a_learning_rate_of_zero_means_the_optimizer_s_own() -> None:
     assert trainer.train_step(0.0).learning_rate == 0.004
 
 
-@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_a_short_text_is_learned_by_heart(cell: str) -> None:
     config = small(cell=cell, hidden_sizes=(32,), dtype="float32", batch_size=1, seq_length=36, optimizer="adam")
     trainer = Trainer(replace(config, learning_rate=0.02, clip_norm=5.0), VOCABULARY, IDS[:37])
