@@ -27,6 +27,7 @@ ROWS = (
     "--hidden-size 256 --learning-rate 0.05",
     "--hidden-size 256 --optimizer adam",
     "--hidden-size 256 --optimizer rmsprop",
+    "--hidden-size 384 --cell gru",
 )
 
 
