@@ -298,3 +298,35 @@ def renormalized(probs: Array, kept: list[int]) -> Array:
     for character in kept:
         result[character] = probs[character] / total
     return result
+
+
+# --- yardsticks and copying, on lists of ids ---
+
+
+def witten_bell(training: list[int], vocab_size: int, context: list[int], character: int) -> float:
+    """Probability of a character after a context, by I. Witten and T. Bell (1991), mixed with the shorter contexts."""
+    probability = 1 / vocab_size
+    for length in range(len(context) + 1):
+        end_of_context = context[len(context) - length :]
+        followers: dict[int, int] = {}
+        for i in range(length, len(training)):
+            if training[i - length : i] == end_of_context:
+                followers[training[i]] = followers.get(training[i], 0) + 1
+        if followers:
+            total, types = sum(followers.values()), len(followers)
+            probability = (followers.get(character, 0) + types * probability) / (total + types)
+    return probability
+
+
+def has_run(text: list[int], run: list[int]) -> bool:
+    """Whether the run stands somewhere in the text."""
+    return any(text[i : i + len(run)] == run for i in range(len(text) - len(run) + 1))
+
+
+def longest_shared_run(sample: list[int], training: list[int]) -> tuple[int, int]:
+    """Where the longest run of the sample that the training text has begins, the first of equals, and its length."""
+    for length in range(len(sample), 0, -1):
+        for start in range(len(sample) - length + 1):
+            if has_run(training, sample[start : start + length]):
+                return start, length
+    return 0, 0

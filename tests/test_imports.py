@@ -20,7 +20,7 @@ MODULES = {
 LEVELS = (
     {"errors", "version", "bundled", "blas"},
     {"text", "nn", "optim", "archive"},
-    {"checkpoint", "gradcheck", "sampling"},
+    {"checkpoint", "gradcheck", "sampling", "scoring"},
     {"training"},
     {"report"},
     {"cli"},

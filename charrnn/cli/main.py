@@ -9,6 +9,7 @@ import click
 from charrnn.blas import use_one_thread
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
+from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
@@ -27,6 +28,7 @@ def charrnn() -> None:
 
 charrnn.add_command(train)
 charrnn.add_command(sample)
+charrnn.add_command(score)
 charrnn.add_command(gradcheck)
 
 

@@ -39,6 +39,7 @@ from charrnn.cli import options
     type=options.count,
     help="Random seed, to write the same again.  [default: a new one each time]",
 )
+@click.option("--report", is_flag=True, help="Say on stderr how much of the sample is copied from the training text.")
 @options.quiet
 def sample(
     checkpoint: Path | None,
@@ -48,6 +49,7 @@ def sample(
     top_k: int,
     top_p: float,
     rng_seed: int | None,
+    report: bool,
     quiet: bool,
 ) -> None:
     """Write text with a trained model.
@@ -59,6 +61,7 @@ def sample(
 
     from charrnn.checkpoint import load, newest
     from charrnn.report.models import introduce
+    from charrnn.report.scores import describe_copying
     from charrnn.report.terminal import TextWriter
     from charrnn.sampling.filters import Filters
     from charrnn.sampling.sampler import encode_seed, line_start
@@ -72,7 +75,12 @@ def sample(
     seed = encode_seed(trained.vocabulary, seed_text or line_start(trained.vocabulary, rng))
     if not quiet:
         click.echo(introduce(trained, path, rng_seed), err=True)
+    written = []
     with TextWriter() as writer:
         writer.write(seed_text or "")
         for character in islice(characters(trained.model, trained.params, seed, rng, filters), length):
             writer.write(trained.vocabulary.characters[character])
+            if report:
+                written.append(character)
+    if report:
+        click.echo(describe_copying(trained, written), err=True)

@@ -25,14 +25,19 @@ from charrnn.training.config import RECIPES
 )
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
+@click.option("--yardsticks", is_flag=True, help="At the end, show what simple methods reach on the held-out part.")
 @options.quiet
-def train(texts: tuple[str, ...], checkpoint: Path | None, resume: bool, quiet: bool, **given: Any) -> None:
+def train(
+    texts: tuple[str, ...], checkpoint: Path | None, resume: bool, yardsticks: bool, quiet: bool, **given: Any
+) -> None:
     """Learn TEXT: files, - for stdin, or the name of a bundled text.
 
     Without TEXT, learn The Harbour Clerk, a novella that comes with the program. Progress goes to stderr. Ctrl-C
     finishes the step, saves and stops.
     """
     from charrnn.report.progress import Progress
+    from charrnn.report.scores import as_table
+    from charrnn.training.held_out import compare_held_out
     from charrnn.training.setup import resume_run, start_run
 
     setting = {name: given.pop(name) for name in ("recipe", "num_layers", "encoding", "overwrite")}
@@ -43,8 +48,13 @@ def train(texts: tuple[str, ...], checkpoint: Path | None, resume: bool, quiet: 
     prepared = (
         resume_run(texts, changes, path=checkpoint) if resume else start_run(texts, changes, path=checkpoint, **setting)
     )
+    evaluator = prepared.run.evaluator
+    if yardsticks and not evaluator:
+        raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     with Interruption() as interruption, Progress(prepared, is_quiet=quiet) as progress:
         for event in progress.run.events(stop=interruption.is_requested):
             progress.show(event)
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
+    if yardsticks and evaluator:
+        click.echo(as_table(compare_held_out(prepared.run, evaluator)), nl=False)

@@ -7,15 +7,17 @@ from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss
 
 
-def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
-    """Say which model writes, how good it is, and how to have the same text again."""
+def describe_model(trained: Checkpoint, path: Path) -> str:
+    """Say which model it is, what it learned, and how good it is."""
     model, progress = trained.model, trained.progress
     sizes = "+".join(map(str, model.hidden_sizes))
     figure = ""
     if progress.history:
         step, loss = progress.history[-1]
         figure = f", held out {describe_loss(loss)} at step {step:,}"
-    return visible(
-        f"{path}: {model.cell} {sizes}, learned {trained.corpus.name} for {progress.step:,} steps{figure}; "
-        f"--rng-seed {rng_seed} writes this again"
-    )
+    return visible(f"{path}: {model.cell} {sizes}, learned {trained.corpus.name} for {progress.step:,} steps{figure}")
+
+
+def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
+    """Say which model writes, and how to have the same text again."""
+    return f"{describe_model(trained, path)}; --rng-seed {rng_seed} writes this again"

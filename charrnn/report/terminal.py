@@ -30,6 +30,7 @@ class TextWriter:
     def __enter__(self) -> Self:
         sys.stdout.flush()
         self._is_terminal = sys.stdout.isatty()
+        self._ends_line = False
         return self
 
     def write(self, text: str) -> None:
@@ -38,10 +39,11 @@ class TextWriter:
         exact = visible(text) if self._is_terminal else text
         sys.stdout.buffer.write(exact.encode(encoding, "backslashreplace"))
         sys.stdout.buffer.flush()
+        self._ends_line = text.endswith("\n") if text else self._ends_line
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._is_terminal:
+        if self._is_terminal and not self._ends_line:
             sys.stdout.buffer.write(b"\n")  # so that the shell's prompt begins a line
             sys.stdout.buffer.flush()

@@ -3,9 +3,14 @@
 import math
 
 
+def bits(nats: float) -> float:
+    """Return an amount of information in bits."""
+    return nats / math.log(2)
+
+
 def describe_loss(nats: float) -> str:
     """Write a loss in both units: ``1.386 nats/char = 2.000 bits/char``."""
-    return f"{nats:.3f} nats/char = {nats / math.log(2):.3f} bits/char"
+    return f"{nats:.3f} nats/char = {bits(nats):.3f} bits/char"
 
 
 def duration(seconds: float) -> str:

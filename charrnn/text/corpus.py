@@ -15,7 +15,7 @@ from charrnn.text.numbering import Numbering
 from charrnn.text.reading import STDIN, TextDecoder, read_blocks
 from charrnn.text.vocabulary import Vocabulary, list_characters
 
-__all__ = ["Corpus", "find_text", "read_corpus", "split"]
+__all__ = ["Corpus", "find_text", "number", "read_corpus", "split"]
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -59,11 +59,25 @@ def read_corpus(names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vo
     UnreadableTextError
         If a text is there and cannot be read.
     """
+    numbering = Numbering(vocabulary.characters if vocabulary else "")
+    sha256, notes = number(names, encoding, numbering)
+    label = ", ".join(map(shown, names))
+    ids, vocabulary = _finish(numbering, vocabulary, label)
+    return Corpus(_corpus_name(names[0]), tuple(names), ids, vocabulary, sha256, notes)
+
+
+def number(names: Sequence[str], encoding: str, numbering: Numbering) -> tuple[str, tuple[str, ...]]:
+    """Read texts, one after the other, into a numbering; the errors are those of `read_corpus`.
+
+    Returns
+    -------
+    sha256, notes
+        As `Corpus` has them.
+    """
     if not names:
         raise TextError("no text was given: name a file, a bundled text, or - for stdin")
     if names.count(STDIN) > 1:
         raise TextError("stdin can be read only once: name - once")
-    numbering = Numbering(vocabulary.characters if vocabulary else "")
     digest = hashlib.sha256()
     notes: list[str] = []
     for name in names:
@@ -72,9 +86,7 @@ def read_corpus(names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vo
             digest.update(block)
             numbering.append(decoder.decode(block))
         notes += decoder.notes()
-    label = ", ".join(map(shown, names))
-    ids, vocabulary = _finish(numbering, vocabulary, label)
-    return Corpus(_corpus_name(names[0]), tuple(names), ids, vocabulary, digest.hexdigest(), tuple(notes))
+    return digest.hexdigest(), tuple(notes)
 
 
 def split(ids: NDArray[np.integer], val_fraction: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:

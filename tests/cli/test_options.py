@@ -83,6 +83,7 @@ TRAIN = {
     "--checkpoint": Example(("--checkpoint", "mine.npz"), lambda _: Path("mine.npz").exists()),
     "--overwrite": Example(("--checkpoint", MODEL, "--overwrite"), err("done at step 4; saved old.npz")),
     "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
+    "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
 SAMPLE = {
     **HELP,
@@ -95,6 +96,14 @@ SAMPLE = {
     "--top-k": Example(("--top-k", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--top-p": Example(("--top-p", "1e-9"), lambda outcome: len(set(outcome.out)) < 15),
     "--rng-seed": Example(("--rng-seed", "7"), err("--rng-seed 7 writes this again")),
+    "--report": Example(("--report",), err("copied: at most ")),
+}
+SCORE = {
+    **HELP,
+    **QUIET,
+    "--by-line": Example(("--by-line",), lambda outcome: outcome.out.count(b"\n") == 12),
+    "--encoding": Example(("--encoding", "utf-16-le"), out(b"unseen in training: ")),
+    "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["characters"] == 654),
 }
 GRADCHECK = {
     **HELP,
@@ -107,8 +116,14 @@ GRADCHECK = {
         lambda outcome: all(json.loads(line)["passed"] for line in outcome.out.splitlines()),
     ),
 }
-EXAMPLES = {"": GROUP, "train": TRAIN, "sample": SAMPLE, "gradcheck": GRADCHECK}
-USUAL = {"": (), "train": (*TINY, TEXT, "--steps", "4"), "sample": (MODEL, "-n", "300"), "gradcheck": ()}
+EXAMPLES = {"": GROUP, "train": TRAIN, "sample": SAMPLE, "score": SCORE, "gradcheck": GRADCHECK}
+USUAL = {
+    "": (),
+    "train": (*TINY, TEXT, "--steps", "4"),
+    "sample": (MODEL, "-n", "300"),
+    "score": (MODEL, TEXT),
+    "gradcheck": (),
+}
 
 
 def spellings(command: str) -> set[str]:
@@ -149,7 +164,7 @@ def test_every_option_does_what_it_says(
     assert example.worked(outcome), outcome
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "gradcheck"])
+@pytest.mark.parametrize("command", ["train", "sample", "score", "gradcheck"])
 def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn, command: str) -> None:
     example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
     assert example[:2] == ["charrnn", command]

@@ -9,7 +9,7 @@ import pytest
 
 from charrnn import bundled
 from charrnn.checkpoint import best_path
-from tests.conftest import TINY, Charrnn, command, run_process
+from tests.conftest import TEXT, TINY, Charrnn, command, run_process
 
 
 def test_stdout_is_the_seed_and_the_characters_after_it_to_the_byte(trained: Path) -> None:
@@ -119,3 +119,16 @@ def test_characters_that_are_not_ascii_come_out_as_utf_8_and_are_counted_as_one(
 def test_sampling_writes_no_file(charrnn: Charrnn, trained: Path) -> None:
     charrnn("sample", str(trained), "-n", "5")
     assert not list(Path().iterdir())
+
+
+def test_the_report_counts_what_was_written_and_not_the_seed_text(charrnn: Charrnn, trained: Path) -> None:
+    seed = "the lamp went round, and the sea went round the lamp."
+    outcome = charrnn("sample", str(trained), "--seed", seed, "-n", "0", "--report")
+    assert outcome.out.decode() == seed
+    assert outcome.error_lines[-1] == 'copied: at most 0 characters in a row, ""; too short for 8-grams'
+    written = charrnn("sample", str(trained), "--seed", seed, "-n", "50", "--report", "-q", "--rng-seed", "1")
+    (line,) = written.error_lines
+    run = line.split('"')[1].replace("\\n", "\n")
+    assert f"at most {len(run)} characters" in line
+    assert run in written.out.decode().removeprefix(seed)
+    assert run in TEXT

@@ -70,11 +70,14 @@ def test_a_hostile_text_sends_no_control_to_the_terminal_and_a_file_gets_it_exac
     Path("hostile.txt").write_text(f"ab{harm}\n" * 60, encoding="utf-8", newline="")
     options = (*TINY, "--steps", "3", "--sample-every", "1", "--checkpoint", "run.npz")
     training = everything(session("train", "hostile.txt", *options))
-    sampling = everything(session("sample", "run.npz", "--seed", harm, "-n", "300", "--rng-seed", "1"))
-    for seen in (training, sampling):
+    sampling = everything(session("sample", "run.npz", "--seed", harm, "-n", "300", "--rng-seed", "1", "--report"))
+    scoring = everything(session("score", "run.npz", "hostile.txt", "--by-line"))
+    for seen in (training, sampling, scoring):
         left = OWN.sub("", seen)
         assert not set(harm) & set(left) - set(map(chr, range(0x20, 0x7F))), ascii(left)
     assert ascii(harm[0])[1:-1] in sampling
+    assert f"ab{ascii(harm[0])[1:-1]}" in scoring
+    assert not scoring.endswith("\r\n\r\n")
     exact = charrnn("sample", "run.npz", "--seed", harm, "-n", "300", "--rng-seed", "1").out.decode()
     assert exact.startswith(harm)
     assert len(exact) == len(harm) + 300

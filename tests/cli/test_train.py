@@ -1,6 +1,7 @@
 """`charrnn train` learns what it is given, keeps what it has, and says so on stderr alone."""
 
 import gzip
+import math
 import os
 import signal
 import subprocess
@@ -167,3 +168,16 @@ def test_a_signal_that_the_parent_asked_to_ignore_is_ignored() -> None:
         assert not interruption.is_requested()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_yardsticks_come_last_on_stdout_with_the_best_held_out_figure_first(charrnn: Charrnn, text_file: Path) -> None:
+    outcome = charrnn("train", str(text_file), *QUICK, "--yardsticks")
+    assert outcome.code == 0
+    header, model, *yardsticks = outcome.out.decode().splitlines()
+    assert header.startswith("on 65 characters ")
+    best = checkpoint.load("run.npz").progress.best
+    assert best
+    assert model.split()[:-1] == ["the", "model", "at", "its", "best", f"{best[1]:.3f}", f"{best[1] / math.log(2):.3f}"]
+    assert len(yardsticks) == 5
+    again = charrnn("train", "--resume", "--checkpoint", "run.npz", "--yardsticks", "-q")
+    assert again.out == outcome.out

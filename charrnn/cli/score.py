@@ -1,0 +1,60 @@
+"""``charrnn score``."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.bundled import PRETRAINED
+from charrnn.cli import options
+from charrnn.errors import TextError
+
+
+@click.command(epilog="Example: charrnn score --by-line letters.txt | head")
+@click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1)
+@click.option("--by-line", is_flag=True, help="Rank the lines instead, each read for itself, most surprising first.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
+@options.json
+@options.quiet
+def score(words: tuple[str, ...], by_line: bool, encoding: str, as_json: bool, quiet: bool) -> None:
+    """Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
+
+    A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
+    model that comes with the program. What simple methods that know the same training text reach is shown beside it.
+    With --by-line each line that is not blank comes with its bits a character and its number, tabs between.
+    """
+    from charrnn.checkpoint import load, newest
+    from charrnn.report import scores
+    from charrnn.report.models import describe_model
+    from charrnn.report.terminal import TextWriter, visible
+    from charrnn.scoring.score import Scorer
+    from charrnn.scoring.yardsticks import Figure, Slice, compare
+    from charrnn.text.passage import read_passage
+    from charrnn.training.trained_on import training_part
+
+    has_checkpoint = words[0].endswith(".npz")
+    path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
+    trained = load(path)
+    vocabulary = trained.vocabulary
+    passage = read_passage(words[has_checkpoint:], vocabulary, encoding=encoding)
+    if not quiet:
+        for line in (describe_model(trained, path), *passage.notes):
+            click.echo(line, err=True)
+    scorer = Scorer(trained.model, trained.params, vocabulary)
+    if by_line:
+        click.echo(scores.describe_unseen(passage), nl=False, err=True)
+        with TextWriter() as writer:
+            for ranked in scorer.rank_lines(passage):
+                writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
+        return
+    training = None
+    try:
+        training = training_part(trained)
+    except TextError as error:
+        click.echo(f"no yardsticks that learn: {visible(str(error))}", err=True)
+    model = Figure("the model", scorer.mean(passage))
+    comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary)
+    with TextWriter() as writer:
+        if as_json:
+            writer.write(scores.as_json(comparison, passage, path))
+        else:
+            writer.write(scores.as_table(comparison) + scores.describe_unseen(passage))

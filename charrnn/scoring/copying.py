@@ -1,0 +1,74 @@
+"""How much of a sample stands word for word in the text that its model learned."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.integer]
+GRAM_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Copying:
+    """What a sample shares with a training text."""
+
+    run_start: int
+    """Where in the sample the longest run begins that the training text has too; the first of equals."""
+    run_length: int
+    """Its characters."""
+    novel_share: float | None
+    """Share of the sample's 8-grams, by their places, that the training text lacks; None for a shorter sample."""
+
+
+def find_copying(sample: Ids, training: Ids) -> Copying:
+    """Compare a sample (n,) with a training text (N,), both as ids of one vocabulary.
+
+    The time is that of about `GRAM_LENGTH` sorts, and then grows with the length of what is copied.
+    """
+    start = length = 0
+    shared = 0  # 8-grams
+    for reached, starts in enumerate(_shared_grams(sample, training), start=1):
+        start, length = int(starts[0]), reached
+        if reached == GRAM_LENGTH:
+            shared = len(starts)
+    places = len(sample) - GRAM_LENGTH + 1
+    return Copying(start, length, 1 - shared / places if places > 0 else None)
+
+
+def _shared_grams(sample: Ids, training: Ids) -> Iterator[NDArray[np.intp]]:
+    """Yield where in the sample the grams of 1, 2, 3, … characters begin that the training text has too, in order.
+
+    A gram of one character more begins with one that is shared already, so only the places that are left grow, on both
+    sides; a gram is known by the number of its beginning and its last character. Ends where nothing is shared.
+    """
+    V = 1 + max(int(sample.max(initial=0)), int(training.max(initial=0)))
+    starts, places = np.arange(len(sample)), np.arange(len(training))
+    grams, training_grams = np.zeros_like(starts), np.zeros_like(places)
+    length = 0
+    while True:
+        starts, grams = _grow(sample, starts, grams, length, V)
+        places, training_grams = _grow(training, places, training_grams, length, V)
+        if not (starts.size and places.size):
+            return
+        keys, grams = np.unique(grams, return_inverse=True)
+        numbers = np.searchsorted(keys, training_grams)
+        is_found = keys.take(numbers, mode="clip") == training_grams
+        places, training_grams = places[is_found], numbers[is_found]
+        is_shared = np.zeros(len(keys), dtype=bool)
+        is_shared[training_grams] = True
+        starts, grams = starts[is_shared[grams]], grams[is_shared[grams]]
+        if not starts.size:
+            return
+        length += 1
+        yield starts
+
+
+def _grow(
+    ids: Ids, starts: NDArray[np.intp], grams: NDArray[np.intp], length: int, V: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Make each gram one character longer, and drop the one that ends the text."""
+    has_next = starts < len(ids) - length
+    starts, grams = starts[has_next], grams[has_next]
+    return starts, grams * V + ids[starts + length]

@@ -1,0 +1,145 @@
+"""What a model makes of a text: the nats it loses on each character.
+
+A text is read as one stream, its state carried from the first character to the last. It begins as a line does: the
+network takes in a line feed before it, so that the first character too is predicted from something. A model whose
+vocabulary has no line feed has nothing to predict the first character from; it then costs ln V, as a blind guess would.
+
+Characters the model never saw have no id and cannot be read; `UNSEEN_NATS` says what each one costs.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import DivergedError
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+from charrnn.text.numbering import CODE_SPACE
+from charrnn.text.passage import Passage
+from charrnn.text.vocabulary import Vocabulary
+
+Ids = NDArray[np.integer]
+
+# A character unseen in training costs a uniform guess among all of Unicode's code points, 20.09 bits.
+UNSEEN_NATS = math.log(CODE_SPACE)
+CHUNK_LENGTH = 32  # characters of each stream at once
+MAX_STREAMS = 16  # lines read side by side
+
+
+def beginning(vocabulary: Vocabulary) -> Ids:
+    """Return what stands before a text that is scored: the id of a line feed, or nothing where there is none."""
+    return vocabulary.encode("\n" if "\n" in vocabulary.characters else "")
+
+
+@dataclass(frozen=True)
+class ScoredLine:
+    """A line of a text, and what it costs."""
+
+    number: int
+    """Its place in the text, from 1."""
+    passage: Passage
+    """The line itself, with its line feed."""
+    nats: float
+    """A character, the mean over all of them."""
+
+
+class Scorer:
+    """Reads texts with a trained model.
+
+    Parameters
+    ----------
+    model, params : the trained network; parameters are only read
+    vocabulary : its characters
+    """
+
+    def __init__(self, model: CharRNN, params: Parameters, vocabulary: Vocabulary) -> None:
+        self.model = model
+        self.params = params
+        self._beginning = beginning(vocabulary)
+
+    def mean(self, passage: Passage) -> float:
+        """Return the nats a character of a whole text, unseen ones included."""
+        known = passage.known
+        total = sum(float(nats.sum()) for nats in self.text(known))
+        return (total + passage.num_unseen * UNSEEN_NATS) / len(passage.ids)
+
+    def rank_lines(self, passage: Passage) -> list[ScoredLine]:
+        """Score each line of a text for itself; the most surprising by the mean of its characters comes first.
+
+        A line without a character of its own says nothing: how likely blank lines are would bury the others.
+        """
+        numbered = [(number, line) for number, line in enumerate(passage.lines(), start=1) if line.text() != "\n"]
+        scored = []
+        sums = self.lines([line.known for _, line in numbered])
+        for (number, line), nats in zip(numbered, sums, strict=True):
+            total = float(nats) + line.num_unseen * UNSEEN_NATS
+            scored.append(ScoredLine(number, line, total / len(line.ids)))
+        return sorted(scored, key=lambda line: -line.nats)
+
+    def text(self, ids: Ids) -> Iterator[NDArray[np.float64]]:
+        """Yield the nats of each character of a text (N,), piece after piece, so that a long text needs little memory.
+
+        Raises
+        ------
+        DivergedError
+            If one is not a number, as it can be where the weights are huge.
+        """
+        yield self._guessed(len(ids))
+        stream = np.concatenate([self._beginning.astype(ids.dtype), ids])
+        for losses in self._read(stream[:, None]):
+            yield losses[:, 0]
+
+    def lines(self, lines: Sequence[Ids]) -> NDArray[np.float64]:
+        """Return the nats of each line (L,), summed over its characters; each is read for itself, from a fresh state.
+
+        Lines of similar length are read side by side; what is short is filled up, and the filling not counted.
+
+        Raises
+        ------
+        DivergedError
+            If one is not a number.
+        """
+        lead = len(self._beginning)
+        lengths = np.array([len(line) for line in lines], dtype=np.intp)
+        sums = np.array([self._guessed(length).sum() for length in lengths])
+        for group in _groups(lengths):
+            streams = np.zeros((len(group), lead + lengths[group[0]]), dtype=np.intp)
+            for stream, place in zip(streams, group, strict=True):
+                stream[: lead + lengths[place]] = np.concatenate([self._beginning, lines[place]])
+            done = 1 - lead  # characters that were guessed
+            for losses in self._read(streams.T):
+                counted = np.arange(done, done + len(losses))[:, None] < lengths[group]
+                sums[group] += np.where(counted, losses, 0).sum(axis=0)
+                done += len(losses)
+        return sums
+
+    def _guessed(self, length: int) -> NDArray[np.float64]:
+        """Return what the first character of a text costs where nothing stands before it: one entry or none."""
+        return np.full(min(length, 1 - len(self._beginning)), math.log(self.model.vocab_size))
+
+    def _read(self, streams: Ids) -> Iterator[NDArray[np.float64]]:
+        """Yield the losses (T, B) on streams (N, B) after their first character, a chunk after another."""
+        B, dtype = streams.shape[1], self.params.vector.dtype
+        state, ws = self.model.zero_state(B, dtype), None
+        for start in range(0, len(streams) - 1, CHUNK_LENGTH):
+            window = streams[start : start + CHUNK_LENGTH + 1].astype(np.intp)
+            with np.errstate(over="ignore", invalid="ignore"):  # huge weights: the error below says so
+                if ws is None or len(ws.logits) != len(window) - 1:
+                    ws = self.model.workspace(len(window) - 1, B, dtype)
+                    self.model.arrange(self.params, ws)
+                losses, state = self.model.loss(self.params, ws, window[:-1], window[1:], state)
+            if not np.isfinite(losses).all():
+                raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
+            yield losses.astype(np.float64)
+
+
+def _groups(lengths: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Yield places of lines to be read together, the longest of a group first and none under half of it."""
+    order = np.argsort(-lengths, kind="stable")
+    while order.size:
+        size = np.count_nonzero(2 * lengths[order[:MAX_STREAMS]] >= lengths[order[0]])
+        yield order[:size]
+        order = order[size:]

@@ -1,0 +1,154 @@
+"""Yardsticks: what simple methods reach on the text that a model is judged by.
+
+Each learns from the same training text as the model and then meets the same characters:
+
+uniform
+    one chance in V for each; it learns nothing
+unigram
+    how frequent each character is (order 1 of the n-grams)
+n-gram
+    interpolated Witten-Bell (see `charrnn.scoring.ngram`), of whatever order up to 6 comes out best on this very text
+gzip, xz
+    by how many bytes the compressed training text grows when the text follows it: DEFLATE at level 9 and LZMA2 at
+    preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they go on learning as they read.
+
+A character unseen in training costs them all the same, `charrnn.scoring.score.UNSEEN_NATS`, and none of them sees it.
+"""
+
+import lzma
+import math
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.scoring.ngram import NGrams
+from charrnn.scoring.score import UNSEEN_NATS, beginning
+from charrnn.text.passage import Passage
+from charrnn.text.vocabulary import Vocabulary
+
+Ids = NDArray[np.integer]
+MAX_ORDER = 6
+# LZMA's window at preset 6: of what lies further back, neither compressor remembers anything.
+WINDOW = 8 << 20
+_PIECE = 1 << 20  # ids encoded at once
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one method makes of a text."""
+
+    name: str
+    nats: float
+    """A character, the mean."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model and its yardsticks on the same characters."""
+
+    characters: int
+    """How many were scored, unseen ones included."""
+    unseen: int
+    """How many of them were unseen in training."""
+    model: Figure
+    yardsticks: tuple[Figure, ...]
+    """The best first."""
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
+class Slice:
+    """The characters that are scored, and what may be learned before."""
+
+    training: Ids | None
+    """(N,) the training text; None where it is not at hand."""
+    before: Ids
+    """What stands directly before the slice and is not scored: at most a few characters."""
+    ids: Ids
+    """(M,) the characters that the model knows."""
+    unseen: int = 0
+    """How many others there are."""
+
+    @classmethod
+    def from_passage(cls, passage: Passage, vocabulary: Vocabulary, training: Ids | None) -> Self:
+        """Return a whole text as it is scored: after a line feed, as the model reads it."""
+        return cls(training, beginning(vocabulary), passage.known, passage.num_unseen)
+
+    @property
+    def characters(self) -> int:
+        """All that are scored."""
+        return len(self.ids) + self.unseen
+
+
+def compare(model: Figure, text: Slice, vocabulary: Vocabulary) -> Comparison:
+    """Set a model's figure beside its yardsticks; without a training text, beside those that need none.
+
+    Parameters
+    ----------
+    model : its figure on the same characters
+    text : of at least one character
+    vocabulary : of all the ids
+    """
+    sums = _sums(text, vocabulary)
+    charge = text.unseen * UNSEEN_NATS
+    figures = [Figure(name, (total + charge) / text.characters) for name, total in sums.items()]
+    best_first = sorted(figures, key=lambda figure: figure.nats)
+    return Comparison(text.characters, text.unseen, model, tuple(best_first))
+
+
+def _sums(text: Slice, vocabulary: Vocabulary) -> dict[str, float]:
+    """Nats of each yardstick, summed over the known characters of the slice."""
+    V = len(vocabulary)
+    sums = {f"uniform over {V:,} symbols": len(text.ids) * math.log(V)}
+    if text.training is not None:
+        sums |= _ngram_sums(text.training, text, V)
+    suffix = ", the text alone" if text.training is None else ""
+    return sums | {name + suffix: nats for name, nats in _packed_sums(text, vocabulary).items()}
+
+
+def _ngram_sums(training: Ids, text: Slice, V: int) -> dict[str, float]:
+    ngrams = NGrams(training, V, MAX_ORDER)
+    losses = np.zeros(ngrams.max_order)
+    for probs in ngrams.blocks(np.concatenate([text.before, text.ids]), len(text.before)):
+        losses -= np.log(probs).sum(axis=1)
+    best = int(losses.argmin())
+    sums = {"unigram": float(losses[0])}
+    return sums | {f"{best + 1}-gram, Witten-Bell": float(losses[best])} if best else sums
+
+
+def _packed_sums(text: Slice, vocabulary: Vocabulary) -> dict[str, float]:
+    training = text.ids[:0] if text.training is None else text.training[-WINDOW:]
+    earlier = b"".join(_encoded(np.concatenate([training, text.before]), vocabulary))[-WINDOW:]
+    sums = {}
+    for name, start in (("gzip", _gzip), ("xz", _xz)):
+        growth = _packed_size(start(), [earlier], _encoded(text.ids, vocabulary)) - _packed_size(start(), [earlier])
+        sums[name] = 8 * growth * math.log(2)
+    return sums
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+def _gzip() -> _Compressor:
+    return zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+
+
+def _xz() -> _Compressor:
+    return lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 6}])
+
+
+def _packed_size(compressor: _Compressor, *texts: Iterable[bytes]) -> int:
+    return sum(len(compressor.compress(piece)) for piece in chain(*texts)) + len(compressor.flush())
+
+
+def _encoded(ids: Ids, vocabulary: Vocabulary) -> Iterator[bytes]:
+    """Yield the text of ids in UTF-8, piece after piece."""
+    for start in range(0, len(ids), _PIECE):
+        yield vocabulary.decode(ids[start : start + _PIECE]).encode()

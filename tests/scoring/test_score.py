@@ -1,0 +1,110 @@
+"""A score is the loss of a plain forward pass, whatever the pieces and the company it is read in."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from charrnn.errors import DivergedError
+from charrnn.nn.loss import log_softmax
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+from charrnn.scoring import score
+from charrnn.scoring.score import UNSEEN_NATS, Scorer
+from charrnn.text.passage import Passage
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.evaluation import Evaluator
+from tests import reference
+
+WITH_LINES, WITHOUT = Vocabulary("\nabcd"), Vocabulary("abcde")
+
+
+def network(cell: str = "lstm") -> tuple[CharRNN, Parameters]:
+    model = CharRNN(5, cell, (4, 3))
+    return model, model.initialize(np.random.default_rng(0), dtype=np.float64)
+
+
+def passage(text: str, vocabulary: Vocabulary) -> Passage:
+    characters = vocabulary.characters + vocabulary.unknown(text)
+    return Passage(np.array([characters.index(c) for c in text], dtype=np.uint8), characters, len(vocabulary), ())
+
+
+def joined(scorer: Scorer, ids: list[int]) -> list[float]:
+    return [float(nats) for piece in scorer.text(np.array(ids, dtype=np.uint8)) for nats in piece]
+
+
+@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+def test_each_character_costs_what_the_reference_says(cell: Literal["vanilla", "lstm"]) -> None:
+    model, params = network(cell)
+    text = np.random.default_rng(1).integers(0, 5, 3 * score.CHUNK_LENGTH + 5).tolist()
+    inputs, targets = np.array([[0, *text[:-1]], text])[:, :, None]
+    state = [dict(layer._asdict()) for layer in model.zero_state(1, np.float64)]
+    _, log_probs, _ = reference.forward(dict(params), cell, inputs, targets, state)
+    wanted = [-log_probs[t, 0, character] for t, character in enumerate(text)]
+    assert joined(Scorer(model, params, WITH_LINES), text) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_the_score_is_that_of_a_plain_forward_and_of_the_held_out_figure() -> None:
+    model, params = network()
+    text = np.random.default_rng(1).integers(0, 5, 200)
+    stream = np.array([0, *text])
+    ws = model.workspace(200, 1, np.float64)
+    model.arrange(params, ws)
+    model.forward(params, ws, stream[:-1, None], model.zero_state(1, np.float64))
+    wanted = -np.take_along_axis(log_softmax(ws.logits[:, 0]), text[:, None], axis=1).mean()
+    whole = Passage(text.astype(np.uint8), WITH_LINES.characters, 5, ())
+    assert Scorer(model, params, WITH_LINES).mean(whole) == pytest.approx(wanted, rel=1e-12)
+    assert Evaluator(model, stream).loss(params) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_without_a_line_feed_the_first_character_is_a_blind_guess() -> None:
+    model, params = network()
+    nats = joined(Scorer(model, params, WITHOUT), [1, 2, 3])
+    assert nats[0] == math.log(5)
+    assert joined(Scorer(model, params, WITHOUT), []) == []
+    assert np.mean(nats[1:]) == pytest.approx(Evaluator(model, np.array([1, 2, 3])).loss(params), rel=1e-12)
+
+
+def test_an_unseen_character_costs_its_charge_and_leaves_the_rest_alone() -> None:
+    assert math.log(1_114_112) == UNSEEN_NATS
+    scorer = Scorer(*network(), WITH_LINES)
+    clean, spoilt = (scorer.mean(passage(text, WITH_LINES)) for text in ("abcd", "ab☃c☃d"))
+    assert 6 * spoilt == pytest.approx(4 * clean + 2 * UNSEEN_NATS, rel=1e-12)
+    assert scorer.mean(passage("☃", WITH_LINES)) == UNSEEN_NATS
+
+
+@pytest.mark.parametrize("vocabulary", [WITH_LINES, WITHOUT], ids=["lines", "no lines"])
+def test_a_line_costs_the_same_in_any_company(vocabulary: Vocabulary) -> None:
+    scorer = Scorer(*network(), vocabulary)
+    rng = np.random.default_rng(2)
+    lengths = [*rng.integers(0, 40, 60), 3 * score.CHUNK_LENGTH + 1, 1, 0]
+    lines = [rng.integers(0, 5, length).astype(np.uint8) for length in lengths]
+    wanted = [sum(joined(scorer, line.tolist())) for line in lines]
+    assert scorer.lines(lines) == pytest.approx(wanted, rel=1e-12)
+    assert scorer.lines([]).size == 0
+
+
+@pytest.mark.parametrize("vocabulary", [WITH_LINES, WITHOUT], ids=["lines", "no lines"])
+def test_lines_are_ranked_by_their_mean_and_blank_ones_left_out(vocabulary: Vocabulary) -> None:
+    scorer = Scorer(*network(), vocabulary)
+    ranked = scorer.rank_lines(passage("abc\n\nd☃\nabc\n\nad", vocabulary))
+    assert sorted((line.number, line.passage.text()) for line in ranked) == [
+        (1, "abc\n"),
+        (3, "d☃\n"),
+        (4, "abc\n"),
+        (6, "ad"),
+    ]
+    assert [line.nats for line in ranked] == sorted((line.nats for line in ranked), reverse=True)
+    assert ranked[0].number == 3
+    for line in ranked:
+        assert line.nats == pytest.approx(scorer.mean(passage(line.passage.text(), vocabulary)), rel=1e-12)
+    equals = [line.number for line in ranked if line.passage.text() == "abc\n"]
+    assert equals == [1, 4]
+
+
+def test_weights_too_large_to_read_with_are_an_error() -> None:
+    model, params = network()
+    params.vector[:] = 1e308
+    with pytest.raises(DivergedError, match="too large"):
+        Scorer(model, params, WITH_LINES).mean(passage("abcd", WITH_LINES))

@@ -1,0 +1,33 @@
+"""The held-out comparison is of the run's best figure, on the characters that the evaluator scores."""
+
+from pathlib import Path
+
+import pytest
+
+from charrnn.scoring.yardsticks import Figure, Slice, compare
+from charrnn.text.corpus import read_corpus
+from charrnn.training.held_out import compare_held_out
+from charrnn.training.run import Evaluated
+from charrnn.training.setup import resume_run, start_run
+
+
+def test_the_best_figure_stands_beside_yardsticks_on_the_same_characters(text_file: Path) -> None:
+    changes = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 5, "eval_every": 2}
+    run = start_run([str(text_file)], changes).run
+    losses = [event.loss for event in run.events() if isinstance(event, Evaluated)]
+    assert run.evaluator
+    found = compare_held_out(run, run.evaluator)
+    corpus = read_corpus([str(text_file)])
+    best = Figure("the model at its best", min(losses))
+    parts = Slice(corpus.ids[:588], corpus.ids[588:589], corpus.ids[589:])
+    assert found == compare(best, parts, corpus.vocabulary)
+    assert found.characters == run.evaluator.transitions
+
+
+def test_a_run_that_has_no_figure_yet_gets_one(trained: Path, text_file: Path) -> None:
+    run = resume_run([str(text_file)], {"eval_every": 0}, path=trained).run
+    run.history.clear()
+    assert list(run.events())
+    assert run.evaluator
+    found = compare_held_out(run, run.evaluator)
+    assert found.model.nats == pytest.approx(run.evaluator.loss(run.trainer.params), rel=1e-12)
