@@ -142,11 +142,11 @@ d_h carried from one gate alone | lstm | lstm | cells.0.W_hh
 - np.add.reduce(ws.products, axis=0, out=product)
 + product[...] = ws.products[0]
 W_hh of a gate not transposed | lstm | lstm | cells.0.W_hh
-- ws.W_hh_T[plane, :, 0] = W_hh.T.reshape
-+ ws.W_hh_T[plane, :, 0] = W_hh.reshape
+- ws.W_hh_T[plane] = turned_panels(W_hh, P, ws.room)
++ ws.W_hh_T[plane] = panels(W_hh, P)
 half folded into the way back | lstm | lstm | cells.0.W_hh
-- ws.W_hh_T[plane, :, 0] = W_hh.T.reshape
-+ ws.W_hh_T[plane, :, 0] = inner * W_hh.T.reshape
+- ws.W_hh_T[plane] = turned_panels(W_hh, P, ws.room)
++ ws.W_hh_T[plane] = inner * turned_panels(W_hh, P, ws.room)
 W_hh's gradient from an LSTM's later h | lstm | lstm | cells.0.W_hh
 - h_prev = ws.h[:T].reshape(T * B, H)
 + h_prev = ws.outputs.reshape(T * B, H)
@@ -172,11 +172,11 @@ half not folded into the bias | gru | gru | cells.0.b_h
 - np.multiply(b_h[gate], inner, out=ws.b_h[gate])
 + ws.b_h[gate] = b_h[gate]
 half folded into the way back of a GRU | gru | gru | cells.0.W_hh
-- ws.W_hh_T[plane, :, 0] = W_hh[gate].T.reshape
-+ ws.W_hh_T[plane, :, 0] = inner * W_hh[gate].T.reshape
+- ws.W_hh_T[plane] = turned_panels(W_hh[gate], P, ws.room)
++ ws.W_hh_T[plane] = inner * turned_panels(W_hh[gate], P, ws.room)
 W_hh of a GRU's gate not transposed | gru | gru | cells.0.W_hh
-- ws.W_hh_T[plane, :, 0] = W_hh[gate].T.reshape
-+ ws.W_hh_T[plane, :, 0] = W_hh[gate].reshape
+- ws.W_hh_T[plane] = turned_panels(W_hh[gate], P, ws.room)
++ ws.W_hh_T[plane] = panels(W_hh[gate], P)
 b_hn outside what r multiplies | gru | gru | cells.0.b_hn
 - np.add(u_n, b_hn, out=q)
 + q[...] = u_n; np.add(n, b_hn, out=n)

@@ -43,7 +43,7 @@ from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.gates import Below, block_steps, by_gate
 from charrnn.nn.parameters import Array
-from charrnn.nn.tiling import tiles
+from charrnn.nn.tiling import panels, tiles, turned_panels
 
 
 class GRUState(NamedTuple):
@@ -56,7 +56,7 @@ class GRUState(NamedTuple):
 class GRUWorkspace:
     """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
 
-    5·T·B·H + 3·K·B·H + 7·B·H + (3·D + 6·H + 4 + 192)·H numbers, and T·B·D + 3·R·D + 3·D·H more for vectors as inputs.
+    5·T·B·H + 3·K·B·H + 7·B·H + (3·D + 7·H + 12 + 192)·H numbers, and T·B·D + 3·R·D + 3·D·H more for vectors as inputs.
     `tiles`, `steps` and `steps_back` only view others.
     """
 
@@ -65,6 +65,7 @@ class GRUWorkspace:
     W_hh_T: Array  # (3, P, 1, H, H/P): panels of each transpose
     b_h: Array  # (3, 1, H)
     b_hn: Array  # (1, H)
+    room: Array  # (H, H + 8), for `turned_panels`
     planes: Array  # (4, T, B, H): q r z n; after `backward` their δ
     h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
     products: Array  # (4, B, H): a step's products with W_hh, and in `backward` d_h z behind them
@@ -123,6 +124,7 @@ class GRU:
             W_hh_T=np.empty((3, P, 1, H, H // P), dtype),
             b_h=np.empty((3, 1, H), dtype),
             b_hn=np.empty((1, H), dtype),
+            room=np.empty((H, H + 8), dtype),
             planes=planes,
             h=h,
             products=products,
@@ -140,12 +142,12 @@ class GRU:
 
     def arrange(self, params: Group, ws: GRUWorkspace) -> None:
         """Copy the weights into the workspace as the products want them; due whenever they have changed."""
-        _, P, _, H, N = ws.W_hh.shape
+        P = ws.W_hh.shape[1]
         W_hh, W_xh, b_h = by_gate(params["W_hh"], 3), by_gate(params["W_xh"], 3), by_gate(params["b_h"], 3)
         for gate, plane in enumerate((1, 2, 0)):  # r z n among q r z
             inner = 1 if gate == 2 else 0.5  # σ(a) = ½ + ½ tanh(a/2); n is a plain tanh
-            np.multiply(W_hh[gate].reshape(H, P, N).swapaxes(0, 1), inner, out=ws.W_hh[plane, :, 0])
-            ws.W_hh_T[plane, :, 0] = W_hh[gate].T.reshape(H, P, N).swapaxes(0, 1)
+            np.multiply(panels(W_hh[gate], P), inner, out=ws.W_hh[plane])
+            ws.W_hh_T[plane] = turned_panels(W_hh[gate], P, ws.room)
             np.multiply(b_h[gate], inner, out=ws.b_h[gate])
             np.multiply(W_xh[gate], inner, out=ws.W_xh[gate])
         ws.b_hn[0] = params["b_hn"]

@@ -40,7 +40,7 @@ from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.gates import Below, block_steps, by_gate
 from charrnn.nn.parameters import Array
-from charrnn.nn.tiling import tiles
+from charrnn.nn.tiling import panels, tiles, turned_panels
 
 
 class LSTMState(NamedTuple):
@@ -54,8 +54,8 @@ class LSTMState(NamedTuple):
 class LSTMWorkspace:
     """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
 
-    7·T·B·H + 5·K·B·H + 14·B·H + (8·D + 8·H + 4 + 256)·H numbers, and T·B·D + 4·R·D + 4·D·H more for vectors as inputs.
-    `tiles` and `steps` only view others.
+    7·T·B·H + 5·K·B·H + 14·B·H + (8·D + 9·H + 12 + 256)·H numbers, and T·B·D + 4·R·D + 4·D·H more for vectors as inputs.
+    `tiles`, `steps` and `steps_back` only view others.
     """
 
     W_xh: Array  # (4, D, H): planes o i f g, for ids with the bias added
@@ -63,6 +63,7 @@ class LSTMWorkspace:
     W_hh: Array  # (4, P, 1, H, H/P)
     W_hh_T: Array  # (4, P, 1, H, H/P): panels of each gate's transpose
     b_h: Array  # (4, 1, H)
+    room: Array  # (H, H + 8), for `turned_panels`
     planes: Array  # (5, T + 1, B, H): o i f g and c_{t−1}; after `backward` the first four hold δ
     tanh_c: Array  # (T, B, H)
     h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
@@ -74,8 +75,9 @@ class LSTMWorkspace:
     slopes: Array  # (4, K, B, H): a block's factors
     forget: Array  # (K, B, H): a block's forget gates, kept while their plane becomes δ
     gathered: Array  # (4 · 64, H), for `lookup_backward`
-    # What `forward` works on at each step, in its order: making the views takes as long as a short step's arithmetic.
+    # What `forward` and `backward` work on at each step: making the views takes as long as a short step's arithmetic.
     steps: tuple[tuple[Array, ...], ...]
+    steps_back: tuple[tuple[Array, Array, Array], ...]
     below: Below | None  # where the inputs are vectors
 
     @property
@@ -129,6 +131,7 @@ class LSTM:
             W_hh=np.empty((4, P, 1, H, H // P), dtype),
             W_hh_T=np.empty((4, P, 1, H, H // P), dtype),
             b_h=np.empty((4, 1, H), dtype),
+            room=np.empty((H, H + 8), dtype),
             planes=planes,
             tanh_c=tanh_c,
             h=h,
@@ -144,19 +147,20 @@ class LSTM:
                 (p[:4], p[:3], p[1:3], p[3:], planes[4, t + 1], tanh_c[t], p[0], h[t + 1], h[t + 1].reshape(cut))
                 for t, p in enumerate(planes[:, :T].swapaxes(0, 1))
             ),
+            steps_back=tuple((p[0], p[1:4], p[:4].reshape(4, *cut[1:])) for p in planes[:, :T].swapaxes(0, 1)),
             below=None if from_ids else Below.allocate(4, (T, B, D), H, dtype),
         )
 
     def arrange(self, params: Group, ws: LSTMWorkspace) -> None:
         """Copy the weights into the workspace as the products want them; due whenever they have changed."""
         H = self.hidden_size
-        _, P, _, _, N = ws.W_hh.shape
+        P = ws.W_hh.shape[1]
         for plane, gate in enumerate((3, 0, 1, 2)):
             columns = slice(gate * H, (gate + 1) * H)
             inner = 1 if gate == 2 else 0.5  # σ(a) = ½ + ½ tanh(a/2); g is a plain tanh
             W_hh = params["W_hh"][:, columns]
-            np.multiply(W_hh.reshape(H, P, N).swapaxes(0, 1), inner, out=ws.W_hh[plane, :, 0])
-            ws.W_hh_T[plane, :, 0] = W_hh.T.reshape(H, P, N).swapaxes(0, 1)
+            np.multiply(panels(W_hh, P), inner, out=ws.W_hh[plane])
+            ws.W_hh_T[plane] = turned_panels(W_hh, P, ws.room)
             np.multiply(params["b_h"][columns], inner, out=ws.b_h[plane, 0])
             np.multiply(params["W_xh"][:, columns], inner, out=ws.W_xh[plane])
             if ws.below:
@@ -205,9 +209,7 @@ class LSTM:
         d_state: LSTMState | None = None,
     ) -> LSTMState:
         """Run the sequence backwards (see `Cell.backward`)."""
-        T, _, H = ws.outputs.shape
-        K = len(ws.forget)
-        d_rows = (4, 1, *ws.tiles.shape[2:4], H)
+        T, K = len(ws.outputs), len(ws.forget)
         d_h, d_c, product = ws.d_h, ws.d_c, ws.terms[0]
         product[...], d_c[...] = (0, 0) if d_state is None else d_state
         for stop in range(T, 0, -K):
@@ -217,11 +219,11 @@ class LSTM:
                 np.add(d_outputs[t], product, out=d_h)
                 np.multiply(d_h, through_h[t - start], out=ws.terms[1])
                 np.add(d_c, ws.terms[1], out=d_c)
-                d_o, d_ifg = ws.planes[0, t], ws.planes[1:4, t]
+                d_o, d_ifg, d_rows = ws.steps_back[t]
                 np.multiply(d_o, d_h, out=d_o)
                 np.multiply(d_ifg, d_c, out=d_ifg)
                 np.multiply(d_c, ws.forget[t - start], out=d_c)
-                np.matmul(ws.planes[:4, t].reshape(d_rows), ws.W_hh_T, out=ws.tiles)
+                np.matmul(d_rows, ws.W_hh_T, out=ws.tiles)
                 np.add.reduce(ws.products, axis=0, out=product)
         self._weight_gradients(params, grads, ws, inputs)
         return LSTMState(product.copy(), d_c.copy())

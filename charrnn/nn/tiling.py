@@ -4,6 +4,8 @@ OpenBLAS takes its fast small-matrix kernels while M·N·K does not exceed a mil
 beyond that. `np.matmul` over stacks of blocks runs one small product after another, without a copy.
 """
 
+from charrnn.nn.parameters import Array
+
 _SMALL_PRODUCT = 1_000_000
 
 
@@ -21,3 +23,21 @@ def tiles(B: int, H: int) -> tuple[int, int]:
     N = 64 if H % 64 == 0 else max(widths)
     blocks = next((n for n in range(1, B + 1) if B % n == 0 and B // n * H * N <= _SMALL_PRODUCT), 1)
     return blocks, H // N
+
+
+def panels(weights: Array, P: int) -> Array:
+    """View (H, H) weights as P panels of columns, (P, 1, H, H/P)."""
+    H = len(weights)
+    view: Array = weights.reshape(H, P, 1, H // P).transpose(1, 2, 0, 3)
+    return view
+
+
+def turned_panels(weights: Array, P: int, room: Array) -> Array:
+    """Copy (H, H) weights into `room` (H, H + 8), and view their transpose there as `panels`.
+
+    The rows of packed weights often lie a multiple of 1 KiB apart, so that a column of them falls into few sets of the
+    cache. With rows of H + 8 numbers transposing takes 96 µs instead of 460 at H = 256, 450 instead of 1,850 at 512.
+    """
+    rows = room[:, : len(weights)]
+    rows[...] = weights
+    return panels(rows.T, P)

@@ -93,9 +93,10 @@ def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
     the rounding.
     """
     cumulative = np.cumsum(probs, axis=-1)
-    indices = (cumulative <= np.asarray(uniform)[..., None] * cumulative[..., -1:]).sum(axis=-1)
-    last_possible = probs.shape[-1] - 1 - np.argmax(probs[..., ::-1] > 0, axis=-1)
-    drawn: NDArray[np.intp] = np.minimum(indices, last_possible)
+    total = cumulative[..., -1:]
+    # Beyond the total there are only impossible ones, so rounding must not bring the point up to it.
+    point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
+    drawn: NDArray[np.intp] = np.argmax(cumulative > point, axis=-1)
     return drawn
 
 
