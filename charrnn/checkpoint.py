@@ -205,6 +205,8 @@ def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
     sizes = (_count(model.vocab_size), _count(model.embedding_size), *model.hidden_sizes)
     if model.cell not in CELLS or not model.hidden_sizes or 0 in model.hidden_sizes or max(sizes) > 1 << 30:
         raise ValueError("the model's description cannot be right")
+    if _typed(model.tied, bool) and model.embedding_size != model.hidden_sizes[-1]:
+        raise ValueError("the model's description cannot be right")
     if model.vocab_size != len(vocabulary):
         raise ValueError(f"the model has {model.vocab_size} characters, the vocabulary {len(vocabulary)}")
     return model

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from charrnn.nn.dropout import Dropout
 from charrnn.nn.embedding import Ids
-from charrnn.nn.model import CELLS, CharRNN, State
+from charrnn.nn.model import CELLS, NOTHING, CharRNN, State, Workspace
 from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
@@ -116,6 +117,7 @@ def check_model(
     *,
     label: str,
     entries: int = 0,
+    dropout: Dropout = NOTHING,
 ) -> Iterator[Row]:
     """Check every parameter array and the initial state of a whole network.
 
@@ -125,14 +127,14 @@ def check_model(
     inputs, targets : (T, B) ids
     state : initial state, float64; zeros would hide mistakes
     label, entries : see `check`
+    dropout : what is dropped, always the same numbers
     """
-    T, B = inputs.shape
-    ws = model.workspace(T, B, np.float64)
+    ws = _workspace(model, inputs, np.float64, dropout)
     model.arrange(params, ws)
     model.loss(params, ws, inputs, targets, state)
     grads = params.like()
-    d_state = model.backward(params, grads, ws, inputs, targets, scale=1 / (T * B))
-    workspaces = {np.dtype(kind): model.workspace(T, B, kind) for kind in (np.float64, np.complex128)}
+    d_state = model.backward(params, grads, ws, inputs, targets, scale=1 / inputs.size)
+    workspaces = {np.dtype(kind): _workspace(model, inputs, kind, dropout) for kind in (np.float64, np.complex128)}
 
     def loss(arrays: Mapping[str, Array]) -> Any:
         dtype = np.result_type(*arrays.values())
@@ -154,6 +156,14 @@ def check_model(
     )
 
 
+def _workspace(model: CharRNN, inputs: Ids, dtype: DTypeLike, dropout: Dropout) -> Workspace:
+    T, B = inputs.shape
+    ws = model.workspace(T, B, dtype, dropout)
+    if ws.dropout:
+        ws.dropout.draw(np.random.default_rng(0))
+    return ws
+
+
 def _by_name(state: State) -> dict[str, Array]:
     return {f"state.{k}.{name}": array for k, layer in enumerate(state) for name, array in layer._asdict().items()}
 
@@ -173,22 +183,29 @@ def _central_difference(loss: Loss, arrays: Mapping[str, Array], name: str, inde
     return (losses[0] - losses[1]) / (2 * _DIFFERENCE_STEP)
 
 
-def small_models() -> Iterator[tuple[str, CharRNN]]:
-    """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding."""
+def small_models() -> Iterator[tuple[str, CharRNN, Dropout]]:
+    """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding, dropout.
+
+    Dropout comes with two layers alone, of which the lower's masked outputs are the upper's inputs.
+    """
     for cell in CELLS:
-        for sizes in ((5,), (5, 4)):
-            for embedding_size in (0, 3):
-                label = f"{cell} {','.join(map(str, sizes))}{f' embedding {embedding_size}' if embedding_size else ''}"
-                yield label, CharRNN(6, cell, sizes, embedding_size)
+        yield f"{cell} 5", CharRNN(6, cell, (5,)), NOTHING
+        yield f"{cell} 5 embedding 3", CharRNN(6, cell, (5,), 3), NOTHING
+        yield f"{cell} 5,4", CharRNN(6, cell, (5, 4)), NOTHING
+        yield f"{cell} 5,4 embedding 3", CharRNN(6, cell, (5, 4), 3), NOTHING
+        yield f"{cell} 5,4 tied", CharRNN(6, cell, (5, 4), 4, tied=True), NOTHING
+        yield f"{cell} 5,4 dropout", CharRNN(6, cell, (5, 4)), Dropout(outputs=0.4)
+        yield f"{cell} 5,4 weight-drop", CharRNN(6, cell, (5, 4)), Dropout(0.3, 0.4, locked=True)
 
 
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
     """Check every entry of every kind of network on random characters, random weights and a random initial state."""
     T, B = 12, 3  # more positions than the one-hot product of `nn.embedding` takes
-    for label, model in small_models():
+    for label, model, dropout in small_models():
         text = rng.integers(0, model.vocab_size, (T + 1, B))
         params = model.initialize(rng, std=0.3, dtype=np.float64)
-        yield from check_model(model, params, text[:-1], text[1:], random_state(model, B, rng), label=label)
+        state = random_state(model, B, rng)
+        yield from check_model(model, params, text[:-1], text[1:], state, label=label, dropout=dropout)
 
 
 def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:

@@ -10,7 +10,7 @@ import pytest
 
 from charrnn import gradcheck
 from charrnn.gradcheck import Row
-from charrnn.nn.model import CharRNN
+from charrnn.nn.model import NOTHING, CharRNN
 from charrnn.nn.parameters import Array
 from charrnn.report import gradients as report
 
@@ -38,7 +38,7 @@ def one_wrong() -> list[Row]:
 
 def test_every_small_network_passes_with_room_to_spare() -> None:
     rows = list(gradcheck.check_small_models(np.random.default_rng(0)))
-    assert {row.model for row in rows} == {label for label, _ in gradcheck.small_models()}
+    assert {row.model for row in rows} == {label for label, _, _ in gradcheck.small_models()}
     assert all(row.passed and row.checked == row.size for row in rows)
     assert max(row.complex_step_error for row in rows) < gradcheck.COMPLEX_STEP_GATE / 100
     assert max(row.difference_error for row in rows) < gradcheck.DIFFERENCE_GATE / 3
@@ -46,8 +46,17 @@ def test_every_small_network_passes_with_room_to_spare() -> None:
 
 
 def test_small_networks_are_every_kind_there_is() -> None:
-    kinds = [(m.cell, m.hidden_sizes, m.embedding_size) for _, m in gradcheck.small_models()]
-    assert kinds == [(cell, s, E) for cell in ("vanilla", "lstm", "gru") for s in ((5,), (5, 4)) for E in (0, 3)]
+    kinds = [(m.cell, m.hidden_sizes, m.embedding_size, m.tied, d) for _, m, d in gradcheck.small_models()]
+    assert len(kinds) == len(set(kinds))
+    for cell in ("vanilla", "lstm", "gru"):
+        assert {(cell, sizes, E, False, NOTHING) for sizes in ((5,), (5, 4)) for E in (0, 3)} <= set(kinds)
+        of_cell = [kind for kind in kinds if kind[0] == cell]
+        assert any(tied for *_, tied, _ in of_cell)
+        assert {(d.outputs > 0, d.weights > 0, d.locked) for *_, d in of_cell} == {
+            (False, False, False),
+            (True, False, False),
+            (True, True, True),
+        }
 
 
 @pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])

@@ -6,6 +6,7 @@ The whole engine is imported anew around one changed file, and then checked just
 import importlib
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -15,10 +16,11 @@ import pytest
 
 import charrnn.gradcheck
 import charrnn.nn
-from charrnn.nn.model import CharRNN
+from charrnn.nn.dropout import Dropout
+from charrnn.nn.model import NOTHING, CharRNN
 
 ENGINE = Path(charrnn.nn.__file__).parent
-FILES = ["embedding", "gates", "gru", "linear", "loss", "lstm", "model", "vanilla"]
+FILES = ["dropout", "embedding", "gates", "gru", "linear", "loss", "lstm", "model", "vanilla"]
 
 V, B = 4, 2
 # a network just large enough for a bug to show, and for how many steps to run it
@@ -32,10 +34,44 @@ NETWORKS = {
     "alike": (CharRNN(V, "vanilla", (3, 3), 3), 5),  # each layer could read what another should
     "square": (CharRNN(V, "vanilla", (V,)), 5),
     "long": (CharRNN(V, "vanilla", (3,)), 17),  # more positions than `nn.embedding` calls few
+    "tied": (CharRNN(V, "vanilla", (3,), 3, tied=True), 5),
+    "dropped": (CharRNN(V, "vanilla", (6, 5)), 5),
+    "weights dropped": (CharRNN(V, "gru", (6, 5)), 5),
 }
+DROPPED = {"dropped": Dropout(outputs=0.4), "weights dropped": Dropout(0.3, 0.4, locked=True)}
 
 # Each bug: its name | the file | the network | an array it spoils; then the source as it is, and as it must not be.
 BUGS = """
+the embedding's gradient without the output's | model | tied | embedding.W_e
+- grads["embedding.W_e"][...] += ws.d_output.T
++ pass
+the output's gradient alone | model | tied | embedding.W_e
+- grads["embedding.W_e"][...] += ws.d_output.T
++ grads["embedding.W_e"][...] = ws.d_output.T
+mask ignored on the way back | dropout | dropped | cells.1.W_hh
+- np.multiply(d_outputs, self.masks[layer], out=d_outputs)
++ pass
+gradient not scaled as the outputs are | dropout | dropped | cells.1.W_hh
+- np.multiply(d_outputs, self.masks[layer], out=d_outputs)
++ np.multiply(d_outputs, self.masks[layer] != 0, out=d_outputs)
+mask of the next step | dropout | dropped | cells.1.W_hh
+- np.multiply(d_outputs, self.masks[layer], out=d_outputs)
++ np.multiply(d_outputs, np.roll(self.masks[layer], 1, axis=0), out=d_outputs)
+mask of the other layer | dropout | dropped | cells.0.W_hh
+- np.multiply(d_outputs, self.masks[layer], out=d_outputs)
++ np.multiply(d_outputs, self.masks[0][..., :d_outputs.shape[-1]], out=d_outputs) if layer else None
+upper layer reads what was not masked | model | dropped | cells.0.W_hh
+- return [first, *(_seen(ws, k) for k in range(len(ws.cells) - 1))]
++ return [first, *(cell_ws.outputs for cell_ws in ws.cells[:-1])]
+output's gradient from what was not masked | model | dropped | linear.W_hy
+- self.linear.backward(self._output(params), d_linear, _seen(ws, -1), ws.logits, ws.d_hidden)
++ self.linear.backward(self._output(params), d_linear, ws.cells[-1].outputs, ws.logits, ws.d_hidden)
+dropped weights have a gradient | dropout | weights dropped | cells.0.W_hh
+- np.multiply(grads["W_hh"], self.weight_masks[layer], out=grads["W_hh"])
++ pass
+gradient of weights not scaled as they are | dropout | weights dropped | cells.0.W_hh
+- np.multiply(grads["W_hh"], self.weight_masks[layer], out=grads["W_hh"])
++ np.multiply(grads["W_hh"], self.weight_masks[layer] != 0, out=grads["W_hh"])
 no slope of tanh | vanilla | vanilla | cells.0.W_hh
 - np.multiply(d_h, slope, out=d_a)
 + d_a[...] = d_h
@@ -280,8 +316,8 @@ W_hy not transposed | linear | square | cells.0.W_hh
 - np.matmul(flat, params["W_hy"].T
 + np.matmul(flat, params["W_hy"]
 W_hy's gradient from the step before | model | vanilla | linear.W_hy
-- grads.group("linear"), ws.cells[-1].outputs
-+ grads.group("linear"), ws.cells[-1].h[:-1]
+- d_linear, _seen(ws, -1), ws.logits, ws.d_hidden
++ d_linear, ws.cells[-1].h[:-1], ws.logits, ws.d_hidden
 layers not connected | model | alike | cells.0.W_xh
 - d_outputs = ws.cells[k].d_inputs
 + d_outputs = ws.d_hidden
@@ -338,10 +374,11 @@ def spoiled(file: str, source: str, network: str) -> set[str]:
     params = model.initialize(rng, std=0.5, dtype=np.float64)
     with pytest.MonkeyPatch.context() as patch:
         gradcheck = engine_around(file, source, patch)
-        broken = gradcheck.CharRNN(V, model.cell, model.hidden_sizes, model.embedding_size)
+        broken = gradcheck.CharRNN(**asdict(model))
         assert type(broken) is not CharRNN
         state = gradcheck.random_state(broken, B, rng)
-        rows = list(gradcheck.check_model(broken, params, text[:-1], text[1:], state, label=network))
+        dropout = gradcheck.Dropout(**asdict(DROPPED.get(network, NOTHING)))
+        rows = list(gradcheck.check_model(broken, params, text[:-1], text[1:], state, label=network, dropout=dropout))
     return {row.array for row in rows if not row.complex_step_error <= gradcheck.COMPLEX_STEP_GATE}
 
 

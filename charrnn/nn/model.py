@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from charrnn.nn import initializers
 from charrnn.nn.cell import Cell
+from charrnn.nn.dropout import Dropout, DropoutWorkspace
 from charrnn.nn.embedding import Embedding, EmbeddingWorkspace, Ids
 from charrnn.nn.gru import GRU, GRUState
 from charrnn.nn.linear import Linear
@@ -29,14 +30,19 @@ State = tuple[VanillaState | LSTMState | GRUState, ...]
 CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM, "gru": GRU})
 
 
+NOTHING = Dropout()
+
+
 @dataclass(frozen=True)
 class Workspace:
     """All that one sequence of T steps in B streams fills, layer by layer."""
 
     embedding: EmbeddingWorkspace | None
     cells: tuple[Any, ...]  # each cell's own workspace type
+    dropout: DropoutWorkspace | None  # its masks are drawn before `arrange`
     logits: Array  # (T, B, V); after `loss` the probabilities, after `backward` their gradient
     d_hidden: Array  # (T, B, H), gradient of the top layer's hidden states
+    d_output: Array | None  # (H, V), gradient of W_hy where the output's weights are the embedding's
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,15 @@ class CharRNN:
     cell : ``"lstm"``, ``"gru"`` or ``"vanilla"``
     hidden_sizes : hidden units of each layer, lowest first
     embedding_size : width of a learned embedding, or 0 for one-hot input
+    tied : whether the output's weights are the embedding's, ``W_hy = W_eᵀ`` (Press & Wolf, 2017); the embedding must
+        then be as wide as the last layer
     """
 
     vocab_size: int
     cell: str = "lstm"
     hidden_sizes: tuple[int, ...] = (128,)
     embedding_size: int = 0
+    tied: bool = False
 
     @cached_property
     def embedding(self) -> Embedding | None:
@@ -80,7 +89,10 @@ class CharRNN:
             *((f"cells.{k}", cell) for k, cell in enumerate(self.cells)),
             ("linear", self.linear),
         ]
-        return {f"{prefix}.{name}": shape for prefix, layer in layers for name, shape in layer.shapes().items()}
+        shapes = {f"{prefix}.{name}": shape for prefix, layer in layers for name, shape in layer.shapes().items()}
+        if self.tied:
+            del shapes["linear.W_hy"]
+        return shapes
 
     def initialize(self, rng: np.random.Generator, *, std: float = 0.0, dtype: DTypeLike = np.float32) -> Parameters:
         """Return fresh parameters.
@@ -95,32 +107,52 @@ class CharRNN:
         """
         params = Parameters(self.shapes(), dtype=np.float64)
         if self.embedding:
-            initializers.weights((params["embedding.W_e"],), rng, std or 1.0, self.embedding_size)
+            # Tied, it is an output layer's weights, which must start small.
+            initializers.weights((params["embedding.W_e"],), rng, std or (not self.tied) * 1.0, self.embedding_size)
         for k, cell in enumerate(self.cells):
             cell.initialize(params.group(f"cells.{k}"), rng, std)
-        initializers.weights((params["linear.W_hy"],), rng, std, self.hidden_sizes[-1])
+        if not self.tied:
+            initializers.weights((params["linear.W_hy"],), rng, std, self.hidden_sizes[-1])
         return params.astype(dtype)
 
     def zero_state(self, B: int, dtype: DTypeLike = np.float32) -> State:
         """Return the state of B streams before any character."""
         return tuple(cell.zero_state(B, np.dtype(dtype)) for cell in self.cells)
 
-    def workspace(self, T: int, B: int, dtype: DTypeLike = np.float32) -> Workspace:
-        """Allocate room for sequences of T steps in B streams."""
-        dtype = np.dtype(dtype)
+    def workspace(
+        self, T: int, B: int, dtype: DTypeLike = np.float32, dropout: Dropout = NOTHING, streams: range | None = None
+    ) -> Workspace:
+        """Allocate room for sequences of T steps.
+
+        Parameters
+        ----------
+        B : streams in a batch
+        dropout : what is dropped, if anything
+        streams : which of the B streams are to be computed; by default all
+        """
+        dtype, streams = np.dtype(dtype), streams or range(B)
+        masks = None
+        if dropout:
+            shapes = [cell.shapes()["W_hh"] for cell in self.cells]
+            masks = DropoutWorkspace.allocate(dropout, shapes, streams, T, B, dtype)
+        B = len(streams)
         return Workspace(
             embedding=self.embedding.workspace(T, B, dtype) if self.embedding else None,
             cells=tuple(
                 cell.workspace(T, B, dtype, from_ids=k == 0 and not self.embedding) for k, cell in enumerate(self.cells)
             ),
+            dropout=masks,
             logits=np.empty((T, B, self.vocab_size), dtype),
             d_hidden=np.empty((T, B, self.hidden_sizes[-1]), dtype),
+            d_output=np.empty((self.hidden_sizes[-1], self.vocab_size), dtype) if self.tied else None,
         )
 
     def arrange(self, params: Parameters, ws: Workspace) -> None:
-        """Copy the weights into the workspace as the cells want them; due whenever the parameters have changed."""
+        """Copy the weights into the workspace as the cells want them; due when the parameters or masks have changed."""
         for k, cell in enumerate(self.cells):
-            cell.arrange(params.group(f"cells.{k}"), ws.cells[k])
+            if ws.dropout:
+                ws.dropout.mask_weights(k, params.group(f"cells.{k}"))
+            cell.arrange(_used(params, ws, k), ws.cells[k])
 
     def forward(self, params: Parameters, ws: Workspace, inputs: Ids, state: State) -> State:
         """Run the network over a sequence; the scores are in ``ws.logits`` (T, B, V).
@@ -137,12 +169,13 @@ class CharRNN:
         """
         if self.embedding and ws.embedding:
             self.embedding.forward(params.group("embedding"), ws.embedding, inputs)
-        final = tuple(
-            cell.forward(params.group(f"cells.{k}"), cell_ws, x, state[k])
-            for k, (cell, cell_ws, x) in enumerate(zip(self.cells, ws.cells, self._inputs(ws, inputs), strict=True))
-        )
-        self.linear.forward(params.group("linear"), ws.cells[-1].outputs, ws.logits)
-        return final
+        final: list[Any] = []
+        for k, (cell, x) in enumerate(zip(self.cells, self._inputs(ws, inputs), strict=True)):
+            final.append(cell.forward(_used(params, ws, k), ws.cells[k], x, state[k]))
+            if ws.dropout:
+                ws.dropout.mask_outputs(k, ws.cells[k].outputs)
+        self.linear.forward(self._output(params), _seen(ws, -1), ws.logits)
+        return tuple(final)
 
     def loss(self, params: Parameters, ws: Workspace, inputs: Ids, targets: Ids, state: State) -> tuple[Array, State]:
         """Run the network and score its guesses.
@@ -178,20 +211,42 @@ class CharRNN:
         The gradient of the initial state.
         """
         cross_entropy_backward(ws.logits, targets, scale)
-        self.linear.backward(
-            params.group("linear"), grads.group("linear"), ws.cells[-1].outputs, ws.logits, ws.d_hidden
-        )
+        d_linear = grads.group("linear") if ws.d_output is None else {**grads.group("linear"), "W_hy": ws.d_output}
+        self.linear.backward(self._output(params), d_linear, _seen(ws, -1), ws.logits, ws.d_hidden)
         d_outputs = ws.d_hidden
         d_state: list[Any] = []
         for k, x in reversed(list(enumerate(self._inputs(ws, inputs)))):
-            group = f"cells.{k}"
-            d_state.append(self.cells[k].backward(params.group(group), grads.group(group), ws.cells[k], x, d_outputs))
+            d_params = grads.group(f"cells.{k}")
+            if ws.dropout:
+                ws.dropout.output_gradient(k, d_outputs)
+            d_state.append(self.cells[k].backward(_used(params, ws, k), d_params, ws.cells[k], x, d_outputs))
+            if ws.dropout:
+                ws.dropout.weight_gradient(k, d_params)
             d_outputs = ws.cells[k].d_inputs
         if self.embedding and ws.embedding:
             self.embedding.backward(grads.group("embedding"), ws.embedding, d_outputs, inputs)
+            if ws.d_output is not None:
+                grads["embedding.W_e"][...] += ws.d_output.T
         return tuple(reversed(d_state))
+
+    def _output(self, params: Parameters) -> Mapping[str, Array]:
+        """Return the output layer's parameters."""
+        group = params.group("linear")
+        return {**group, "W_hy": params["embedding.W_e"].T} if self.tied else group
 
     def _inputs(self, ws: Workspace, ids: Ids) -> list[Array]:
         """List what each cell reads: ids or their embeddings, then the hidden states of the cell below."""
         first = ws.embedding.outputs if ws.embedding else ids
-        return [first, *(cell_ws.outputs for cell_ws in ws.cells[:-1])]
+        return [first, *(_seen(ws, k) for k in range(len(ws.cells) - 1))]
+
+
+def _used(params: Parameters, ws: Workspace, layer: int) -> Mapping[str, Array]:
+    """Return a cell's parameters as this chunk uses them."""
+    group = params.group(f"cells.{layer}")
+    return ws.dropout.weights(layer, group) if ws.dropout else group
+
+
+def _seen(ws: Workspace, layer: int) -> Array:
+    """Return what the layer above sees of a cell's outputs."""
+    masked = ws.dropout.outputs if ws.dropout else ()
+    return masked[layer] if masked else ws.cells[layer].outputs
