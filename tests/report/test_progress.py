@@ -9,7 +9,7 @@ import pytest
 from charrnn.report import progress
 from charrnn.report.progress import Progress, describe
 from charrnn.report.units import describe_loss, duration
-from charrnn.training.run import Evaluated, Sampled, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
 from charrnn.training.setup import PreparedRun, start_run
 from charrnn.training.trainer import StepReport
 

@@ -13,7 +13,8 @@ from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, ConfigError, DivergedError
 from charrnn.training.evaluation import Evaluator
-from charrnn.training.run import Evaluated, Event, Run, Sampled, Saved, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, Event, OutOfPatience, RolledBack, Sampled, Saved, SaveFailed, Stopped
+from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun, resume_run, start_run
 from charrnn.training.trainer import StepReport
 from tests.conftest import bytes_in
