@@ -68,6 +68,15 @@ def tampered(
     return path
 
 
+def edited(path: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the description in a checkpoint that is there."""
+    arrays = read_arrays(path)
+    meta = json.loads(arrays["meta"].tobytes())
+    change(meta)
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    write_arrays(path, arrays)
+
+
 def refusal(path: Path) -> str:
     """The sentence with which a checkpoint is refused."""
     with pytest.raises(CheckpointError) as caught:

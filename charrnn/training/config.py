@@ -154,7 +154,10 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe(TrainConfig(), "TODO"),
+        "default": Recipe(
+            TrainConfig(),
+            "an LSTM of 384, 2,400 steps: about a minute on two cores; on The Harbour Clerk 1.39 nats/char held out",
+        ),
         "min-char-rnn": Recipe(
             TrainConfig(
                 cell="vanilla",
@@ -175,7 +178,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 sample_every=10_000,
                 save_every=10_000,
             ),
-            "TODO",
+            "Karpathy's of 2015, 70,000 steps: 15 s on one core; on The Harbour Clerk 1.69 nats/char, nothing held out",
         ),
     }
 )

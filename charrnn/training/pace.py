@@ -6,8 +6,8 @@ from time import monotonic
 
 # The newest measurement counts for a fifth: one slow save must not end a run early, nor be forgotten at once.
 _NEWEST = 0.2
-# From the last save to the end of the process: workers and the interpreter leave.
-_SECONDS_TO_LEAVE = 0.1
+# What no clock here sees: the interpreter's start, and after the last save its end and that of the workers.
+_SECONDS_OUTSIDE = 0.3
 
 
 class Pace:
@@ -47,9 +47,9 @@ class Pace:
         """Share of the time for steps that is spent; from 1 on, one more step and the `ending` would end too late."""
         if not self.budget:
             return 0.0
-        planned = self.budget - self.cost("step", *ending) - _SECONDS_TO_LEAVE
+        planned = self.budget - self.cost("step", *ending) - _SECONDS_OUTSIDE
         return self.elapsed / planned if planned > 0 else 1.0
 
     def has_time_for(self, *parts: str) -> bool:
         """Whether there is time for all of these."""
-        return not self.budget or self.elapsed + self.cost(*parts) + _SECONDS_TO_LEAVE < self.budget
+        return not self.budget or self.elapsed + self.cost(*parts) + _SECONDS_OUTSIDE < self.budget

@@ -33,6 +33,9 @@ from charrnn.training.trainer import StepReport, Trainer, random_stream
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
 # Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
 _MOST_ROLLBACKS = 5
+# Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
+# larger, be it by chance, the good state before stays.
+_CALM_WITHIN = 1.0
 _TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
 
@@ -151,11 +154,10 @@ class Run:
 
     def _on_the_way(self, report: StepReport) -> Iterator[Event]:
         step, is_to_evaluate = report.step, _is_due(report.step, self.config.eval_every)
-        if self.evaluator and is_to_evaluate and self._has_time_for("evaluate"):
+        if self.evaluator and is_to_evaluate and self._has_time_for("evaluate", "save"):
             yield from self._evaluate(self.evaluator)
         is_to_save = _is_due(step, self.config.save_every)
-        # A state may be gone back to if nothing says that it is already lost; else the one before it stays.
-        if (is_to_evaluate or is_to_save) and report.loss < self.trainer.lost_from:
+        if (is_to_evaluate or is_to_save) and report.loss < self.trainer.blind_loss + _CALM_WITHIN:
             self._good = self.trainer.fallback(self._progress())
         if _is_due(step, self.config.sample_every) and self._has_time_for("sample"):
             yield self._sample()
@@ -250,9 +252,9 @@ class Run:
             rollbacks=trainer.rollbacks,
         )
 
-    def _has_time_for(self, part: str) -> bool:
-        """Whether a part that is not needed leaves time for another step."""
-        return self.pace.has_time_for(part, "step", *_ENDING)
+    def _has_time_for(self, *parts: str) -> bool:
+        """Whether parts that are not needed leave time for another step."""
+        return self.pace.has_time_for(*parts, "step", *_ENDING)
 
     def _share_done(self) -> float:
         shares = [self.pace.share(*_ENDING)]

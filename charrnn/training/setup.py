@@ -177,7 +177,11 @@ def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) ->
         If one of those was asked for and is another.
     """
     model = source.model
-    theirs: dict[str, Any] = {"cell": model.cell, "hidden_sizes": model.hidden_sizes, "embedding_size": model.embedding_size}
+    theirs: dict[str, Any] = {
+        "cell": model.cell,
+        "hidden_sizes": model.hidden_sizes,
+        "embedding_size": model.embedding_size,
+    }
     for name, value in theirs.items():
         if name in asked_for and getattr(config, name) != value:
             size = format_sizes(value) if isinstance(value, tuple) else value

@@ -25,10 +25,11 @@ from charrnn.training.transfer import transfer
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
 _SMOOTHING = 0.999 ** (1 / 25)
 _STREAMS = ("init", "sample", "length")
-# Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing, ln V. One
-# strange passage cannot do that: it counts for what it is of the last 25,000 characters. And nothing is measured by the
-# best loss so far, which is next to nothing where a short text is known by heart.
-_LOST_ABOVE = 1.0
+# Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
+# passages cannot do that: they count for what they are of the last 25,000 characters. Adagrad's first steps without a
+# warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where a
+# short text is known by heart.
+_LOST_ABOVE = 5.0
 _SHORTEST = 5  # characters in a chunk whose length is drawn
 _HALVED = 0.05  # share of the chunks that are about half as long
 
@@ -89,7 +90,7 @@ class Trainer:
     Attributes
     ----------
     known : characters of the vocabulary that `source` knew
-    lost_from : smoothed loss from which on training has diverged, nats a character
+    blind_loss : nats a character that a guess costs which holds all symbols for equally likely
     """
 
     step: int
@@ -109,7 +110,7 @@ class Trainer:
         self.streams = Streams(ids, config.batch_size, config.seq_length)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]()
         self.known = 0
-        self.lost_from = math.log(len(vocabulary)) + _LOST_ABOVE
+        self.blind_loss = math.log(len(vocabulary))
         if start and start.resume:
             self.model, params = start.model, start.params
             self.optimizer_state, state = start.resume.optimizer_state, start.resume.state
@@ -122,7 +123,7 @@ class Trainer:
                 self.known = transfer(source, self.model, params, vocabulary)
             self.optimizer_state = self.optimizer.init(params)
             state = self.model.zero_state(config.batch_size, config.dtype)
-            progress = Progress(smoothed_loss=math.log(len(vocabulary)))
+            progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
@@ -160,7 +161,7 @@ class Trainer:
         rate, norm = self._learning_rate(progress, length), global_norm(self.grads.vector)
         keep = _SMOOTHING**chunk.inputs.size
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
-        if not (math.isfinite(norm) and smoothed_loss < self.lost_from):  # NaN is not below anything
+        if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
         if config.clip_value:
             clip_value(self.grads.vector, config.clip_value)
