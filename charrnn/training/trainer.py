@@ -27,8 +27,8 @@ _SMOOTHING = 0.999 ** (1 / 25)
 _STREAMS = ("init", "sample", "length")
 # Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
 # passages cannot do that: they count for what they are of the last 25,000 characters. Adagrad's first steps without a
-# warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where a
-# short text is known by heart.
+# warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where
+# a short text is known by heart.
 _LOST_ABOVE = 5.0
 _SHORTEST = 5  # characters in a chunk whose length is drawn
 _HALVED = 0.05  # share of the chunks that are about half as long
