@@ -103,7 +103,9 @@ def test_a_wild_rate_is_lowered_until_the_run_ends_well(text_file: Path) -> None
     assert rates == [100 / 2**n for n in range(1, len(rates) + 1)]
     assert len(rates) >= 2
     assert events[-1] == Stopped(30, interrupted=False)
-    assert np.isfinite(checkpoint.load("run.npz").params.vector).all()
+    saved = checkpoint.load("run.npz")
+    assert np.isfinite(saved.params.vector).all()
+    assert [step for step, _ in saved.progress.history] == [5, 10, 15, 20, 25, 30]  # those that were lost are not in it
 
 
 def test_a_run_with_rollbacks_that_is_stopped_after_any_step_and_goes_on_ends_in_the_same_bytes(
