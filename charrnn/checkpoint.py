@@ -1,7 +1,8 @@
 """A checkpoint: one .npz that holds a model, its vocabulary, and all that an exact resume needs.
 
 Members: ``params/<name>``, ``optimizer/<memory>/<name>``, ``state/<layer>/<field>`` (``h``, and ``c`` of an LSTM) and
-``meta``, a JSON text as bytes. Anyone can read it without this package::
+``meta``, a JSON text as bytes; saved between two good states, the older of them again below ``fallback/``. Anyone can
+read it without this package::
 
     file = numpy.load(path)                   # no pickle inside
     file["params/cells.0.W_hh"]
@@ -13,16 +14,16 @@ their meaning and checks that they agree with one another.
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from charrnn.archive import read_arrays, write_arrays
+from charrnn.archive.values import count, number, parse, typed
 from charrnn.bundled import PRETRAINED
 from charrnn.errors import CheckpointError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
@@ -36,8 +37,8 @@ FORMAT = 1
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
 FOLDER = Path("checkpoints")
 _BEST = "-best"
+_FALLBACK = "fallback/"
 PathLike = str | os.PathLike[str]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Progress:
     smoothed_loss: float = 0.0  # nats a character
     elapsed_seconds: float = 0.0  # counted only where the run is bounded by time
     history: tuple[tuple[int, float], ...] = ()  # (step, held-out nats a character)
+    rollbacks: int = 0  # how often training diverged, and so the learning rate was halved
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -74,6 +76,16 @@ class Resume:
 
     optimizer_state: OptimizerState
     state: State
+    fallback: "Fallback | None" = None
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """An earlier state of the same run, known to be good: what training goes back to if it diverges."""
+
+    params: Parameters
+    progress: Progress
+    resume: Resume
 
 
 @dataclass(frozen=True)
@@ -97,14 +109,12 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
     CheckpointError
         If the file cannot be written; what stood there before is untouched.
     """
-    arrays: dict[str, Array] = {f"params/{name}": array for name, array in checkpoint.params.items()}
-    updates = None
-    if checkpoint.resume:
-        updates = checkpoint.resume.optimizer_state.updates
-        for memory, values in checkpoint.resume.optimizer_state.memories.items():
-            arrays |= {f"optimizer/{memory}/{name}": array for name, array in values.items()}
-        for layer, layer_state in enumerate(checkpoint.resume.state):
-            arrays |= {f"state/{layer}/{name}": array for name, array in layer_state._asdict().items()}
+    arrays, updates = _members(checkpoint.params, checkpoint.resume)
+    earlier, fallback = None, checkpoint.resume and checkpoint.resume.fallback
+    if fallback:
+        members, earlier_updates = _members(fallback.params, fallback.resume)
+        arrays |= {_FALLBACK + name: array for name, array in members.items()}
+        earlier = {"progress": asdict(fallback.progress), "optimizer_updates": earlier_updates}
     meta = {
         "format": FORMAT,
         "charrnn": __version__,
@@ -115,6 +125,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
         "config": dict(checkpoint.config),
         "progress": asdict(checkpoint.progress),
         "optimizer_updates": updates,
+        "fallback": earlier,
     }
     arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True, allow_nan=False).encode(), np.uint8)
     with contextlib.suppress(OSError):  # the writer says what is wrong with the folder
@@ -135,7 +146,7 @@ def load(path: PathLike) -> Checkpoint:
     if "meta" not in arrays:
         raise CheckpointError(f"{where} is not a charrnn checkpoint (it has no meta member)")
     try:
-        meta = json.loads(arrays.pop("meta").tobytes(), parse_constant=_refuse, object_pairs_hook=_unique)
+        meta = parse(arrays.pop("meta").tobytes())
         made_by_newer = type(meta["format"]) is int and meta["format"] > FORMAT
         checkpoint = None if made_by_newer else _interpret(meta, arrays)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
@@ -170,29 +181,34 @@ def newest(*, for_resume: bool = False) -> Path | None:
     return best if best.exists() and not for_resume else last
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} in meta")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a name stands twice in meta")
-    return values
+def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array], int | None]:
+    """Name each array as the file does, and count the optimizer's updates."""
+    arrays: dict[str, Array] = {f"params/{name}": array for name, array in params.items()}
+    if resume is None:
+        return arrays, None
+    for memory, values in resume.optimizer_state.memories.items():
+        arrays |= {f"optimizer/{memory}/{name}": array for name, array in values.items()}
+    for layer, layer_state in enumerate(resume.state):
+        arrays |= {f"state/{layer}/{name}": array for name, array in layer_state._asdict().items()}
+    return arrays, resume.optimizer_state.updates
 
 
 def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
     """Build the checkpoint; any error of its own or Python's means that the file contradicts itself."""
-    vocabulary = Vocabulary(_typed(meta["vocabulary"], str))
+    vocabulary = Vocabulary(typed(meta["vocabulary"], str))
     model = _model(meta["model"], vocabulary)
-    config = _typed(meta["config"], dict)
+    config = typed(meta["config"], dict)
     params = _gather(arrays, "params", model.shapes())
     if meta["gate_order"] != _GATE_ORDER[model.cell] or config["dtype"] != params.vector.dtype.name:
         raise ValueError("gate order or data type differ between meta and the arrays")
     resume = None
     if meta["optimizer_updates"] is not None:
-        resume = _resume(arrays, model, params, OPTIMIZERS[_typed(config["optimizer"], str)].memories)
-        resume.optimizer_state.updates = _count(meta["optimizer_updates"])
+        names = OPTIMIZERS[typed(config["optimizer"], str)].memories
+        fallback = _fallback(meta.get("fallback"), arrays, model, names)
+        resume = _resume(arrays, model, params, names, meta["optimizer_updates"])
+        if fallback and fallback.params.vector.dtype != params.vector.dtype:
+            raise ValueError("the state to fall back to is of another data type")
+        resume = replace(resume, fallback=fallback)
     if arrays:
         raise ValueError(f"unknown member {min(arrays)}")
     return Checkpoint(model, params, vocabulary, _corpus(meta["corpus"]), config, _progress(meta["progress"]), resume)
@@ -200,12 +216,12 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
 
 def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
     values = dict(values)
-    values["hidden_sizes"] = tuple(_count(size) for size in _typed(values["hidden_sizes"], list))
+    values["hidden_sizes"] = tuple(count(size) for size in typed(values["hidden_sizes"], list))
     model = CharRNN(**values)
-    sizes = (_count(model.vocab_size), _count(model.embedding_size), *model.hidden_sizes)
+    sizes = (count(model.vocab_size), count(model.embedding_size), *model.hidden_sizes)
     if model.cell not in CELLS or not model.hidden_sizes or 0 in model.hidden_sizes or max(sizes) > 1 << 30:
         raise ValueError("the model's description cannot be right")
-    if _typed(model.tied, bool) and model.embedding_size != model.hidden_sizes[-1]:
+    if typed(model.tied, bool) and model.embedding_size != model.hidden_sizes[-1]:
         raise ValueError("the model's description cannot be right")
     if model.vocab_size != len(vocabulary):
         raise ValueError(f"the model has {model.vocab_size} characters, the vocabulary {len(vocabulary)}")
@@ -228,7 +244,21 @@ def _gather(arrays: dict[str, Array], prefix: str, shapes: Mapping[str, tuple[in
     return Parameters(shapes, np.concatenate(parts))
 
 
-def _resume(arrays: dict[str, Array], model: CharRNN, params: Parameters, names: tuple[str, ...]) -> Resume:
+def _fallback(values: Any, arrays: dict[str, Array], model: CharRNN, names: tuple[str, ...]) -> Fallback | None:
+    if values is None:
+        return None
+    members = [name for name in arrays if name.startswith(_FALLBACK)]
+    own = {name.removeprefix(_FALLBACK): arrays.pop(name) for name in members}
+    params = _gather(own, "params", model.shapes())
+    resume = _resume(own, model, params, names, values["optimizer_updates"])
+    if own:
+        raise ValueError(f"unknown member {_FALLBACK}{min(own)}")
+    return Fallback(params, _progress(values["progress"]), resume)
+
+
+def _resume(
+    arrays: dict[str, Array], model: CharRNN, params: Parameters, names: tuple[str, ...], updates: object
+) -> Resume:
     memories = {name: _gather(arrays, f"optimizer/{name}", params.shapes) for name in names}
     for name, memory in memories.items():
         if "square" in name and memory.vector.min() < 0:
@@ -242,37 +272,20 @@ def _resume(arrays: dict[str, Array], model: CharRNN, params: Parameters, names:
     dtypes = {memory.vector.dtype for memory in memories.values()} | {array.dtype for s in state for array in s}
     if dtypes != {params.vector.dtype}:
         raise ValueError("optimizer, state and parameters differ in data type")
-    return Resume(OptimizerState(memories), tuple(state))
+    return Resume(OptimizerState(memories, count(updates)), tuple(state))
 
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
-    texts = {name: _typed(values[name], str) for name in ("name", "encoding", "sha256")}
-    sources = tuple(_typed(source, str) for source in _typed(values["sources"], list))
-    return CorpusInfo(sources=sources, characters=_count(values["characters"]), **texts)
+    texts = {name: typed(values[name], str) for name in ("name", "encoding", "sha256")}
+    sources = tuple(typed(source, str) for source in typed(values["sources"], list))
+    return CorpusInfo(sources=sources, characters=count(values["characters"]), **texts)
 
 
 def _progress(values: dict[str, Any]) -> Progress:
-    counts = {name: _count(values[name]) for name in ("step", "epoch", "position")}
-    smoothed_loss, elapsed = _number(values["smoothed_loss"]), _number(values["elapsed_seconds"])
-    history = tuple((_count(step), _number(loss)) for step, loss in _typed(values["history"], list))
-    return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)
-
-
-def _typed(value: object, kind: type[T]) -> T:
-    if type(value) is not kind or not isinstance(value, kind):
-        raise TypeError(f"meta has {type(value).__name__} where {kind.__name__} belongs")
-    return value
-
-
-def _count(value: object) -> int:
-    number = _typed(value, int)
-    if number < 0:
-        raise ValueError("meta has a negative count")
-    return number
-
-
-def _number(value: object) -> float:
-    number = _typed(value, float)
-    if not math.isfinite(number):
-        raise ValueError("meta has a number that is not finite")
-    return number
+    counts = {name: count(values[name]) for name in ("step", "epoch", "position")}
+    smoothed_loss, elapsed = number(values["smoothed_loss"]), number(values["elapsed_seconds"])
+    history = tuple((count(step), number(loss)) for step, loss in typed(values["history"], list))
+    rollbacks = count(values.get("rollbacks", 0))  # files of version 0.1 have none
+    return Progress(
+        **counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history, rollbacks=rollbacks
+    )

@@ -4,7 +4,7 @@
 
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
-    ├── DivergedError            training met a number that is not finite
+    ├── DivergedError            training lost what it had learned, or met a number that is not finite
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
@@ -34,7 +34,16 @@ class CheckpointError(CharRNNError):
 
 
 class DivergedError(CharRNNError):
-    """Training met a loss or a gradient that is not finite."""
+    """Training lost what it had learned, or met a loss or a gradient that is not finite.
+
+    Parameters
+    ----------
+    reason : what was met, and where
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; try a lower --learning-rate")
+        self.reason = reason
 
 
 class WorkerError(CharRNNError):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
+from charrnn.checkpoint import Checkpoint, CorpusInfo, Fallback, Progress, Resume
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
@@ -68,6 +68,15 @@ def tampered(
     return path
 
 
+def edited(path: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the description in a checkpoint that is there."""
+    arrays = read_arrays(path)
+    meta = json.loads(arrays["meta"].tobytes())
+    change(meta)
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    write_arrays(path, arrays)
+
+
 def refusal(path: Path) -> str:
     """The sentence with which a checkpoint is refused."""
     with pytest.raises(CheckpointError) as caught:
@@ -97,6 +106,40 @@ def test_what_is_saved_is_loaded(cell: str, optimizer: str, dtype: str, embeddin
 def test_the_gate_order_is_on_record(cell: str, order: str) -> None:
     checkpoint.save("one.npz", made(cell))
     assert json.loads(read_arrays("one.npz")["meta"].tobytes())["gate_order"] == order
+
+
+def test_a_state_to_fall_back_to_is_loaded_as_it_was_saved() -> None:
+    saved, earlier = made(), made()
+    assert saved.resume
+    assert earlier.resume
+    earlier.params.vector[:] += 1
+    earlier.resume.optimizer_state.updates = 3
+    fallback = Fallback(earlier.params, replace(earlier.progress, step=4, rollbacks=2), earlier.resume)
+    checkpoint.save("one.npz", replace(saved, resume=replace(saved.resume, fallback=fallback)))
+    loaded = checkpoint.load("one.npz")
+    assert loaded.resume
+    assert loaded.resume.fallback
+    assert loaded.resume.fallback.progress == fallback.progress
+    assert loaded.resume.fallback.resume.optimizer_state.updates == 3
+    assert loaded.resume.fallback.params.vector.tobytes() == earlier.params.vector.tobytes()
+    checkpoint.save("two.npz", loaded)
+    assert Path("two.npz").read_bytes() == Path("one.npz").read_bytes()
+    whole = read_arrays("one.npz")
+    for name in whole:
+        if name.startswith("fallback/"):
+            write_arrays("less.npz", {other: array for other, array in whole.items() if other != name})
+            assert name.rsplit("/", 1)[1] in refusal(Path("less.npz"))
+    write_arrays("more.npz", whole | {"fallback/bonus": whole["params/linear.b_y"]})
+    assert "unknown member fallback/bonus" in refusal(Path("more.npz"))
+    halves = {n: a.astype("<f8") if n.startswith("fallback/") else a for n, a in whole.items()}
+    write_arrays("other.npz", halves)
+    assert "another data type" in refusal(Path("other.npz"))
+
+
+def test_a_checkpoint_from_before_there_were_rollbacks_is_loaded() -> None:
+    checkpoint.save("old.npz", made())
+    edited("old.npz", lambda meta: (meta.pop("fallback"), meta["progress"].pop("rollbacks")))
+    assert checkpoint.load("old.npz").progress == made().progress
 
 
 def test_a_checkpoint_for_sampling_only_is_loaded_without_a_way_to_resume() -> None:

@@ -1,5 +1,6 @@
 """``charrnn train``."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from charrnn.training.config import RECIPES
 
 @click.command(epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3")
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--recipe", type=click.Choice(list(RECIPES)), help="Where the defaults come from.  [default: default]")
+@click.option(
+    "--recipe",
+    type=click.Choice([*RECIPES, "list"]),
+    help="Where the defaults come from; list says what each recipe reaches.  [default: default]",
+)
 @options.train_config
 @click.option("--num-layers", type=click.IntRange(min=1), help="Layers, each of the one --hidden-size.  [default: 1]")
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
@@ -26,6 +31,12 @@ from charrnn.training.config import RECIPES
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
 @click.option("--yardsticks", is_flag=True, help="At the end, show what simple methods reach on the held-out part.")
+@click.option(
+    "--init-from",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start from this checkpoint's weights, on a text that may have other characters.",
+)
 @options.quiet
 def train(
     texts: tuple[str, ...], checkpoint: Path | None, resume: bool, yardsticks: bool, quiet: bool, **given: Any
@@ -35,12 +46,18 @@ def train(
     Without TEXT, learn The Harbour Clerk, a novella that comes with the program. Progress goes to stderr. Ctrl-C
     finishes the step, saves and stops.
     """
+    began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
+    if given["recipe"] == "list":
+        from charrnn.report.recipes import describe_recipes
+
+        click.echo("\n".join(describe_recipes()))
+        return
     from charrnn.report.progress import Progress
     from charrnn.report.scores import as_table
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.setup import resume_run, start_run
 
-    setting = {name: given.pop(name) for name in ("recipe", "num_layers", "encoding", "overwrite")}
+    setting = {name: given.pop(name) for name in ("recipe", "num_layers", "encoding", "overwrite", "init_from")}
     setting = {name: value for name, value in setting.items() if value}
     changes = {name: value for name, value in given.items() if value is not None}
     if resume and setting:
@@ -52,7 +69,7 @@ def train(
     if yardsticks and not evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     with Interruption() as interruption, Progress(prepared, is_quiet=quiet) as progress:
-        for event in progress.run.events(stop=interruption.is_requested):
+        for event in progress.run.events(stop=interruption.is_requested, began=began):
             progress.show(event)
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)

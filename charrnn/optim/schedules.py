@@ -2,10 +2,7 @@
 
 import math
 
-
-def constant(progress: float) -> float:  # noqa: ARG001 - a schedule is a function of the progress, even this one
-    """Full rate from start to end."""
-    return 1.0
+SCHEDULES = ("constant", "step", "cosine")
 
 
 def cosine(progress: float) -> float:
@@ -13,23 +10,45 @@ def cosine(progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0))
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine}
+def stairs(epoch: float, factor: float, every: float) -> float:
+    """Share of the rate after `epoch` passes over the text, where each `every` of them multiply it by `factor`.
+
+    As in torch-rnn, ``-lr_decay_every`` and ``-lr_decay_factor``.
+    """
+    return math.pow(factor, epoch // every)
 
 
-def learning_rate(base: float, schedule: str, *, step: int, progress: float, warmup_steps: int) -> float:
+def learning_rate(
+    base: float,
+    schedule: str,
+    *,
+    step: int,
+    epoch: float,
+    progress: float,
+    warmup_steps: int,
+    decay_factor: float,
+    decay_every: float,
+) -> float:
     """Learning rate of one update.
 
     Parameters
     ----------
     base : the rate the schedule scales
-    schedule : ``"constant"`` or ``"cosine"``
+    schedule : ``"constant"``, ``"step"`` (see `stairs`) or ``"cosine"``
     step : updates already made; the first `warmup_steps` of them climb from ``base / warmup_steps`` in a straight line
+    epoch : passes over the text already made
     progress : share of the whole run already done, 0 to 1
+    decay_factor, decay_every : of the ``"step"`` schedule; `decay_every` is in epochs
 
     Examples
     --------
-    >>> [learning_rate(0.1, "cosine", step=s, progress=s / 4, warmup_steps=0) for s in (0, 2, 4)]
+    >>> how = {"warmup_steps": 0, "decay_factor": 0.5, "decay_every": 5.0}
+    >>> [learning_rate(0.1, "cosine", step=s, epoch=0, progress=s / 4, **how) for s in (0, 2, 4)]
     [0.1, 0.05, 0.0]
+    >>> [learning_rate(0.1, "step", step=0, epoch=e, progress=0, **how) for e in (4.9, 5, 10)]
+    [0.1, 0.05, 0.025]
     """
-    warmup = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
-    return base * warmup * SCHEDULES[schedule](progress)
+    rate = base * min(1.0, (step + 1) / warmup_steps) if warmup_steps else base
+    if schedule == "step":
+        return rate * stairs(epoch, decay_factor, decay_every)
+    return rate * cosine(progress) if schedule == "cosine" else rate

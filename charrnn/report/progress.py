@@ -16,7 +16,8 @@ from tqdm import tqdm
 from charrnn.checkpoint import best_path
 from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss, duration
-from charrnn.training.run import Evaluated, Event, Run, Sampled, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, Event, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
 from charrnn.training.trainer import StepReport
 
@@ -34,7 +35,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
     text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {corpus.characters - held_out:,} characters"
-    rate = f"{config.optimizer} {trainer.base_learning_rate:g} {config.schedule}"
+    rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
         *prepared.notes,
         f"text   {text} + {held_out:,} held out",
@@ -56,7 +57,7 @@ def _seconds_left(run: Run, speed: float) -> float:
     if total:
         bounds.append((total - run.trainer.step) * streams.batch_size * streams.seq_length / speed)
     if run.config.minutes:
-        bounds.append(60 * run.config.minutes)
+        bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
 
 
@@ -115,6 +116,13 @@ class Progress:
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
             case SaveFailed():
                 _write(f"warning: {event.reason}; training goes on and tries again")
+            case RolledBack():
+                rate = f"{event.learning_rate:.4g}"
+                self.say(f"{event.reason}; back to step {event.step:,}, with half the learning rate, {rate}")
+                self._bar.n = event.step
+            case OutOfPatience():
+                best = f"{describe_loss(event.best_loss)} at step {event.best_step:,}"
+                self.say(f"out of patience at step {event.step:,}: the best held out stays {best}")
             case Stopped():
                 self._bar.close()
                 self._end(event)
@@ -122,7 +130,7 @@ class Progress:
     def _end(self, event: Stopped) -> None:
         path = self.run.path
         if not (self._characters or self.run.is_fresh):
-            self.say(f"{path} is at the end of its run, step {event.step:,}; give a later --steps to go on")
+            self.say(f"{path} is at the end of its run, step {event.step:,}; {self._bound()} to go on")
             return
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
@@ -134,6 +142,11 @@ class Progress:
         )
         self.say("now try:")
         self.say(f"  charrnn sample {shlex.quote(str(best if self.run.history else path))} -n 400")
+
+    def _bound(self) -> str:
+        if self.run.config.patience:
+            return "give a later --steps or a greater --patience"
+        return "give a later --steps"
 
     def _step(self, report: StepReport) -> None:
         self._characters += report.characters

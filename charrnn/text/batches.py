@@ -53,7 +53,7 @@ class Streams:
     batch_size: int
     """B."""
     seq_length: int
-    """T: steps in a chunk; the last chunk of an epoch may be shorter."""
+    """T: steps in a chunk, where no other length is asked for; the last chunk of an epoch may be shorter."""
 
     def __post_init__(self) -> None:
         if len(self.ids) < 2 or self.batch_size < 1 or self.seq_length < 1:
@@ -69,8 +69,8 @@ class Streams:
         """Chunks that take every stream to its end."""
         return -(-self.length // self.seq_length)
 
-    def chunk(self, cursor: Cursor) -> Chunk:
-        """Return the chunk at a cursor, in arrays of its own.
+    def chunk(self, cursor: Cursor, length: int | None = None) -> Chunk:
+        """Return the chunk at a cursor, in arrays of its own: `seq_length` steps, or `length`.
 
         Raises
         ------
@@ -79,15 +79,15 @@ class Streams:
         """
         if not 0 <= cursor.position < self.length:
             raise IndexError(f"position {cursor.position} is not in a stream of {self.length} transitions")
-        end = min(cursor.position + self.seq_length, self.length)
+        end = min(cursor.position + (length or self.seq_length), self.length)
         steps = np.arange(cursor.position, end + 1)  # one more than T: the last is only a target
         # asarray: a memory map's own array type ends here
         window = np.asarray(self.ids[steps[:, None] + self._starts()], dtype=np.intp)
         return Chunk(window[:-1], window[1:], is_first=cursor.position == 0)
 
-    def advance(self, cursor: Cursor) -> Cursor:
-        """Return the cursor of the chunk after this one."""
-        position = cursor.position + self.seq_length
+    def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
+        """Return the cursor of the chunk after this one, which took `seq_length` steps, or `length`."""
+        position = cursor.position + (length or self.seq_length)
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
 
     def _starts(self) -> NDArray[np.intp]:

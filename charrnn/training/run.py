@@ -6,8 +6,8 @@ It prints nothing. Whoever iterates, a terminal, a notebook or a test, decides w
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from charrnn import checkpoint
@@ -17,51 +17,26 @@ from charrnn.errors import CheckpointError, DivergedError
 from charrnn.sampling.sampler import line_start, sample
 from charrnn.training.config import TrainConfig
 from charrnn.training.evaluation import Evaluator
+from charrnn.training.events import (
+    Evaluated,
+    Event,
+    OutOfPatience,
+    RolledBack,
+    Sampled,
+    Saved,
+    SaveFailed,
+    Stopped,
+)
+from charrnn.training.pace import Pace
 from charrnn.training.trainer import StepReport, Trainer, random_stream
 
-
-@dataclass(frozen=True)
-class Sampled:
-    """A piece of text the network wrote."""
-
-    step: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """The held-out figure, nats a character."""
-
-    step: int
-    loss: float
-    is_best: bool
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A checkpoint is safely on the disk."""
-
-    step: int
-    path: Path
-
-
-@dataclass(frozen=True)
-class SaveFailed:
-    """A checkpoint could not be written; the run goes on and will try again."""
-
-    step: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The run is over and saved, because it was done or because it was asked to stop."""
-
-    step: int
-    interrupted: bool
-
-
-Event = StepReport | Sampled | Evaluated | Saved | SaveFailed | Stopped
+_ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
+# Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
+_MOST_ROLLBACKS = 5
+# Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
+# larger, be it by chance, the good state before stays.
+_CALM_WITHIN = 1.0
+_TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
 
 class Run:
@@ -91,145 +66,213 @@ class Run:
         self.path = path
         self.history = _on_schedule(start) if start else []
         self.is_fresh = start is None
-        self._earlier_seconds = start.progress.elapsed_seconds if start else 0.0
+        self.pace = Pace(60 * self.config.minutes, start.progress.elapsed_seconds if start else 0.0)
         self._best_saved = _saved_loss(checkpoint.best_path(path)) if start else math.inf
-        self._started = time.monotonic()
+        self._good = start.resume.fallback if start and start.resume else None
 
     @property
     def total_steps(self) -> int | None:
-        """Step at which the run ends; None if only the clock ends it."""
-        bounds = []
+        """Step at which the run ends, about there where chunks vary in length; None if only the clock ends it."""
+        streams, bounds = self.trainer.streams, []
         if self.config.steps:
             bounds.append(self.config.steps)
         if self.config.epochs:
-            bounds.append(math.ceil(self.config.epochs * self.trainer.streams.chunks_per_epoch))
+            whole, part = divmod(self.config.epochs, 1)
+            bounds.append(int(whole) * streams.chunks_per_epoch + math.ceil(part * streams.length / streams.seq_length))
         return min(bounds, default=None)
 
     @property
     def is_finished(self) -> bool:
-        """Whether a bound is reached."""
-        return self._share_done() >= 1
+        """Whether a bound is reached, or the run's patience is at its end."""
+        return self._share_done() >= 1 or self._is_out_of_patience()
 
-    def events(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    def events(self, stop: Callable[[], bool] = lambda: False, *, began: float | None = None) -> Iterator[Event]:
         """Train to the end of the run; ask `stop` after each step.
+
+        Parameters
+        ----------
+        began : moment of `time.monotonic` from which the run's minutes count; by default now
 
         Raises
         ------
         DivergedError
-            If a step is not finite; the checkpoint is then the last one saved.
+            If training diverges again and again, at ever lower rates; the checkpoint is then the last one saved.
         CheckpointError
             If the first or the last save fails. One in between yields `SaveFailed`.
         """
-        self._started = time.monotonic()
+        self.pace.began = time.monotonic() if began is None else began
         try:
             yield from self._all_events(stop)
         finally:
             self.trainer.close()
 
     def _all_events(self, stop: Callable[[], bool]) -> Iterator[Event]:
-        trainer = self.trainer
         if self.is_finished and not self.is_fresh:
-            yield Stopped(trainer.step, interrupted=False)  # there is nothing to do, and the file stays as it is
+            yield Stopped(self.trainer.step, interrupted=False)  # there is nothing to do, and the file stays as it is
             return
+        yield from self._first_events()
+        interrupted = None
+        while interrupted is None:
+            try:
+                interrupted = yield from self._steps(stop)
+            except DivergedError as error:
+                yield self._roll_back(error)
+        yield self._save()
+        yield Stopped(self.trainer.step, interrupted=interrupted)
+
+    def _first_events(self) -> Iterator[Event]:
         sweep_temporaries(self.path.parent)
-        if self.is_fresh:
-            # Saving at step 0 finds a folder that cannot be written before an hour's work is lost to it.
+        if self.is_fresh or self.config.minutes:
+            # Saving before the first step finds a folder that cannot be written before an hour's work is lost to it,
+            # and what a save costs.
             yield self._save()
+        if self.is_fresh:
             # A best model that stands here is that of the run just replaced.
             checkpoint.best_path(self.path).unlink(missing_ok=True)
             if self.config.sample_every:
                 yield self._sample()
-        while not self.is_finished:
-            yield trainer.train_step(self._schedule_progress())
-            yield from self._on_the_way()
-            if stop() and not self.is_finished:
-                yield self._save()
-                yield Stopped(trainer.step, interrupted=True)
-                return
-        if self.evaluator and not self._is_evaluated():
-            yield from self._evaluate()
-        yield self._save()
-        yield Stopped(trainer.step, interrupted=False)
+        if self.config.minutes and self.evaluator:
+            tried = Evaluator(self.evaluator.model, self.evaluator.ids[:_TRIED_CHARACTERS])
+            with self.pace.timing("evaluate", share=tried.transitions / self.evaluator.transitions):
+                tried.loss(self.trainer.params)
+        self._good = self._good or self.trainer.fallback(self._progress())
 
-    def _on_the_way(self) -> Iterator[Event]:
-        config, step = self.config, self.trainer.step
-        if self.evaluator and _is_due(step, config.eval_every):
-            yield from self._evaluate()
-        if _is_due(step, config.sample_every):
+    def _steps(self, stop: Callable[[], bool]) -> Generator[Event, None, bool]:
+        """Train until the run is finished, or asked to stop: return whether it was that."""
+        while not self.is_finished:
+            with self.pace.timing("step"):
+                report = self.trainer.train_step(self._schedule_progress())
+            yield report
+            yield from self._on_the_way(report)
+            if stop() and not self.is_finished:
+                return True
+        if self._is_out_of_patience():
+            yield OutOfPatience(self.trainer.step, *_best(self.history))
+        if self.evaluator and not self._is_evaluated():
+            yield from self._evaluate(self.evaluator)
+        return False
+
+    def _on_the_way(self, report: StepReport) -> Iterator[Event]:
+        step, is_to_evaluate = report.step, _is_due(report.step, self.config.eval_every)
+        if self.evaluator and is_to_evaluate and self._has_time_for("evaluate", "save"):
+            yield from self._evaluate(self.evaluator)
+        is_to_save = _is_due(step, self.config.save_every)
+        if (is_to_evaluate or is_to_save) and report.loss < self.trainer.blind_loss + _CALM_WITHIN:
+            self._good = self.trainer.fallback(self._progress())
+        if _is_due(step, self.config.sample_every) and self._has_time_for("sample"):
             yield self._sample()
-        if _is_due(step, config.save_every):
+        if is_to_save and self._has_time_for("save"):
             try:
                 yield self._save()
             except CheckpointError as error:
                 yield SaveFailed(step, str(error))
 
-    def _evaluate(self) -> Iterator[Event]:
-        if self.evaluator is None:
-            return
-        loss = self.evaluator.loss(self.trainer.params)
+    def _roll_back(self, error: DivergedError) -> RolledBack:
+        """Go back to the last good state and halve the learning rate.
+
+        Raises
+        ------
+        DivergedError
+            The same, if that has not helped often enough.
+        """
+        good, trainer = self._good, self.trainer
+        if good is None or trainer.rollbacks - good.progress.rollbacks >= _MOST_ROLLBACKS:
+            raise error
+        trainer.fall_back(good)
+        self.history = list(good.progress.history)
+        return RolledBack(trainer.step, error.reason, trainer.full_learning_rate)
+
+    def _evaluate(self, evaluator: Evaluator) -> Iterator[Event]:
+        step = self.trainer.step
+        with self.pace.timing("evaluate"):
+            loss = evaluator.loss(self.trainer.params)
         if not math.isfinite(loss):
-            raise DivergedError(f"the held-out loss at step {self.trainer.step} is {loss}; try a lower --learning-rate")
+            raise DivergedError(f"the held-out loss at step {step} is {loss}")
         is_best = loss < min((earlier for _, earlier in self.history), default=math.inf)
-        self.history.append((self.trainer.step, loss))
-        yield Evaluated(self.trainer.step, loss, is_best)
+        self.history.append((step, loss))
+        yield Evaluated(step, loss, is_best)
         # A resumed run may stand before a best that its interrupted predecessor kept: never replace it by a worse one.
         if is_best and loss < self._best_saved:
             try:
-                checkpoint.save(checkpoint.best_path(self.path), replace(self._checkpoint(), resume=None))
+                with self.pace.timing("save"):
+                    checkpoint.save(checkpoint.best_path(self.path), replace(self._checkpoint(), resume=None))
                 self._best_saved = loss
             except CheckpointError as error:
-                yield SaveFailed(self.trainer.step, str(error))
+                yield SaveFailed(step, str(error))
 
     def _is_evaluated(self) -> bool:
         return bool(self.history) and self.history[-1][0] == self.trainer.step
 
+    def _is_out_of_patience(self) -> bool:
+        if not (self.config.patience and self.history):
+            return False
+        return len(self.history) - self.history.index(_best(self.history)) > self.config.patience
+
     def _sample(self) -> Sampled:
         trainer, config = self.trainer, self.config
-        rng = random_stream(config.rng_seed, "sample", trainer.step)
-        seed = trainer.vocabulary.encode(line_start(trainer.vocabulary, rng))
-        ids = itertools.islice(sample(trainer.model, trainer.params, seed, rng), config.sample_length)
-        return Sampled(trainer.step, trainer.vocabulary.decode(list(ids)))
+        with self.pace.timing("sample"):
+            rng = random_stream(config.rng_seed, "sample", trainer.step)
+            seed = trainer.vocabulary.encode(line_start(trainer.vocabulary, rng))
+            ids = itertools.islice(sample(trainer.model, trainer.params, seed, rng), config.sample_length)
+            return Sampled(trainer.step, trainer.vocabulary.decode(list(ids)))
 
     def _save(self) -> Saved:
-        checkpoint.save(self.path, self._checkpoint())
+        with self.pace.timing("save"):
+            checkpoint.save(self.path, self._checkpoint())
         return Saved(self.trainer.step, self.path)
 
     def _checkpoint(self) -> Checkpoint:
-        trainer = self.trainer
-        progress = Progress(
-            step=trainer.step,
-            epoch=trainer.cursor.epoch,
-            position=trainer.cursor.position,
-            smoothed_loss=trainer.smoothed_loss,
-            # A clock in a run that is bounded by steps would make equal runs differ.
-            elapsed_seconds=self._elapsed() if self.config.minutes else 0.0,
-            history=tuple(self.history),
-        )
+        trainer, fallback = self.trainer, self._good
+        # Left out where it is the same state, and where the clock makes no two runs equal anyway.
+        if fallback and (fallback.progress.step == trainer.step or self.config.minutes):
+            fallback = None
         return Checkpoint(
             model=trainer.model,
             params=trainer.params,
             vocabulary=trainer.vocabulary,
             corpus=self.corpus,
             config=self.config.to_json(),
-            progress=progress,
-            resume=Resume(trainer.optimizer_state, trainer.state),
+            progress=self._progress(),
+            resume=Resume(trainer.optimizer_state, trainer.state, fallback),
         )
 
-    def _elapsed(self) -> float:
-        return self._earlier_seconds + time.monotonic() - self._started
+    def _progress(self) -> Progress:
+        trainer, elapsed = self.trainer, 0.0
+        if self.config.minutes:  # a clock in a run that is bounded by steps would make equal runs differ
+            elapsed = self.pace.elapsed + self.pace.cost("save")
+            if self.pace.share(*_ENDING) >= 1:
+                elapsed = max(elapsed, self.pace.budget)  # what is too short for a step is spent too
+        return Progress(
+            step=trainer.step,
+            epoch=trainer.cursor.epoch,
+            position=trainer.cursor.position,
+            smoothed_loss=trainer.smoothed_loss,
+            elapsed_seconds=elapsed,
+            history=tuple(self.history),
+            rollbacks=trainer.rollbacks,
+        )
+
+    def _has_time_for(self, *parts: str) -> bool:
+        """Whether parts that are not needed leave time for another step."""
+        return self.pace.has_time_for(*parts, "step", *_ENDING)
 
     def _share_done(self) -> float:
-        shares = [0.0]
-        if self.total_steps:
-            shares.append(self.trainer.step / self.total_steps)
-        if self.config.minutes:
-            shares.append(self._elapsed() / (60 * self.config.minutes))
+        shares = [self.pace.share(*_ENDING)]
+        if self.config.steps:
+            shares.append(self.trainer.step / self.config.steps)
+        if self.config.epochs:
+            shares.append(self.trainer.epoch / self.config.epochs)
         return max(shares)
 
     def _schedule_progress(self) -> float:
         if self.config.schedule_steps:
             return self.trainer.step / self.config.schedule_steps
         return self._share_done()
+
+
+def _best(history: list[tuple[int, float]]) -> tuple[int, float]:
+    """Step and nats a character of the best evaluation: the first of equals."""
+    return min(history, key=lambda entry: entry[1])
 
 
 def _is_due(step: int, every: int) -> bool:

@@ -1,18 +1,18 @@
 """From what a user asks for to a `Run` that is ready: a fresh one, or one that goes on from its checkpoint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from charrnn import checkpoint
 from charrnn.bundled import DEFAULT_CORPUS
-from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.checkpoint import Checkpoint, CorpusInfo, Resume
 from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CharRNN
 from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, read_corpus, split
-from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
@@ -24,8 +24,11 @@ RESUMABLE = (
     "sample_every",
     "sample_length",
     "save_every",
+    "patience",
     "learning_rate",
     "schedule_steps",
+    "decay_factor",
+    "decay_every",
     "threads",
 )
 
@@ -48,6 +51,7 @@ def start_run(
     encoding: str = "utf-8",
     path: Path | None = None,
     overwrite: bool = False,
+    init_from: Path | None = None,
 ) -> PreparedRun:
     """Prepare a fresh run.
 
@@ -60,13 +64,19 @@ def start_run(
     encoding : of the texts
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
+    init_from : checkpoint whose weights the run starts from; the model is then like its own
 
     Raises
     ------
+    CheckpointError
+        If `init_from` cannot be used.
     InputError, UnreadableTextError
         If the text or the options cannot be used.
     """
-    config = _stack(_change(RECIPES[recipe], changes), num_layers)
+    config = _stack(_change(RECIPES[recipe].config, changes), num_layers)
+    source = checkpoint.load(init_from) if init_from else None
+    if source:
+        config = _like(source, config, {*changes, *(["hidden_sizes"] if num_layers else [])})
     if path and _is_taken(path) and not overwrite:
         raise ConfigError(f"{shown(str(path))} exists; go on from it with --resume, or replace it with --overwrite")
     corpus = read_corpus(texts or [DEFAULT_CORPUS], encoding=encoding)
@@ -76,7 +86,12 @@ def start_run(
     training, _ = split(corpus.ids, config.val_fraction)
     batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    return _prepare(config, corpus, encoding, path, (*notes, *shrunk))
+    prepared = _prepare(config, corpus, encoding, path, (*notes, *shrunk), source=source)
+    if init_from is None:
+        return prepared
+    known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)
+    note = f"starts from {shown(str(init_from))}: {known} of {symbols} characters known, {symbols - known} new"
+    return replace(prepared, notes=(*prepared.notes, note))
 
 
 def resume_run(texts: Sequence[str], changes: Mapping[str, Any], *, path: Path | None = None) -> PreparedRun:
@@ -102,6 +117,8 @@ def resume_run(texts: Sequence[str], changes: Mapping[str, Any], *, path: Path |
     if start.resume is None:
         raise CheckpointError(f"{shown(str(path))} was kept for sampling only; resume from the run's own checkpoint")
     config = _resumed_config(start, path, changes)
+    if config.learning_rate != start.config["learning_rate"]:
+        start = _without_rollbacks(start, start.resume)
     if not texts and "-" in start.corpus.sources:
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     corpus = read_corpus(texts or start.corpus.sources, encoding=start.corpus.encoding, vocabulary=start.vocabulary)
@@ -133,7 +150,43 @@ def _fits(start: Checkpoint, config: TrainConfig, corpus: Corpus) -> bool:
     if start.model != model or start.resume is None or len(training) < 2:
         return False
     streams = Streams(training, config.batch_size, config.seq_length)
-    return len(start.resume.state[0].h) == config.batch_size and start.progress.position < streams.length
+    moments = [(start.progress, start.resume)]
+    if fallback := start.resume.fallback:
+        moments.append((fallback.progress, fallback.resume))
+    return all(
+        progress.position < streams.length and len(resume.state[0].h) == config.batch_size
+        for progress, resume in moments
+    )
+
+
+def _without_rollbacks(start: Checkpoint, resume: Resume) -> Checkpoint:
+    """Forget the halvings of another learning rate than the one that is asked for now."""
+    fallback = resume.fallback
+    if fallback:
+        fallback = replace(fallback, progress=replace(fallback.progress, rollbacks=0))
+    progress = replace(start.progress, rollbacks=0)
+    return replace(start, progress=progress, resume=replace(resume, fallback=fallback))
+
+
+def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) -> TrainConfig:
+    """Give a configuration the cell and the sizes of a model whose weights it is to start from.
+
+    Raises
+    ------
+    ConfigError
+        If one of those was asked for and is another.
+    """
+    model = source.model
+    theirs: dict[str, Any] = {
+        "cell": model.cell,
+        "hidden_sizes": model.hidden_sizes,
+        "embedding_size": model.embedding_size,
+    }
+    for name, value in theirs.items():
+        if name in asked_for and getattr(config, name) != value:
+            size = format_sizes(value) if isinstance(value, tuple) else value
+            raise ConfigError(f"the model of --init-from has {flag(name)} {size}; leave that option out")
+    return replace(config, **theirs)
 
 
 def _prepare(
@@ -143,9 +196,10 @@ def _prepare(
     path: Path,
     notes: tuple[str, ...],
     start: Checkpoint | None = None,
+    source: Checkpoint | None = None,
 ) -> PreparedRun:
     training, validation = split(corpus.ids, config.val_fraction)
-    trainer = Trainer(config, corpus.vocabulary, training, start)
+    trainer = Trainer(config, corpus.vocabulary, training, start, source)
     info = CorpusInfo(corpus.name, corpus.sources, encoding, corpus.sha256, len(corpus.ids))
     evaluator = Evaluator(trainer.model, validation) if len(validation) else None
     if start:

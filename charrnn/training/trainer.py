@@ -10,20 +10,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, Optimizer
+from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Chunk, Cursor, Streams
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers, worker_count
+from charrnn.training.transfer import transfer
 
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
 _SMOOTHING = 0.999 ** (1 / 25)
-_STREAMS = ("init", "sample")
+_STREAMS = ("init", "sample", "length")
+# Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
+# passages cannot do that: they count for what they are of the last 25,000 characters. Adagrad's first steps without a
+# warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where
+# a short text is known by heart.
+_LOST_ABOVE = 5.0
+_SHORTEST = 5  # characters in a chunk whose length is drawn
+_HALVED = 0.05  # share of the chunks that are about half as long
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,26 @@ def random_stream(rng_seed: int, name: str, *numbers: int) -> np.random.Generato
     return np.random.default_rng([rng_seed, _STREAMS.index(name), *numbers])
 
 
+def chunk_length(config: TrainConfig, step: int) -> int:
+    """Characters a stream reads in one step: `seq_length`, or around it where it is to vary.
+
+    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
+    gradient is not cut at the same places in each epoch. A pure function of seed and step. Merity, Keskar & Socher,
+    "Regularizing and optimizing LSTM language models", 2018.
+    """
+    if not config.bptt_jitter:
+        return config.seq_length
+    rng = random_stream(config.rng_seed, "length", step)
+    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
+    drawn = rng.normal(usual, config.bptt_jitter)
+    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
+
+
+def longest_chunk(config: TrainConfig) -> int:
+    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
+    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
+
+
 class Trainer:
     """A model in training: its weights, the optimizer's memory, and its place in the text.
 
@@ -57,7 +85,17 @@ class Trainer:
     vocabulary : characters of the text
     ids : (N,) training text
     start : checkpoint to go on from; by default a fresh model
+    source : checkpoint whose weights a fresh model starts from
+
+    Attributes
+    ----------
+    known : characters of the vocabulary that `source` knew
+    blind_loss : nats a character that a guess costs which holds all symbols for equally likely
     """
+
+    step: int
+    smoothed_loss: float
+    cursor: Cursor
 
     def __init__(
         self,
@@ -65,29 +103,43 @@ class Trainer:
         vocabulary: Vocabulary,
         ids: NDArray[np.integer],
         start: Checkpoint | None = None,
+        source: Checkpoint | None = None,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
         self.streams = Streams(ids, config.batch_size, config.seq_length)
         self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]()
-        self.base_learning_rate = config.learning_rate or self.optimizer.default_learning_rate
+        self.known = 0
+        self.blind_loss = math.log(len(vocabulary))
         if start and start.resume:
             self.model, params = start.model, start.params
             self.optimizer_state, state = start.resume.optimizer_state, start.resume.state
-            self.step, self.smoothed_loss = start.progress.step, start.progress.smoothed_loss
-            self.cursor = Cursor(start.progress.epoch, start.progress.position)
+            progress = start.progress
         else:
             self.model = CharRNN(len(vocabulary), config.cell, config.hidden_sizes, config.embedding_size)
             rng = random_stream(config.rng_seed, "init")
             params = self.model.initialize(rng, std=config.init_std, dtype=config.dtype)
+            if source:
+                self.known = transfer(source, self.model, params, vocabulary)
             self.optimizer_state = self.optimizer.init(params)
             state = self.model.zero_state(config.batch_size, config.dtype)
-            self.step, self.smoothed_loss = 0, math.log(len(vocabulary))
-            self.cursor = Cursor(0, 0)
+            progress = Progress(smoothed_loss=self.blind_loss)
+        self._stand_at(progress)
+        self.rollbacks = progress.rollbacks
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
-        self._workers = Workers(self.model, params, state, config.seq_length, count)
+        self._workers = Workers(self.model, params, state, longest_chunk(config), count)
         # All three change in place.
         self.params, self.grads, self.state = self._workers.params, self._workers.grads, self._workers.state
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training text so far."""
+        return self.cursor.epoch + self.cursor.position / self.streams.length
+
+    @property
+    def full_learning_rate(self) -> float:
+        """What the schedule scales: the rate asked for, or the optimizer's own, halved at each rollback."""
+        return (self.config.learning_rate or self.optimizer.default_learning_rate) * 0.5**self.rollbacks
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:
@@ -100,21 +152,16 @@ class Trainer:
         Raises
         ------
         DivergedError
-            If the loss or the gradient is not finite; the weights are then still those of the step before. Also if
-            the update itself leaves the range of the numbers.
+            If the loss or the gradient is not finite, or the smoothed loss far above blind guessing; the weights are
+            then still those of the step before. Also if the update itself leaves the range of the numbers.
         """
-        config = self.config
-        chunk = self.streams.chunk(self.cursor)
+        config, length = self.config, chunk_length(self.config, self.step)
+        chunk = self.streams.chunk(self.cursor, length)
         loss = self._compute_gradient(chunk)
-        rate = learning_rate(
-            self.base_learning_rate,
-            config.schedule,
-            step=self.step,
-            progress=progress,
-            warmup_steps=config.warmup_steps,
-        )
-        norm = global_norm(self.grads.vector)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        rate, norm = self._learning_rate(progress, length), global_norm(self.grads.vector)
+        keep = _SMOOTHING**chunk.inputs.size
+        smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
+        if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
         if config.clip_value:
             clip_value(self.grads.vector, config.clip_value)
@@ -123,7 +170,26 @@ class Trainer:
         self.optimizer.update(self.params, self.grads, self.optimizer_state, rate)
         if not math.isfinite(np.dot(self.params.vector, self.params.vector)):
             raise self._divergence(loss, norm, rate)
-        return self._advance(chunk, loss, norm, rate)
+        self.step, self.smoothed_loss = self.step + 1, smoothed_loss
+        self.cursor = self.streams.advance(self.cursor, length)
+        return StepReport(self.step, self.epoch, chunk.inputs.size, loss, smoothed_loss, norm, rate)
+
+    def fallback(self, progress: Progress) -> Fallback:
+        """Copy the present state, to go back to; `progress` is the run's."""
+        memories = {name: memory.copy() for name, memory in self.optimizer_state.memories.items()}
+        resume = Resume(OptimizerState(memories, self.optimizer_state.updates), self._workers.copy_state())
+        return Fallback(self.params.copy(), progress, resume)
+
+    def fall_back(self, fallback: Fallback) -> None:
+        """Stand where `fallback` was made, at half the present learning rate."""
+        np.copyto(self.params.vector, fallback.params.vector)
+        memory = fallback.resume.optimizer_state
+        for name, values in self.optimizer_state.memories.items():
+            np.copyto(values.vector, memory.memories[name].vector)
+        self.optimizer_state.updates = memory.updates
+        self._workers.set_state(fallback.resume.state)
+        self._stand_at(fallback.progress)
+        self.rollbacks += 1
 
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
@@ -148,16 +214,27 @@ class Trainer:
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
         return self._workers.compute(chunk, scale=scale) / size
 
+    def _stand_at(self, progress: Progress) -> None:
+        self.step, self.smoothed_loss = progress.step, progress.smoothed_loss
+        self.cursor = Cursor(progress.epoch, progress.position)
+
+    def _learning_rate(self, progress: float, length: int) -> float:
+        config = self.config
+        rate = learning_rate(
+            self.full_learning_rate,
+            config.schedule,
+            step=self.step,
+            epoch=self.epoch,
+            progress=progress,
+            warmup_steps=config.warmup_steps,
+            decay_factor=config.decay_factor,
+            decay_every=config.decay_every,
+        )
+        # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
+        return rate * (length / config.seq_length) if config.reduction == "mean" else rate
+
     def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
         return DivergedError(
             f"training diverged at step {self.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}, "
-            f"learning rate {rate:.4g}; try a lower --learning-rate"
+            f"learning rate {rate:.4g}"
         )
-
-    def _advance(self, chunk: Chunk, loss: float, norm: float, rate: float) -> StepReport:
-        self.step += 1
-        self.cursor = self.streams.advance(self.cursor)
-        keep = _SMOOTHING**chunk.inputs.size
-        self.smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
-        epoch = self.cursor.epoch + self.cursor.position / self.streams.length
-        return StepReport(self.step, epoch, chunk.inputs.size, loss, self.smoothed_loss, norm, rate)

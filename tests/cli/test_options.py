@@ -10,6 +10,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.cli import main
+from charrnn.training.config import RECIPES
 from charrnn.version import __version__
 from tests.conftest import TINY, Charrnn, Outcome
 
@@ -62,11 +63,14 @@ TRAIN = {
     "--val-fraction": Example(("--val-fraction", "0.5"), err("327 characters + 327 held out")),
     "--batch-size": Example(("--batch-size", "3"), err("batch 3 × seq 10")),
     "--seq-length": Example(("--seq-length", "7"), err("batch 2 × seq 7")),
+    "--bptt-jitter": Example(("--bptt-jitter", "2.5"), learned(bptt_jitter=2.5)),
     "--optimizer": Example(("--optimizer", "adam"), err("adam 0.004")),
     "--learning-rate": Example(("--learning-rate", "0.03"), err("adagrad 0.03")),
     "--schedule": Example(("--schedule", "constant"), err("adagrad 0.1 constant")),
     "--schedule-steps": Example(("--schedule-steps", "9"), learned(schedule_steps=9)),
     "--warmup-steps": Example(("--warmup-steps", "2"), learned(warmup_steps=2)),
+    "--decay-factor": Example(("--schedule", "step", "--decay-factor", "0.9"), learned(decay_factor=0.9)),
+    "--decay-every": Example(("--schedule", "step", "--decay-every", "0.1"), learned(decay_every=0.1)),
     "--clip-value": Example(("--clip-value", "0.5"), learned(clip_value=0.5)),
     "--clip-norm": Example(("--clip-norm", "0.5"), learned(clip_norm=0.5)),
     "--reduction": Example(("--reduction", "sum"), learned(reduction="sum")),
@@ -74,7 +78,11 @@ TRAIN = {
     "--threads": Example(("--threads", "2"), learned(threads=2)),
     "--steps": Example(("--steps", "5"), err("done at step 5")),
     "--epochs": Example(("--steps", "0", "--epochs", "0.2"), err("done at step 6")),
-    "--minutes": Example(("--steps", "0", "--minutes", "0.001"), err("cosine, 0.001 min")),
+    "--minutes": Example(("--steps", "0", "--minutes", "0.02"), err("cosine, 0.02 min")),
+    "--patience": Example(
+        ("--steps", "300", "--eval-every", "1", "--learning-rate", "3", "--patience", "1"),
+        err("out of patience at step"),
+    ),
     "--eval-every": Example(("--eval-every", "2"), err("step 2: held out")),
     "--sample-every": Example(("--sample-every", "3"), err("a sample after 3 steps")),
     "--sample-length": Example(("--sample-length", "0"), err("a sample after 0 steps ──\n\n\n")),
@@ -82,6 +90,9 @@ TRAIN = {
     "--encoding": Example(("--encoding", "latin-1"), lambda _: checkpoint.load("run.npz").corpus.encoding == "latin-1"),
     "--checkpoint": Example(("--checkpoint", "mine.npz"), lambda _: Path("mine.npz").exists()),
     "--overwrite": Example(("--checkpoint", MODEL, "--overwrite"), err("done at step 4; saved old.npz")),
+    "--init-from": Example(
+        ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
+    ),
     "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
     "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
@@ -162,6 +173,15 @@ def test_every_option_does_what_it_says(
     outcome = charrnn(*([command] if command else []), *arguments)
     assert outcome.code == 0, outcome.err
     assert example.worked(outcome), outcome
+
+
+def test_the_list_of_recipes_says_what_each_reaches_and_trains_nothing(charrnn: Charrnn) -> None:
+    outcome = charrnn("train", "--recipe", "list")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.decode().splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert all(recipe.reaches in line for recipe, line in zip(RECIPES.values(), lines, strict=True))
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize("command", ["train", "sample", "score", "gradcheck"])

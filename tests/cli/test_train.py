@@ -58,9 +58,21 @@ def test_resuming_a_finished_run_says_so_and_touches_nothing(charrnn: Charrnn, t
     assert bytes_in(Path()) == before
 
 
+def test_resuming_a_run_that_lost_its_patience_says_what_would_go_on(charrnn: Charrnn, text_file: Path) -> None:
+    impatient = ("--steps", "300", "--eval-every", "1", "--learning-rate", "3", "--patience", "1")
+    charrnn("train", str(text_file), *TINY, *impatient, "--checkpoint", "run.npz")
+    step = checkpoint.load("run.npz").progress.step
+    outcome = charrnn("train", "--resume", "--checkpoint", "run.npz")
+    end = f"run.npz is at the end of its run, step {step}; give a later --steps or a greater --patience to go on\n"
+    assert (outcome.code, outcome.err) == (0, end)
+    assert charrnn("train", "--resume", "--checkpoint", "run.npz", "--patience", "0", "--steps", "301").code == 0
+    assert checkpoint.load("run.npz").progress.step == 301
+
+
 def test_resume_refuses_options_that_belong_to_a_new_run(charrnn: Charrnn, text_file: Path) -> None:
     charrnn("train", str(text_file), *QUICK)
-    for option in (("--recipe", "default"), ("--num-layers", "1"), ("--encoding", "utf-8"), ("--overwrite",)):
+    refused = (("--recipe", "default"), ("--num-layers", "1"), ("--encoding", "utf-8"), ("--overwrite",))
+    for option in (*refused, ("--init-from", "run.npz")):
         outcome = charrnn("train", "--resume", "--checkpoint", "run.npz", *option)
         assert (outcome.code, outcome.err) == (2, f"charrnn: {option[0]} does not go with --resume\n")
     changed = charrnn("train", "--resume", "--checkpoint", "run.npz", "--hidden-size", "9")

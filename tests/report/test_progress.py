@@ -9,7 +9,8 @@ import pytest
 from charrnn.report import progress
 from charrnn.report.progress import Progress, describe
 from charrnn.report.units import describe_loss, duration
-from charrnn.training.run import Evaluated, Sampled, SaveFailed, Stopped
+from charrnn.training import pace
+from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
 from charrnn.training.setup import PreparedRun, start_run
 from charrnn.training.trainer import StepReport
 
@@ -50,12 +51,35 @@ def test_events_become_lines_on_stderr(prepared: PreparedRun, capsys: pytest.Cap
         display.show(Evaluated(20, 1.0, is_best=True))
         display.show(Evaluated(30, 2.0, is_best=False))
         display.show(SaveFailed(40, "the disk is full"))
+        display.show(RolledBack(20, "training diverged at step 45: loss nan", 0.05))
+        display.show(OutOfPatience(60, 20, 1.0))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "\n── a sample after 10 steps ──\nthe lamp\\x1b[2J\n" in captured.err
     assert "step 20: held out 1.000 nats/char = 1.443 bits/char, the best so far\n" in captured.err
     assert "step 30: held out 2.000 nats/char = 2.885 bits/char\n" in captured.err
     assert "warning: the disk is full; training goes on and tries again\n" in captured.err
+    gone_back = "training diverged at step 45: loss nan; back to step 20, with half the learning rate, 0.05\n"
+    assert gone_back in captured.err
+    best = "the best held out stays 1.000 nats/char = 1.443 bits/char at step 20\n"
+    assert f"out of patience at step 60: {best}" in captured.err
+
+
+def test_after_a_rollback_the_bar_counts_from_there(prepared: PreparedRun) -> None:
+    with Progress(prepared) as display:
+        for _ in range(5):
+            display.show(STEP)
+        display.show(RolledBack(2, "it diverged", 0.05))
+        assert display._bar.n == 2
+
+
+def test_a_resumed_run_has_only_the_rest_of_its_minutes_left(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "monotonic", lambda: 5.0)
+    run = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 3}).run
+    run.pace.earlier = 150.0
+    assert progress._seconds_left(run, speed=1.0) == 30
+    run.pace.earlier = 200.0
+    assert progress._seconds_left(run, speed=1.0) == 0
 
 
 def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(

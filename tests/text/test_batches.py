@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +38,19 @@ def trained(chunks: list[Chunk]) -> Counter[tuple[int, int]]:
 def test_every_transition_is_trained_each_epoch_and_nothing_else(size: tuple[int, int, int]) -> None:
     chunks = epoch_of(numbered(*size))
     assert set(trained(chunks)) == {(t, t + 1) for t in range(size[0] - 1)}
+
+
+@given(sizes, st.lists(st.integers(1, 40), min_size=1))
+def test_chunks_of_any_lengths_train_every_transition_in_order(size: tuple[int, int, int], lengths: list[int]) -> None:
+    streams, cursor, chunks = numbered(*size), Cursor(0, 0), []
+    for length in itertools.cycle(lengths):
+        chunks.append(streams.chunk(cursor, length))
+        cursor = streams.advance(cursor, length)
+        if cursor.epoch:
+            break
+    assert cursor == Cursor(1, 0)
+    whole = np.concatenate([chunk.inputs for chunk in chunks])
+    np.testing.assert_array_equal(whole, np.concatenate([chunk.inputs for chunk in epoch_of(streams)]))
 
 
 @given(sizes)

@@ -18,7 +18,7 @@ from charrnn.training.config import RECIPES, TrainConfig, flag
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_json_gives_back_the_same_configuration(recipe: str) -> None:
-    config = replace(RECIPES[recipe], hidden_sizes=(7, 5))
+    config = replace(RECIPES[recipe].config, hidden_sizes=(7, 5))
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
@@ -76,7 +76,7 @@ def test_a_bound_that_is_given_replaces_all_bounds_and_keeps_their_types() -> No
 
 
 def test_the_recipe_of_min_char_rnn_is_its_published_numbers() -> None:
-    recipe = RECIPES["min-char-rnn"]
+    recipe = RECIPES["min-char-rnn"].config
     assert (recipe.cell, recipe.hidden_sizes, recipe.embedding_size) == ("vanilla", (100,), 0)
     assert (recipe.batch_size, recipe.seq_length, recipe.val_fraction) == (1, 25, 0.0)
     assert (recipe.optimizer, recipe.learning_rate, recipe.schedule, recipe.warmup_steps) == (

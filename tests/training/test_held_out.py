@@ -6,8 +6,8 @@ import pytest
 
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.corpus import read_corpus
+from charrnn.training.events import Evaluated
 from charrnn.training.held_out import compare_held_out
-from charrnn.training.run import Evaluated
 from charrnn.training.setup import resume_run, start_run
 
 

@@ -78,7 +78,7 @@ def min_char_rnn(params: reference.Params, ids: NDArray[np.integer], steps: int)
 def test_thirty_steps_of_the_recipe_equal_min_char_rnn_itself() -> None:
     ids = np.tile(IDS, 2)[:752]
     # At its full 100 units the recipe is chaotic in its first steps: a last bit grows to 1e-4 in thirty of them.
-    recipe = replace(RECIPES["min-char-rnn"], hidden_sizes=(16,), dtype="float64")
+    recipe = replace(RECIPES["min-char-rnn"].config, hidden_sizes=(16,), dtype="float64")
     trainer = Trainer(recipe, VOCABULARY, ids)
     theirs = {name: array.copy() for name, array in trainer.params.items()}
     losses, smoothed = min_char_rnn(theirs, ids, 30)

@@ -1,0 +1,52 @@
+"""Plain values out of a file that nobody vouches for: each is of the type it should be, or an error says so."""
+
+import json
+import math
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def parse(text: bytes) -> Any:
+    """Read JSON in which no name stands twice and every number is finite.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+
+
+def typed(value: object, kind: type[T]) -> T:
+    """Return a value that is exactly of this type: no bool for an int."""
+    if type(value) is not kind or not isinstance(value, kind):
+        raise TypeError(f"meta has {type(value).__name__} where {kind.__name__} belongs")
+    return value
+
+
+def count(value: object) -> int:
+    """Return a whole number of 0 or more."""
+    number = typed(value, int)
+    if number < 0:
+        raise ValueError("meta has a negative count")
+    return number
+
+
+def number(value: object) -> float:
+    """Return a finite number."""
+    number = typed(value, float)
+    if not math.isfinite(number):
+        raise ValueError("meta has a number that is not finite")
+    return number
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} in meta")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name stands twice in meta")
+    return values

@@ -1,0 +1,125 @@
+"""Chunks that vary in length: drawn as a pure function of seed and step, in bounds, and otherwise nothing changes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import checkpoint
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import parallel
+from charrnn.training.config import TrainConfig
+from charrnn.training.setup import resume_run, start_run
+from charrnn.training.trainer import StepReport, Trainer, chunk_length, longest_chunk
+from tests.conftest import TEXT
+
+VOCABULARY = Vocabulary.from_text(TEXT)
+IDS = VOCABULARY.encode(TEXT)
+VARIED = TrainConfig(
+    hidden_sizes=(7,),
+    batch_size=4,
+    seq_length=20,
+    bptt_jitter=3.0,
+    dtype="float64",
+    schedule="constant",
+    warmup_steps=0,
+)
+
+
+def lengths(config: TrainConfig, steps: int = 2000) -> list[int]:
+    return [chunk_length(config, step) for step in range(steps)]
+
+
+@given(st.integers(1, 60), st.floats(0, 1e308), st.integers(0, 9), st.integers(0, 99))
+def test_a_length_is_in_bounds_whatever_the_spread(seq_length: int, jitter: float, seed: int, step: int) -> None:
+    config = TrainConfig(seq_length=seq_length, bptt_jitter=jitter, rng_seed=seed)
+    assert min(5, seq_length) <= chunk_length(config, step) <= longest_chunk(config) <= 2 * seq_length
+
+
+def test_without_jitter_there_is_one_length() -> None:
+    assert set(lengths(replace(VARIED, bptt_jitter=0.0), 50)) == {20}
+
+
+def test_lengths_spread_around_the_usual_one_and_once_in_twenty_around_its_half() -> None:
+    drawn = np.array(lengths(replace(VARIED, seq_length=100, bptt_jitter=5.0), 4000))
+    halved = drawn < 75
+    assert halved.mean() == pytest.approx(0.05, abs=0.015)
+    assert drawn[halved].mean() == pytest.approx(50, abs=2)
+    assert drawn[~halved].mean() == pytest.approx(100, abs=0.8)  # cut to whole numbers
+    assert drawn[~halved].std() == pytest.approx(5, abs=0.4)
+
+
+def test_the_lengths_are_the_seed_s_and_the_step_s_alone() -> None:
+    assert lengths(VARIED, 20) == lengths(replace(VARIED, batch_size=1, hidden_sizes=(3,)), 20)
+    assert lengths(VARIED, 20)[::-1] == [chunk_length(VARIED, step) for step in reversed(range(20))]
+    assert lengths(VARIED, 20) != lengths(replace(VARIED, rng_seed=1), 20)
+
+
+def test_the_cursor_goes_on_by_what_was_read_and_an_epoch_reads_all() -> None:
+    trainer = Trainer(VARIED, VOCABULARY, IDS)
+    reports, done = [], 0
+    while not trainer.cursor.epoch:
+        reports.append(trainer.train_step(0.0))
+        done += reports[-1].characters // VARIED.batch_size
+        assert reports[-1].epoch == done / trainer.streams.length
+    assert len({report.characters for report in reports}) > 3
+    assert done == trainer.streams.length
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_rate_of_a_mean_is_in_proportion_to_the_length(reduction: str) -> None:
+    trainer = Trainer(replace(VARIED, learning_rate=0.1, reduction=reduction), VOCABULARY, IDS)
+    reports = [trainer.train_step(0.0) for _ in range(5)]
+    drawn = lengths(VARIED, 5)
+    expected = [0.1 * length / 20 for length in drawn] if reduction == "mean" else 5 * [0.1]
+    assert len(set(drawn)) > 1
+    assert [report.learning_rate for report in reports] == pytest.approx(expected)
+
+
+def test_a_run_ends_when_its_epochs_are_complete(text_file: Path) -> None:
+    changes = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "bptt_jitter": 4.0, "eval_every": 0}
+    run = start_run([str(text_file)], {**changes, "epochs": 1.5, "sample_every": 0}).run
+    epochs = [event.epoch for event in run.events() if isinstance(event, StepReport)]
+    assert epochs[-2] < 1.5 <= epochs[-1]
+
+
+@pytest.mark.parametrize("changes", [{}, {"cell": "vanilla"}, {"embedding_size": 3}])
+def test_several_workers_equal_one(changes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_LEAST_WORK", 0)
+    trainers = [Trainer(replace(VARIED, threads=threads, **changes), VOCABULARY, IDS) for threads in (1, 3)]
+    losses = [[trainer.train_step(0.0).loss for _ in range(12)] for trainer in trainers]
+    for trainer in trainers:
+        trainer.close()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
+    np.testing.assert_allclose(trainers[1].params.vector, trainers[0].params.vector, rtol=1e-9, atol=1e-12)
+
+
+def test_stopping_after_any_step_and_going_on_equals_never_stopping(text_file: Path) -> None:
+    changes = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 20, "bptt_jitter": 5.0, "steps": 12}
+    changes |= {"schedule_steps": 12, "eval_every": 5, "sample_every": 0, "save_every": 4}
+    list(start_run([str(text_file)], changes, path=Path("whole.npz")).run.events())
+    for k in range(1, 12):
+        list(start_run([str(text_file)], {**changes, "steps": k}, path=Path(f"{k}.npz")).run.events())
+        list(resume_run([], {"steps": 12}, path=Path(f"{k}.npz")).run.events())
+        assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
+    assert checkpoint.load("whole.npz").progress.epoch > 0
+
+
+def test_only_two_lengths_have_a_workspace_at_a_time() -> None:
+    trainer = Trainer(VARIED, VOCABULARY, IDS)
+    assert len({trainer.train_step(0.0).characters for _ in range(30)}) > 4
+    assert len(trainer._workers._shard._workspaces) == 2
+
+
+def test_the_lengths_of_a_step_that_is_lost_are_those_of_its_repetition(text_file: Path) -> None:
+    trainer = start_run([str(text_file)], {"hidden_sizes": (8,), "bptt_jitter": 9.0, "seq_length": 30}).run.trainer
+    fallback = trainer.fallback(checkpoint.Progress(smoothed_loss=math.log(2)))
+    first = [trainer.train_step(0.0).characters for _ in range(6)]
+    trainer.fall_back(fallback)
+    assert [trainer.train_step(0.0).characters for _ in range(6)] == first

@@ -1,0 +1,114 @@
+"""A run that starts from another's weights knows the characters both have, and no more."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import checkpoint
+from charrnn.errors import CheckpointError, ConfigError
+from charrnn.training.evaluation import Evaluator
+from charrnn.training.setup import PreparedRun, start_run
+from tests.conftest import TEXT
+
+SMALL: dict[str, Any] = {"batch_size": 2, "seq_length": 10, "steps": 3, "eval_every": 0, "sample_every": 0}
+# Three characters are new, before, among and after those known in code-point order, and three are gone.
+OTHER = TEXT.replace("w", "é").replace("t", "T").replace("m", "q")
+
+
+@pytest.fixture(params=[0, 5], ids=["one-hot", "embedding"])
+def source(request: pytest.FixtureRequest, text_file: Path) -> Path:
+    changes = {**SMALL, "cell": "vanilla", "hidden_sizes": (6, 4), "embedding_size": request.param, "steps": 30}
+    list(start_run([str(text_file)], changes, path=Path("source.npz")).run.events())
+    return Path("source.npz")
+
+
+@pytest.fixture
+def other_text(tmp_path: Path) -> Path:
+    path = tmp_path / "other.txt"
+    path.write_text(OTHER, newline="")
+    return path
+
+
+def start(text: Path, source: Path, **changes: Any) -> PreparedRun:
+    return start_run([str(text)], {**SMALL, **changes}, path=Path("run.npz"), init_from=source)
+
+
+def test_the_same_text_gives_the_same_model_with_nothing_else_remembered(source: Path, text_file: Path) -> None:
+    prepared, trained = start(text_file, source), checkpoint.load(source)
+    trainer = prepared.run.trainer
+    assert trainer.params.vector.tobytes() == trained.params.vector.tobytes()
+    assert prepared.notes == ("starts from source.npz: 22 of 22 characters known, 0 new",)
+    assert (trainer.step, trainer.cursor, trainer.rollbacks, prepared.run.history) == (0, (0, 0), 0, [])
+    assert not any(memory.vector.any() for memory in trainer.optimizer_state.memories.values())
+    assert not any(array.any() for layer in trainer.state for array in layer)
+
+
+def test_each_character_keeps_its_weights_and_new_ones_are_fresh(source: Path, other_text: Path) -> None:
+    prepared, trained = start(other_text, source), checkpoint.load(source)
+    trainer = prepared.run.trainer
+    fresh = start_run([str(other_text)], prepared.run.config.to_json() | {"hidden_sizes": (6, 4)}, path=Path("f.npz"))
+    table = "embedding.W_e" if trainer.model.embedding_size else "cells.0.W_xh"
+    new = []
+    for index, character in enumerate(trainer.vocabulary.characters):
+        if character in trained.vocabulary.characters:
+            there, place = trained.params, trained.vocabulary.characters.index(character)
+        else:
+            new.append(character)
+            there, place = fresh.run.trainer.params, index
+        np.testing.assert_array_equal(trainer.params[table][index], there[table][place])
+        np.testing.assert_array_equal(trainer.params["linear.W_hy"][:, index], there["linear.W_hy"][:, place])
+        assert trainer.params["linear.b_y"][index] == there["linear.b_y"][place]
+    for name in set(trainer.params) - {table, "linear.W_hy", "linear.b_y"}:
+        np.testing.assert_array_equal(trainer.params[name], trained.params[name])
+    assert "".join(new) == "Tqé"
+    size = len(trainer.vocabulary)
+    assert prepared.notes == (f"starts from source.npz: {size - 3} of {size} characters known, 3 new",)
+    assert [type(event).__name__ for event in prepared.run.events()][-1] == "Stopped"
+
+
+def test_what_was_learned_is_worth_something_on_the_other_text(source: Path, other_text: Path) -> None:
+    run = start(other_text, source).run
+    fresh = start_run([str(other_text)], {**SMALL, "hidden_sizes": (6, 4), "cell": "vanilla"}, path=Path("f.npz")).run
+    losses = [
+        Evaluator(r.trainer.model, r.trainer.vocabulary.encode(OTHER)).loss(r.trainer.params) for r in (run, fresh)
+    ]
+    assert losses[0] < losses[1]
+
+
+def test_the_cell_and_the_sizes_are_the_model_s_own(source: Path, text_file: Path) -> None:
+    config = start(text_file, source).run.config
+    trained = checkpoint.load(source).model
+    assert (config.cell, config.hidden_sizes, config.embedding_size) == ("vanilla", (6, 4), trained.embedding_size)
+    start(text_file, source, hidden_sizes=(6, 4), cell="vanilla")  # the same, said again
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cell": "lstm"}, "the model of --init-from has --cell vanilla; leave that option out"),
+        ({"hidden_sizes": (6,)}, "the model of --init-from has --hidden-size 6,4; leave that option out"),
+        ({"embedding_size": 9}, r"the model of --init-from has --embedding-size \d; leave that option out"),
+    ],
+)
+def test_another_cell_or_size_is_refused(source: Path, text_file: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        start(text_file, source, **changes)
+
+
+def test_layers_must_be_as_many(source: Path, text_file: Path) -> None:
+    with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
+        start_run([str(text_file)], SMALL, num_layers=1, init_from=source)
+
+
+def test_the_weights_take_the_precision_that_is_asked_for(source: Path, text_file: Path) -> None:
+    params = start(text_file, source, dtype="float64").run.trainer.params
+    assert params.vector.dtype == np.float64
+    np.testing.assert_array_equal(params.vector, checkpoint.load(source).params.vector)
+
+
+def test_a_model_that_is_not_there_is_refused_before_anything_is_written(text_file: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        start(text_file, Path("missing.npz"))
+    assert not Path("run.npz").exists()
