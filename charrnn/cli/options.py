@@ -46,6 +46,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "cell": (click.Choice(CELLS), "Kind of recurrent cell."),
     "hidden_sizes": (Sizes(), "Hidden units; with commas, those of each layer."),
     "embedding_size": (int, "Width of a learned embedding; 0 for one-hot input."),
+    "tied": (bool, "Use the embedding's weights for the output too."),
     "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
     "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
     "val_fraction": (float, "Share of the text, at its end, held out to validate."),
@@ -59,6 +60,9 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "warmup_steps": (int, "Steps in which the learning rate climbs to its full size."),
     "decay_factor": (float, "Multiply the learning rate by this at each stair of --schedule step."),
     "decay_every": (float, "Passes over the text from one stair to the next."),
+    "dropout": (float, "Share of each layer's outputs to do without while learning; 0 for none."),
+    "locked_dropout": (bool, "Drop the same outputs at all characters of a sequence."),
+    "weight_drop": (float, "Share of the recurrent weights to do without while learning; 0 for none."),
     "clip_value": (float, "Bring each gradient into ± this; 0 for no such limit."),
     "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
@@ -79,7 +83,11 @@ _DEFAULTS = TrainConfig()
 def train_config(command: Command) -> Command:
     """Add an option for each field of the training configuration."""
     for name, (kind, text) in reversed(_CONFIG_HELP.items()):
+        if kind is bool:
+            command = click.option(flag(name), name, is_flag=True, default=None, help=text)(command)
+            continue
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default)
+        shown = "by the size of the text" if name == "dropout" else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

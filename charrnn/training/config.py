@@ -30,6 +30,7 @@ class TrainConfig:
     cell: str = "lstm"
     hidden_sizes: tuple[int, ...] = (384,)
     embedding_size: int = 0  # 0: one-hot input
+    tied: bool = False  # whether the output's weights are the embedding's
     init_std: float = 0.0  # 0: uniform in ±1/√hidden
     dtype: str = "float32"
     # The text
@@ -45,6 +46,9 @@ class TrainConfig:
     warmup_steps: int = 100
     decay_factor: float = 0.5  # of the step schedule; this and the next are torch-rnn's
     decay_every: float = 5.0  # epochs
+    dropout: float = 0.0  # share of each layer's outputs; the default recipe goes by the text (`suited_dropout`)
+    locked_dropout: bool = False  # one mask for all steps of a chunk
+    weight_drop: float = 0.0  # share of W_hh
     clip_value: float = 0.0  # 0: no clipping by value
     clip_norm: float = 5.0  # 0: no clipping by norm
     reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
@@ -67,12 +71,7 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{flag(name)} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
         self._check_sizes()
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:  # refuses NaN too; `math.isfinite` fails on a whole number of 400 digits
-                raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
-        if self.val_fraction >= 1:
-            raise ConfigError(f"--val-fraction must be below 1, not {self.val_fraction}")
+        self._check_ranges()
         if not 0 < self.decay_factor <= 1:
             raise ConfigError(f"--decay-factor must be above 0 and at most 1, not {self.decay_factor}")
         if not self.decay_every:
@@ -93,6 +92,20 @@ class TrainConfig:
                 f"--hidden-size, --embedding-size, --batch-size and --seq-length must be at most {_LARGEST:,}"
             )
 
+        if self.tied and self.embedding_size != self.hidden_sizes[-1]:
+            raise ConfigError(
+                f"--tied needs an embedding as wide as the last layer: --embedding-size {self.hidden_sizes[-1]}"
+            )
+
+    def _check_ranges(self) -> None:
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:  # refuses NaN too; `math.isfinite` fails on a whole number of 400 digits
+                raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
+        for name in _SHARES:
+            if getattr(self, name) >= 1:
+                raise ConfigError(f"{flag(name)} must be below 1, not {getattr(self, name)}")
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as a checkpoint keeps them."""
         return asdict(self) | {"hidden_sizes": list(self.hidden_sizes)}
@@ -107,6 +120,7 @@ class TrainConfig:
             If a field is missing, unknown, or of another type.
         """
         defaults = {field.name: field.default for field in fields(cls)}
+        values = {name: defaults[name] for name in _ADDED_LATER} | dict(values)
         if set(values) != set(defaults):
             raise ConfigError(f"the configuration's fields differ: {sorted(set(values) ^ set(defaults))}")
         clean: dict[str, Any] = {}
@@ -128,6 +142,11 @@ class TrainConfig:
         return replace(self, **all_bounds)
 
 
+# Fields that the first checkpoints lack; what they default to is how those runs were trained.
+_ADDED_LATER = (
+    *("tied", "bptt_jitter", "decay_factor", "decay_every"),
+    *("dropout", "locked_dropout", "weight_drop", "patience"),
+)
 _LARGEST = 1_000_000  # units, or characters: no array is then beyond what NumPy can count
 BOUNDS = ("steps", "epochs", "minutes")
 _CHOICES = {
@@ -137,6 +156,7 @@ _CHOICES = {
     "dtype": DTYPES,
     "reduction": REDUCTIONS,
 }
+_SHARES = ("val_fraction", "dropout", "weight_drop")
 _NOT_NEGATIVE = tuple(
     field.name
     for field in fields(TrainConfig)
@@ -182,6 +202,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
     }
 )
+
+
+def suited_dropout(characters: int) -> float:
+    """Return the dropout that serves a training text of so many characters best in a short run."""
+    return 0.4 if characters < 300_000 else 0.0
 
 
 def format_sizes(sizes: tuple[int, ...]) -> str:

@@ -27,15 +27,17 @@ from typing import IO, Any
 import numpy as np
 
 from charrnn.errors import WorkerError
-from charrnn.nn.model import CharRNN, State, Workspace
+from charrnn.nn.dropout import Dropout
+from charrnn.nn.model import NOTHING, CharRNN, State, Workspace
 from charrnn.nn.parameters import Parameters
 from charrnn.text.batches import Chunk
+from charrnn.training.randomness import random_stream
 
 # Multiplications by a weight in a step below which a second process costs more than it computes.
 _LEAST_WORK = 5_000_000
 # One for the usual chunk and one for an epoch's last. Where lengths vary, a new one costs less than keeping them all.
 _MOST_WORKSPACES = 2
-_TASK = struct.Struct("=qd")  # steps in the chunk, scale of the gradient
+_TASK = struct.Struct("=qqd")  # step of the run, steps in the chunk, scale of the gradient
 _LOSS = struct.Struct("=d")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _RAM = Path("/dev/shm")  # noqa: S108 - the file made there has no name, so nobody else can open it
@@ -68,6 +70,8 @@ class _Plan:
     batch_size: int
     seq_length: int
     workers: int
+    dropout: Dropout
+    rng_seed: int
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what is shared in the model's type: weights, a gradient for each worker, all streams' states."""
@@ -103,8 +107,8 @@ class _Shard:
 
     def __init__(self, plan: _Plan, memory: _Memory, index: int) -> None:
         first, last = (k * plan.batch_size // plan.workers for k in (index, index + 1))
-        self.batch_size = last - first
-        self.model = plan.model
+        self.streams = range(first, last)
+        self.plan = plan
         self.params, self.grads = (
             Parameters(plan.model.shapes(), memory.numbers[name]) for name in ("params", f"grads.{index}")
         )
@@ -112,19 +116,25 @@ class _Shard:
         self.inputs, self.targets = (memory.ids[name][:, first:last] for name in ("inputs", "targets"))
         self._workspaces: dict[int, Workspace] = {}
 
-    def compute(self, T: int, scale: float) -> float:
+    def compute(self, step: int, T: int, scale: float) -> float:
         """Fill this worker's gradient for the first T steps of the ids; return its summed loss, in nats."""
         if T not in self._workspaces:
             if len(self._workspaces) == _MOST_WORKSPACES:
                 del self._workspaces[next(iter(self._workspaces))]  # the oldest
-            self._workspaces[T] = self.model.workspace(T, self.batch_size, self.params.vector.dtype)
-        ws = self._workspaces[T]
+            self._workspaces[T] = self._make_workspace(T)
+        ws, model = self._workspaces[T], self.plan.model
+        if ws.dropout:
+            ws.dropout.draw(random_stream(self.plan.rng_seed, "dropout", step))
         inputs, targets = self.inputs[:T], self.targets[:T]
-        self.model.arrange(self.params, ws)
-        losses, final = self.model.loss(self.params, ws, inputs, targets, self.state)
-        self.model.backward(self.params, self.grads, ws, inputs, targets, scale=scale)
+        model.arrange(self.params, ws)
+        losses, final = model.loss(self.params, ws, inputs, targets, self.state)
+        model.backward(self.params, self.grads, ws, inputs, targets, scale=scale)
         _copy_state(final, self.state)
         return float(losses.sum(dtype=np.float64))
+
+    def _make_workspace(self, T: int) -> Workspace:
+        plan = self.plan
+        return plan.model.workspace(T, plan.batch_size, plan.dtype, plan.dropout, self.streams)
 
 
 class Workers:
@@ -135,14 +145,25 @@ class Workers:
     model, params, state : of the B streams; the arrays are copied into `self.params` and `self.state`
     seq_length : of the longest chunk
     count : workers, at most B
+    dropout, rng_seed : what is dropped, and the seed of the masks, which differ from step to step
 
     Attributes
     ----------
     close : function without arguments that lets the worker processes go
     """
 
-    def __init__(self, model: CharRNN, params: Parameters, state: State, seq_length: int, count: int) -> None:
-        self._plan = plan = _Plan(model, params.vector.dtype.name, len(state[0].h), seq_length, count)
+    def __init__(
+        self,
+        model: CharRNN,
+        params: Parameters,
+        state: State,
+        seq_length: int,
+        count: int,
+        dropout: Dropout = NOTHING,
+        rng_seed: int = 0,
+    ) -> None:
+        dtype, batch_size = params.vector.dtype.name, len(state[0].h)
+        self._plan = plan = _Plan(model, dtype, batch_size, seq_length, count, dropout, rng_seed)
         self._processes: list[subprocess.Popen[bytes]] = []
         if count == 1:
             memory = _Memory(plan, bytearray(plan.bytes_needed()))
@@ -168,8 +189,12 @@ class Workers:
         """Copy a state of all streams over the present one."""
         _copy_state(state, self.state)
 
-    def compute(self, chunk: Chunk, *, scale: float) -> float:
+    def compute(self, chunk: Chunk, *, step: int, scale: float) -> float:
         """Fill `grads` with the gradient of ``scale`` times a chunk's summed loss; return that sum, in nats.
+
+        Parameters
+        ----------
+        step : of the run, for the masks of dropout
 
         Raises
         ------
@@ -183,8 +208,8 @@ class Workers:
                     array[...] = 0
         self._ids["inputs"][:T], self._ids["targets"][:T] = chunk.inputs, chunk.targets
         for process in self._processes:
-            _send(process, _TASK.pack(T, scale))
-        loss = self._shard.compute(T, scale)
+            _send(process, _TASK.pack(step, T, scale))
+        loss = self._shard.compute(step, T, scale)
         for process, grads in zip(self._processes, self._others, strict=True):
             loss += _receive(process)
             np.add(self.grads.vector, grads, out=self.grads.vector)
@@ -196,7 +221,7 @@ def be_worker() -> None:
     task, loss = sys.stdin.buffer, sys.stdout.buffer
     setting = json.loads(task.readline())
     model = CharRNN(**setting["plan"].pop("model") | {"hidden_sizes": tuple(setting["hidden_sizes"])})
-    plan = _Plan(model, **setting["plan"])
+    plan = _Plan(model, dropout=Dropout(**setting["plan"].pop("dropout")), **setting["plan"])
     shard = _Shard(plan, _Memory(plan, mmap.mmap(setting["file"], 0)), setting["index"])
     while message := task.read(_TASK.size):
         with np.errstate(over="ignore", invalid="ignore"):  # the first process looks at the sum of the gradients

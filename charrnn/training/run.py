@@ -28,7 +28,8 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.pace import Pace
-from charrnn.training.trainer import StepReport, Trainer, random_stream
+from charrnn.training.randomness import random_stream
+from charrnn.training.trainer import StepReport, Trainer
 
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
 # Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.

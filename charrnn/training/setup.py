@@ -9,13 +9,12 @@ from charrnn import checkpoint
 from charrnn.bundled import DEFAULT_CORPUS
 from charrnn.checkpoint import Checkpoint, CorpusInfo, Resume
 from charrnn.errors import CheckpointError, ConfigError, shown
-from charrnn.nn.model import CharRNN
 from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, read_corpus, split
-from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.run import Run
-from charrnn.training.trainer import Trainer
+from charrnn.training.trainer import Trainer, build_model
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
 RESUMABLE = (
@@ -86,6 +85,8 @@ def start_run(
     training, _ = split(corpus.ids, config.val_fraction)
     batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    if recipe == "default" and "dropout" not in changes:
+        config = replace(config, dropout=suited_dropout(len(training)))
     prepared = _prepare(config, corpus, encoding, path, (*notes, *shrunk), source=source)
     if init_from is None:
         return prepared
@@ -146,8 +147,7 @@ def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -
 def _fits(start: Checkpoint, config: TrainConfig, corpus: Corpus) -> bool:
     """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
     training, _ = split(corpus.ids, config.val_fraction)
-    model = CharRNN(len(start.vocabulary), config.cell, config.hidden_sizes, config.embedding_size)
-    if start.model != model or start.resume is None or len(training) < 2:
+    if start.model != build_model(config, len(start.vocabulary)) or start.resume is None or len(training) < 2:
         return False
     streams = Streams(training, config.batch_size, config.seq_length)
     moments = [(start.progress, start.resume)]
@@ -181,6 +181,7 @@ def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) ->
         "cell": model.cell,
         "hidden_sizes": model.hidden_sizes,
         "embedding_size": model.embedding_size,
+        "tied": model.tied,
     }
     for name, value in theirs.items():
         if name in asked_for and getattr(config, name) != value:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
+from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
 from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
@@ -20,11 +21,11 @@ from charrnn.text.batches import Chunk, Cursor, Streams
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers, worker_count
+from charrnn.training.randomness import random_stream
 from charrnn.training.transfer import transfer
 
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
 _SMOOTHING = 0.999 ** (1 / 25)
-_STREAMS = ("init", "sample", "length")
 # Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
 # passages cannot do that: they count for what they are of the last 25,000 characters. Adagrad's first steps without a
 # warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where
@@ -47,13 +48,9 @@ class StepReport:
     learning_rate: float
 
 
-def random_stream(rng_seed: int, name: str, *numbers: int) -> np.random.Generator:
-    """Return the random stream of one purpose.
-
-    Each purpose has its own, a pure function of the seed (and of the step, for sampling): drawing more samples never
-    changes training, and a resumed run draws what the uninterrupted one would have drawn.
-    """
-    return np.random.default_rng([rng_seed, _STREAMS.index(name), *numbers])
+def build_model(config: TrainConfig, vocab_size: int) -> CharRNN:
+    """Return the network that a configuration describes."""
+    return CharRNN(vocab_size, config.cell, config.hidden_sizes, config.embedding_size, config.tied)
 
 
 def chunk_length(config: TrainConfig, step: int) -> int:
@@ -116,7 +113,7 @@ class Trainer:
             self.optimizer_state, state = start.resume.optimizer_state, start.resume.state
             progress = start.progress
         else:
-            self.model = CharRNN(len(vocabulary), config.cell, config.hidden_sizes, config.embedding_size)
+            self.model = build_model(config, len(vocabulary))
             rng = random_stream(config.rng_seed, "init")
             params = self.model.initialize(rng, std=config.init_std, dtype=config.dtype)
             if source:
@@ -127,7 +124,8 @@ class Trainer:
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
-        self._workers = Workers(self.model, params, state, longest_chunk(config), count)
+        dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
+        self._workers = Workers(self.model, params, state, longest_chunk(config), count, dropout, config.rng_seed)
         # All three change in place.
         self.params, self.grads, self.state = self._workers.params, self._workers.grads, self._workers.state
 
@@ -212,7 +210,7 @@ class Trainer:
         """Fill ``self.grads`` for a chunk and carry the state over it; return the mean loss, nats a character."""
         size = chunk.inputs.size
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
-        return self._workers.compute(chunk, scale=scale) / size
+        return self._workers.compute(chunk, step=self.step, scale=scale) / size
 
     def _stand_at(self, progress: Progress) -> None:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss

@@ -74,8 +74,16 @@ def wait_until(condition: object) -> None:
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"cell": "vanilla"}, {"cell": "gru"}, {"embedding_size": 3}],
-    ids=["lstm", "vanilla", "gru", "embedding"],
+    [
+        {},
+        {"cell": "vanilla"},
+        {"cell": "gru"},
+        {"embedding_size": 3},
+        {"dropout": 0.4},
+        {"cell": "gru", "dropout": 0.4, "locked_dropout": True, "weight_drop": 0.3},
+        {"embedding_size": 5, "tied": True},
+    ],
+    ids=["lstm", "vanilla", "gru", "embedding", "dropout", "weight-drop", "tied"],
 )
 @pytest.mark.usefixtures("always")
 def test_several_workers_equal_one_on_the_joined_batch(workers: int, changes: dict[str, object]) -> None:
@@ -140,7 +148,7 @@ def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Worker
     os.kill(processes[0], signal.SIGKILL)
     chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk(Cursor(0, 0))
     with pytest.raises(WorkerError, match=r"a worker process died \(exit code -9\)"):
-        workers.compute(chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10), scale=1.0)
+        workers.compute(chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10), step=0, scale=1.0)
     workers.close()
     assert not any(map(is_alive, processes))
 

@@ -40,7 +40,12 @@ SMALL: Mapping[str, Any] = {
 VANILLA = {"cell": "vanilla", "hidden_sizes": (8,)}
 LSTM = {"cell": "lstm", "hidden_sizes": (6, 5)}
 GRU = {"cell": "gru", "hidden_sizes": (6, 5)}
-NETWORKS = [VANILLA, LSTM, GRU]
+DROPPING = {"cell": "gru", "hidden_sizes": (6, 4), "embedding_size": 4, "tied": True} | {
+    "dropout": 0.4,
+    "weight_drop": 0.3,
+}
+NETWORKS = [VANILLA, LSTM, GRU, DROPPING]
+NAMES = ["vanilla", "lstm", "gru", "dropout"]
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +82,7 @@ def difference(a: str, b: str) -> str:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
-@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm", "gru"])
+@pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 def test_stopping_after_any_step_and_going_on_equals_never_stopping(
     text: str, network: dict[str, Any], optimizer: str, dtype: str
 ) -> None:
@@ -90,7 +95,7 @@ def test_stopping_after_any_step_and_going_on_equals_never_stopping(
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "sgd"])
-@pytest.mark.parametrize("network", NETWORKS, ids=["vanilla", "lstm", "gru"])
+@pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 def test_every_optimizer_goes_on_with_its_memory(text: str, network: dict[str, Any], optimizer: str) -> None:
     changes = {**network, "optimizer": optimizer}
     start(text, "whole.npz", **changes)

@@ -12,7 +12,8 @@ from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import RECIPES, TrainConfig
-from charrnn.training.trainer import StepReport, Trainer, random_stream
+from charrnn.training.randomness import random_stream
+from charrnn.training.trainer import StepReport, Trainer
 from tests import reference
 from tests.conftest import TEXT
 
