@@ -158,6 +158,7 @@ def test_no_strange_passage_counts_as_divergence(tmp_path: Path) -> None:
         "batch_size": 1,
         "seq_length": 50,
         "val_fraction": 0.0,
+        "dropout": 0.0,
         "steps": 400,
     }
     run = start(tmp_path / "turn.txt", **changes, optimizer="adam")
