@@ -18,6 +18,7 @@ from charrnn.training.config import (
     TrainConfig,
     flag,
     format_sizes,
+    suited_dropout,
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -88,6 +89,6 @@ def train_config(command: Command) -> Command:
             continue
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default)
-        shown = "by the size of the text" if name == "dropout" else shown
+        shown = "by the size of the text" if name in suited_dropout(0) else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

@@ -85,8 +85,8 @@ def start_run(
     training, _ = split(corpus.ids, config.val_fraction)
     batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    if recipe == "default" and "dropout" not in changes:
-        config = replace(config, dropout=suited_dropout(len(training)))
+    if recipe == "default":
+        config = replace(config, **(suited_dropout(len(training)) | _dropout_in(changes)))
     prepared = _prepare(config, corpus, encoding, path, (*notes, *shrunk), source=source)
     if init_from is None:
         return prepared
@@ -223,6 +223,10 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     if len(sizes) not in (1, num_layers):
         raise ConfigError(f"--num-layers {num_layers} does not fit the {len(sizes)} sizes of --hidden-size")
     return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
+
+
+def _dropout_in(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: changes[name] for name in ("dropout", "weight_drop") if name in changes}
 
 
 def _is_taken(path: Path) -> bool:

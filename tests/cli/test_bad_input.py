@@ -73,7 +73,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*TRAIN, "--rng-seed", "1.5"), 2, "'1.5' is not a valid integer"),
     ((*TRAIN, "--steps", "0"), 2, "the run has no end"),
     ((*TRAIN, "--steps", "-1"), 2, "--steps must be 0 or more, not -1"),
-    ((*TRAIN, "--cell", "rnn"), 2, "'rnn' is not one of 'lstm', 'gru', 'vanilla'"),
+    ((*TRAIN, "--cell", "rnn"), 2, "'rnn' is not one of 'gru', 'lstm', 'vanilla'"),
     ((*TRAIN, "--decay-factor", "0"), 2, "--decay-factor must be above 0 and at most 1, not 0.0"),
     ((*TRAIN, "--decay-factor", "1.5"), 2, "--decay-factor must be above 0 and at most 1, not 1.5"),
     ((*TRAIN, "--decay-every", "0"), 2, "--decay-every must be above 0"),

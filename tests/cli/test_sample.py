@@ -45,7 +45,7 @@ def test_the_same_rng_seed_writes_the_same_and_a_longer_sample_begins_with_the_s
 def test_the_line_on_stderr_tells_how_to_have_the_same_text_again(charrnn: Charrnn, trained: Path) -> None:
     first = charrnn("sample", str(trained), "-n", "60")
     rng_seed = first.err.split("--rng-seed ")[1].split()[0]
-    assert first.err.startswith(f"{trained}: lstm 16, learned lamp for 60 steps, held out ")
+    assert first.err.startswith(f"{trained}: gru 16, learned lamp for 60 steps, held out ")
     assert charrnn("sample", str(trained), "-n", "60", "--rng-seed", rng_seed).out == first.out
     assert charrnn("sample", str(trained), "-n", "60").out != first.out
 

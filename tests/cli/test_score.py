@@ -16,7 +16,7 @@ LINES = "the lamp went round.\n\nthe lamp wnet ruond.\nthe sea went round.\n"
 def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(trained: Path, text_file: Path) -> None:
     outcome = run_process("score", str(trained), str(text_file))
     assert outcome.code == 0
-    assert outcome.err.startswith(f"{trained}: lstm 16, learned lamp for 60 steps, held out ")
+    assert outcome.err.startswith(f"{trained}: gru 16, learned lamp for 60 steps, held out ")
     assert len(outcome.error_lines) == 1
     header, model, *yardsticks = outcome.out.decode().splitlines()
     assert header.split() == ["on", "654", "characters", "nats/char", "bits/char", "perplexity"]

@@ -27,7 +27,7 @@ def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: Pre
     text, model, train, speed = describe(prepared, speed=100.0)
     assert text == "text   lamp: 22 symbols, 588 characters + 66 held out"
     parameters = prepared.run.trainer.params.vector.size
-    assert model == f"model  lstm 8+4, one-hot input, {parameters:,} parameters in float32"
+    assert model == f"model  gru 8+4, one-hot input, {parameters:,} parameters in float32"
     assert train == "train  batch 2 × seq 10, adagrad 0.1 cosine, 58 steps = 1.9 epochs"
     assert speed == "speed  100 characters/s: about 12 s"
 

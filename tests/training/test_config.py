@@ -43,7 +43,7 @@ def test_no_number_is_negative_or_not_finite(name: str, value: Any) -> None:
         ("hidden_sizes", (4, 0), "--hidden-size must be at least 1, not 4,0"),
         ("hidden_sizes", (), "--hidden-size must be at least 1, not "),
         ("val_fraction", 1.0, "--val-fraction must be below 1, not 1.0"),
-        ("cell", "rnn", "--cell is one of lstm, gru, vanilla, not 'rnn'"),
+        ("cell", "rnn", "--cell is one of gru, lstm, vanilla, not 'rnn'"),
         ("steps", 0, "the run has no end: give --steps, --epochs or --minutes"),
     ],
 )

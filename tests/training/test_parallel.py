@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 VOCABULARY = Vocabulary.from_text(TEXT)
 IDS = VOCABULARY.encode(TEXT)
 # Enough work in a step for the command line to use two cores.
-LARGE = ("--hidden-size", "128", "--batch-size", "4", "--seq-length", "20", "--threads", "2")
+LARGE = ("--cell", "lstm", "--hidden-size", "128", "--batch-size", "4", "--seq-length", "20", "--threads", "2")
 
 
 @pytest.fixture

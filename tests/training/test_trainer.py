@@ -92,7 +92,7 @@ def test_thirty_steps_of_the_recipe_equal_min_char_rnn_itself() -> None:
 
 def test_three_epochs_of_an_lstm_equal_the_reference_loop() -> None:
     ids = IDS[:50]
-    trainer = Trainer(small(hidden_sizes=(4, 3), embedding_size=2, clip_norm=0.5), VOCABULARY, ids)
+    trainer = Trainer(small(cell="lstm", hidden_sizes=(4, 3), embedding_size=2, clip_norm=0.5), VOCABULARY, ids)
     theirs = {name: array.copy() for name, array in trainer.params.items()}
     memory: reference.Params = {}
     zero: reference.State = [{"h": np.zeros((3, H)), "c": np.zeros((3, H))} for H in (4, 3)]
