@@ -12,7 +12,9 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_first_sample_of_the_readme_is_what_its_command_writes(charrnn: Charrnn) -> None:
-    shown = re.search(r"```console\n\$ charrnn (sample [^\n]*)\n(.*?)\n```", README.read_text(encoding="utf-8"), re.S)
+    shown = re.search(
+        r"```console\n\$ charrnn (sample [^\n]*)\n(.*?)\n```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert shown
     # Other matrix kernels round otherwise, by one part in a million: too little to turn a draw in so short a text.
     outcome = charrnn(*shlex.split(shown[1]))
