@@ -11,6 +11,7 @@ file without a name, and a worker leaves when its pipe closes, whatever ended th
 even after SIGKILL.
 """
 
+import contextlib
 import json
 import mmap
 import os
@@ -218,15 +219,17 @@ class Workers:
 
 def be_worker() -> None:
     """Serve a `Workers` of another process: compute whenever a task comes on stdin, until it closes."""
-    task, loss = sys.stdin.buffer, sys.stdout.buffer
+    task, loss = sys.stdin.buffer, sys.stdout.fileno()
     setting = json.loads(task.readline())
     model = CharRNN(**setting["plan"].pop("model") | {"hidden_sizes": tuple(setting["hidden_sizes"])})
     plan = _Plan(model, dropout=Dropout(**setting["plan"].pop("dropout")), **setting["plan"])
     shard = _Shard(plan, _Memory(plan, mmap.mmap(setting["file"], 0)), setting["index"])
-    while message := task.read(_TASK.size):
-        with np.errstate(over="ignore", invalid="ignore"):  # the first process looks at the sum of the gradients
-            loss.write(_LOSS.pack(shard.compute(*_TASK.unpack(message))))
-        loss.flush()
+    # Whoever is killed closes both pipes, one of them perhaps in the middle of a step: nobody is left to be told.
+    with contextlib.suppress(BrokenPipeError):
+        while message := task.read(_TASK.size):
+            with np.errstate(over="ignore", invalid="ignore"):  # the first process looks at the sum of the gradients
+                answer = shard.compute(*_TASK.unpack(message))
+            os.write(loss, _LOSS.pack(answer))
 
 
 def _start(plan: _Plan, file: IO[bytes], index: int) -> subprocess.Popen[bytes]:

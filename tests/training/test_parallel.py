@@ -170,6 +170,17 @@ def test_a_run_that_is_stopped_leaves_no_process_and_no_shared_memory(number: si
     assert after <= before
 
 
+def test_a_worker_whose_first_process_is_gone_in_the_middle_of_a_step_leaves_quietly(workers: Workers) -> None:
+    process = workers._processes[0]
+    assert process.stdin
+    assert process.stdout
+    process.stdout.close()
+    process.stdin.write(parallel._TASK.pack(0, 6, 1.0))
+    assert process.wait(timeout=20) == 0
+    process.stdin.close()
+    workers._processes.remove(process)
+
+
 def test_a_run_whose_worker_dies_keeps_its_checkpoint_and_says_how_to_go_on(text_file: Path) -> None:
     command = [sys.executable, "-m", "charrnn", "train", str(text_file), *LARGE, "--steps", "1000000", "--quiet"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE)
