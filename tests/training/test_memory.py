@@ -17,12 +17,13 @@ KIB = 1024
 @pytest.mark.parametrize(
     "changes",
     [
-        {"hidden_sizes": (256,), "batch_size": 32, "seq_length": 50},
-        {"hidden_sizes": (128, 128), "batch_size": 32, "seq_length": 50, "optimizer": "adam"},
+        {"hidden_sizes": (256,), "cell": "lstm", "batch_size": 32, "seq_length": 50},
+        {"hidden_sizes": (128, 128), "cell": "lstm", "batch_size": 32, "seq_length": 50, "optimizer": "adam"},
         {"hidden_sizes": (200,), "cell": "vanilla", "batch_size": 32, "seq_length": 50, "embedding_size": 64},
         {"hidden_sizes": (200, 128), "cell": "gru", "batch_size": 32, "seq_length": 50},
+        {"hidden_sizes": (200, 128), "batch_size": 32, "seq_length": 50, "dropout": 0.4, "weight_drop": 0.3},
     ],
-    ids=["lstm", "two lstm", "vanilla", "two gru"],
+    ids=["lstm", "two lstm", "vanilla", "two gru", "dropout"],
 )
 def test_a_step_allocates_no_large_array(changes: dict[str, object]) -> None:
     trainer = Trainer(TrainConfig(threads=1, **changes), VOCABULARY, IDS)  # type: ignore[arg-type]

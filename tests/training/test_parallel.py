@@ -75,7 +75,7 @@ def wait_until(condition: object) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        {"cell": "lstm"},
         {"cell": "vanilla"},
         {"cell": "gru"},
         {"embedding_size": 3},
