@@ -13,7 +13,7 @@ from charrnn.nn.parameters import Array
 
 def _shift(logits: Array) -> None:
     # `.real`: gradcheck sends complex numbers through, and the shift is a constant to the derivative.
-    logits -= logits.real.max(axis=-1, keepdims=True)
+    logits -= np.maximum.reduce(logits.real, axis=-1, keepdims=True)
 
 
 def log_softmax(logits: Array) -> Array:
@@ -40,9 +40,9 @@ def cross_entropy(logits: Array, targets: Ids) -> Array:
     _shift(logits)
     losses = -logits.reshape(-1)[_flat_index(targets, V)]
     np.exp(logits, out=logits)
-    total = logits.sum(axis=-1)
+    total = np.add.reduce(logits, axis=-1, keepdims=True)
     losses += np.log(total).reshape(-1)
-    logits /= total[..., None]
+    logits /= total
     return losses.reshape(T, B)
 
 

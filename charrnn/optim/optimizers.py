@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-_BLOCK_NUMBERS = 16_384
+_BLOCK_NUMBERS = 24_576
 
 
-class Named(Protocol):
+class Flat(Protocol):
+    """Numbers in one flat vector."""
+
+    @property
+    def vector(self) -> Array:
+        """The storage."""
+
+
+class Named(Flat, Protocol):
     """Named views into one flat vector; `charrnn.nn.parameters.Parameters` is one."""
-
-    vector: Array
 
     def like(self) -> Self:
         """Return the same names and shapes over zeros."""
@@ -71,7 +77,7 @@ class Adagrad(_Memories):
     memories: ClassVar = ("sum_squares",)
     default_learning_rate: ClassVar[float] = 0.1
 
-    def update(self, params: Named, grads: Named, state: OptimizerState, learning_rate: float) -> None:
+    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
         for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["sum_squares"].vector):
@@ -101,7 +107,7 @@ class RMSProp(_Memories):
     memories: ClassVar = ("mean_square",)
     default_learning_rate: ClassVar[float] = 0.002
 
-    def update(self, params: Named, grads: Named, state: OptimizerState, learning_rate: float) -> None:
+    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
         for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["mean_square"].vector):
@@ -136,7 +142,7 @@ class Adam(_Memories):
     memories: ClassVar = ("mean", "mean_square")
     default_learning_rate: ClassVar[float] = 0.004
 
-    def update(self, params: Named, grads: Named, state: OptimizerState, learning_rate: float) -> None:
+    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
         # √(v / c) + eps = (√v + eps √c) / √c: the corrections are numbers, and cost no pass over the weights.
@@ -173,7 +179,7 @@ class SGD(_Memories):
     memories: ClassVar = ("velocity",)
     default_learning_rate: ClassVar[float] = 0.5
 
-    def update(self, params: Named, grads: Named, state: OptimizerState, learning_rate: float) -> None:
+    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
         for p, g, v, s in _blocks(params.vector, grads.vector, state.memories["velocity"].vector):

@@ -5,6 +5,7 @@ Where a run stands is a `Cursor`; the batches are pure functions of it, so a sav
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ class Streams:
         if len(self.ids) < 2 or self.batch_size < 1 or self.seq_length < 1:
             raise ValueError("streams need at least two characters, one stream and one step")
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Transitions in each stream: n."""
         return -(-(len(self.ids) - 1) // self.batch_size)
@@ -82,7 +83,7 @@ class Streams:
         end = min(cursor.position + (length or self.seq_length), self.length)
         steps = np.arange(cursor.position, end + 1)  # one more than T: the last is only a target
         # asarray: a memory map's own array type ends here
-        window = np.asarray(self.ids[steps[:, None] + self._starts()], dtype=np.intp)
+        window = np.asarray(self.ids[steps[:, None] + self._starts], dtype=np.intp)
         return Chunk(window[:-1], window[1:], is_first=cursor.position == 0)
 
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
@@ -90,6 +91,7 @@ class Streams:
         position = cursor.position + (length or self.seq_length)
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
 
+    @cached_property
     def _starts(self) -> NDArray[np.intp]:
         # Spread over 0 ... N-1-n. No gap is wider than a stream: (N-1-n) / (B-1) <= n because N-1 <= B n,
         # and two neighbours rounded down are never further apart than that, rounded up.

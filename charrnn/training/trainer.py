@@ -14,7 +14,6 @@ from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN
-from charrnn.optim.clipping import clip_norm, clip_value, global_norm
 from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Chunk, Cursor, Streams
@@ -22,6 +21,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers, worker_count
 from charrnn.training.randomness import random_stream
+from charrnn.training.shard import Update
 from charrnn.training.transfer import transfer
 
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
@@ -110,7 +110,7 @@ class Trainer:
         self.blind_loss = math.log(len(vocabulary))
         if start and start.resume:
             self.model, params = start.model, start.params
-            self.optimizer_state, state = start.resume.optimizer_state, start.resume.state
+            optimizer_state, state = start.resume.optimizer_state, start.resume.state
             progress = start.progress
         else:
             self.model = build_model(config, len(vocabulary))
@@ -118,16 +118,21 @@ class Trainer:
             params = self.model.initialize(rng, std=config.init_std, dtype=config.dtype)
             if source:
                 self.known = transfer(source, self.model, params, vocabulary)
-            self.optimizer_state = self.optimizer.init(params)
+            optimizer_state = self.optimizer.init(params)
             state = self.model.zero_state(config.batch_size, config.dtype)
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
         dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
-        self._workers = Workers(self.model, params, state, longest_chunk(config), count, dropout, config.rng_seed)
-        # All three change in place.
-        self.params, self.grads, self.state = self._workers.params, self._workers.grads, self._workers.state
+        update = Update(config.optimizer, config.clip_value, config.clip_norm)
+        self._workers = workers = Workers(
+            *(self.model, params, state, optimizer_state),
+            *(longest_chunk(config), count, update, dropout, config.rng_seed),
+        )
+        # All of them change in place.
+        self.params, self.grads, self.state = workers.params, workers.grads, workers.state
+        self.optimizer_state = workers.optimizer_state
 
     @property
     def epoch(self) -> float:
@@ -153,20 +158,15 @@ class Trainer:
             If the loss or the gradient is not finite, or the smoothed loss far above blind guessing; the weights are
             then still those of the step before. Also if the update itself leaves the range of the numbers.
         """
-        config, length = self.config, chunk_length(self.config, self.step)
+        length = chunk_length(self.config, self.step)
         chunk = self.streams.chunk(self.cursor, length)
-        loss = self._compute_gradient(chunk)
-        rate, norm = self._learning_rate(progress, length), global_norm(self.grads.vector)
+        loss, norm = self._compute_gradient(chunk)
+        rate = self._learning_rate(progress, length)
         keep = _SMOOTHING**chunk.inputs.size
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
         if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
-        if config.clip_value:
-            clip_value(self.grads.vector, config.clip_value)
-        if config.clip_norm:
-            clip_norm(self.grads.vector, norm, config.clip_norm)
-        self.optimizer.update(self.params, self.grads, self.optimizer_state, rate)
-        if not math.isfinite(np.dot(self.params.vector, self.params.vector)):
+        if not self._workers.apply(rate, norm):
             raise self._divergence(loss, norm, rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
         self.cursor = self.streams.advance(self.cursor, length)
@@ -206,11 +206,17 @@ class Trainer:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
         self._workers.close()
 
-    def _compute_gradient(self, chunk: Chunk) -> float:
-        """Fill ``self.grads`` for a chunk and carry the state over it; return the mean loss, nats a character."""
+    def _compute_gradient(self, chunk: Chunk) -> tuple[float, float]:
+        """Fill ``self.grads`` for a chunk and carry the state over it.
+
+        Returns
+        -------
+        loss, norm : mean loss, nats a character, and the gradient's length
+        """
         size = chunk.inputs.size
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
-        return self._workers.compute(chunk, step=self.step, scale=scale) / size
+        loss, norm = self._workers.compute(chunk, step=self.step, scale=scale)
+        return loss / size, norm
 
     def _stand_at(self, progress: Progress) -> None:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss

@@ -12,11 +12,13 @@ import pytest
 
 from charrnn.errors import WorkerError
 from charrnn.nn.model import CharRNN
+from charrnn.optim.optimizers import Adagrad
 from charrnn.text.batches import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers, worker_count
+from charrnn.training.shard import Update
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -140,7 +142,8 @@ def test_a_short_step_has_one_worker_and_a_long_one_no_more_than_threads_or_stre
 @pytest.fixture
 def workers() -> Workers:
     model = CharRNN(10, "lstm", (4,))
-    return Workers(model, model.initialize(np.random.default_rng(0)), model.zero_state(3), 6, 3)
+    params = model.initialize(np.random.default_rng(0))
+    return Workers(model, params, model.zero_state(3), Adagrad().init(params), 6, 3, Update())
 
 
 def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Workers) -> None:
@@ -175,7 +178,7 @@ def test_a_worker_whose_first_process_is_gone_in_the_middle_of_a_step_leaves_qui
     assert process.stdin
     assert process.stdout
     process.stdout.close()
-    process.stdin.write(parallel._TASK.pack(0, 6, 1.0))
+    process.stdin.write(parallel._TASK.pack(parallel._COMPUTE, 0, 6, 1.0, 0.0))
     assert process.wait(timeout=20) == 0
     process.stdin.close()
     workers._processes.remove(process)

@@ -11,12 +11,12 @@ import pytest
 from charrnn import checkpoint
 from charrnn.checkpoint import Progress
 from charrnn.errors import CheckpointError, DivergedError
-from charrnn.text.batches import Chunk
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Evaluated, Event, RolledBack, Saved, Stopped
 from charrnn.training.run import Run
 from charrnn.training.setup import resume_run, start_run
-from charrnn.training.trainer import StepReport, Trainer
+from charrnn.training.shard import Shard
+from charrnn.training.trainer import StepReport
 from tests.test_checkpoint import edited
 
 SMALL: Mapping[str, Any] = {
@@ -51,16 +51,16 @@ def rollbacks(events: list[Event]) -> list[tuple[int, float]]:
 
 def plant(monkeypatch: pytest.MonkeyPatch, wrong: float, *, at: int, times: int = 1) -> None:
     """Spoil the gradient of the step after step `at`, so many times."""
-    compute, left = Trainer._compute_gradient, [times]
+    compute, left = Shard.compute, [times]
 
-    def spoilt(trainer: Trainer, chunk: Chunk) -> float:
-        loss = compute(trainer, chunk)
-        if trainer.step == at and left[0]:
+    def spoilt(shard: Shard, step: int, T: int, scale: float) -> float:
+        loss = compute(shard, step, T, scale)
+        if step == at and left[0]:
             left[0] -= 1
-            trainer.grads.vector[3] = wrong
+            shard.grads.vector[3] = wrong
         return loss
 
-    monkeypatch.setattr(Trainer, "_compute_gradient", spoilt)
+    monkeypatch.setattr(Shard, "compute", spoilt)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])

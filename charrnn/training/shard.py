@@ -1,0 +1,179 @@
+"""What one worker does in a training step: the gradient of its streams, then its stretch of the update.
+
+The memory that all workers share holds the weights, a gradient for each worker, the optimizer's memories, and the ids
+and states of all streams. A step has three parts, and no worker begins one before all have ended the one before: each
+writes the gradient of its own streams; each adds up all the gradients along its own stretch of the flat vector; each
+updates that stretch.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.nn.dropout import Dropout
+from charrnn.nn.model import CharRNN, State, Workspace
+from charrnn.nn.parameters import Array, Parameters
+from charrnn.optim.clipping import clip_norm, clip_value, global_norm
+from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from charrnn.training.randomness import random_stream
+
+# One for the usual chunk and one for an epoch's last. Where lengths vary, a new one costs less than keeping them all.
+_MOST_WORKSPACES = 2
+
+
+@dataclass(frozen=True)
+class Update:
+    """How a gradient becomes new weights."""
+
+    optimizer: str = "adagrad"  # its name
+    clip_value: float = 0.0  # 0: no clipping by value
+    clip_norm: float = 0.0  # 0: no clipping by norm
+
+    @cached_property
+    def rule(self) -> Optimizer:
+        """The optimizer."""
+        return OPTIMIZERS[self.optimizer]()
+
+
+class Stretch(NamedTuple):
+    """Part of a flat vector, for an optimizer to update."""
+
+    vector: Array
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every worker must know to find its part of the memory."""
+
+    model: CharRNN
+    dtype: str
+    batch_size: int
+    seq_length: int
+    workers: int
+    dropout: Dropout
+    rng_seed: int
+    update: Update
+
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of what is shared in the model's type.
+
+        Weights, a gradient for each worker, what the optimizer remembers, all streams' states.
+        """
+        size = sum(prod(shape) for shape in self.model.shapes().values())
+        states = {
+            f"state.{layer}.{name}": array.shape
+            for layer, state in enumerate(self.model.zero_state(self.batch_size))
+            for name, array in state._asdict().items()
+        }
+        grads = {f"grads.{k}": (size,) for k in range(self.workers)}
+        memories = {f"memory.{name}": (size,) for name in self.update.rule.memories}
+        return {"params": (size,)} | grads | memories | states
+
+    def ids(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of a chunk's inputs and targets."""
+        shape = (self.seq_length, self.batch_size)
+        return {"inputs": shape, "targets": shape}
+
+    def bytes_needed(self) -> int:
+        """Size of the shared memory."""
+        return _count(self.ids()) * np.dtype(np.intp).itemsize + _count(self.numbers()) * np.dtype(self.dtype).itemsize
+
+
+class Memory:
+    """The arrays of a plan over one block of memory; the ids come first, where any type is aligned."""
+
+    def __init__(self, plan: Plan, block: Any) -> None:
+        self.ids = Parameters(plan.ids(), np.frombuffer(block, np.intp, _count(plan.ids())))
+        numbers = np.frombuffer(block, plan.dtype, _count(plan.numbers()), offset=self.ids.vector.nbytes)
+        self.numbers = Parameters(plan.numbers(), numbers)
+
+
+class Shard:
+    """One worker's streams, in whichever process it lives."""
+
+    def __init__(self, plan: Plan, memory: Memory, index: int) -> None:
+        first, last = (k * plan.batch_size // plan.workers for k in (index, index + 1))
+        self.streams = range(first, last)
+        self.plan = plan
+        self.params, self.grads = (
+            Parameters(plan.model.shapes(), memory.numbers[name]) for name in ("params", f"grads.{index}")
+        )
+        self.state = stream_state(plan, memory, slice(first, last))
+        self.inputs, self.targets = (memory.ids[name][:, first:last] for name in ("inputs", "targets"))
+        size = self.params.vector.size
+        own = slice(index * size // plan.workers, (index + 1) * size // plan.workers)
+        self._parts = [memory.numbers[f"grads.{k}"][own] for k in range(plan.workers)]
+        self._params, self._grads = Stretch(self.params.vector[own]), Stretch(self._parts[0])
+        memories = {name: Stretch(memory.numbers[f"memory.{name}"][own]) for name in plan.update.rule.memories}
+        self._optimizer_state = OptimizerState(memories)
+        self._workspaces: dict[int, Workspace] = {}
+
+    def compute(self, step: int, T: int, scale: float) -> float:
+        """Fill this worker's gradient for the first T steps of the ids; return its summed loss, in nats."""
+        if T not in self._workspaces:
+            if len(self._workspaces) == _MOST_WORKSPACES:
+                del self._workspaces[next(iter(self._workspaces))]  # the oldest
+            self._workspaces[T] = self._make_workspace(T)
+        ws, model = self._workspaces[T], self.plan.model
+        if ws.dropout:
+            ws.dropout.draw(random_stream(self.plan.rng_seed, "dropout", step))
+        inputs, targets = self.inputs[:T], self.targets[:T]
+        model.arrange(self.params, ws)
+        losses, final = model.loss(self.params, ws, inputs, targets, self.state)
+        model.backward(self.params, self.grads, ws, inputs, targets, scale=scale)
+        copy_state(final, self.state)
+        return float(losses.sum(dtype=np.float64))
+
+    def join(self) -> float:
+        """Add the gradients along this worker's stretch, in the order of the workers; return the sum's norm."""
+        total, *others = self._parts
+        for part in others:
+            np.add(total, part, out=total)
+        return global_norm(total)
+
+    def apply(self, updates: int, rate: float, norm: float) -> bool:
+        """Clip this worker's stretch of the gradient and update the weights there; return whether all are finite.
+
+        Parameters
+        ----------
+        updates : made before this one
+        norm : of the whole gradient
+        """
+        update = self.plan.update
+        if update.clip_value:
+            clip_value(self._grads.vector, update.clip_value)
+        if update.clip_norm:
+            clip_norm(self._grads.vector, norm, update.clip_norm)
+        self._optimizer_state.updates = updates
+        update.rule.update(self._params, self._grads, self._optimizer_state, rate)
+        return math.isfinite(np.dot(self._params.vector, self._params.vector))
+
+    def _make_workspace(self, T: int) -> Workspace:
+        plan = self.plan
+        return plan.model.workspace(T, plan.batch_size, plan.dtype, plan.dropout, self.streams)
+
+
+_ALL = slice(None)
+
+
+def stream_state(plan: Plan, memory: Memory, streams: slice = _ALL) -> State:
+    """View the states of some streams, by default all, in the shared memory."""
+    return tuple(
+        type(layer)(*(memory.numbers[f"state.{k}.{name}"][streams] for name in layer._fields))
+        for k, layer in enumerate(plan.model.zero_state(1))
+    )
+
+
+def copy_state(source: State, target: State) -> None:
+    """Copy a state's numbers into another's arrays."""
+    for layer, values in zip(target, source, strict=True):
+        for array, value in zip(layer, values, strict=True):
+            array[...] = value
+
+
+def _count(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(prod(shape) for shape in shapes.values())
