@@ -1,6 +1,7 @@
 """Where charrnn's step goes on one thread: matrix products, the Python around the calls, and elementwise work.
 
-- *Products* is the time inside `np.matmul`.
+- *Products* is the time inside `np.matmul` and `np.dot`. (The vanilla cell's recurrent products are calls of an array's
+  own `dot`, which nothing can watch: they count as elementwise work.)
 - *Python* is the number of other NumPy calls times what one costs where there is nothing to compute: the same network
   shrunk to one unit, one stream and two characters makes the same kinds of calls on arrays of about one number, so its
   time divided by its number of calls counts the views, loops and operators around them too.
@@ -46,7 +47,7 @@ class Watched:
         """Call the function that this stands in for."""
         start = perf_counter()
         result = self._target(*args, **kwargs)
-        if self._target is np.matmul:
+        if self._target in (np.matmul, np.dot):
             self._tally.product_seconds += perf_counter() - start
         else:
             self._tally.calls += 1
@@ -67,7 +68,7 @@ def watching(tally: Tally) -> Iterator[None]:
 
 
 def profile(step: Callable[[], object]) -> tuple[float, int]:
-    """Return milliseconds inside `np.matmul` and the number of other NumPy calls, of one step."""
+    """Return milliseconds inside matrix products and the number of other NumPy calls, of one step."""
     tallies = []
     for _ in range(_STEPS):
         tallies.append(Tally())

@@ -73,8 +73,11 @@ gradient of weights not scaled as they are | dropout | weights dropped | cells.0
 - np.multiply(grads["W_hh"], self.weight_masks[layer], out=grads["W_hh"])
 + np.multiply(grads["W_hh"], self.weight_masks[layer] != 0, out=grads["W_hh"])
 no slope of tanh | vanilla | vanilla | cells.0.W_hh
-- np.multiply(d_h, slope, out=d_a)
-+ d_a[...] = d_h
+- multiply(product, slope, product)
++ pass
+no slope of tanh for what the layer above says | vanilla | vanilla | cells.0.W_hh
+- np.multiply(d_outputs, ws.slope, out=ws.d_a)
++ ws.d_a[...] = d_outputs
 slope 1 − h in place of 1 − h² | vanilla | vanilla | cells.0.W_hh
 - np.multiply(ws.outputs, ws.outputs, out=ws.slope)
 + ws.slope[...] = ws.outputs
@@ -82,32 +85,32 @@ slope of the step before | vanilla | vanilla | cells.0.W_hh
 - np.multiply(ws.outputs, ws.outputs, out=ws.slope)
 + np.multiply(ws.h[:T], ws.h[:T], out=ws.slope)
 no gradient from step to step | vanilla | vanilla | cells.0.W_hh
-- np.add(d_output, product, out=d_h)
-+ d_h[...] = d_output
+- add(d_a, product, d_a)
++ pass
 W_hh not transposed | vanilla | vanilla | cells.0.W_hh
 - ws.W_hh_T[...] = params["W_hh"].T
 + ws.W_hh_T[...] = params["W_hh"]
 W_hh's gradient transposed | vanilla | vanilla | cells.0.W_hh
-- np.matmul(ws.h[:T].reshape(T * B, H).T, d_a, out=grads["W_hh"])
-+ np.matmul(d_a.T, ws.h[:T].reshape(T * B, H), out=grads["W_hh"])
+- np.dot(ws.h[:T].reshape(T * B, H).T, d_a, out=grads["W_hh"])
++ np.dot(d_a.T, ws.h[:T].reshape(T * B, H), out=grads["W_hh"])
 W_hh's gradient from h of its own step | vanilla | vanilla | cells.0.W_hh
-- np.matmul(ws.h[:T].reshape
-+ np.matmul(ws.outputs.reshape
+- np.dot(ws.h[:T].reshape
++ np.dot(ws.outputs.reshape
 initial state taken for zero on the way back | vanilla | vanilla | cells.0.W_hh
 - d_a = ws.d_a.reshape(T * B, H)
 + d_a = ws.d_a.reshape(T * B, H); ws.h[0] = 0
 bias gradient dropped | vanilla | vanilla | cells.0.b_h
-- np.add.reduce(d_a, axis=0, out=grads["b_h"])
+- np.ones(T * B, d_a.dtype).dot(d_a, grads["b_h"])
 + grads["b_h"][...] = 0
 bias gradient a mean | vanilla | vanilla | cells.0.b_h
-- np.add.reduce(d_a, axis=0, out=grads["b_h"])
+- np.ones(T * B, d_a.dtype).dot(d_a, grads["b_h"])
 + np.mean(d_a, axis=0, out=grads["b_h"])
 bias counted twice | vanilla | two vanilla | cells.1.b_h
 - ws.outputs[...] += params["b_h"]
 + ws.outputs[...] += 2 * params["b_h"]
 time forwards on the way back | vanilla | vanilla | cells.0.W_hh
-- zip(d_outputs[::-1], reversed(ws.steps), strict=True)
-+ zip(d_outputs, ws.steps, strict=True)
+- for _, slope, d_a in reversed(ws.steps):
++ for _, slope, d_a in ws.steps:
 first step skipped | vanilla | vanilla | cells.0.b_h
 - d_a = ws.d_a.reshape(T * B, H)
 + ws.d_a[0] = 0; d_a = ws.d_a.reshape(T * B, H)
@@ -118,7 +121,7 @@ first stream's state for all | vanilla | vanilla | state.0.h
 - ws.h[0] = state.h
 + ws.h[0] = state.h[0]
 first stream's gradient for all | vanilla | vanilla | cells.0.W_hh
-- d_a.dot(W_hh_T, out=product)
+- d_a.dot(W_hh_T, product)
 + product[...] = d_a[0] @ W_hh_T
 state gradient not returned | vanilla | vanilla | state.0.h
 - return VanillaState(product.copy())
@@ -146,16 +149,16 @@ slope of g not squared | lstm | lstm | cells.0.W_hh
 + pass
 δ of f from c of its own step | lstm | lstm | cells.0.W_hh
 - np.multiply(slopes[1:3], planes[3:], out=planes[1:3])
-+ planes[1:3] = slopes[1:3] * (g, ws.planes[4, start + 1 : stop + 1])
++ planes[1:3] = slopes[1:3] * (g, ws.c[start + 1 : stop + 1])
 δ of o without tanh c | lstm | lstm | cells.0.W_hh
 - np.multiply(slopes[0], tanh_c, out=o)
 + o[...] = slopes[0]
 δ of o from d_c | lstm | lstm | cells.0.W_hh
-- np.multiply(d_o, d_h, out=d_o)
-+ np.multiply(d_o, d_c, out=d_o)
+- multiply(d_o, d_h, d_o)
++ multiply(d_o, d_c, d_o)
 δ of i, f, g from d_h | lstm | lstm | cells.0.W_hh
-- np.multiply(d_ifg, d_c, out=d_ifg)
-+ np.multiply(d_ifg, d_h, out=d_ifg)
+- multiply(d_ifg, d_c, d_ifg)
++ multiply(d_ifg, d_h, d_ifg)
 d_c without o | lstm | lstm | cells.0.W_hh
 - np.multiply(through_h, o, out=through_h)
 + pass
@@ -163,20 +166,20 @@ d_c from h² in place of tanh² c | lstm | lstm | cells.0.W_hh
 - np.multiply(tanh_c, tanh_c, out=through_h)
 + np.square(ws.outputs[start:stop], out=through_h)
 d_c not carried | lstm | lstm | cells.0.W_hh
-- np.add(d_c, ws.terms[1], out=d_c)
-+ d_c[...] = ws.terms[1]
+- add(d_c, term, d_c)
++ d_c[...] = term
 d_c carried without the forget gate | lstm | lstm | cells.0.W_hh
-- np.multiply(d_c, ws.forget[t - start], out=d_c)
+- multiply(d_c, ws.forget[t - start], d_c)
 + pass
 d_c carried through another step's forget gate | lstm | lstm | cells.0.W_hh
-- np.multiply(d_c, ws.forget[t - start], out=d_c)
-+ np.multiply(d_c, ws.forget[t - start - 1], out=d_c)
+- multiply(d_c, ws.forget[t - start], d_c)
++ multiply(d_c, ws.forget[t - start - 1], d_c)
 d_h not carried | lstm | lstm | cells.0.W_hh
-- np.add(d_outputs[t], product, out=d_h)
+- add(d_outputs[t], product, d_h)
 + d_h[...] = d_outputs[t]
 d_h carried from one gate alone | lstm | lstm | cells.0.W_hh
-- np.add.reduce(ws.products, axis=0, out=product)
-+ product[...] = ws.products[0]
+- add_up(products, axis=0, out=product)
++ product[...] = products[0]
 W_hh of a gate not transposed | lstm | lstm | cells.0.W_hh
 - ws.W_hh_T[plane] = turned_panels(W_hh, P, ws.room)
 + ws.W_hh_T[plane] = panels(W_hh, P)
@@ -214,11 +217,11 @@ W_hh of a GRU's gate not transposed | gru | gru | cells.0.W_hh
 - ws.W_hh_T[plane] = turned_panels(W_hh[gate], P, ws.room)
 + ws.W_hh_T[plane] = panels(W_hh[gate], P)
 b_hn outside what r multiplies | gru | gru | cells.0.b_hn
-- np.add(u_n, b_hn, out=q)
-+ q[...] = u_n; np.add(n, b_hn, out=n)
+- add(u_n, b_hn, q)
++ q[...] = u_n; add(n, b_hn, n)
 z and 1 − z swapped on the way forwards | gru | gru | cells.0.W_hh
-- np.add(n, term, out=h)
-+ np.subtract(h_prev, term, out=h)
+- add(n, term, h)
++ subtract(h_prev, term, h)
 slope of z without 1 − z | gru | gru | cells.0.W_hh
 - np.multiply(work, rest, out=work)
 + pass
@@ -244,8 +247,8 @@ slope of r without 1 − r | gru | gru | cells.0.W_hh
 - np.multiply(n, r, out=q)
 + q[...] = n
 δ of n, not of q, through W_hh | gru | gru | cells.0.W_hh
-- np.matmul(d_rows, W_hh_T, out=tiles)
-+ np.matmul(d_a[[3, 1, 2]].reshape(d_rows.shape), W_hh_T, out=tiles)
+- matmul(d_rows, W_hh_T, tiles)
++ matmul(d_a[[3, 1, 2]].reshape(d_rows.shape), W_hh_T, tiles)
 W_hh's gradient from δ of n | gru | gru | cells.0.W_hh
 - np.matmul(h_prev.T, deltas[0], out=d_W_hh[2])
 + np.matmul(h_prev.T, deltas[3], out=d_W_hh[2])
@@ -256,13 +259,13 @@ W_hh's gradients of r and z swapped | gru | gru | cells.0.W_hh
 - np.matmul(h_prev.T, deltas[1:3], out=d_W_hh[:2])
 + np.matmul(h_prev.T, deltas[2:0:-1], out=d_W_hh[:2])
 d_h not carried through z | gru | gru | cells.0.W_hh
-- np.multiply(update[t - start], d_h, out=through_z)
+- multiply(update[t - start], d_h, through_z)
 + through_z[...] = 0
 d_h carried through z of the step before | gru | gru | cells.0.W_hh
-- np.multiply(update[t - start], d_h, out=through_z)
-+ np.multiply(update[t - start - 1], d_h, out=through_z)
+- multiply(update[t - start], d_h, through_z)
++ multiply(update[t - start - 1], d_h, through_z)
 d_h carried through z alone | gru | gru | cells.0.W_hh
-- np.add.reduce(products, axis=0, out=carried)
+- add_up(products, axis=0, out=carried)
 + carried[...] = through_z
 z read after it has become δ | gru | gru | cells.0.W_hh
 - return update
@@ -304,17 +307,17 @@ scale applied twice | loss | vanilla | linear.b_y
 - probs *= scale
 + probs *= scale * scale
 probabilities not normalised | loss | vanilla | linear.b_y
-- logits /= total[..., None]
+- logits /= total
 + pass
 W_hy's gradient missing | linear | vanilla | linear.W_hy
-- np.matmul(hidden.reshape(T * B, H).T, flat, out=grads["W_hy"])
+- np.dot(hidden.reshape(T * B, H).T, flat, out=grads["W_hy"])
 + grads["W_hy"][...] = 0
 b_y's gradient missing | linear | vanilla | linear.b_y
-- np.add.reduce(flat, axis=0, out=grads["b_y"])
+- np.dot(np.ones(T * B, flat.dtype), flat, out=grads["b_y"])
 + grads["b_y"][...] = 0
 W_hy not transposed | linear | square | cells.0.W_hh
-- np.matmul(flat, params["W_hy"].T
-+ np.matmul(flat, params["W_hy"]
+- np.dot(flat, params["W_hy"].T
++ np.dot(flat, params["W_hy"]
 W_hy's gradient from the step before | model | vanilla | linear.W_hy
 - d_linear, _seen(ws, -1), ws.logits, ws.d_hidden
 + d_linear, ws.cells[-1].h[:-1], ws.logits, ws.d_hidden

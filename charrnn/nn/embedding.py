@@ -15,24 +15,24 @@ from charrnn.nn.parameters import Array
 
 Ids = NDArray[np.intp]
 
-# Up to this many positions the product with a one-hot matrix beats a loop over the symbols (10 µs against 46 µs at 25
-# positions); beyond it the loop wins, and needs no array of V columns.
+# Up to this many positions the cost of calls decides: the product with a one-hot matrix beats a loop over the symbols
+# (10 µs against 46 µs at 25 positions); beyond it the loop wins, and needs no array of V columns.
 _FEW_POSITIONS = 32
 # Rows of one symbol gathered at once: enough for one product to sum them, few enough to stay in the second-level cache.
 GATHERED_ROWS = 64
 
 
 def lookup(table: Array, ids: Ids, out: Array) -> None:
-    """Write ``table[ids]`` into `out`.
+    """Write ``table[ids]`` into `out`, for one table or for each of G.
 
     Parameters
     ----------
-    table : (V, N)
+    table : (V, N) or (G, V, N)
     ids : (T, B) integers in 0…V−1 (not checked: a larger one reads the last row)
-    out : (T, B, N), overwritten
+    out : (T, B, N) or (G, T, B, N), contiguous, overwritten
     """
     # "clip" lets NumPy write straight into `out`; the default mode goes through a buffer of the same size.
-    np.take(table, ids, axis=0, out=out, mode="clip")
+    np.take(table, ids, axis=-2, out=out, mode="clip")
 
 
 def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> None:
@@ -40,7 +40,7 @@ def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> 
 
     Parameters
     ----------
-    d_out : (G, rows, N), contiguous, read; the first T·B rows of each of G layers (an LSTM's gates) count
+    d_out : (G, T·B, N), contiguous, read; G is for an LSTM's gates, say
     ids : (T, B)
     d_table : (G, V, N), overwritten
     gathered : (G · GATHERED_ROWS, N), to work in
@@ -50,7 +50,7 @@ def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> 
     if len(flat) <= _FEW_POSITIONS:
         one_hot = np.zeros((V, len(flat)), d_out.dtype)
         one_hot[flat, np.arange(len(flat))] = 1
-        np.matmul(one_hot, d_out[:, : len(flat)], out=d_table)
+        np.matmul(one_hot, d_out, out=d_table)
         return
     d_table[...] = 0
     ones = np.ones(GATHERED_ROWS, d_out.dtype)

@@ -31,6 +31,7 @@ How it is arranged (stored parameters keep the form above; the arrangement is ma
 - *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast small-matrix kernels (see `tiling`).
 - *Factors.* Every δ is d_h times something that needs no recurrence. It is made for a block of steps at once, small
   enough to stay in the second-level cache, in place of the gates; so one multiplication makes all δ of a step.
+- *Calls.* As in `lstm`.
 """
 
 from dataclasses import dataclass
@@ -162,28 +163,28 @@ class GRU:
         ws.h[0] = state.h
         tiles, term, W_hh, b_hn = ws.tiles, ws.term, ws.W_hh, ws.b_hn
         u_n, u_gates = ws.products[0], ws.products[1:3]
+        matmul, add, subtract, multiply, tanh = np.matmul, np.add, np.subtract, np.multiply, np.tanh
         for rows, h_prev, gates, q, r, z, n, h in ws.steps:
-            np.matmul(rows, W_hh, out=tiles)
-            np.add(gates, u_gates, out=gates)
-            np.tanh(gates, out=gates)
-            np.multiply(gates, 0.5, out=gates)
-            np.add(gates, 0.5, out=gates)
-            np.add(u_n, b_hn, out=q)
-            np.multiply(r, q, out=term)
-            np.add(n, term, out=n)
-            np.tanh(n, out=n)
+            matmul(rows, W_hh, tiles)
+            add(gates, u_gates, gates)
+            tanh(gates, gates)
+            multiply(gates, 0.5, gates)
+            add(gates, 0.5, gates)
+            add(u_n, b_hn, q)
+            multiply(r, q, term)
+            add(n, term, n)
+            tanh(n, n)
             # (1 − z) n + z h_{t−1} = n + z (h_{t−1} − n)
-            np.subtract(h_prev, n, out=term)
-            np.multiply(z, term, out=term)
-            np.add(n, term, out=h)
+            subtract(h_prev, n, term)
+            multiply(z, term, term)
+            add(n, term, h)
         return GRUState(ws.h[-1].copy())
 
     def _project(self, ws: GRUWorkspace, inputs: Array) -> None:
         """Write the input part of every step's pre-activations into the planes r z n, bias included."""
         T, B, H = ws.outputs.shape
         if not ws.below:
-            for table, plane in zip(ws.W_xh, ws.planes[1:], strict=True):
-                lookup(table, inputs, plane)
+            lookup(ws.W_xh, inputs, ws.planes[1:])
             return
         a = ws.planes[1:].reshape(3, T * B, H)
         np.matmul(inputs.reshape(T * B, -1), ws.W_xh, out=a)
@@ -202,17 +203,18 @@ class GRU:
         T, K = len(ws.steps), ws.block.shape[1]
         d_h, tiles, products, W_hh_T = ws.d_h, ws.tiles, ws.products, ws.W_hh_T
         through_z, carried = ws.products[3], ws.term
+        matmul, add, multiply, add_up = np.matmul, np.add, np.multiply, np.add.reduce
         carried[...] = 0 if d_state is None else d_state.h
         for stop in range(T, 0, -K):
             start = max(0, stop - K)
             update = self._factors(ws, start, stop)
             for t in range(stop - 1, start - 1, -1):
                 d_a, d_rows = ws.steps_back[t]
-                np.add(d_outputs[t], carried, out=d_h)
-                np.multiply(d_a, d_h, out=d_a)
-                np.multiply(update[t - start], d_h, out=through_z)
-                np.matmul(d_rows, W_hh_T, out=tiles)
-                np.add.reduce(products, axis=0, out=carried)
+                add(d_outputs[t], carried, d_h)
+                multiply(d_a, d_h, d_a)
+                multiply(update[t - start], d_h, through_z)
+                matmul(d_rows, W_hh_T, tiles)
+                add_up(products, axis=0, out=carried)
         self._weight_gradients(grads, ws, inputs)
         return GRUState(carried.copy())
 

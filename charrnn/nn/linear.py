@@ -40,5 +40,5 @@ class Linear:
         T, B, H = hidden.shape
         flat = d_logits.reshape(T * B, self.vocab_size)
         np.dot(hidden.reshape(T * B, H).T, flat, out=grads["W_hy"])
-        np.add.reduce(flat, axis=0, out=grads["b_y"])
+        np.dot(np.ones(T * B, flat.dtype), flat, out=grads["b_y"])
         np.dot(flat, params["W_hy"].T, out=d_hidden.reshape(T * B, H))

@@ -37,9 +37,9 @@ class VanillaState(NamedTuple):
 
 @dataclass(frozen=True)
 class VanillaWorkspace:
-    """Arrays for T steps of B streams: 3·T·B·H + 2·B·H + (D + H + 64)·H numbers, and T·B·D more for vectors as inputs.
+    """Arrays for T steps of B streams.
 
-    `steps` only views them.
+    3·T·B·H + 2·B·H + (D + H + 64)·H numbers, and T·B·D more for vectors as inputs. `steps` only views them.
     """
 
     table: Array  # (D, H): W_xh with b_h added, rows for ids to look up
@@ -142,8 +142,8 @@ class Vanilla:
             add(d_a, product, d_a)
             d_a.dot(W_hh_T, product)
         d_a = ws.d_a.reshape(T * B, H)
-        np.matmul(ws.h[:T].reshape(T * B, H).T, d_a, out=grads["W_hh"])
-        np.add.reduce(d_a, axis=0, out=grads["b_h"])
+        np.dot(ws.h[:T].reshape(T * B, H).T, d_a, out=grads["W_hh"])
+        np.ones(T * B, d_a.dtype).dot(d_a, grads["b_h"])
         if ws.d_inputs is None:
             lookup_backward(d_a[None], inputs, grads["W_xh"][None], ws.gathered)
         else:

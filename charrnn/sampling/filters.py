@@ -49,7 +49,7 @@ class Filters:
 def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
     """Softmax of ``logits / temperature``: below 1 bolder, above 1 wilder, 0 all on the best (the first if tied)."""
     scores: Floats = logits.astype(np.float64)
-    scores -= scores.max(axis=-1, keepdims=True)
+    scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
     if temperature == 0:
         scores = np.where(np.arange(scores.shape[-1]) == scores.argmax(axis=-1)[..., None], 0.0, -np.inf)
     # A tiny temperature sends all but the best to −infinity, whose exponential is 0, as it should be.
@@ -57,7 +57,7 @@ def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
         with np.errstate(over="ignore"):
             scores /= temperature
     np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
+    scores /= np.add.reduce(scores, axis=-1, keepdims=True)
     return scores
 
 
@@ -92,11 +92,11 @@ def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
     (...) integers: the index whose share of the cumulative distribution holds u; never one of probability 0, whatever
     the rounding.
     """
-    cumulative = np.cumsum(probs, axis=-1)
+    cumulative = np.add.accumulate(probs, axis=-1)
     total = cumulative[..., -1:]
     # Beyond the total there are only impossible ones, so rounding must not bring the point up to it.
     point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
-    drawn: NDArray[np.intp] = np.argmax(cumulative > point, axis=-1)
+    drawn: NDArray[np.intp] = (cumulative > point).argmax(axis=-1)
     return drawn
 
 

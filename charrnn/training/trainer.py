@@ -126,9 +126,9 @@ class Trainer:
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
         dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
         update = Update(config.optimizer, config.clip_value, config.clip_norm)
+        longest, seed = longest_chunk(config), config.rng_seed
         self._workers = workers = Workers(
-            *(self.model, params, state, optimizer_state),
-            *(longest_chunk(config), count, update, dropout, config.rng_seed),
+            self.model, params, state, optimizer_state, longest, count, update, dropout, seed
         )
         # All of them change in place.
         self.params, self.grads, self.state = workers.params, workers.grads, workers.state

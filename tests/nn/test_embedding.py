@@ -22,21 +22,19 @@ def added_one_by_one(d_out: Array, ids: Array) -> Array:
     return d_table
 
 
-def test_lookup_equals_the_product_with_one_hot_vectors() -> None:
+@pytest.mark.parametrize("leading", [(), (3,)], ids=["one table", "three gates"])
+def test_lookup_equals_the_product_with_one_hot_vectors(leading: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
-    table, ids = rng.normal(size=(V, N)), rng.integers(0, V, (5, 3))
-    out = np.full((5, 3, N), np.nan)
+    table, ids = rng.normal(size=(*leading, V, N)), rng.integers(0, V, (5, 3))
+    out = np.full((*leading, 5, 3, N), np.nan)
     lookup(table, ids, out)
-    np.testing.assert_array_equal(out, np.eye(V)[ids] @ table)
+    np.testing.assert_array_equal(out, np.eye(V)[ids] @ table[..., None, :, :])
 
 
 def backward(d_out: Array, ids: Ids, V: int, rows: int = 64) -> Array:
-    """The table's gradient (G, V, N), worked out from an array with two rows too many, as the LSTM's is."""
-    G, positions, N = d_out.shape
-    longer = np.full((G, positions + 2, N), np.nan, d_out.dtype)
-    longer[:, :positions] = d_out
+    G, _, N = d_out.shape
     d_table = np.full((G, V, N), np.nan, d_out.dtype)
-    lookup_backward(longer, ids, d_table, np.empty((G * rows, N), d_out.dtype))
+    lookup_backward(d_out, ids, d_table, np.empty((G * rows, N), d_out.dtype))
     return d_table
 
 

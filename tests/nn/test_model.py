@@ -92,16 +92,21 @@ def assert_same(found: Answer, wanted: Answer, tolerance: float = 1e-12) -> None
         assert np.linalg.norm(array - theirs[name]) <= tolerance * np.linalg.norm(theirs[name]), name
 
 
-def arrays_of(workspace: Any) -> Iterator[Array]:
+def arrays_of(workspace: Any) -> list[Array]:
+    """List what holds the memory: each view's owner, once."""
+    owners = (array if array.base is None else array.base for array in views_of(workspace))
+    return list({id(owner): owner for owner in owners}.values())
+
+
+def views_of(workspace: Any) -> Iterator[Array]:
     if isinstance(workspace, np.ndarray):
-        if workspace.base is None:  # a view has no memory of its own
-            yield workspace
+        yield workspace
     elif is_dataclass(workspace):
         for field in fields(workspace):
-            yield from arrays_of(getattr(workspace, field.name))
+            yield from views_of(getattr(workspace, field.name))
     elif isinstance(workspace, tuple):
         for part in workspace:
-            yield from arrays_of(part)
+            yield from views_of(part)
 
 
 # --- the same as the reference ---
