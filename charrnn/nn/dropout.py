@@ -118,4 +118,5 @@ def _draw_mask(bits: np.random.BitGenerator, mask: Array, share: float) -> None:
     for start in range(0, len(mask), _BLOCK_NUMBERS):
         block = mask[start : start + _BLOCK_NUMBERS]
         levels = bits.random_raw(-(-len(block) // 4)).view(np.uint16)[: len(block)]
-        np.multiply(levels >= dropped, _LEVELS / (_LEVELS - dropped), out=block)
+        np.greater_equal(levels, dropped, out=block)
+        np.multiply(block, _LEVELS / (_LEVELS - dropped), out=block)
