@@ -50,6 +50,13 @@ class CorpusInfo:
     encoding: str
     sha256: str
     characters: int
+    errors: str = "strict"
+    normalize: str = "none"
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """How its bytes were read, as `charrnn.text.corpus.read_corpus` takes it."""
+        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize")}
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,7 @@ class Checkpoint:
     config: Mapping[str, Any]  # the training configuration as plain JSON values
     progress: Progress = field(default_factory=Progress)
     resume: Resume | None = None
+    machine: Mapping[str, str] = field(default_factory=dict)  # what decided the last bits of its sums, if that is known
 
 
 def save(path: PathLike, checkpoint: Checkpoint) -> None:
@@ -126,6 +134,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
         "progress": asdict(checkpoint.progress),
         "optimizer_updates": updates,
         "fallback": earlier,
+        "machine": dict(checkpoint.machine),
     }
     arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True, allow_nan=False).encode(), np.uint8)
     with contextlib.suppress(OSError):  # the writer says what is wrong with the folder
@@ -211,7 +220,9 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
         resume = replace(resume, fallback=fallback)
     if arrays:
         raise ValueError(f"unknown member {min(arrays)}")
-    return Checkpoint(model, params, vocabulary, _corpus(meta["corpus"]), config, _progress(meta["progress"]), resume)
+    corpus, progress = _corpus(meta["corpus"]), _progress(meta["progress"])
+    machine = {name: typed(value, str) for name, value in typed(meta.get("machine", {}), dict).items()}
+    return Checkpoint(model, params, vocabulary, corpus, config, progress, resume, machine)
 
 
 def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
@@ -219,9 +230,8 @@ def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
     values["hidden_sizes"] = tuple(count(size) for size in typed(values["hidden_sizes"], list))
     model = CharRNN(**values)
     sizes = (count(model.vocab_size), count(model.embedding_size), *model.hidden_sizes)
-    if model.cell not in CELLS or not model.hidden_sizes or 0 in model.hidden_sizes or max(sizes) > 1 << 30:
-        raise ValueError("the model's description cannot be right")
-    if typed(model.tied, bool) and model.embedding_size != model.hidden_sizes[-1]:
+    is_possible = model.cell in CELLS and model.hidden_sizes and 0 not in model.hidden_sizes and max(sizes) <= 1 << 30
+    if not is_possible or (typed(model.tied, bool) and model.embedding_size != model.hidden_sizes[-1]):
         raise ValueError("the model's description cannot be right")
     if model.vocab_size != len(vocabulary):
         raise ValueError(f"the model has {model.vocab_size} characters, the vocabulary {len(vocabulary)}")
@@ -276,7 +286,8 @@ def _resume(
 
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
-    texts = {name: typed(values[name], str) for name in ("name", "encoding", "sha256")}
+    newer = {"errors", "normalize"} & set(values)  # files of version 0.1 have neither
+    texts = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
     return CorpusInfo(sources=sources, characters=count(values["characters"]), **texts)
 
@@ -285,7 +296,5 @@ def _progress(values: dict[str, Any]) -> Progress:
     counts = {name: count(values[name]) for name in ("step", "epoch", "position")}
     smoothed_loss, elapsed = number(values["smoothed_loss"]), number(values["elapsed_seconds"])
     history = tuple((count(step), number(loss)) for step, loss in typed(values["history"], list))
-    rollbacks = count(values.get("rollbacks", 0))  # files of version 0.1 have none
-    return Progress(
-        **counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history, rollbacks=rollbacks
-    )
+    counts["rollbacks"] = count(values.get("rollbacks", 0))  # files of version 0.1 have none
+    return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)

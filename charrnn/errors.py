@@ -4,6 +4,7 @@
 
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
+    │   └── InUseError           another process trains into it
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
@@ -31,6 +32,10 @@ class CharRNNError(Exception):
 
 class CheckpointError(CharRNNError):
     """A checkpoint is missing, damaged, made by something else, or cannot be written."""
+
+
+class InUseError(CheckpointError):
+    """Another process trains into this checkpoint."""
 
 
 class DivergedError(CharRNNError):

@@ -98,7 +98,7 @@ ARCHIVES = {
     "a member of 4 GB": patched(ONE, DIRECTORY + 20, b"\xff" * 8),
     "a count that lies": patched(ONE, END + 8, b"\2\0\2\0"),
     "lzma": pack([("W.npy", GOOD)], zipfile.ZIP_LZMA),
-    "513 members": pack([(f"W{i}.npy", GOOD) for i in range(513)]),
+    "1025 members": pack([(f"W{i}.npy", GOOD) for i in range(1025)]),
     "overlapping members": patched(TWO, TWO.rindex(b"PK\1\2") + 42, bytes(4)),
     "a name that is not ASCII": pack([("a\u202eb.npy", GOOD)]),
     "the same member twice": TWO.replace(b"B.npy", b"A.npy"),

@@ -152,7 +152,7 @@ REFUSED: dict[str, dict[str, NDArray[Any]]] = {
     "a name like a path": {"../W": np.zeros(1, np.float32)},
     "a name cut at NUL": {"W.npy\0": np.zeros(1, np.float32)},
     "no arrays": {},
-    "too many arrays": {f"W{i}": np.zeros(1, np.float32) for i in range(513)},
+    "too many arrays": {f"W{i}": np.zeros(1, np.float32) for i in range(1025)},
 }
 
 

@@ -18,7 +18,7 @@ MODULES = {
 }
 # Lowest first; parts of one level do not know each other, but for the pairs named below.
 LEVELS = (
-    {"errors", "version", "bundled", "blas"},
+    {"errors", "version", "bundled", "blas", "machine"},
     {"text", "nn", "optim", "archive"},
     {"checkpoint", "gradcheck", "sampling", "scoring"},
     {"training"},

@@ -1,4 +1,4 @@
-"""Named arrays in one ``.npz`` file: a bounded reader and a writer that leaves the file whole or absent.
+"""Named arrays in one ``.npz`` file: a bounded reader, a writer that leaves the file whole or absent, a lock.
 
 What the arrays mean is ``checkpoint.py``'s business. ``numpy.load(path, allow_pickle=False)`` reads these
 files too, but it is no validator: on a damaged or hostile file it may raise anything, hang, fill the
@@ -6,7 +6,8 @@ memory, or return wrong numbers without a word. ``read_arrays`` returns what was
 ``CheckpointError``.
 """
 
+from charrnn.archive.lock import Lock
 from charrnn.archive.reader import read_arrays
 from charrnn.archive.writer import sweep_temporaries, write_arrays
 
-__all__ = ["read_arrays", "sweep_temporaries", "write_arrays"]
+__all__ = ["Lock", "read_arrays", "sweep_temporaries", "write_arrays"]

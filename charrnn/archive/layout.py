@@ -12,7 +12,7 @@ from charrnn.errors import ConfigError
 
 LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
 DEFAULT_LIMIT = 1 << 30  # bytes
-MAX_ARRAYS = 512  # a deep network with an optimizer's memories has a few hundred
+MAX_ARRAYS = 1024  # the deepest network, with an optimizer's memories and a state to go back to, has 900
 DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
 NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
 

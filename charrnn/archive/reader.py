@@ -15,6 +15,7 @@ import re
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,15 +111,28 @@ def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
     OSError
         If reading fails.
     """
+    return dict(_arrays(stream, limit))
+
+
+def check_stream(stream: BufferedIOBase, limit: int) -> None:
+    """Do all that `read_stream` does, its errors included, but keep no array longer than it takes to check it."""
+    for _ in _arrays(stream, limit):
+        pass
+
+
+def _arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each array with its name; the file is right when the last has been asked for."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
     _check_sizes(members, directory_start, min(limit, size + _UNPACKED_BEYOND_FILE))
+    if len({member.name for member in members}) != len(members):
+        raise damaged("two of its arrays have one name")
     stream.seek(0)
-    arrays = {member.name: _to_array(member.name, _read_member(stream, member)) for member in members}
-    if len(arrays) != len(members) or stream.tell() != directory_start:
+    for member in members:
+        yield member.name, _to_array(member.name, _read_member(stream, member))
+    if stream.tell() != directory_start:
         raise damaged("its arrays and its directory do not agree")
-    return arrays
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,13 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.archive.layout import DTYPES, NAME, RefusedError, reason, size_limit
-from charrnn.archive.reader import read_stream
+from charrnn.archive.lock import LOCK_SUFFIX, remove_if_abandoned
+from charrnn.archive.reader import check_stream
 from charrnn.errors import CheckpointError
 
 if sys.platform != "win32":
     import fcntl
 
 _SUFFIX = ".charrnn.tmp"
+# Seconds to wait before each new try where another program, such as a virus scanner, has the file open.
+_PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8) if sys.platform == "win32" else ()
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -66,9 +70,9 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]
 
 
 def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
-    """Remove the temporaries that processes left when they were killed during a save.
+    """Remove the temporaries and lock files that processes left when they were killed.
 
-    A temporary is locked for as long as it is being written and the lock dies with its process; so a living
+    Both are locked for as long as they are needed and the lock dies with its process; so a living run or
     save is never disturbed, be it in this process, under a recycled process number, or in another
     container.
 
@@ -78,10 +82,9 @@ def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
         What was removed, sorted.
     """
     removed = []
-    for path in sorted(Path(folder).glob(f".*{_SUFFIX}")):
-        with suppress(OSError):  # still being written, or not ours to remove
-            _check_abandoned(path)
-            path.unlink()
+    for path in sorted(path for suffix in (_SUFFIX, LOCK_SUFFIX) for path in Path(folder).glob(f".*{suffix}")):
+        with suppress(OSError):  # still in use, or not ours to remove
+            remove_if_abandoned(path)
             removed.append(path)
     return removed
 
@@ -109,8 +112,8 @@ def _replace(target: Path, arrays: Mapping[str, NDArray[Any]], limit: int) -> No
             _write_zip(stream, arrays)
             stream.flush()
             os.fsync(stream.fileno())
-            read_stream(stream, limit)  # nothing takes the old file's place that could not be read again
-        temporary.replace(target)
+            check_stream(stream, limit)  # nothing takes the old file's place that could not be read again
+        _move(temporary, target)
         _sync_folder(target.parent)
     finally:
         with suppress(OSError):  # gone already after a success; after a failure, the first error is the one to tell
@@ -137,17 +140,20 @@ def _write_zip(stream: BufferedIOBase, arrays: Mapping[str, NDArray[Any]]) -> No
                 np.lib.format.write_array(member, c_ordered, version=(1, 0), allow_pickle=False)
 
 
+def _move(temporary: Path, target: Path) -> None:
+    """Move into the target's place, with patience where nobody may replace what somebody has open."""
+    for seconds in _PATIENCE:
+        with suppress(PermissionError):
+            temporary.replace(target)
+            return
+        time.sleep(seconds)
+    temporary.replace(target)
+
+
 def _lock(stream: BufferedIOBase) -> None:
     """Mark a temporary as being written, until it is closed or its process dies."""
     if sys.platform != "win32":  # Windows by itself refuses to remove a file that is open
         with suppress(OSError):  # a file system without locks: there the sweep leaves everything alone
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _check_abandoned(path: Path) -> None:
-    """Raise OSError if a living process holds the lock of a temporary."""
-    if sys.platform != "win32":
-        with path.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -36,8 +36,8 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     rng = np.random.default_rng(rng_seed)
     if checkpoint:
         trained = load(checkpoint)
-        names, encoding = ([text], "utf-8") if text else (trained.corpus.sources, trained.corpus.encoding)
-        corpus = read_corpus(names, encoding=encoding, vocabulary=trained.vocabulary)
+        names, decoding = ([text], {}) if text else (trained.corpus.sources, trained.corpus.decoding)
+        corpus = read_corpus(names, vocabulary=trained.vocabulary, **decoding)
         rows = list(check_checkpoint(trained.model, trained.params, corpus.ids[:SLICE_LENGTH], rng))
     elif text:
         raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")

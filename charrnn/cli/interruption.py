@@ -15,7 +15,7 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """What a shell calls the death by this signal: 130 for Ctrl-C, 143 for SIGTERM."""
+        """What a shell calls the death by this signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + (self.signal or 0)
 
     def is_requested(self) -> bool:
@@ -36,6 +36,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
-        if self.signal is not None:
+        earlier, self.signal = self.signal, number
+        if earlier is not None:
             raise KeyboardInterrupt
-        self.signal = number

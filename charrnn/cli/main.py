@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -10,10 +11,12 @@ from charrnn.blas import use_one_thread
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
+from charrnn.cli.streams import open_closed_streams
 from charrnn.cli.train import train
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
 
+_HOW_TO_REPORT = "please report it, with `charrnn --version` and what CHARRNN_DEBUG=1 shows in the same place"
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
@@ -35,6 +38,7 @@ charrnn.add_command(gradcheck)
 def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
     use_one_thread()
+    open_closed_streams()
     code = _exit_code()
     try:
         sys.stdout.flush()
@@ -46,19 +50,26 @@ def run() -> NoReturn:
 def _exit_code() -> int:
     try:
         code = charrnn(standalone_mode=False, prog_name="charrnn")
-    except (CharRNNError, click.ClickException) as error:
-        return _fail(_one_line(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except MemoryError:
-        return _fail("there is not enough memory; try a smaller --hidden-size, --batch-size or --seq-length", 1)
     except SystemExit:
         if "_CHARRNN_COMPLETE" in os.environ:
             raise  # a shell's completion of a line, with an exit code of its own
         return 0  # else this is Click's way out when the reader of a pipe has left
-    except OSError as error:
-        return _output_failed(error)
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw is told in one line too
+        return _failed(error)
     return code if isinstance(code, int) else 0  # a command that leaves early hands back its exit code
+
+
+def _failed(error: Exception) -> int:
+    match error:
+        case CharRNNError() | click.ClickException():
+            return _fail(_one_line(error), error.exit_code)
+        case MemoryError():
+            return _fail("there is not enough memory; try a smaller --hidden-size, --batch-size or --seq-length", 1)
+        case OSError():
+            return _output_failed(error)
+    return _fail(f"a bug in charrnn: {type(error).__name__}: {error}; {_HOW_TO_REPORT}", 1)
 
 
 def _one_line(error: CharRNNError | click.ClickException) -> str:
@@ -71,16 +82,20 @@ def _one_line(error: CharRNNError | click.ClickException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    from charrnn.report.terminal import visible
+    from charrnn.report.terminal import say
 
-    print(f"charrnn: {visible(message)}".replace("\n", " "), file=sys.stderr)  # noqa: T201
+    if os.environ.get("CHARRNN_DEBUG"):
+        say(traceback.format_exc())
+    say(f"charrnn: {message}".replace("\n", " "))
     return code
 
 
 def _output_failed(error: OSError) -> int:
     """End quietly where the reader has left; say anything else, such as a full disk."""
+    if error.filename is not None:  # no stream has one
+        return _fail(f"cannot use {os.fspath(error.filename)!a}: {error.strerror or error}", 1)
+    # What is still buffered has nowhere to go: without this, Python complains at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
-        # What is still buffered has nowhere to go: without this, Python complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return _fail(f"cannot write the output: {error.strerror or error}", 1)

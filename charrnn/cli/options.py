@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from charrnn.text.choices import ERRORS
 from charrnn.training.config import (
     CELLS,
     DTYPES,
@@ -41,6 +42,9 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
 count = click.IntRange(min=0)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
+errors = click.option(
+    "--errors", type=click.Choice(ERRORS), help="Refuse what is not in the encoding, or read U+FFFD.  [default: strict]"
+)
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 _CONFIG_HELP: dict[str, tuple[Any, str]] = {

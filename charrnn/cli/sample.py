@@ -39,6 +39,7 @@ from charrnn.cli import options
     type=options.count,
     help="Random seed, to write the same again.  [default: a new one each time]",
 )
+@click.option("--raw", is_flag=True, help="Send control characters to a terminal too, which may obey them.")
 @click.option("--report", is_flag=True, help="Say on stderr how much of the sample is copied from the training text.")
 @options.quiet
 def sample(
@@ -49,6 +50,7 @@ def sample(
     top_k: int,
     top_p: float,
     rng_seed: int | None,
+    raw: bool,
     report: bool,
     quiet: bool,
 ) -> None:
@@ -62,25 +64,27 @@ def sample(
     from charrnn.checkpoint import load, newest
     from charrnn.report.models import introduce
     from charrnn.report.scores import describe_copying
-    from charrnn.report.terminal import TextWriter
+    from charrnn.report.terminal import TextWriter, say
     from charrnn.sampling.filters import Filters
     from charrnn.sampling.sampler import encode_seed, line_start
     from charrnn.sampling.sampler import sample as characters
+    from charrnn.text.normalizing import normalize
 
     filters = Filters(temperature, top_k, top_p)
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
     rng = np.random.default_rng(rng_seed)
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
+    seed_text = normalize(seed_text or "", trained.corpus.normalize)
     seed = encode_seed(trained.vocabulary, seed_text or line_start(trained.vocabulary, rng))
     if not quiet:
-        click.echo(introduce(trained, path, rng_seed), err=True)
+        say(introduce(trained, path, rng_seed))
     written = []
-    with TextWriter() as writer:
-        writer.write(seed_text or "")
+    with TextWriter(raw=raw) as writer:
+        writer.write(seed_text)
         for character in islice(characters(trained.model, trained.params, seed, rng, filters), length):
             writer.write(trained.vocabulary.characters[character])
             if report:
                 written.append(character)
     if report:
-        click.echo(describe_copying(trained, written), err=True)
+        say(describe_copying(trained, written))

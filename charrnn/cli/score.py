@@ -13,9 +13,10 @@ from charrnn.errors import TextError
 @click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1)
 @click.option("--by-line", is_flag=True, help="Rank the lines instead, each read for itself, most surprising first.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
+@options.errors
 @options.json
 @options.quiet
-def score(words: tuple[str, ...], by_line: bool, encoding: str, as_json: bool, quiet: bool) -> None:
+def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | None, as_json: bool, quiet: bool) -> None:
     """Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
 
     A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
@@ -25,7 +26,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, as_json: bool, q
     from charrnn.checkpoint import load, newest
     from charrnn.report import scores
     from charrnn.report.models import describe_model
-    from charrnn.report.terminal import TextWriter, visible
+    from charrnn.report.terminal import TextWriter, say
     from charrnn.scoring.score import Scorer
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
@@ -35,13 +36,17 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, as_json: bool, q
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
     trained = load(path)
     vocabulary = trained.vocabulary
-    passage = read_passage(words[has_checkpoint:], vocabulary, encoding=encoding)
+    normalize = trained.corpus.normalize
+    passage = read_passage(
+        words[has_checkpoint:], vocabulary, encoding=encoding, errors=errors or "strict", normalize=normalize
+    )
     if not quiet:
         for line in (describe_model(trained, path), *passage.notes):
-            click.echo(line, err=True)
+            say(line)
     scorer = Scorer(trained.model, trained.params, vocabulary)
     if by_line:
-        click.echo(scores.describe_unseen(passage), nl=False, err=True)
+        if unseen := scores.describe_unseen(passage):
+            say(unseen.removesuffix("\n"))
         with TextWriter() as writer:
             for ranked in scorer.rank_lines(passage):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
@@ -50,7 +55,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, as_json: bool, q
     try:
         training = training_part(trained)
     except TextError as error:
-        click.echo(f"no yardsticks that learn: {visible(str(error))}", err=True)
+        say(f"no yardsticks that learn: {error}")
     model = Figure("the model", scorer.mean(passage))
     comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary)
     with TextWriter() as writer:

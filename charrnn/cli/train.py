@@ -9,7 +9,11 @@ import click
 from charrnn.cli import options
 from charrnn.cli.interruption import Interruption
 from charrnn.errors import ConfigError
+from charrnn.text.choices import FORMS
 from charrnn.training.config import RECIPES
+
+# What a run is begun with, and cannot be gone on with.
+_FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite", "init_from")
 
 
 @click.command(epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3")
@@ -22,6 +26,12 @@ from charrnn.training.config import RECIPES
 @options.train_config
 @click.option("--num-layers", type=click.IntRange(min=1), help="Layers, each of the one --hidden-size.  [default: 1]")
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
+@options.errors
+@click.option(
+    "--normalize",
+    type=click.Choice(FORMS),
+    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  [default: none]",
+)
 @click.option(
     "--checkpoint",
     metavar="FILE",
@@ -30,6 +40,7 @@ from charrnn.training.config import RECIPES
 )
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
+@click.option("--allow-new-text", is_flag=True, help="With --resume: learn TEXT, though it is another than before.")
 @click.option("--yardsticks", is_flag=True, help="At the end, show what simple methods reach on the held-out part.")
 @click.option(
     "--init-from",
@@ -39,7 +50,13 @@ from charrnn.training.config import RECIPES
 )
 @options.quiet
 def train(
-    texts: tuple[str, ...], checkpoint: Path | None, resume: bool, yardsticks: bool, quiet: bool, **given: Any
+    texts: tuple[str, ...],
+    checkpoint: Path | None,
+    resume: bool,
+    allow_new_text: bool,
+    yardsticks: bool,
+    quiet: bool,
+    **given: Any,
 ) -> None:
     """Learn TEXT: files, - for stdin, or the name of a bundled text.
 
@@ -54,23 +71,31 @@ def train(
         return
     from charrnn.report.progress import Progress
     from charrnn.report.scores import as_table
+    from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.setup import resume_run, start_run
 
-    setting = {name: given.pop(name) for name in ("recipe", "num_layers", "encoding", "overwrite", "init_from")}
+    setting = {name: given.pop(name) for name in _FRESH}
     setting = {name: value for name, value in setting.items() if value}
     changes = {name: value for name, value in given.items() if value is not None}
     if resume and setting:
         raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
-    prepared = (
-        resume_run(texts, changes, path=checkpoint) if resume else start_run(texts, changes, path=checkpoint, **setting)
-    )
+    if resume:
+        prepared = resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text)
+    elif allow_new_text:
+        raise ConfigError("--allow-new-text goes with --resume")
+    else:
+        prepared = start_run(texts, changes, path=checkpoint, **setting)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
-    with Interruption() as interruption, Progress(prepared, is_quiet=quiet) as progress:
-        for event in progress.run.events(stop=interruption.is_requested, began=began):
-            progress.show(event)
+    interruption = Interruption()
+    try:
+        with interruption, Progress(prepared, is_quiet=quiet) as progress:
+            for event in progress.run.events(stop=interruption.is_requested, began=began):
+                progress.show(event)
+    except KeyboardInterrupt:  # a second signal
+        say(f"stopped at once; {prepared.run.path} is as it was last saved")
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and evaluator:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from charrnn.checkpoint import best_path
 from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss, duration
-from charrnn.training.events import Evaluated, Event, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
 from charrnn.training.trainer import StepReport
@@ -104,6 +104,10 @@ class Progress:
         if not self.is_quiet:
             _write(line)
 
+    def warn(self, sentence: str) -> None:
+        """Write a warning above the bar, be it quiet or not."""
+        _write(f"warning: {sentence}")
+
     def show(self, event: Event) -> None:
         """Show one event."""
         match event:
@@ -115,7 +119,12 @@ class Progress:
                 best = ", the best so far" if event.is_best else ""
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
             case SaveFailed():
-                _write(f"warning: {event.reason}; training goes on and tries again")
+                self.warn(f"{event.reason}; training goes on and tries again")
+            case LossRose():
+                self.warn(
+                    f"the loss of step {event.step:,}, {describe_loss(event.loss)}, is over three times the first; "
+                    "if it stays so, stop and try a lower --learning-rate"
+                )
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"
                 self.say(f"{event.reason}; back to step {event.step:,}, with half the learning rate, {rate}")
@@ -137,11 +146,10 @@ class Progress:
             self.say(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
             return
         best = best_path(path)
-        self.say(
-            f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if self.run.history else "")
-        )
+        has_best = bool(self.run.history) and best.exists()
+        self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
-        self.say(f"  charrnn sample {shlex.quote(str(best if self.run.history else path))} -n 400")
+        self.say(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
 
     def _bound(self) -> str:
         if self.run.config.patience:

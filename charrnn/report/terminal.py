@@ -4,6 +4,7 @@ A model trained on a hostile text can write escape sequences (CWE-150). On a ter
 pipes and files get the exact text.
 """
 
+import contextlib
 import sys
 import unicodedata
 from types import TracebackType
@@ -24,12 +25,27 @@ def visible(text: str) -> str:
     )
 
 
+def say(line: str) -> None:
+    """Write a line to stderr, harmless to a terminal; where stderr is full or closed, there is nobody to tell."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{visible(line)}\n")
+        sys.stderr.flush()
+
+
 class TextWriter:
-    """Generated text to stdout, piece by piece: made visible on a terminal, exact UTF-8 to a pipe or a file."""
+    """Generated text to stdout, piece by piece: made visible on a terminal, exact UTF-8 to a pipe or a file.
+
+    Parameters
+    ----------
+    raw : whether a terminal, too, is sent the exact text, which it may obey
+    """
+
+    def __init__(self, *, raw: bool = False) -> None:
+        self._is_raw = raw
 
     def __enter__(self) -> Self:
         sys.stdout.flush()
-        self._is_terminal = sys.stdout.isatty()
+        self._is_terminal = sys.stdout.isatty() and not self._is_raw
         self._ends_line = False
         return self
 

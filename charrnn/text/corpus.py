@@ -36,7 +36,14 @@ class Corpus:
     """What was changed in reading, a sentence each."""
 
 
-def read_corpus(names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vocabulary | None = None) -> Corpus:
+def read_corpus(
+    names: Sequence[str],
+    *,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    normalize: str = "none",
+    vocabulary: Vocabulary | None = None,
+) -> Corpus:
     """Read texts, one after the other, as one corpus.
 
     A byte-order mark is dropped, CRLF and CR are read as LF, and a ``.gz`` file is unpacked. The text passes
@@ -46,8 +53,8 @@ def read_corpus(names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vo
     ----------
     names
         What `find_text` finds, or ``-`` for stdin, at most once.
-    encoding
-        Of all of them.
+    encoding, errors, normalize
+        Of all of them, as `charrnn.text.reading.TextDecoder` has it.
     vocabulary
         The characters of a model that goes on learning; by default the text's own.
 
@@ -60,13 +67,15 @@ def read_corpus(names: Sequence[str], *, encoding: str = "utf-8", vocabulary: Vo
         If a text is there and cannot be read.
     """
     numbering = Numbering(vocabulary.characters if vocabulary else "")
-    sha256, notes = number(names, encoding, numbering)
+    sha256, notes = number(names, numbering, encoding, errors, normalize)
     label = ", ".join(map(shown, names))
     ids, vocabulary = _finish(numbering, vocabulary, label)
     return Corpus(_corpus_name(names[0]), tuple(names), ids, vocabulary, sha256, notes)
 
 
-def number(names: Sequence[str], encoding: str, numbering: Numbering) -> tuple[str, tuple[str, ...]]:
+def number(
+    names: Sequence[str], numbering: Numbering, encoding: str, errors: str, normalize: str
+) -> tuple[str, tuple[str, ...]]:
     """Read texts, one after the other, into a numbering; the errors are those of `read_corpus`.
 
     Returns
@@ -81,7 +90,7 @@ def number(names: Sequence[str], encoding: str, numbering: Numbering) -> tuple[s
     digest = hashlib.sha256()
     notes: list[str] = []
     for name in names:
-        decoder = TextDecoder(name, encoding)
+        decoder = TextDecoder(name, encoding, errors, normalize)
         for block in read_blocks(name):
             digest.update(block)
             numbering.append(decoder.decode(block))
@@ -120,7 +129,7 @@ def _finish(
     if new := "".join(sorted(numbering.characters[len(vocabulary) :])):
         raise TextError(
             f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}; "
-            "take them out, or train a new model"
+            "take them out, or start a new model from its weights with --init-from"
         )
     return numbering.ids, vocabulary
 

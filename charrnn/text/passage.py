@@ -54,7 +54,14 @@ class Passage:
         return from_code_points(code_points(self.characters)[self.ids])
 
 
-def read_passage(names: Sequence[str], vocabulary: Vocabulary, *, encoding: str = "utf-8") -> Passage:
+def read_passage(
+    names: Sequence[str],
+    vocabulary: Vocabulary,
+    *,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    normalize: str = "none",
+) -> Passage:
     """Read texts, one after the other, as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
 
     Raises
@@ -65,7 +72,7 @@ def read_passage(names: Sequence[str], vocabulary: Vocabulary, *, encoding: str 
         If a text is there and cannot be read.
     """
     numbering = Numbering(vocabulary.characters)
-    _, notes = number(names, encoding, numbering)
+    _, notes = number(names, numbering, encoding, errors, normalize)
     if len(numbering) == 0:
         raise TextError(f"{', '.join(map(shown, names))} is empty: give a text of at least one character")
     return Passage(numbering.ids, numbering.characters, len(vocabulary), notes)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from charrnn.errors import TextError, UnreadableTextError, shown
 from charrnn.text.finding import find_text
+from charrnn.text.normalizing import Normalizer
 
 STDIN = "-"
 BLOCK_SIZE = 1 << 20  # bytes
 BYTE_ORDER_MARK = "\ufeff"
+REPLACEMENT = "\ufffd"
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16
 _MARKS = {
@@ -68,6 +70,10 @@ class TextDecoder:
         The source, for messages.
     encoding
         Any text encoding that Python knows.
+    errors
+        What to do with bytes that are not in the encoding: ``strict`` refuses the source, ``replace`` reads U+FFFD.
+    form
+        What `charrnn.text.normalizing` brings the text into.
 
     Raises
     ------
@@ -75,20 +81,24 @@ class TextDecoder:
         If Python knows no such encoding, or it is not one of text (``hex``, ``rot13``).
     """
 
-    def __init__(self, name: str, encoding: str) -> None:
+    def __init__(self, name: str, encoding: str, errors: str = "strict", form: str = "none") -> None:
         try:
             "".encode(encoding)  # refuses codecs that are not text encodings
-            self._decoder = codecs.getincrementaldecoder(encoding)()
+            self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         except (LookupError, ValueError) as error:
             raise TextError(f"there is no text encoding {shown(encoding)}: try utf-8 or latin-1") from error
         self._name = shown(name)
         self._encoding = encoding
+        self._errors = errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
+        self._normalizer = Normalizer(form)
         self._at_start = True
         self._bytes_read = 0
         self._characters_in = 0
         self._characters_out = 0
         self._carriage_returns = 0
+        self._replacements = 0
+        self._joined = 0
 
     def decode(self, block: bytes) -> NDArray[np.uint32]:
         """Return the code points that a block completes; an empty block ends the source.
@@ -108,8 +118,11 @@ class TextDecoder:
         self._characters_in += len(text)
         self._characters_out += len(lines)
         self._carriage_returns += text.count("\r")
+        self._replacements += text.count(REPLACEMENT)
+        normal = self._normalizer.normalize(lines, final=final)
+        self._joined += len(lines) - len(normal)
         try:
-            return np.frombuffer(lines.encode("utf-32-le"), dtype="<u4")
+            return np.frombuffer(normal.encode("utf-32-le"), dtype="<u4")
         except UnicodeEncodeError as error:
             raise TextError(
                 f"{self._name} holds a lone surrogate, which is half a character: try another --encoding"
@@ -120,12 +133,12 @@ class TextDecoder:
         if not self._characters_in:
             return [f"{self._name} is empty"]
         pairs = self._characters_in - self._characters_out  # each CRLF lost one character
-        found = {"CRLF": pairs, "CR": self._carriage_returns - pairs}
-        return [
-            f"{self._name}: {count:,} {kind} line end{'s' * (count > 1)} read as LF"
-            for kind, count in found.items()
-            if count
-        ]
+        ends = {"CRLF": pairs, "CR": self._carriage_returns - pairs}
+        found = [(count, f"{kind} line end{'s' * (count > 1)} read as LF") for kind, count in ends.items()]
+        if self._errors == "replace":
+            found.append((self._replacements, f"× U+FFFD, read where bytes are not {shown(self._encoding)}"))
+        found.append((max(self._joined, 0), "fewer characters by composing them (NFC)"))
+        return [f"{self._name}: {count:,} {what}" for count, what in found if count]
 
     def _characters(self, block: bytes, *, final: bool) -> str:
         self._bytes_read += len(block)
@@ -136,7 +149,8 @@ class TextDecoder:
             offset = self._bytes_read - len(error.object) + error.start
             raise TextError(
                 f"{self._name} is not {shown(self._encoding)} at byte offset {offset} "
-                f"(0x{error.object[error.start]:02x}): try --encoding {self._other_encoding(error.object)}"
+                f"(0x{error.object[error.start]:02x}): try --encoding {self._other_encoding(error.object)}, "
+                "or --errors replace"
             ) from error
         except UnicodeError as error:  # UTF-16 or UTF-32 without its mark
             raise TextError(

@@ -87,11 +87,10 @@ class TrainConfig:
                 raise ConfigError(f"{flag(name)} must be at least 1, not {getattr(self, name)}")
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
             raise ConfigError(f"--hidden-size must be at least 1, not {format_sizes(self.hidden_sizes)}")
-        if max(*self.hidden_sizes, self.embedding_size, self.batch_size, self.seq_length) > _LARGEST:
-            raise ConfigError(
-                f"--hidden-size, --embedding-size, --batch-size and --seq-length must be at most {_LARGEST:,}"
-            )
-
+        if max(self.hidden_sizes) > _LARGEST:
+            raise ConfigError(f"--hidden-size must be at most {_LARGEST:,}, not {format_sizes(self.hidden_sizes)}")
+        if len(self.hidden_sizes) > MOST_LAYERS:
+            raise ConfigError(f"a network has at most {MOST_LAYERS} layers, not {len(self.hidden_sizes):,}")
         if self.tied and self.embedding_size != self.hidden_sizes[-1]:
             raise ConfigError(
                 f"--tied needs an embedding as wide as the last layer: --embedding-size {self.hidden_sizes[-1]}"
@@ -102,6 +101,9 @@ class TrainConfig:
             value = getattr(self, name)
             if not 0 <= value < math.inf:  # refuses NaN too; `math.isfinite` fails on a whole number of 400 digits
                 raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ConfigError(f"{flag(name)} must be at most {most:,}, not {getattr(self, name)}")
         for name in _SHARES:
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{flag(name)} must be below 1, not {getattr(self, name)}")
@@ -147,7 +149,18 @@ _ADDED_LATER = (
     *("tied", "bptt_jitter", "decay_factor", "decay_every"),
     *("dropout", "locked_dropout", "weight_drop", "patience"),
 )
-_LARGEST = 1_000_000  # units, or characters: no array is then beyond what NumPy can count
+MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.layout`)
+# Far beyond what any machine has the memory for (see `charrnn.training.memory`), and not beyond what can be counted.
+_LARGEST = 10**12
+_MOST = {
+    **dict.fromkeys(("embedding_size", "batch_size", "seq_length"), _LARGEST),
+    "threads": 256,
+    "sample_length": 1_000_000,
+    **dict.fromkeys(
+        ("steps", "warmup_steps", "schedule_steps", "patience", "eval_every", "sample_every", "save_every"), 10**15
+    ),
+    **dict.fromkeys(("epochs", "minutes", "decay_every"), 1e9),
+}
 BOUNDS = ("steps", "epochs", "minutes")
 _CHOICES = {
     "cell": CELLS,

@@ -49,6 +49,14 @@ class RolledBack:
 
 
 @dataclass(frozen=True)
+class LossRose:
+    """The loss of a step is several times that of the run's start; the run goes on, and says so once."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
 class OutOfPatience:
     """The last evaluations found no new best, as many in a row as the run has patience for."""
 
@@ -65,4 +73,4 @@ class Stopped:
     interrupted: bool
 
 
-Event = StepReport | Sampled | Evaluated | Saved | SaveFailed | RolledBack | OutOfPatience | Stopped
+Event = StepReport | Sampled | Evaluated | Saved | SaveFailed | LossRose | RolledBack | OutOfPatience | Stopped

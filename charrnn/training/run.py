@@ -7,19 +7,20 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from charrnn import checkpoint
-from charrnn.archive import sweep_temporaries
+from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
 from charrnn.errors import CheckpointError, DivergedError
+from charrnn.machine import describe_numerics
 from charrnn.sampling.sampler import line_start, sample
+from charrnn.training.alarm import Alarm
 from charrnn.training.config import TrainConfig
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import (
     Evaluated,
     Event,
+    LossRose,
     OutOfPatience,
     RolledBack,
     Sampled,
@@ -29,6 +30,7 @@ from charrnn.training.events import (
 )
 from charrnn.training.pace import Pace
 from charrnn.training.randomness import random_stream
+from charrnn.training.saving import Saving, kept_loss
 from charrnn.training.trainer import StepReport, Trainer
 
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
@@ -50,6 +52,7 @@ class Run:
     evaluator : scores the held-out part; None where nothing is held out
     path : the checkpoint's; the best by the held-out figure is kept beside it (see `charrnn.checkpoint.best_path`)
     start : the checkpoint a resumed run goes on from
+    lock : what keeps other runs off the checkpoint; let go when the events end
     """
 
     def __init__(
@@ -59,17 +62,22 @@ class Run:
         evaluator: Evaluator | None,
         path: Path,
         start: Checkpoint | None = None,
+        lock: Lock | None = None,
     ) -> None:
         self.trainer = trainer
         self.config = trainer.config
         self.corpus = corpus
         self.evaluator = evaluator
         self.path = path
+        self.machine = {**describe_numerics(), "worker processes": str(trainer.workers)}
         self.history = _on_schedule(start) if start else []
         self.is_fresh = start is None
         self.pace = Pace(60 * self.config.minutes, start.progress.elapsed_seconds if start else 0.0)
-        self._best_saved = _saved_loss(checkpoint.best_path(path)) if start else math.inf
+        self.saving = Saving(path, lock)
+        if start:
+            self.saving.kept = kept_loss(start, self.saving.best_path, evaluator)
         self._good = start.resume.fallback if start and start.resume else None
+        self._alarm = Alarm(trainer.blind_loss)
 
     @property
     def total_steps(self) -> int | None:
@@ -106,6 +114,7 @@ class Run:
             yield from self._all_events(stop)
         finally:
             self.trainer.close()
+            self.saving.close()
 
     def _all_events(self, stop: Callable[[], bool]) -> Iterator[Event]:
         if self.is_finished and not self.is_fresh:
@@ -122,14 +131,13 @@ class Run:
         yield Stopped(self.trainer.step, interrupted=interrupted)
 
     def _first_events(self) -> Iterator[Event]:
-        sweep_temporaries(self.path.parent)
+        self.saving.begin()
         if self.is_fresh or self.config.minutes:
             # Saving before the first step finds a folder that cannot be written before an hour's work is lost to it,
             # and what a save costs.
             yield self._save()
         if self.is_fresh:
-            # A best model that stands here is that of the run just replaced.
-            checkpoint.best_path(self.path).unlink(missing_ok=True)
+            self.saving.forget_best()
             if self.config.sample_every:
                 yield self._sample()
         if self.config.minutes and self.evaluator:
@@ -144,6 +152,8 @@ class Run:
             with self.pace.timing("step"):
                 report = self.trainer.train_step(self._schedule_progress())
             yield report
+            if self._alarm.rings(report.loss):
+                yield LossRose(report.step, report.loss)
             yield from self._on_the_way(report)
             if stop() and not self.is_finished:
                 return True
@@ -192,12 +202,10 @@ class Run:
         is_best = loss < min((earlier for _, earlier in self.history), default=math.inf)
         self.history.append((step, loss))
         yield Evaluated(step, loss, is_best)
-        # A resumed run may stand before a best that its interrupted predecessor kept: never replace it by a worse one.
-        if is_best and loss < self._best_saved:
+        if is_best:
             try:
                 with self.pace.timing("save"):
-                    checkpoint.save(checkpoint.best_path(self.path), replace(self._checkpoint(), resume=None))
-                self._best_saved = loss
+                    self.saving.save_if_best(self._checkpoint(), loss)
             except CheckpointError as error:
                 yield SaveFailed(step, str(error))
 
@@ -219,7 +227,7 @@ class Run:
 
     def _save(self) -> Saved:
         with self.pace.timing("save"):
-            checkpoint.save(self.path, self._checkpoint())
+            self.saving.save(self._checkpoint())
         return Saved(self.trainer.step, self.path)
 
     def _checkpoint(self) -> Checkpoint:
@@ -235,6 +243,7 @@ class Run:
             config=self.config.to_json(),
             progress=self._progress(),
             resume=Resume(trainer.optimizer_state, trainer.state, fallback),
+            machine=self.machine,
         )
 
     def _progress(self) -> Progress:
@@ -287,12 +296,3 @@ def _on_schedule(start: Checkpoint) -> list[tuple[int, float]]:
     """
     every = TrainConfig.from_json(start.config).eval_every
     return [(step, loss) for step, loss in start.progress.history if _is_due(step, every)]
-
-
-def _saved_loss(path: Path) -> float:
-    """Held-out figure of the best model on the disk; infinity where there is none to lose."""
-    try:
-        best = checkpoint.load(path).progress.best
-    except CheckpointError:
-        return math.inf
-    return best[1] if best else math.inf

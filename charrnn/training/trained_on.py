@@ -23,7 +23,7 @@ def training_part(trained: Checkpoint) -> NDArray[np.integer]:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        found = read_corpus(corpus.sources, encoding=corpus.encoding, vocabulary=trained.vocabulary)
+        found = read_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding)
         training, _ = split(found.ids, val_fraction)
     except CharRNNError as error:
         raise TextError(f"the training text cannot be read again ({error})") from error

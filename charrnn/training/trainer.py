@@ -88,6 +88,7 @@ class Trainer:
     ----------
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character that a guess costs which holds all symbols for equally likely
+    workers : processes that share each step, this one included
     """
 
     step: int
@@ -125,6 +126,7 @@ class Trainer:
         self.rollbacks = progress.rollbacks
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
         dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
+        self.workers = count
         update = Update(config.optimizer, config.clip_value, config.clip_norm)
         longest, seed = longest_chunk(config), config.rng_seed
         self._workers = workers = Workers(

@@ -92,12 +92,18 @@ TRAIN = {
     "--sample-length": Example(("--sample-length", "0"), err("a sample after 0 steps ──\n\n\n")),
     "--save-every": Example(("--save-every", "1"), learned(save_every=1)),
     "--encoding": Example(("--encoding", "latin-1"), lambda _: checkpoint.load("run.npz").corpus.encoding == "latin-1"),
+    "--errors": Example(("--errors", "replace"), lambda _: checkpoint.load("run.npz").corpus.errors == "replace"),
+    "--normalize": Example(("--normalize", "nfc"), lambda _: checkpoint.load("run.npz").corpus.normalize == "nfc"),
     "--checkpoint": Example(("--checkpoint", "mine.npz"), lambda _: Path("mine.npz").exists()),
     "--overwrite": Example(("--checkpoint", MODEL, "--overwrite"), err("done at step 4; saved old.npz")),
     "--init-from": Example(
         ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
     ),
     "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
+    "--allow-new-text": Example(
+        (TEXT, TEXT, "--checkpoint", MODEL, "--resume", "--steps", "63", "--allow-new-text"),
+        err("goes on with another text: lamp, from its beginning"),
+    ),
     "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
 SAMPLE = {
@@ -111,6 +117,7 @@ SAMPLE = {
     "--top-k": Example(("--top-k", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--top-p": Example(("--top-p", "1e-9"), lambda outcome: len(set(outcome.out)) < 15),
     "--rng-seed": Example(("--rng-seed", "7"), err("--rng-seed 7 writes this again")),
+    "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
     "--report": Example(("--report",), err("copied: at most ")),
 }
 SCORE = {
@@ -118,6 +125,7 @@ SCORE = {
     **QUIET,
     "--by-line": Example(("--by-line",), lambda outcome: outcome.out.count(b"\n") == 12),
     "--encoding": Example(("--encoding", "utf-16-le"), out(b"unseen in training: ")),
+    "--errors": Example(("--errors", "replace", "--encoding", "ascii"), out(b"on 654 characters")),
     "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["characters"] == 654),
 }
 GRADCHECK = {

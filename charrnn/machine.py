@@ -1,0 +1,88 @@
+"""What a run should know of the machine it is on: how much memory is free, and what decides the last bits of a sum."""
+
+import ctypes
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if sys.platform != "win32":
+    import resource
+
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# How OpenBLAS's functions are called in NumPy's own wheels, and in other builds.
+_OPENBLAS_NAMES = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
+
+
+def available_memory() -> int | None:
+    """Return the bytes that this process could still take, or None where the system does not say.
+
+    That is what the machine can give without swapping, or less where a container or ``ulimit -v`` allows less.
+    """
+    return min(_bounds(), default=None)
+
+
+def describe_numerics() -> Mapping[str, str]:
+    """Name what decides the last bits of floating-point sums, so that equal descriptions mean equal bits."""
+    core = sys.modules["numpy._core._multiarray_umath"]  # `numpy.show_runtime` prints the same, from the same place
+    simd = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
+    return {
+        "NumPy": np.__version__,
+        "BLAS": _describe_blas(str(core.__file__)),
+        "SIMD": " ".join(simd),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _describe_blas(core: str) -> str:
+    """Name OpenBLAS's version, kernels and threads; of another library, what NumPy was built with."""
+    library = _library(core)
+    for name in _OPENBLAS_NAMES:
+        config, kernels, threads = (
+            getattr(library, name.format(function), None)
+            for function in ("get_config", "get_corename", "get_num_threads")
+        )
+        if config and kernels and threads:
+            config.restype = kernels.restype = ctypes.c_char_p
+            version = " ".join(config().decode().split()[:2])
+            return f"{version}, {kernels().decode()} kernels, threads: {threads()}"
+    built: Any = np.show_config(mode="dicts")
+    blas = built["Build Dependencies"]["blas"]
+    return f"{blas['name']} {blas['version']}"
+
+
+def _library(path: str) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(path)  # where it finds, too, what the library was linked with
+    except OSError:
+        return None
+
+
+def _bounds() -> Iterator[int]:
+    """Yield each bound on memory that the system tells."""
+    free = re.search(r"^MemAvailable:\s*(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
+    if free:
+        yield int(free[1]) * 1024
+    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in _CGROUP_LIMITS:
+        allowed = _read(path).strip()
+        if allowed.isdecimal():  # else "max", or no such file
+            yield int(allowed)
+    if sys.platform != "win32":
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            pages = _read("/proc/self/statm").split()
+            yield max(0, limit - (int(pages[0]) * os.sysconf("SC_PAGE_SIZE") if pages else 0))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""

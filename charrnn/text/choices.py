@@ -1,0 +1,4 @@
+"""What can be chosen when a text is read. No NumPy is imported, so that ``charrnn --help`` stays quick."""
+
+ERRORS = ("strict", "replace")
+FORMS = ("none", "nfc")

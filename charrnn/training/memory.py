@@ -1,0 +1,72 @@
+"""How much memory a run will take, known before any is taken."""
+
+from math import prod
+
+import numpy as np
+
+from charrnn.errors import ConfigError
+from charrnn.machine import available_memory
+from charrnn.nn.model import CharRNN
+from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.training.config import TrainConfig, format_sizes
+from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
+from charrnn.training.parallel import worker_count
+from charrnn.training.trainer import build_model, longest_chunk
+
+# For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
+# weights. The terms stand in the docstrings of the cells' workspaces.
+_KEPT = {"vanilla": 3, "gru": 5, "lstm": 7}
+_COPIES = {"vanilla": 1.0, "gru": 2.3, "lstm": 2.3}
+_PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+
+
+def check_memory(config: TrainConfig, vocab_size: int) -> None:
+    """Refuse a network that this machine has no room to train.
+
+    Raises
+    ------
+    ConfigError
+        If it takes more memory than is free; the sentence says how much.
+    """
+    needed, free = estimate_memory(config, vocab_size), available_memory()
+    if free is not None and needed > free:
+        raise ConfigError(
+            f"a {config.cell} of {format_sizes(config.hidden_sizes)} units over {vocab_size:,} symbols, batch "
+            f"{config.batch_size} × seq {config.seq_length}, needs about {_format(needed)} of memory, and "
+            f"{_format(free)} are free; give a smaller --hidden-size, --batch-size or --seq-length"
+        )
+
+
+def estimate_memory(config: TrainConfig, vocab_size: int) -> int:
+    """Return about how many bytes training takes beyond the text and what Python and NumPy hold already."""
+    model = build_model(config, vocab_size)
+    size = np.dtype(config.dtype).itemsize
+    weights = sum(prod(shape) for shape in model.shapes().values())
+    memories = len(OPTIMIZERS[config.optimizer].memories)
+    workers = worker_count(model, config.batch_size, config.seq_length, config.threads)
+    # Weights, a gradient for each worker, the optimizer's memories, and a good state to go back to.
+    state = weights * (1 + workers + memories + 1 + memories)
+    # The usual chunk and an epoch's last have a workspace each; an evaluation has its own.
+    training = 2 * _workspace(model, config, longest_chunk(config) * config.batch_size, workers)
+    evaluation = _workspace(model, config, CHUNK_LENGTH * MAX_STREAMS, 1) if config.val_fraction else 0
+    return int(size * (state + training + evaluation)) + (workers - 1) * _PROCESS
+
+
+def _workspace(model: CharRNN, config: TrainConfig, steps: int, copies: int) -> float:
+    """Numbers in the workspaces for so many steps of all streams together, in `copies` processes."""
+    kept = steps * (model.vocab_size + model.hidden_sizes[-1] + 2 * model.embedding_size)
+    cells = 0
+    for cell in model.cells:
+        kept += steps * cell.hidden_size * (_KEPT[config.cell] + 2 * bool(config.dropout))
+        cells += sum(prod(shape) for shape in cell.shapes().values())
+        cells += 2 * prod(cell.shapes()["W_hh"]) * bool(config.weight_drop)
+    for cell in model.cells[1:]:
+        kept += steps * cell.input_size  # the gradient of what it reads
+    return kept + _COPIES[config.cell] * cells * copies
+
+
+def _format(count: int) -> str:
+    """Write a number of bytes as people do: ``14.2 MB``."""
+    power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
+    return f"{count / 1000**power:.3g} {_UNITS[power]}"

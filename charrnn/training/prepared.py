@@ -1,0 +1,63 @@
+"""A run that is ready to start, and what both ways to one have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from charrnn.archive import Lock
+from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.text.corpus import Corpus, split
+from charrnn.training.config import BOUNDS, TrainConfig
+from charrnn.training.evaluation import Evaluator
+from charrnn.training.run import Run
+from charrnn.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run and what a user should know before it starts."""
+
+    run: Run
+    notes: tuple[str, ...]
+    validation_characters: int
+
+
+def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+    """Return a configuration with other values; where one bound of the run is given, the others bind no more."""
+    bounds = {name: value for name, value in changes.items() if name in BOUNDS}
+    others = {name: value for name, value in changes.items() if name not in BOUNDS}
+    return replace(config.with_bounds(bounds), **others)
+
+
+def corpus_info(corpus: Corpus, decoding: Mapping[str, str]) -> CorpusInfo:
+    """Return what a checkpoint remembers of a text that was read so."""
+    return CorpusInfo(
+        name=corpus.name, sources=corpus.sources, sha256=corpus.sha256, characters=len(corpus.ids), **decoding
+    )
+
+
+def prepare(
+    config: TrainConfig,
+    corpus: Corpus,
+    info: CorpusInfo,
+    path: Path,
+    lock: Lock,
+    notes: tuple[str, ...],
+    *,
+    start: Checkpoint | None = None,
+    source: Checkpoint | None = None,
+) -> PreparedRun:
+    """Build the network and all that trains it.
+
+    Parameters
+    ----------
+    info : of the corpus, for the checkpoint
+    path, lock : where to save, and what keeps other runs off it
+    start : checkpoint to go on from
+    source : checkpoint whose weights a fresh run starts from
+    """
+    training, validation = split(corpus.ids, config.val_fraction)
+    trainer = Trainer(config, corpus.vocabulary, training, start, source)
+    evaluator = Evaluator(trainer.model, validation) if len(validation) else None
+    return PreparedRun(Run(trainer, info, evaluator, path, start, lock), notes, len(validation))

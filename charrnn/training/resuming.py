@@ -1,0 +1,174 @@
+"""From a checkpoint to the run that goes on from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from charrnn import checkpoint
+from charrnn.archive import Lock
+from charrnn.checkpoint import Checkpoint, Resume
+from charrnn.errors import CheckpointError, ConfigError, TextError, shown
+from charrnn.text.batches import Streams, fit
+from charrnn.text.corpus import Corpus, read_corpus, split
+from charrnn.training.config import BOUNDS, TrainConfig, flag
+from charrnn.training.memory import check_memory
+from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
+from charrnn.training.trainer import build_model
+
+# What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
+RESUMABLE = (
+    *BOUNDS,
+    "eval_every",
+    "sample_every",
+    "sample_length",
+    "save_every",
+    "patience",
+    "learning_rate",
+    "schedule_steps",
+    "decay_factor",
+    "decay_every",
+    "threads",
+)
+
+
+def resume_run(
+    texts: Sequence[str], changes: Mapping[str, Any], *, path: Path | None = None, allow_new_text: bool = False
+) -> PreparedRun:
+    """Prepare a run that goes on exactly where its checkpoint stands.
+
+    Parameters
+    ----------
+    texts : the text it was trained on, if it is not found any more under the name it had
+    changes : fields of the configuration to change; only those in `RESUMABLE`
+    path : the checkpoint; by default the newest in ./checkpoints
+    allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
+        are then kept, and the place in the text, the streams' states and the evaluations so far are not
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, it cannot be gone on from, or another process does so.
+    InputError, UnreadableTextError
+        If the text is another or not there, or a field may not change.
+    """
+    path = path or checkpoint.newest(for_resume=True)
+    if path is None:
+        raise CheckpointError(f"nothing to resume: no checkpoint in {checkpoint.FOLDER}/; name one with --checkpoint")
+    lock = Lock(path) if path.exists() else None
+    start = checkpoint.load(path)
+    if start.resume is None or lock is None:
+        raise CheckpointError(f"{shown(str(path))} was kept for sampling only; resume from the run's own checkpoint")
+    config = _resumed_config(start, path, changes)
+    notes = _changes(start.config, config)
+    if config.learning_rate != start.config["learning_rate"]:
+        start = _without_rollbacks(start, start.resume)
+    corpus = _read(texts, start, path)
+    if corpus.sha256 != start.corpus.sha256:
+        if not allow_new_text:
+            raise ConfigError(
+                f"the text has changed since {shown(str(path))} was saved "
+                f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
+                "give the text it was trained on, or learn this one with --allow-new-text"
+            )
+        start, config, shrunk = _on_new_text(start, config, corpus)
+        notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
+    if not _fits(start, config, corpus):
+        raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
+    check_memory(config, len(corpus.vocabulary))
+    prepared = prepare(config, corpus, start.corpus, path, lock, corpus.notes, start=start)
+    notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
+    return replace(prepared, notes=(*prepared.notes, *notes, *_warnings(start, prepared)))
+
+
+def _read(texts: Sequence[str], start: Checkpoint, path: Path) -> Corpus:
+    if not texts and "-" in start.corpus.sources:
+        raise ConfigError("the text came from stdin; give it again, as a file or with -")
+    try:
+        return read_corpus(texts or start.corpus.sources, vocabulary=start.vocabulary, **start.corpus.decoding)
+    except TextError as error:
+        if texts:
+            raise
+        raise TextError(
+            f"the text that {shown(str(path))} was trained on cannot be read again ({error}); "
+            "say where it is now: charrnn train TEXT --resume"
+        ) from error
+
+
+def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    try:
+        config = TrainConfig.from_json(start.config)
+    except ConfigError as error:
+        raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
+    for name in changes:
+        if name not in RESUMABLE and changes[name] != getattr(config, name):
+            may_change = ", ".join(map(flag, RESUMABLE))
+            raise ConfigError(
+                f"{flag(name)} cannot change when a run goes on; leave it out, or start a new run "
+                f"(what may change: {may_change})"
+            )
+    return change(config, changes)
+
+
+def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
+    """Say which fields are others than before."""
+    after = config.to_json()
+    changed = [
+        f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before.get(name)
+    ]
+    return [f"changed: {', '.join(changed)}"] if changed else []
+
+
+def _warnings(start: Checkpoint, prepared: PreparedRun) -> list[str]:
+    """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
+    run, warnings = prepared.run, []
+    best = run.saving.best_path
+    if start.progress.history and not best.exists():
+        warnings.append(f"warning: the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
+    differing = [
+        f"{name} {start.machine[name]} then, {value} now"
+        for name, value in run.machine.items()
+        if start.machine.get(name, value) != value
+    ]
+    if differing:
+        warnings.append(f"warning: exact resume not guaranteed: {'; '.join(differing)}")
+    return warnings
+
+
+def _on_new_text(
+    start: Checkpoint, config: TrainConfig, corpus: Corpus
+) -> tuple[Checkpoint, TrainConfig, tuple[str, ...]]:
+    """Put a run at the beginning of another text."""
+    training, _ = split(corpus.ids, config.val_fraction)
+    batch_size, seq_length, notes = fit(len(training), config.batch_size, config.seq_length)
+    config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    resume = start.resume and Resume(
+        start.resume.optimizer_state, start.model.zero_state(batch_size, start.params.vector.dtype)
+    )
+    progress = replace(start.progress, position=0, history=())
+    info = corpus_info(corpus, start.corpus.decoding)
+    return replace(start, corpus=info, progress=progress, resume=resume), config, notes
+
+
+def _fits(start: Checkpoint, config: TrainConfig, corpus: Corpus) -> bool:
+    """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
+    training, _ = split(corpus.ids, config.val_fraction)
+    if start.model != build_model(config, len(start.vocabulary)) or start.resume is None or len(training) < 2:
+        return False
+    streams = Streams(training, config.batch_size, config.seq_length)
+    moments = [(start.progress, start.resume)]
+    if fallback := start.resume.fallback:
+        moments.append((fallback.progress, fallback.resume))
+    return all(
+        progress.position < streams.length and len(resume.state[0].h) == config.batch_size
+        for progress, resume in moments
+    )
+
+
+def _without_rollbacks(start: Checkpoint, resume: Resume) -> Checkpoint:
+    """Forget the halvings of another learning rate than the one that is asked for now."""
+    fallback = resume.fallback
+    if fallback:
+        fallback = replace(fallback, progress=replace(fallback.progress, rollbacks=0))
+    progress = replace(start.progress, rollbacks=0)
+    return replace(start, progress=progress, resume=replace(resume, fallback=fallback))

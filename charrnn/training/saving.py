@@ -1,0 +1,100 @@
+"""Where a run is saved: its last state, and beside it its best model by the held-out figure."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from charrnn import checkpoint
+from charrnn.archive import Lock, sweep_temporaries
+from charrnn.checkpoint import Checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.training.evaluation import Evaluator
+
+
+class Saving:
+    """The files of one run.
+
+    Parameters
+    ----------
+    path : of the run's own checkpoint
+    lock : what keeps other runs off it, until `close`
+
+    Attributes
+    ----------
+    best_path : of its best model
+    kept : held-out figure of the best model that is on the disk, in nats a character; infinity where there is none
+    """
+
+    def __init__(self, path: Path, lock: Lock | None) -> None:
+        self.path = path
+        self.best_path = checkpoint.best_path(path)
+        self.kept = math.inf
+        self._lock = lock
+
+    def begin(self) -> None:
+        """Remove what killed runs have left in the folder."""
+        sweep_temporaries(self.path.parent)
+
+    def save(self, state: Checkpoint) -> None:
+        """Save the run's state.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written; the file is then as it was.
+        """
+        checkpoint.save(self.path, state)
+
+    def save_if_best(self, state: Checkpoint, loss: float) -> None:
+        """Keep a model, its weights alone, if its held-out figure is better than that of the one that is kept.
+
+        A resumed run may stand before a best that its interrupted predecessor kept: that stays until it is beaten.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written; the best so far is then as it was.
+        """
+        if loss < self.kept:
+            checkpoint.save(self.best_path, replace(state, resume=None))
+            self.kept = loss
+
+    def forget_best(self) -> None:
+        """Remove the best model of the run that this one replaces.
+
+        Raises
+        ------
+        CheckpointError
+            If that is not possible.
+        """
+        try:
+            self.best_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot remove {str(self.best_path)!a}, the best model of the run to be replaced: "
+                f"{error.strerror}; move it away"
+            ) from error
+
+    def close(self) -> None:
+        """Let other runs have the checkpoint."""
+        if self._lock:
+            self._lock.release()
+
+
+def kept_loss(run: Checkpoint, best: Path, evaluator: Evaluator | None) -> float:
+    """Return the held-out figure of the best model that a resumed run finds on the disk; infinity if there is none.
+
+    Parameters
+    ----------
+    run : the state it goes on from
+    best : where that model is
+    evaluator : scores the run's held-out part; it is asked where the model was judged by another text
+    """
+    try:
+        kept = checkpoint.load(best)
+    except CheckpointError:
+        return math.inf
+    if kept.corpus.sha256 != run.corpus.sha256 and evaluator and kept.model == run.model:
+        return evaluator.loss(kept.params)
+    entry = kept.progress.best
+    return entry[1] if entry else math.inf
