@@ -7,10 +7,10 @@ beside a test suite, 3,000 steps of an LSTM of 256 took 7 min 20 s with two thre
 
 import os
 
-_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def use_one_thread() -> None:
     """Set what the usual libraries read when they are loaded; what somebody has already chosen is left alone."""
-    for variable in _VARIABLES:
+    for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")

@@ -15,6 +15,7 @@ if sys.platform != "win32":
     import resource
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 # How OpenBLAS's functions are called in NumPy's own wheels, and in other builds.
 _OPENBLAS_NAMES = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
 
@@ -25,6 +26,12 @@ def available_memory() -> int | None:
     That is what the machine can give without swapping, or less where a container or ``ulimit -v`` allows less.
     """
     return min(_bounds(), default=None)
+
+
+def format_bytes(count: int) -> str:
+    """Write an amount of memory as people do: ``14.2 MB``."""
+    power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
+    return f"{count / 1000**power:.3g} {_UNITS[power]}"
 
 
 def describe_numerics() -> Mapping[str, str]:

@@ -4,16 +4,19 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from charrnn.cli import main
 from charrnn.training.setup import start_run
+
+if TYPE_CHECKING:
+    from tests.forking import Forks
 
 # New examples each time at a desk; the same ones in CI, where a red run must be one that can be run again. No deadline:
 # a slow machine is no mistake.
@@ -59,6 +62,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator["Forks"]:
+    """The command as a process, without the third of a second that it takes to start."""
+    from tests.forking import Forks
+
+    with Forks() as running:
+        yield running
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test works in an empty folder of its own, where it may write and finds no file by accident."""
@@ -93,6 +105,17 @@ def charrnn(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[
         return Outcome(code, captured.out, captured.err.decode())
 
     return run
+
+
+def contents(folder: Path) -> dict[str, bytes | str]:
+    """What stands in a folder and those in it: the bytes of files, the targets of links, the kind of all else."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            found[str(path)] = str(path.readlink())
+        else:
+            found[str(path)] = path.read_bytes() if path.is_file() else "no file"
+    return found
 
 
 def bytes_in(folder: Path) -> dict[str, bytes]:

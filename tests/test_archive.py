@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from charrnn.archive import read_arrays, write_arrays
+from charrnn.archive import read_arrays, reader, write_arrays
 from charrnn.errors import CheckpointError, ConfigError
 
 Arrays = dict[str, NDArray[Any]]
@@ -144,3 +145,18 @@ def test_size_limit_names_the_variable_that_raises_it(tiny: Path, monkeypatch: p
     monkeypatch.setenv("CHARRNN_MAX_CHECKPOINT_BYTES", "many")
     with pytest.raises(ConfigError, match="whole number of bytes"):
         read_arrays(tiny)
+
+
+def test_file_replaced_while_it_is_read_is_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = {"W": np.zeros(9, np.float32)}, {"W": np.ones(3, np.float32)}
+    write_arrays(tmp_path / "run.npz", old)
+    look = reader._check_kind
+
+    def replace_and_look(stream: BufferedIOBase) -> None:
+        write_arrays(tmp_path / "run.npz", new)
+        look(stream)
+
+    monkeypatch.setattr(reader, "_check_kind", replace_and_look)
+    assert same(read_arrays(tmp_path / "run.npz"), old)
+    monkeypatch.undo()
+    assert same(read_arrays(tmp_path / "run.npz"), new)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn.archive import read_arrays, sweep_temporaries, write_arrays
+from charrnn.archive import read_arrays, sweep_temporaries, write_arrays, writer
 from charrnn.errors import CheckpointError
 
 OLD: dict[str, NDArray[Any]] = {"W": np.zeros((3, 2), np.float32)}
@@ -239,3 +239,25 @@ def test_sweep_removes_what_a_killed_save_left_and_nothing_else(path: Path) -> N
 
 def test_sweep_of_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
     assert sweep_temporaries(tmp_path / "none") == []
+
+
+def test_target_that_is_open_elsewhere_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, refusals = Path.replace, 2
+
+    def refuse_twice(self: Path, target: Path) -> Path:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(self, target)
+
+    monkeypatch.setattr(writer, "_PATIENCE", (0.0,) * 3)  # as on Windows, and without waiting
+    monkeypatch.setattr(Path, "replace", refuse_twice)
+    write_arrays(path, NEW)
+    assert refusals < 0
+    assert read_arrays(path).keys() == NEW.keys()
+    refusals = 9
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        write_arrays(path, OLD)
+    assert files(path.parent) == ["run.npz"]
+    assert read_arrays(path).keys() == NEW.keys()

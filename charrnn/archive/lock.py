@@ -48,6 +48,8 @@ class Lock:
         try:
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "it is a directory")
+            if target.parent.is_file():
+                raise NotADirectoryError(errno.ENOTDIR, f"{os.fspath(path.parent)!a} is a file, not a folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             descriptor = _take(place)
         except BlockingIOError:

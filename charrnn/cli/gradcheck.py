@@ -9,7 +9,7 @@ from charrnn.errors import ConfigError, WrongGradientError
 
 
 @click.command(epilog="Example: charrnn gradcheck && echo every gradient is right")
-@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=options.path)
 @click.option("--text", help="With CHECKPOINT: text to check on.  [default: the one it was trained on]")
 @click.option(
     "--rng-seed",

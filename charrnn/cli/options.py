@@ -5,6 +5,7 @@ configuration says.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -41,6 +42,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
 
 count = click.IntRange(min=0)
+path = click.Path(path_type=Path, readable=False)  # who opens it says what is wrong with it
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 errors = click.option(
     "--errors", type=click.Choice(ERRORS), help="Refuse what is not in the encoding, or read U+FFFD.  [default: strict]"

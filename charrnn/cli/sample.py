@@ -11,7 +11,7 @@ from charrnn.cli import options
 
 
 @click.command(epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.7')
-@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=options.path)
 @click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
 @click.option(
     "-n",

@@ -35,7 +35,7 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
 @click.option(
     "--checkpoint",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=options.path,
     help="Where to save, or with --resume what to go on from.  [default: checkpoints/NAME.npz, after the text]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
@@ -45,7 +45,7 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
 @click.option(
     "--init-from",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=options.path,
     help="Start from this checkpoint's weights, on a text that may have other characters.",
 )
 @options.quiet

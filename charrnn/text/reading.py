@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, UnreadableTextError, shown
+from charrnn.machine import available_memory, format_bytes
 from charrnn.text.finding import find_text
 from charrnn.text.normalizing import Normalizer
 
@@ -57,8 +58,18 @@ def _open(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer  # not ours to close
         return
     path = find_text(name)
+    _check_room(name, path.stat().st_size)
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         yield cast("BinaryIO", stream)
+
+
+def _check_room(name: str, size: int) -> None:
+    """Refuse a file that is larger than the memory: its ids take about as many bytes as its characters."""
+    free = available_memory()
+    if free is not None and size > free:
+        raise TextError(
+            f"{shown(name)} has {format_bytes(size)}, and {format_bytes(free)} of memory are free; give a part of it"
+        )
 
 
 class TextDecoder:

@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from charrnn.errors import ConfigError
-from charrnn.machine import available_memory
+from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.training.config import TrainConfig, format_sizes
@@ -18,7 +18,6 @@ from charrnn.training.trainer import build_model, longest_chunk
 _KEPT = {"vanilla": 3, "gru": 5, "lstm": 7}
 _COPIES = {"vanilla": 1.0, "gru": 2.3, "lstm": 2.3}
 _PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 
 
 def check_memory(config: TrainConfig, vocab_size: int) -> None:
@@ -33,8 +32,8 @@ def check_memory(config: TrainConfig, vocab_size: int) -> None:
     if free is not None and needed > free:
         raise ConfigError(
             f"a {config.cell} of {format_sizes(config.hidden_sizes)} units over {vocab_size:,} symbols, batch "
-            f"{config.batch_size} × seq {config.seq_length}, needs about {_format(needed)} of memory, and "
-            f"{_format(free)} are free; give a smaller --hidden-size, --batch-size or --seq-length"
+            f"{config.batch_size} × seq {config.seq_length}, needs about {format_bytes(needed)} of memory, and "
+            f"{format_bytes(free)} are free; give a smaller --hidden-size, --batch-size or --seq-length"
         )
 
 
@@ -64,9 +63,3 @@ def _workspace(model: CharRNN, config: TrainConfig, steps: int, copies: int) -> 
     for cell in model.cells[1:]:
         kept += steps * cell.input_size  # the gradient of what it reads
     return kept + _COPIES[config.cell] * cells * copies
-
-
-def _format(count: int) -> str:
-    """Write a number of bytes as people do: ``14.2 MB``."""
-    power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
-    return f"{count / 1000**power:.3g} {_UNITS[power]}"

@@ -12,7 +12,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.text.batches import fit
 from charrnn.text.corpus import read_corpus, split
-from charrnn.training.config import RECIPES, TrainConfig, flag, format_sizes, suited_dropout
+from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.resuming import RESUMABLE, resume_run
@@ -104,8 +104,8 @@ def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) ->
 def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     if num_layers is None:
         return config
-    if num_layers < 1:
-        raise ConfigError(f"--num-layers must be at least 1, not {num_layers}")
+    if not 1 <= num_layers <= MOST_LAYERS:
+        raise ConfigError(f"--num-layers must be 1 to {MOST_LAYERS}, not {num_layers}")
     sizes = config.hidden_sizes
     if len(sizes) not in (1, num_layers):
         raise ConfigError(f"--num-layers {num_layers} does not fit the {len(sizes)} sizes of --hidden-size")

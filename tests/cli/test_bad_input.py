@@ -2,46 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from charrnn import checkpoint
 from charrnn.nn.model import CharRNN
-from tests.conftest import TINY, Charrnn, run_process
+from tests.conftest import Charrnn
+from tests.forking import Forks
+from tests.mistakes import FILES, SAMPLE, TRAIN, check_refusal, lay_out
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-
-
-def truncated(model: bytes) -> bytes:
-    return model[: len(model) // 2]
-
-
-def one_bit_flipped(model: bytes) -> bytes:
-    middle = len(model) // 2
-    return model[:middle] + bytes([model[middle] ^ 1]) + model[middle + 1 :]
-
-
-# Each name in a row below that is a key here is first written to the folder; models are made from a good one.
-FILES: Mapping[str, bytes] = {
-    "lamp.txt": b"the lamp went round, and the sea went round the lamp.\n" * 9,
-    "empty.txt": b"",
-    "one.txt": b"a",
-    "mark.txt": b"\xef\xbb\xbf",
-    "picture.png": PNG,
-    "utf16.txt": "the lamp".encode("utf-16"),
-    "broken.txt.gz": b"\x1f\x8b\x08rubbish",
-    "text.npz": b"the lamp went round\n",
-    "empty.npz": b"",
-}
-MODELS: Mapping[str, Callable[[bytes], bytes]] = {
-    "good.npz": bytes,
-    "truncated.npz": truncated,
-    "flipped.npz": one_bit_flipped,
-}
-TRAIN = ("train", "lamp.txt", *TINY, "--steps", "5")
-SAMPLE = ("sample", "good.npz", "-n", "5")
 # Arguments -> exit code, and words that the one line must have.
 ROWS: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "missing.txt"), 2, "there is no text missing.txt: name a file, or one of the bundled texts: "),
@@ -145,23 +115,12 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ("arguments", "code", "words"), ROWS, ids=[" ".join(row[0])[:60].encode("unicode_escape").decode() for row in ROWS]
 )
 def test_a_mistake_ends_in_one_sentence_and_its_exit_code(
-    trained: Path, arguments: tuple[str, ...], code: int, words: str
+    forks: Forks, trained: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    Path("folder").mkdir()
-    for name in arguments:
-        if name in FILES:
-            Path(name).write_bytes(FILES[name])
-        elif name in MODELS:
-            Path(name).write_bytes(MODELS[name](trained.read_bytes()))
+    lay_out(arguments, trained.read_bytes())
     if "lamb.txt" in arguments:
         Path("lamp.txt").touch()
-    outcome = run_process(*arguments)
-    assert (outcome.code, outcome.out) == (code, b"")
-    lines = [line for line in outcome.error_lines if not line.startswith(("text  ", "model ", "train ", "speed "))]
-    assert len(lines) == 1, outcome.err
-    assert lines[0].startswith("charrnn: ")
-    assert words in lines[0]
-    assert lines[0].isprintable()
+    check_refusal(forks, arguments, code, words)
 
 
 def test_a_checkpoint_that_may_not_be_read_or_written_is_one_sentence(charrnn: Charrnn, trained: Path) -> None:
