@@ -26,11 +26,12 @@ import pytest
 from charrnn import checkpoint
 from tests.conftest import REPOSITORY, TINY, Outcome, command, contents
 from tests.faults.checkpoints import MODELS
-from tests.forking import Forks
 from tests.mistakes import FILES, check_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.forking import Forks
 
 SAMPLE = ("sample", "good.npz", "-n", "5")
 TRAIN = ("train", "lamp.txt", *TINY, "--steps", "5", "--checkpoint", "run.npz")
@@ -43,7 +44,7 @@ TEXTS = {
     "two.txt": b"ab",
     "nul.txt": b"a\0b\0\0" * 30,
     "crlf.txt": b"one\r\ntwo\rthree\n" * 9,
-    "marked.txt": b"\xef\xbb\xbfthe lamp went round\n" * 9,
+    "marked.txt": b"\xef\xbb\xbf" + b"the lamp went round\n" * 9,
     "family.txt": "👨‍👩‍👧‍👦 🇸🇪 e\u0301\n".encode() * 20,
     "many.txt": "".join(map(chr, [*range(0x4E00, 0x9FFF), *range(0x20000, 0x33450)])).encode(),
     "overlong.txt": b"the lamp \xc0\xaf\n",
@@ -682,7 +683,8 @@ CASES: dict[int, Case] = {
         refused("encrypted.npz", "method.npz", "zip64.npz", "leading.npz", "trailing.npz"),
     ),
     15: Case(
-        "names like paths and commands", refused("up.npz", "absolute.npz", "escape.npz", "bidi.npz", words="is damaged (it")
+        "names like paths and commands",
+        refused("up.npz", "absolute.npz", "escape.npz", "bidi.npz", words="is damaged (it"),
     ),
     16: Case(
         "numbers that no model has",
