@@ -42,10 +42,10 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        target = Path(os.path.realpath(path))  # two names of one file are one file
-        place = target.with_name(f".{target.name}{LOCK_SUFFIX}")
         shown = ascii(os.fspath(path))
         try:
+            target = Path(os.path.realpath(path))  # two names of one file are one file
+            place = target.with_name(f".{target.name}{LOCK_SUFFIX}")
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "it is a directory")
             if target.parent.is_file():

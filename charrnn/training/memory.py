@@ -20,7 +20,7 @@ _COPIES = {"vanilla": 1.0, "gru": 2.3, "lstm": 2.3}
 _PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
 
 
-def check_memory(config: TrainConfig, vocab_size: int) -> None:
+def check_memory(config: TrainConfig, vocab_size: int, characters: int) -> None:
     """Refuse a network that this machine has no room to train.
 
     Raises
@@ -28,7 +28,7 @@ def check_memory(config: TrainConfig, vocab_size: int) -> None:
     ConfigError
         If it takes more memory than is free; the sentence says how much.
     """
-    needed, free = estimate_memory(config, vocab_size), available_memory()
+    needed, free = estimate_memory(config, vocab_size, characters), available_memory()
     if free is not None and needed > free:
         raise ConfigError(
             f"a {config.cell} of {format_sizes(config.hidden_sizes)} units over {vocab_size:,} symbols, batch "
@@ -37,8 +37,13 @@ def check_memory(config: TrainConfig, vocab_size: int) -> None:
         )
 
 
-def estimate_memory(config: TrainConfig, vocab_size: int) -> int:
-    """Return about how many bytes training takes beyond the text and what Python and NumPy hold already."""
+def estimate_memory(config: TrainConfig, vocab_size: int, characters: int) -> int:
+    """Return about how many bytes training takes beyond the text and what Python and NumPy hold already.
+
+    Parameters
+    ----------
+    characters : of the text to train on
+    """
     model = build_model(config, vocab_size)
     size = np.dtype(config.dtype).itemsize
     weights = sum(prod(shape) for shape in model.shapes().values())
@@ -47,7 +52,11 @@ def estimate_memory(config: TrainConfig, vocab_size: int) -> int:
     # Weights, a gradient for each worker, the optimizer's memories, and a good state to go back to.
     state = weights * (1 + workers + memories + 1 + memories)
     # The usual chunk and an epoch's last have a workspace each; an evaluation has its own.
-    training = 2 * _workspace(model, config, longest_chunk(config) * config.batch_size, workers)
+    longest = longest_chunk(config)
+    last = -(-(characters - 1) // config.batch_size) % config.seq_length
+    training = _workspace(model, config, longest * config.batch_size, workers)
+    if last or longest > config.seq_length:
+        training += _workspace(model, config, (last or longest) * config.batch_size, workers)
     evaluation = _workspace(model, config, CHUNK_LENGTH * MAX_STREAMS, 1) if config.val_fraction else 0
     return int(size * (state + training + evaluation)) + (workers - 1) * _PROCESS
 

@@ -75,7 +75,7 @@ def resume_run(
         notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
     if not _fits(start, config, corpus):
         raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(corpus.vocabulary))
+    check_memory(config, len(corpus.vocabulary), len(split(corpus.ids, config.val_fraction)[0]))
     prepared = prepare(config, corpus, start.corpus, path, lock, corpus.notes, start=start)
     notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
     return replace(prepared, notes=(*prepared.notes, *notes, *_warnings(start, prepared)))

@@ -66,7 +66,7 @@ def start_run(
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     if recipe == "default":
         config = replace(config, **(suited_dropout(len(training)) | _dropout_in(changes)))
-    check_memory(config, len(corpus.vocabulary))
+    check_memory(config, len(corpus.vocabulary), len(training))
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)

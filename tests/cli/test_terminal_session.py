@@ -81,3 +81,24 @@ def test_a_hostile_text_sends_no_control_to_the_terminal_and_a_file_gets_it_exac
     exact = charrnn("sample", "run.npz", "--seed", harm, "-n", "300", "--rng-seed", "1").out.decode()
     assert exact.startswith(harm)
     assert len(exact) == len(harm) + 300
+
+
+def test_a_terminal_gets_the_exact_text_where_it_is_asked_for(charrnn: Charrnn) -> None:
+    Path("hostile.txt").write_text("ab\x1b[1m\n" * 60, newline="")
+    charrnn("train", "hostile.txt", *TINY, "--steps", "3", "--checkpoint", "run.npz")
+    arguments = ("sample", "run.npz", "--seed", "ab\x1b[1m", "-n", "0", "-q")
+    assert everything(session(*arguments)) == "ab\\x1b[1m\r\n"
+    assert everything(session(*arguments, "--raw")) == "ab\x1b[1m"
+
+
+def test_a_terminal_of_few_characters_gets_the_others_escaped(
+    charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("euro.txt").write_text("€ é 👨\n" * 60, encoding="utf-8", newline="")
+    charrnn("train", "euro.txt", *TINY, "--steps", "3", "--checkpoint", "run.npz")
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    seen = pexpect.spawn(
+        sys.executable, ["-m", "charrnn", "sample", "run.npz", "--seed", "é 👨", "-n", "0", "-q"], timeout=30
+    )
+    seen.expect(pexpect.EOF)
+    assert seen.before == "é ".encode("cp1252") + b"\\U0001f468\r\n"

@@ -1,17 +1,24 @@
-"""A training step works in what was allocated before it."""
+"""A training step works in what was allocated before it, and how much that is, is known before."""
 
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from charrnn.errors import ConfigError
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training import memory
 from charrnn.training.config import TrainConfig
+from charrnn.training.memory import estimate_memory
+from charrnn.training.setup import start_run
 from charrnn.training.trainer import Trainer
 
 VOCABULARY = Vocabulary("".join(map(chr, range(65, 130))))
 IDS = np.random.default_rng(0).integers(0, 65, 50_000).astype(np.uint8)
 KIB = 1024
+MIB = 1024 * KIB
 
 
 @pytest.mark.parametrize(
@@ -49,3 +56,44 @@ def test_ten_thousand_steps_take_no_more_memory_than_one() -> None:
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert after - before < 1 * KIB
+
+
+ESTIMATED: dict[str, dict[str, Any]] = {
+    "gru": {"hidden_sizes": (256,), "cell": "gru"},
+    "lstm": {"hidden_sizes": (200, 100), "cell": "lstm", "optimizer": "adam", "embedding_size": 32},
+    "vanilla": {"hidden_sizes": (300,), "cell": "vanilla", "batch_size": 8, "val_fraction": 0.0},
+    "dropout": {"hidden_sizes": (200,), "dropout": 0.4, "weight_drop": 0.3},
+    "long": {"hidden_sizes": (64,), "batch_size": 64, "seq_length": 200, "dtype": "float64"},
+    "wide": {"hidden_sizes": (16,), "batch_size": 16, "seq_length": 100},
+}
+
+
+@pytest.mark.parametrize("changes", ESTIMATED.values(), ids=ESTIMATED)
+def test_the_memory_of_a_run_is_known_before_it_is_taken(tmp_path: Path, changes: dict[str, Any]) -> None:
+    text = VOCABULARY.decode(IDS[:16_000])
+    (tmp_path / "t.txt").write_text(text, newline="")
+    changes = {"steps": 20, "eval_every": 3, "save_every": 5, "sample_every": 0, "threads": 1, **changes}
+    tracemalloc.start()
+    run = start_run([str(tmp_path / "t.txt")], changes).run
+    for _ in run.events():
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    few = 3 * MIB  # the text, Python's own objects, modules that were not loaded before
+    assert 0.8 * (peak - few) < estimate_memory(run.config, 65, 14_400) < 1.5 * peak
+
+
+def test_a_network_without_room_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(hidden_sizes=(512,), threads=1)
+    monkeypatch.setattr(memory, "available_memory", lambda: estimate_memory(config, 65, 9000))
+    memory.check_memory(config, 65, 9000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 20_000_000)
+    with pytest.raises(ConfigError, match=r"a gru of 512 units over 65 symbols, .* about [\d.]+ MB .* 20 MB are free"):
+        memory.check_memory(config, 65, 9000)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    memory.check_memory(config, 65, 9000)
+
+
+def test_each_worker_counts() -> None:
+    one, two = (estimate_memory(TrainConfig(hidden_sizes=(512,), threads=k), 65, 9000) for k in (1, 2))
+    assert two > one + 4 * 512 * 512 * 3

@@ -1,0 +1,101 @@
+"""A run's best model stays until it is beaten, on whatever text it is judged."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import checkpoint
+from charrnn.errors import CheckpointError, ConfigError
+from charrnn.training.evaluation import Evaluator
+from charrnn.training.saving import Saving, kept_loss
+from charrnn.training.setup import resume_run, start_run
+from tests.conftest import TEXT
+
+SMALL: Mapping[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 4, "eval_every": 2}
+RUN, BEST = Path("run.npz"), Path("run-best.npz")
+
+
+def trained_on(name: str, **changes: Any) -> None:
+    Path(name).write_text(TEXT, newline="")
+    list(start_run([name], {**SMALL, **changes}, path=RUN).run.events())
+
+
+def test_a_best_model_on_disk_has_the_figure_that_it_was_kept_for() -> None:
+    trained_on("lamp.txt")
+    run = checkpoint.load(RUN)
+    assert run.progress.best
+    assert kept_loss(run, BEST, None) == run.progress.best[1]
+    assert kept_loss(run, Path("none.npz"), None) == math.inf
+    BEST.write_bytes(b"rubbish")
+    assert kept_loss(run, BEST, None) == math.inf
+
+
+def test_on_another_text_the_best_model_is_judged_anew_and_stays_until_it_is_beaten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained_on("lamp.txt")
+    old = BEST.read_bytes()
+    Path("other.txt").write_text(TEXT[::-1], newline="")
+    prepared = resume_run(["other.txt"], {"steps": 8}, path=RUN, allow_new_text=True)
+    evaluator = prepared.run.evaluator
+    assert evaluator
+    anew = evaluator.loss(checkpoint.load(BEST).params)
+    assert prepared.run.saving.kept == anew
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "loss", lambda *_: anew + 0.1)
+        list(prepared.run.events())
+    assert BEST.read_bytes() == old
+    better = resume_run([], {"steps": 10}, path=RUN)  # the text is the other one from here on
+    assert better.run.saving.kept == anew
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "loss", lambda *_: anew - 0.1)
+        list(better.run.events())
+    assert checkpoint.load(BEST).corpus.name == "other"
+
+
+def test_another_text_keeps_weights_and_step_and_begins_at_its_beginning() -> None:
+    trained_on("lamp.txt")
+    before = checkpoint.load(RUN)
+    Path("other.txt").write_text(TEXT[:50], newline="")
+    with pytest.raises(ConfigError, match="--allow-new-text"):
+        resume_run(["other.txt"], {}, path=RUN)
+    prepared = resume_run(["other.txt"], {"steps": 9}, path=RUN, allow_new_text=True)
+    trainer = prepared.run.trainer
+    assert trainer.step == 4
+    assert trainer.cursor.position == 0
+    assert trainer.params.vector.tobytes() == before.params.vector.tobytes()
+    assert not any(array.any() for layer in trainer.state for array in layer)
+    assert prepared.run.history == []
+    assert "goes on with another text: other, from its beginning" in prepared.notes
+    list(prepared.run.events())
+    after = checkpoint.load(RUN)
+    assert (after.progress.step, after.corpus.name, after.corpus.characters) == (9, "other", 50)
+    assert after.vocabulary == before.vocabulary
+    assert not np.array_equal(after.params.vector, before.params.vector)
+
+
+def test_the_same_text_may_be_allowed_to_be_another_and_nothing_is_reset() -> None:
+    trained_on("lamp.txt")
+    prepared = resume_run([], {"steps": 9}, path=RUN, allow_new_text=True)
+    assert prepared.run.trainer.cursor.position == checkpoint.load(RUN).progress.position > 0
+
+
+def test_a_best_model_that_cannot_be_removed_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(CheckpointError, match=r"cannot remove 'run-best\.npz', .*: Permission denied; move it away"):
+        Saving(RUN, None).forget_best()
+
+
+def test_the_processes_that_share_a_step_are_on_record() -> None:
+    trained_on("lamp.txt")
+    run = checkpoint.load(RUN)
+    assert run.machine["worker processes"] == "1"
+    assert run.machine["NumPy"] == np.__version__
+    assert checkpoint.load(BEST).machine == run.machine
