@@ -153,13 +153,13 @@ def load(path: PathLike) -> Checkpoint:
     arrays = read_arrays(path)
     where = shown(os.fspath(path))
     if "meta" not in arrays:
-        raise CheckpointError(f"{where} is not a charrnn checkpoint (it has no meta member)")
+        raise CheckpointError(f"{where} is not a charrnn checkpoint (it has no meta member); give another file")
     try:
         meta = parse(arrays.pop("meta").tobytes())
         made_by_newer = type(meta["format"]) is int and meta["format"] > FORMAT
         checkpoint = None if made_by_newer else _interpret(meta, arrays)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-        raise CheckpointError(f"{where} is damaged or incomplete ({shown(str(error))})") from error
+        raise CheckpointError(f"{where} is damaged or incomplete ({shown(str(error))}); use another copy") from error
     if checkpoint is None:
         raise CheckpointError(
             f"{where} was made by a newer charrnn (format {meta['format']}, this one reads up to {FORMAT}); "
@@ -286,7 +286,7 @@ def _resume(
 
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
-    newer = {"errors", "normalize"} & set(values)  # files of version 0.1 have neither
+    newer = {"errors", "normalize"} & set(typed(values, dict))  # files of version 0.1 have neither
     texts = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
     return CorpusInfo(sources=sources, characters=count(values["characters"]), **texts)

@@ -150,13 +150,14 @@ def test_size_limit_names_the_variable_that_raises_it(tiny: Path, monkeypatch: p
 def test_file_replaced_while_it_is_read_is_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = {"W": np.zeros(9, np.float32)}, {"W": np.ones(3, np.float32)}
     write_arrays(tmp_path / "run.npz", old)
+    write_arrays(tmp_path / "new.npz", new)
     look = reader._check_kind
 
     def replace_and_look(stream: BufferedIOBase) -> None:
-        write_arrays(tmp_path / "run.npz", new)
+        (tmp_path / "new.npz").replace(tmp_path / "run.npz")
         look(stream)
 
-    monkeypatch.setattr(reader, "_check_kind", replace_and_look)
-    assert same(read_arrays(tmp_path / "run.npz"), old)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "_check_kind", replace_and_look)
+        assert same(read_arrays(tmp_path / "run.npz"), old)
     assert same(read_arrays(tmp_path / "run.npz"), new)

@@ -125,7 +125,7 @@ def _arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[A
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
-    _check_sizes(members, directory_start, min(limit, size + _UNPACKED_BEYOND_FILE))
+    _check_sizes(members, directory_start, limit)
     if len({member.name for member in members}) != len(members):
         raise damaged("two of its arrays have one name")
     stream.seek(0)
@@ -231,6 +231,8 @@ def _check_sizes(members: list[_Member], packed_limit: int, limit: int) -> None:
     if sum(member.packed_size for member in members) > packed_limit:
         raise damaged("its members claim more bytes than the file has")
     total = sum(member.size for member in members)
+    if total > packed_limit + _UNPACKED_BEYOND_FILE:
+        raise damaged(f"its arrays would unpack to {total:,} bytes")
     if total > limit:
         raise _too_large(total, limit)
 

@@ -5,6 +5,7 @@ import math
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_MOST_DIGITS = 1000  # a random seed of 128 bits has 39
 
 
 def parse(text: bytes) -> Any:
@@ -15,7 +16,12 @@ def parse(text: bytes) -> Any:
     ValueError
         If it is anything else.
     """
-    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_int=_whole, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("meta is nested too deeply") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError("meta is no JSON") from error
 
 
 def typed(value: object, kind: type[T]) -> T:
@@ -43,6 +49,12 @@ def number(value: object) -> float:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} in meta")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits in meta")
+    return int(digits)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

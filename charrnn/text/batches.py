@@ -116,7 +116,10 @@ def fit(num_characters: int, batch_size: int, seq_length: int) -> tuple[int, int
         If there are fewer than two characters.
     """
     if num_characters < 2:
-        raise TextError(f"training needs at least two characters, and the text has {num_characters}: give a longer one")
+        raise TextError(
+            f"training needs at least two characters, and {num_characters} are left to train on: "
+            "give a longer text or a smaller --val-fraction"
+        )
     transitions = num_characters - 1
     streams = min(batch_size, max(transitions // seq_length, 1))
     steps = min(seq_length, transitions)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, TextError, shown
+from charrnn.errors import ConfigError, TextError
 from charrnn.text.finding import find_text
 from charrnn.text.numbering import Numbering
-from charrnn.text.reading import STDIN, TextDecoder, read_blocks
+from charrnn.text.reading import STDIN, TextDecoder, called, read_blocks
 from charrnn.text.vocabulary import Vocabulary, list_characters
 
 __all__ = ["Corpus", "find_text", "number", "read_corpus", "split"]
@@ -68,7 +68,7 @@ def read_corpus(
     """
     numbering = Numbering(vocabulary.characters if vocabulary else "")
     sha256, notes = number(names, numbering, encoding, errors, normalize)
-    label = ", ".join(map(shown, names))
+    label = ", ".join(map(called, names))
     ids, vocabulary = _finish(numbering, vocabulary, label)
     return Corpus(_corpus_name(names[0]), tuple(names), ids, vocabulary, sha256, notes)
 

@@ -7,9 +7,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import TextError, shown
+from charrnn.errors import TextError
 from charrnn.text.corpus import number
 from charrnn.text.numbering import Numbering
+from charrnn.text.reading import called
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points
 
 
@@ -74,5 +75,5 @@ def read_passage(
     numbering = Numbering(vocabulary.characters)
     _, notes = number(names, numbering, encoding, errors, normalize)
     if len(numbering) == 0:
-        raise TextError(f"{', '.join(map(shown, names))} is empty: give a text of at least one character")
+        raise TextError(f"{', '.join(map(called, names))} is empty: give a text of at least one character")
     return Passage(numbering.ids, numbering.characters, len(vocabulary), notes)

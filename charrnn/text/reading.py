@@ -29,6 +29,11 @@ _MARKS = {
 }
 
 
+def called(name: str) -> str:
+    """Return what a message calls a source."""
+    return "stdin" if name == STDIN else shown(name)
+
+
 def read_blocks(name: str) -> Iterator[bytes]:
     """Yield the bytes of a source, unpacked if its file's name ends in ``.gz``; the last block is empty.
 
@@ -98,7 +103,7 @@ class TextDecoder:
             self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         except (LookupError, ValueError) as error:
             raise TextError(f"there is no text encoding {shown(encoding)}: try utf-8 or latin-1") from error
-        self._name = shown(name)
+        self._name = called(name)
         self._encoding = encoding
         self._errors = errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)

@@ -88,7 +88,7 @@ class TrainConfig:
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
             raise ConfigError(f"--hidden-size must be at least 1, not {format_sizes(self.hidden_sizes)}")
         if max(self.hidden_sizes) > _LARGEST:
-            raise ConfigError(f"--hidden-size must be at most {_LARGEST:,}, not {format_sizes(self.hidden_sizes)}")
+            raise ConfigError(f"--hidden-size must be at most {_LARGEST:,}")
         if len(self.hidden_sizes) > MOST_LAYERS:
             raise ConfigError(f"a network has at most {MOST_LAYERS} layers, not {len(self.hidden_sizes):,}")
         if self.tied and self.embedding_size != self.hidden_sizes[-1]:
@@ -103,7 +103,7 @@ class TrainConfig:
                 raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
         for name, most in _MOST.items():
             if getattr(self, name) > most:
-                raise ConfigError(f"{flag(name)} must be at most {most:,}, not {getattr(self, name)}")
+                raise ConfigError(f"{flag(name)} must be at most {most:,.0f}")
         for name in _SHARES:
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{flag(name)} must be below 1, not {getattr(self, name)}")
@@ -155,6 +155,7 @@ _LARGEST = 10**12
 _MOST = {
     **dict.fromkeys(("embedding_size", "batch_size", "seq_length"), _LARGEST),
     "threads": 256,
+    "init_std": 1e6,
     "sample_length": 1_000_000,
     **dict.fromkeys(
         ("steps", "warmup_steps", "schedule_steps", "patience", "eval_every", "sample_every", "save_every"), 10**15

@@ -30,10 +30,13 @@ def check_memory(config: TrainConfig, vocab_size: int, characters: int) -> None:
     """
     needed, free = estimate_memory(config, vocab_size, characters), available_memory()
     if free is not None and needed > free:
+        embedded, or_embedding = "", ""
+        if config.embedding_size:
+            embedded, or_embedding = f" embedded in {config.embedding_size}", " --embedding-size,"
         raise ConfigError(
-            f"a {config.cell} of {format_sizes(config.hidden_sizes)} units over {vocab_size:,} symbols, batch "
-            f"{config.batch_size} × seq {config.seq_length}, needs about {format_bytes(needed)} of memory, and "
-            f"{format_bytes(free)} are free; give a smaller --hidden-size, --batch-size or --seq-length"
+            f"a {config.cell} of {format_sizes(config.hidden_sizes)} units over {vocab_size:,} symbols{embedded}, "
+            f"batch {config.batch_size} × seq {config.seq_length}, needs about {format_bytes(needed)} of memory, and "
+            f"{format_bytes(free)} are free; give a smaller --hidden-size,{or_embedding} --batch-size or --seq-length"
         )
 
 

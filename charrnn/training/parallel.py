@@ -196,6 +196,8 @@ def _start(plan: Plan, file: IO[bytes], index: int) -> subprocess.Popen[bytes]:
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # The first process says in one line that a worker has died.
+        stderr=None if os.environ.get("CHARRNN_DEBUG") else subprocess.DEVNULL,
         pass_fds=[file.fileno()],
         # The terminal's signals are for the first process, which finishes the step before it lets its workers go.
         start_new_session=True,

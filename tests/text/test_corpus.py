@@ -123,7 +123,7 @@ def test_several_texts_are_joined_in_order(monkeypatch: pytest.MonkeyPatch) -> N
     assert corpus.name == "b"
     assert corpus.sources == ("b.md", "a.txt", "-")
     assert corpus.sha256 == hashlib.sha256(b"one\r\ntwo\n\xef\xbb\xbfthree\r").hexdigest()
-    assert corpus.notes == ("b.md: 1 CR line end read as LF", "-: 1 CR line end read as LF")
+    assert corpus.notes == ("b.md: 1 CR line end read as LF", "stdin: 1 CR line end read as LF")
 
 
 def test_stdin_is_named_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_a_closed_stdin_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_text_that_may_not_be_read_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     name = write("t.txt", b"hello")
