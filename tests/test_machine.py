@@ -33,6 +33,7 @@ def test_a_system_that_tells_nothing_of_what_is_free_has_all_of_its_memory(monke
     assert available_memory() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to this limit")
 def test_a_limit_on_the_address_space_counts() -> None:
     code = (
         "import resource, charrnn.machine as m\n"
