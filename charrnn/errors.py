@@ -5,6 +5,7 @@
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
+    ├── PageError                a page cannot be written
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
@@ -44,6 +45,10 @@ class DivergedError(CharRNNError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}; try a lower --learning-rate")
         self.reason = reason
+
+
+class PageError(CharRNNError):
+    """A page for a browser cannot be written."""
 
 
 class WorkerError(CharRNNError):

@@ -11,6 +11,7 @@ from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.train import train
+from charrnn.cli.view import view
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
 
@@ -29,6 +30,7 @@ def charrnn() -> None:
 charrnn.add_command(train)
 charrnn.add_command(sample)
 charrnn.add_command(score)
+charrnn.add_command(view)
 charrnn.add_command(gradcheck)
 
 

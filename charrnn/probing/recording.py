@@ -40,7 +40,7 @@ class Recording:
     """The probability of each of those."""
 
 
-def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginning: NDArray[np.intp]) -> Recording:
+def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginning: NDArray[np.integer]) -> Recording:
     """Read a text and keep what happens.
 
     Parameters
@@ -62,7 +62,7 @@ def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginni
     reader = _Reader(model, params)
     expected = np.full((1, V), -math.log(V))  # log-probabilities of the next character
     if len(beginning):
-        expected, _ = reader.read(beginning)
+        expected, _ = reader.read(beginning.astype(np.intp))
     for start in range(0, N, CHUNK_LENGTH):
         chunk = ids[start : start + CHUNK_LENGTH].astype(np.intp)
         places = slice(start, start + len(chunk))

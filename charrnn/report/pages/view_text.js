@@ -1,0 +1,232 @@
+/** The text in rows, of which only those in sight are in the document. */
+class TextPanel {
+  constructor(reading, whenMoved) {
+    this.reading = reading;
+    this.whenMoved = whenMoved;
+    this.panel = find("text");
+    this.body = find("rows");
+    this.map = find("map");
+    this.shown = reading.characters.map((character, i) => glyph(character, i ? reading.characters[i - 1] : ""));
+    this.widths = Uint8Array.from(this.shown, columnsOf);
+    this.drawn = new Map(); // row number -> its element
+    this.starts = [0];
+    this.cursor = 0;
+    this.hits = new Uint8Array(reading.count);
+    this.levels = new Int8Array(reading.surprise.length);
+    this.kind = "activation";
+    this.panel.addEventListener("scroll", () => requestAnimationFrame(() => this.draw()), { passive: true });
+    this.panel.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.point(event));
+    this.panel.addEventListener("click", (event) => this.point(event));
+    this.panel.addEventListener("keydown", (event) => this.key(event));
+    for (const kind of ["pointerdown", "pointermove"]) find("overview").addEventListener(kind, (event) => this.travel(event));
+    new ResizeObserver(() => this.layOut()).observe(this.panel);
+  }
+
+  /** Break the text into rows that fit, at spaces where there are any. */
+  layOut() {
+    const ruler = make("span", "", "0".repeat(50));
+    const row = make("div", "row");
+    row.append(ruler);
+    this.body.append(row);
+    const columnWidth = ruler.getBoundingClientRect().width / 50;
+    row.remove();
+    const style = getComputedStyle(this.panel);
+    const room = this.panel.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    if (!columnWidth || room <= 0) return;
+    this.rowHeight = parseFloat(style.lineHeight);
+    this.columns = Math.max(12, Math.min(110, Math.floor(room / columnWidth) - 1));
+    const anchor = this.drawn.size ? this.starts[Math.floor(this.panel.scrollTop / this.rowHeight)] : 0;
+    this.starts = this.rowStarts();
+    this.body.style.height = `${this.starts.length * this.rowHeight}px`;
+    for (const element of this.drawn.values()) element.remove();
+    this.drawn.clear();
+    if (anchor) this.panel.scrollTop = this.rowOf(anchor) * this.rowHeight;
+    this.draw();
+    this.drawMap();
+  }
+
+  rowStarts() {
+    const { characters, count } = this.reading;
+    const starts = [0];
+    let [start, column, breakAt] = [0, 0, 0];
+    for (let i = 0; i < count; i++) {
+      if (column + this.widths[i] > this.columns && characters[i] !== "\n" && i > start) {
+        start = breakAt > start ? breakAt : i;
+        starts.push(start);
+        column = 0;
+        for (let k = start; k < i; k++) column += this.widths[k];
+      }
+      column += this.widths[i];
+      if (characters[i] === " ") breakAt = i + 1;
+      if (characters[i] === "\n" && i + 1 < count) {
+        start = breakAt = i + 1;
+        starts.push(start);
+        column = 0;
+      }
+    }
+    return starts;
+  }
+
+  rowOf(position) {
+    let [low, high] = [0, this.starts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.starts[middle] <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  endOf(row) {
+    return row + 1 < this.starts.length ? this.starts[row + 1] : this.reading.count;
+  }
+
+  /** Put the rows in sight into the document, and take the others out. */
+  draw() {
+    if (!this.rowHeight) return;
+    const first = Math.max(0, Math.floor(this.panel.scrollTop / this.rowHeight) - 8);
+    const last = Math.min(this.starts.length, first + Math.ceil(this.panel.clientHeight / this.rowHeight) + 16);
+    for (const [row, element] of this.drawn) {
+      if (row >= first && row < last) continue;
+      element.remove();
+      this.drawn.delete(row);
+    }
+    const fresh = document.createDocumentFragment();
+    for (let row = first; row < last; row++) if (!this.drawn.has(row)) fresh.append(this.makeRow(row));
+    this.body.append(fresh);
+    this.drawView();
+  }
+
+  makeRow(row) {
+    const element = make("div", "row");
+    element.dir = "auto";
+    element.style.top = `${row * this.rowHeight}px`;
+    for (let i = this.starts[row]; i < this.endOf(row); i++) {
+      const span = make("span", this.classOf(i), this.shown[i]);
+      span.position = i;
+      element.append(span);
+    }
+    this.drawn.set(row, element);
+    return element;
+  }
+
+  classOf(i) {
+    const place = this.reading.placeOf[i];
+    const shown = this.shown[i];
+    let name = place < 0 ? "new" : levelClass(this.kind, this.levels[place]);
+    if (shown !== this.reading.characters[i]) name += shown.startsWith("U+") ? " code" : " sign";
+    if (this.hits[i]) name += " hit";
+    return i === this.cursor ? name + " cursor" : name;
+  }
+
+  /** Colour the text anew. */
+  paint(kind, levels) {
+    this.kind = kind;
+    this.levels = levels;
+    this.repaint();
+    this.drawMap();
+  }
+
+  repaint() {
+    for (const element of this.drawn.values()) {
+      for (const span of element.children) {
+        const name = this.classOf(span.position);
+        if (span.className !== name) span.className = name;
+      }
+    }
+  }
+
+  spanOf(position) {
+    const row = this.rowOf(position);
+    return this.drawn.get(row)?.children[position - this.starts[row]];
+  }
+
+  moveTo(position, reveal = true) {
+    const before = this.cursor;
+    this.cursor = Math.max(0, Math.min(this.reading.count - 1, position));
+    for (const i of [before, this.cursor]) {
+      const span = this.spanOf(i);
+      if (span) span.className = this.classOf(i);
+    }
+    if (reveal) this.reveal();
+    this.whenMoved(this.cursor);
+  }
+
+  reveal() {
+    if (!this.rowHeight) return;
+    const top = this.rowOf(this.cursor) * this.rowHeight;
+    const { scrollTop, clientHeight } = this.panel;
+    if (top < scrollTop + this.rowHeight) this.panel.scrollTop = top - this.rowHeight;
+    if (top > scrollTop + clientHeight - 3 * this.rowHeight) this.panel.scrollTop = top - clientHeight + 3 * this.rowHeight;
+    this.draw();
+  }
+
+  point(event) {
+    const position = event.target.position;
+    if (position !== undefined && position !== this.cursor) this.moveTo(position, false);
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const row = this.rowOf(this.cursor);
+    const column = this.cursor - this.starts[row];
+    const page = Math.max(1, Math.floor(this.panel.clientHeight / this.rowHeight) - 2);
+    const toRow = (wanted) => {
+      const there = Math.max(0, Math.min(this.starts.length - 1, wanted));
+      return Math.min(this.starts[there] + column, this.endOf(there) - 1);
+    };
+    const moves = {
+      ArrowLeft: () => this.cursor - 1,
+      ArrowRight: () => this.cursor + 1,
+      ArrowUp: () => toRow(row - 1),
+      ArrowDown: () => toRow(row + 1),
+      PageUp: () => toRow(row - page),
+      PageDown: () => toRow(row + page),
+      Home: () => this.starts[row],
+      End: () => this.endOf(row) - 1,
+    };
+    if (!moves[event.key]) return;
+    event.preventDefault();
+    this.moveTo(moves[event.key]());
+  }
+
+  /** The whole text, small: where in it the chosen cell is up to something. */
+  drawMap() {
+    const [context, width, height] = sharpen(this.map);
+    if (!this.columns || !width) return;
+    const scale = Math.min(3, height / this.starts.length);
+    this.mapScale = scale;
+    const colours = getComputedStyle(document.documentElement);
+    const [up, down] = { activation: ["--plus", "--minus"], surprise: ["--heat", "--heat"], gate: ["--gate", "--gate"] }[this.kind].map((name) => colours.getPropertyValue(name));
+    const fills = [];
+    for (let level = -LEVELS; level <= LEVELS; level++) fills.push(`rgb(${level < 0 ? down : up} / ${Math.abs(level) / LEVELS})`);
+    const step = width / (this.columns + 1);
+    for (let row = 0; row < this.starts.length; row++) {
+      let column = 0;
+      for (let i = this.starts[row]; i < this.endOf(row); i++) {
+        const place = this.reading.placeOf[i];
+        const level = place < 0 ? 0 : this.levels[place];
+        if (level) {
+          context.fillStyle = fills[level + LEVELS];
+          context.fillRect(column * step, row * scale, step, Math.max(scale, 0.6));
+        }
+        column += this.widths[i];
+      }
+    }
+    this.drawView();
+  }
+
+  /** Mark on the map what is in sight. */
+  drawView() {
+    if (!this.mapScale) return;
+    const { style } = find("sight");
+    style.top = `${(this.panel.scrollTop / this.rowHeight) * this.mapScale}px`;
+    style.height = `${Math.max(4, (this.panel.clientHeight / this.rowHeight) * this.mapScale)}px`;
+  }
+
+  travel(event) {
+    if (event.type === "pointermove" && !event.buttons) return;
+    const row = (event.clientY - this.map.getBoundingClientRect().top) / this.mapScale;
+    this.panel.scrollTop = (row - this.panel.clientHeight / this.rowHeight / 2) * this.rowHeight;
+  }
+}
