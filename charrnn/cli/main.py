@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from charrnn.blas import use_one_thread
+from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
@@ -31,6 +32,7 @@ charrnn.add_command(train)
 charrnn.add_command(sample)
 charrnn.add_command(score)
 charrnn.add_command(view)
+charrnn.add_command(export)
 charrnn.add_command(gradcheck)
 
 

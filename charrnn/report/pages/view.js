@@ -105,12 +105,11 @@ class Page {
   }
 
   paint() {
-    const [levels, reach, least] = this.channel.levels(this.cell, this.stretched);
-    this.panel.paint(this.channel.kind, levels);
-    const { kind, low, high } = this.channel;
-    const isOwn = this.stretched && this.channel.byCell;
-    find("low").textContent = isOwn ? (kind === "activation" ? signed(-reach) : least.toFixed(2)) : low;
-    find("high").textContent = isOwn ? (kind === "activation" ? signed(reach) : reach.toFixed(2)) : high;
+    const { kind } = this.channel;
+    const { levels, low, high } = this.channel.colours(this.cell, this.stretched);
+    this.panel.paint(kind, levels);
+    find("low").textContent = low;
+    find("high").textContent = high;
     find("stretching").hidden = !this.channel.byCell;
     const first = kind === "activation" ? -LEVELS : 0;
     const steps = Array.from({ length: LEVELS - first + 1 }, (_, i) => make("i", levelClass(kind, first + i)));
@@ -118,7 +117,7 @@ class Page {
   }
 
   repaint() {
-    this.panel.drawMap();
+    this.panel.repaintMap();
     this.gates.draw();
   }
 }

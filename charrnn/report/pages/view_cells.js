@@ -9,6 +9,9 @@ class Ranking {
     this.list = find("ranking");
     this.select = find("probe");
     this.chosen = 0;
+    this.scrollTop = 0; // kept, as the heights are: to ask the document after a change makes it lay out all anew
+    this.list.addEventListener("scroll", () => (this.scrollTop = this.list.scrollTop), { passive: true });
+    new ResizeObserver(() => this.measure()).observe(this.list);
     this.options = Array.from({ length: reading.cellCount }, (_, cell) => this.makeOption(cell));
     this.orders = new Map(reading.probes.map((probe) => [probe.name, { ...probe, isSigned: true }]));
     const lively = Float64Array.from(reading.deviations, (value) => value / Math.max(...reading.deviations, 1e-9));
@@ -48,7 +51,7 @@ class Ranking {
       figure.textContent = isSigned ? signed(follows[cell]) : follows[cell].toFixed(2);
     }
     this.list.replaceChildren(...this.order.map((cell) => this.options[cell]));
-    this.list.scrollTop = 0;
+    this.scrollTo(0);
     const idle = isSigned && follows.every((value) => value === 0);
     find("probe-about").textContent = idle ? "This text has nothing of the kind, or nothing else." : about;
     this.mark(this.chosen);
@@ -69,10 +72,19 @@ class Ranking {
     option.setAttribute("aria-selected", "true");
     this.list.setAttribute("aria-activedescendant", option.id);
     const place = this.order.indexOf(cell);
-    const height = this.options[this.order[0]].offsetHeight;
-    const { scrollTop, clientHeight } = this.list;
-    if (place * height < scrollTop) this.list.scrollTop = place * height;
-    if ((place + 1) * height > scrollTop + clientHeight) this.list.scrollTop = (place + 1) * height - clientHeight;
+    if (place * this.optionHeight < this.scrollTop) this.scrollTo(place * this.optionHeight);
+    const lowest = this.scrollTop + this.height - this.optionHeight;
+    if (place * this.optionHeight > lowest) this.scrollTo(place * this.optionHeight - this.height + this.optionHeight);
+  }
+
+  measure() {
+    this.height = this.list.clientHeight;
+    this.optionHeight = this.options[0].offsetHeight;
+  }
+
+  scrollTo(top) {
+    this.scrollTop = top;
+    requestAnimationFrame(() => (this.list.scrollTop = this.scrollTop));
   }
 
   /** The cell so many steps on in this order, around the end. */
@@ -91,9 +103,6 @@ class Ranking {
   }
 }
 
-const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
-const percent = (share) => `${Math.round(100 * share)} %`;
-
 /** How open the gates are: the chosen cell's, and all cells' at a glance. */
 class Gates {
   constructor(reading, whenChosen) {
@@ -103,20 +112,24 @@ class Gates {
     find("gates-card").hidden = !reading.gates.length;
     for (const gate of reading.gates) {
       const figure = make("figure");
-      const canvas = make("canvas");
+      const field = make("div", "field");
+      const [canvas, mark] = [make("canvas"), make("i")];
+      field.append(canvas, mark);
       canvas.addEventListener("click", (event) => whenChosen(this.nearest(gate, canvas, event)));
-      figure.append(canvas, make("figcaption", "", gate.name));
+      figure.append(field, make("figcaption", "", gate.name));
       find("scatters").append(figure);
-      this.scatters.push([gate, canvas]);
+      this.scatters.push({ gate, canvas, mark });
     }
     if (reading.gates.length) new ResizeObserver(() => this.draw()).observe(find("scatters"));
   }
 
   nearest(gate, canvas, event) {
     const box = canvas.getBoundingClientRect();
-    const shut = (event.clientX - box.left) / box.width;
-    const open = 1 - (event.clientY - box.top) / box.height;
-    const distance = (cell) => (gate.shut[cell] - shut) ** 2 + (gate.open[cell] - open) ** 2;
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const distance = (cell) => {
+      const [across, down] = this.placeOf(gate, cell, box);
+      return (across - x) ** 2 + (down - y) ** 2;
+    };
     let best = 0;
     for (let cell = 1; cell < gate.shut.length; cell++) if (distance(cell) < distance(best)) best = cell;
     return best;
@@ -139,17 +152,24 @@ class Gates {
       return row;
     });
     find("gates").replaceChildren(...rows);
-    this.draw();
+    for (const { gate, mark, size } of this.scatters) {
+      if (!size) continue; // not drawn yet
+      const [across, down] = this.placeOf(gate, cell, size);
+      mark.style.transform = `translate(${across - 5}px, ${down - 5}px)`;
+    }
+  }
+
+  /** Where a cell's point lies in a field of this size. */
+  placeOf(gate, cell, { width, height }) {
+    return [4 + gate.shut[cell] * (width - 8), height - 4 - gate.open[cell] * (height - 8)];
   }
 
   draw() {
     const style = getComputedStyle(document.documentElement);
-    for (const [gate, canvas] of this.scatters) {
+    for (const scatter of this.scatters) {
+      const { gate, canvas } = scatter;
       const [context, width, height] = sharpen(canvas);
-      const dot = (cell, radius) => {
-        context.beginPath();
-        context.arc(4 + gate.shut[cell] * (width - 8), height - 4 - gate.open[cell] * (height - 8), radius, 0, 7);
-      };
+      scatter.size = { width, height };
       context.strokeStyle = style.getPropertyValue("--line");
       context.beginPath();
       context.moveTo(4, 4);
@@ -157,15 +177,11 @@ class Gates {
       context.stroke();
       context.fillStyle = `rgb(${style.getPropertyValue("--gate")} / .45)`;
       for (let cell = 0; cell < gate.shut.length; cell++) {
-        dot(cell, 2);
+        context.beginPath();
+        context.arc(...this.placeOf(gate, cell, { width, height }), 2, 0, 7);
         context.fill();
       }
-      context.strokeStyle = style.getPropertyValue("--ink");
-      context.fillStyle = style.getPropertyValue("--accent");
-      context.lineWidth = 1.5;
-      dot(this.chosen, 4);
-      context.fill();
-      context.stroke();
     }
+    if (this.scatters.length) this.show(this.chosen);
   }
 }

@@ -60,35 +60,62 @@ class Rows {
   }
 }
 
-/** What the text can be coloured by: each channel gives every place a level. */
+/** The level of each number of a row of bytes, by a table. */
+function levelsOf(row, levelOf) {
+  const isSigned = row instanceof Int8Array;
+  const table = Int8Array.from({ length: 256 }, (_, byte) => Math.max(-LEVELS, Math.min(LEVELS, Math.round(levelOf(isSigned && byte > 127 ? byte - 256 : byte)))));
+  const levels = new Int8Array(row.length);
+  for (let i = 0; i < row.length; i++) levels[i] = table[row[i] & 255];
+  return levels;
+}
+
+/** The least and the greatest of a row. */
+function rangeOf(row) {
+  let [least, most] = [row[0], row[0]];
+  for (let i = 1; i < row.length; i++) {
+    if (row[i] < least) least = row[i];
+    if (row[i] > most) most = row[i];
+  }
+  return [least, most];
+}
+
+/**
+ * What the text can be coloured by. `figure` is what a cell has at a place; `colours` the level of every place and what
+ * the two ends of the scale stand for, which is the cell's own range where the colours are stretched.
+ */
 function channelsOf(reading) {
   const activation = {
-    key: "a", name: "activation", kind: "activation", low: "−1", high: "+1", byCell: true,
+    key: "a", name: "activation", kind: "activation", byCell: true,
     figure: (cell, place) => reading.activations.of(cell)[place] / 127,
-    levels: (cell, stretched) => {
+    colours: (cell, stretched) => {
       const row = reading.activations.of(cell);
-      let largest = 127;
-      if (stretched) largest = row.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-      return [Int8Array.from(row, (value) => Math.round((LEVELS * value) / largest)), largest / 127];
+      const [least, most] = stretched ? rangeOf(row) : [-127, 127];
+      const largest = Math.max(1, -least, most);
+      const levels = levelsOf(row, (value) => (LEVELS * value) / largest);
+      return { levels, low: stretched ? signed(-largest / 127) : "−1", high: stretched ? signed(largest / 127) : "+1" };
     },
   };
+  const heat = Int8Array.from(reading.surprise, (bits) => Math.min(LEVELS, Math.round((LEVELS * bits) / BITS_SHOWN)));
   const surprise = {
-    key: "s", name: "surprise", kind: "surprise", low: "0", high: `${BITS_SHOWN} bits`, byCell: false,
+    key: "s", name: "surprise", kind: "surprise", byCell: false,
     figure: (cell, place) => reading.surprise[place],
-    levels: () => [Int8Array.from(reading.surprise, (bits) => Math.min(LEVELS, Math.round((LEVELS * bits) / BITS_SHOWN))), 1],
+    colours: () => ({ levels: heat, low: "0", high: `${BITS_SHOWN} bits` }),
   };
   const gates = reading.gates.map((gate) => ({
-    key: gate.letter, name: gate.name, kind: "gate", low: "shut", high: "open", byCell: true,
+    key: gate.letter, name: gate.name, kind: "gate", byCell: true,
     figure: (cell, place) => gate.rows.of(cell)[place] / 255,
-    levels: (cell, stretched) => {
+    colours: (cell, stretched) => {
       const row = gate.rows.of(cell);
-      let [least, most] = [0, 255];
-      if (stretched) [least, most] = row.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [255, 0]);
-      return [Int8Array.from(row, (value) => Math.round((LEVELS * (value - least)) / Math.max(1, most - least))), most / 255, least / 255];
+      const [least, most] = stretched ? rangeOf(row) : [0, 255];
+      const levels = levelsOf(row, (value) => (LEVELS * (value - least)) / Math.max(1, most - least));
+      return { levels, low: stretched ? (least / 255).toFixed(2) : "shut", high: stretched ? (most / 255).toFixed(2) : "open" };
     },
   }));
   return [activation, surprise, ...gates];
 }
+
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** The class of a level, and a style sheet that has them all. */
 const levelClass = (kind, level) => (level ? `${kind[0]}${level < 0 ? "m" : "p"}${Math.abs(level)}` : "");

@@ -1,3 +1,5 @@
+const SPARE_ROWS = 5; // above and below what is in sight
+
 /** The text in rows, of which only those in sight are in the document. */
 class TextPanel {
   constructor(reading, whenMoved) {
@@ -14,12 +16,24 @@ class TextPanel {
     this.hits = new Uint8Array(reading.count);
     this.levels = new Int8Array(reading.surprise.length);
     this.kind = "activation";
-    this.panel.addEventListener("scroll", () => requestAnimationFrame(() => this.draw()), { passive: true });
+    this.colours = {};
+    this.scrollTop = 0; // kept, as are sizes and colours: to ask the document after a change makes it lay out all anew
+    this.panel.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.panel.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.point(event));
     this.panel.addEventListener("click", (event) => this.point(event));
     this.panel.addEventListener("keydown", (event) => this.key(event));
     for (const kind of ["pointerdown", "pointermove"]) find("overview").addEventListener(kind, (event) => this.travel(event));
     new ResizeObserver(() => this.layOut()).observe(this.panel);
+  }
+
+  scrolled() {
+    this.scrollTop = this.panel.scrollTop;
+    this.draw();
+  }
+
+  scrollTo(top) {
+    this.panel.scrollTop = top;
+    this.scrolled();
   }
 
   /** Break the text into rows that fit, at spaces where there are any. */
@@ -33,15 +47,16 @@ class TextPanel {
     const style = getComputedStyle(this.panel);
     const room = this.panel.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     if (!columnWidth || room <= 0) return;
+    this.height = this.panel.clientHeight;
+    this.mapHeight = this.map.parentElement.clientHeight;
     this.rowHeight = parseFloat(style.lineHeight);
     this.columns = Math.max(12, Math.min(110, Math.floor(room / columnWidth) - 1));
-    const anchor = this.drawn.size ? this.starts[Math.floor(this.panel.scrollTop / this.rowHeight)] : 0;
+    const anchor = this.drawn.size ? this.starts[Math.floor(this.scrollTop / this.rowHeight)] : 0;
     this.starts = this.rowStarts();
     this.body.style.height = `${this.starts.length * this.rowHeight}px`;
     for (const element of this.drawn.values()) element.remove();
     this.drawn.clear();
-    if (anchor) this.panel.scrollTop = this.rowOf(anchor) * this.rowHeight;
-    this.draw();
+    this.scrollTo(anchor ? this.rowOf(anchor) * this.rowHeight : this.panel.scrollTop);
     this.drawMap();
   }
 
@@ -84,8 +99,8 @@ class TextPanel {
   /** Put the rows in sight into the document, and take the others out. */
   draw() {
     if (!this.rowHeight) return;
-    const first = Math.max(0, Math.floor(this.panel.scrollTop / this.rowHeight) - 8);
-    const last = Math.min(this.starts.length, first + Math.ceil(this.panel.clientHeight / this.rowHeight) + 16);
+    const first = Math.max(0, Math.floor(this.scrollTop / this.rowHeight) - SPARE_ROWS);
+    const last = Math.min(this.starts.length, first + Math.ceil(this.height / this.rowHeight) + 2 * SPARE_ROWS);
     for (const [row, element] of this.drawn) {
       if (row >= first && row < last) continue;
       element.remove();
@@ -155,10 +170,9 @@ class TextPanel {
   reveal() {
     if (!this.rowHeight) return;
     const top = this.rowOf(this.cursor) * this.rowHeight;
-    const { scrollTop, clientHeight } = this.panel;
-    if (top < scrollTop + this.rowHeight) this.panel.scrollTop = top - this.rowHeight;
-    if (top > scrollTop + clientHeight - 3 * this.rowHeight) this.panel.scrollTop = top - clientHeight + 3 * this.rowHeight;
-    this.draw();
+    if (top < this.scrollTop + this.rowHeight) this.scrollTo(top - this.rowHeight);
+    const lowest = this.scrollTop + this.height - 3 * this.rowHeight;
+    if (top > lowest) this.scrollTo(this.scrollTop + top - lowest);
   }
 
   point(event) {
@@ -170,7 +184,7 @@ class TextPanel {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const row = this.rowOf(this.cursor);
     const column = this.cursor - this.starts[row];
-    const page = Math.max(1, Math.floor(this.panel.clientHeight / this.rowHeight) - 2);
+    const page = Math.max(1, Math.floor(this.height / this.rowHeight) - 2);
     const toRow = (wanted) => {
       const there = Math.max(0, Math.min(this.starts.length - 1, wanted));
       return Math.min(this.starts[there] + column, this.endOf(there) - 1);
@@ -190,43 +204,63 @@ class TextPanel {
     this.moveTo(moves[event.key]());
   }
 
-  /** The whole text, small: where in it the chosen cell is up to something. */
+  /** The whole text, small, a pixel a column: where in it the chosen cell is up to something. */
   drawMap() {
-    const [context, width, height] = sharpen(this.map);
-    if (!this.columns || !width) return;
-    const scale = Math.min(3, height / this.starts.length);
-    this.mapScale = scale;
-    const colours = getComputedStyle(document.documentElement);
-    const [up, down] = { activation: ["--plus", "--minus"], surprise: ["--heat", "--heat"], gate: ["--gate", "--gate"] }[this.kind].map((name) => colours.getPropertyValue(name));
-    const fills = [];
-    for (let level = -LEVELS; level <= LEVELS; level++) fills.push(`rgb(${level < 0 ? down : up} / ${Math.abs(level) / LEVELS})`);
-    const step = width / (this.columns + 1);
-    for (let row = 0; row < this.starts.length; row++) {
-      let column = 0;
-      for (let i = this.starts[row]; i < this.endOf(row); i++) {
+    if (!this.columns || !this.mapHeight) return;
+    const [rows, columns] = [this.starts.length, this.columns + 2];
+    this.mapScale = Math.min(3, this.mapHeight / rows);
+    if (this.map.width !== columns || this.map.height !== rows) Object.assign(this.map, { width: columns, height: rows });
+    this.map.style.height = `${rows * this.mapScale}px`;
+    const context = this.map.getContext("2d");
+    const picture = context.createImageData(columns, rows);
+    const pixels = new Uint32Array(picture.data.buffer);
+    const colours = this.mapColours();
+    for (let row = 0; row < rows; row++) {
+      let pixel = row * columns;
+      const end = this.endOf(row);
+      for (let i = this.starts[row]; i < end; i++) {
         const place = this.reading.placeOf[i];
-        const level = place < 0 ? 0 : this.levels[place];
-        if (level) {
-          context.fillStyle = fills[level + LEVELS];
-          context.fillRect(column * step, row * scale, step, Math.max(scale, 0.6));
-        }
-        column += this.widths[i];
+        const colour = place < 0 ? 0 : colours[this.levels[place] + LEVELS];
+        for (let width = this.widths[i]; width > 0; width--) pixels[pixel++] = colour;
       }
     }
+    context.putImageData(picture, 0, 0);
     this.drawView();
+  }
+
+  /** The pixel of each level from −12 to 12. */
+  mapColours() {
+    return (this.colours[this.kind] ??= this.readColours());
+  }
+
+  /** Forget the colours of another theme. */
+  repaintMap() {
+    this.colours = {};
+    this.drawMap();
+  }
+
+  readColours() {
+    const names = { activation: ["--minus", "--plus"], surprise: ["--heat", "--heat"], gate: ["--gate", "--gate"] }[this.kind];
+    const style = getComputedStyle(document.documentElement);
+    const [below, above] = names.map((name) => style.getPropertyValue(name).trim().split(" ").map(Number));
+    const bytes = new Uint8ClampedArray(4 * (2 * LEVELS + 1));
+    for (let level = -LEVELS; level <= LEVELS; level++) {
+      bytes.set([...(level < 0 ? below : above), (255 * Math.abs(level)) / LEVELS], 4 * (level + LEVELS));
+    }
+    return new Uint32Array(bytes.buffer);
   }
 
   /** Mark on the map what is in sight. */
   drawView() {
     if (!this.mapScale) return;
     const { style } = find("sight");
-    style.top = `${(this.panel.scrollTop / this.rowHeight) * this.mapScale}px`;
-    style.height = `${Math.max(4, (this.panel.clientHeight / this.rowHeight) * this.mapScale)}px`;
+    style.top = `${(this.scrollTop / this.rowHeight) * this.mapScale}px`;
+    style.height = `${Math.max(4, (this.height / this.rowHeight) * this.mapScale)}px`;
   }
 
   travel(event) {
     if (event.type === "pointermove" && !event.buttons) return;
     const row = (event.clientY - this.map.getBoundingClientRect().top) / this.mapScale;
-    this.panel.scrollTop = (row - this.panel.clientHeight / this.rowHeight / 2) * this.rowHeight;
+    this.scrollTo(row * this.rowHeight - this.height / 2);
   }
 }
