@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven through the DevTools protocol over two pipes: no driver, no port, no network.
+"""A real Chromium without a window, driven through the DevTools protocol over two pipes: no driver, port or network.
 
 Messages are JSON with a zero byte after each; Chromium reads them from file descriptor 3 and writes to 4.
 """
@@ -37,8 +37,8 @@ class Browser:
         assert browser, "there is no browser"
         self._read, theirs_out = os.pipe()
         theirs_in, self._write = os.pipe()
-        # The shell gives the browser its two pipes under the numbers it wants.
-        command = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", browser]
+        # The shell gives the browser its pipes under the numbers it wants; bash, for others know one digit only.
+        command = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", browser]
         self._process = subprocess.Popen(
             [*command, *FLAGS, f"--user-data-dir={self._profile.name}"],
             pass_fds=(theirs_in, theirs_out),
@@ -67,12 +67,12 @@ class Browser:
         os.close(self._read)
         self._profile.cleanup()
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 800, dark: bool = False, phone: bool = False) -> None:
+    def open(
+        self, path: Path, *, width: int = 1280, height: int = 800, dark: bool = False, phone: bool = False
+    ) -> None:
         """Show a file in a window of this size, and wait until it is whole."""
         self.troubles.clear()
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone)
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -94,13 +94,14 @@ class Browser:
 
     def text(self, selector: str) -> str:
         """Return what an element shows."""
-        return str(self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
+        return str(self.evaluate(f"document.querySelector({json.dumps(selector)}).textContent"))
 
     def click(self, selector: str) -> None:
         """Click in the middle of an element, as a mouse does."""
         place = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});"
-            "const b = e.getBoundingClientRect(); return {x: b.x + b.width / 2, y: b.y + b.height / 2}; })()"
+            "((element) => { element.scrollIntoView({block: 'nearest'}); const box = element.getBoundingClientRect();"
+            "return {x: box.x + box.width / 2, y: box.y + box.height / 2}; })"
+            f"(document.querySelector({json.dumps(selector)}))"
         )
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
@@ -109,7 +110,7 @@ class Browser:
     def press(self, *keys: str) -> None:
         """Press keys one after the other: characters, or the names in `KEYS`."""
         for key in keys:
-            named = {"windowsVirtualKeyCode": KEYS[key]} if key in KEYS else {"text": key}
+            named: dict[str, Any] = {"windowsVirtualKeyCode": KEYS[key]} if key in KEYS else {"text": key}
             if key == "Enter":
                 named["text"] = "\r"
             self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **named)

@@ -89,6 +89,7 @@ class Page {
     this.sampler.begin(seedText);
     find("written").replaceChildren();
     for (const character of seedText) this.put(character, "given");
+    if (matchMedia("(max-width: 860px)").matches) find("sheet").scrollIntoView();
     this.run();
   }
 
@@ -117,10 +118,13 @@ class Page {
     if (!this.isWriting) return;
     const pace = Number(find("pace").value);
     const start = performance.now();
+    const page = document.documentElement;
+    const isAtEnd = page.scrollHeight - page.clientHeight - page.scrollTop < 60; // then the page follows the text
     const due = pace ? Math.ceil(((start - this.began) / 1000) * pace) - this.count : Infinity;
     for (let k = 0; k < due && this.left && performance.now() - start < FRAME_MS; k++) this.writeOne();
     if (pace && due > pace) this.began = start - (this.count / pace) * 1000; // it cannot keep up, or the pace has changed
     this.showGuesses();
+    if (isAtEnd) page.scrollTop = page.scrollHeight;
     if (this.left) requestAnimationFrame(() => this.frame());
     else this.stop();
   }
@@ -153,7 +157,7 @@ class Page {
     const written = Array.from(this.text).length - Array.from(this.seedText).length;
     find("status").textContent = this.isWriting
       ? `random seed ${this.rngSeed}`
-      : `${written.toLocaleString("en")} characters; random seed ${this.rngSeed} writes them again, here and with charrnn sample --rng-seed ${this.rngSeed}`;
+      : `${written.toLocaleString("en")} characters; random seed ${this.rngSeed} writes them again`;
   }
 
   showGuesses() {
