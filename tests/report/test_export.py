@@ -100,7 +100,7 @@ def test_what_it_cannot_begin_with_is_said(browser: Browser) -> None:
     browser.open(write(untrained("ab")))
     fill_in(browser, seed_text="a\x1bZ")
     browser.click("#write")
-    assert browser.text("#unknown") == "The model never saw \u241b (U+001B), Z (U+005A): leave them out."
+    assert browser.text("#unknown") == "The model never saw ESC (U+001B), Z (U+005A): leave them out."
     fill_in(browser, seed_text="")
     browser.click("#write")
     assert browser.text("#unknown") == "This model knows no lines: give a text to begin with."

@@ -140,8 +140,7 @@ class Page {
 
   put(character, className) {
     const shown = character === "\n" || character === "\t" ? character : glyph(character);
-    const isCode = shown !== character;
-    find("written").append(make("span", isCode ? `${className} code`.trim() : className, shown));
+    find("written").append(make("span", isCode(shown) ? `${className} code`.trim() : className, shown));
   }
 
   stop() {

@@ -42,6 +42,13 @@ const MARK = /\p{M}/u;
 const BASE = /[\p{L}\p{M}]/u;
 const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
 
+// By ASCII's own names, which every font can show.
+const CONTROLS = (
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split(" ");
+
+const codeOf = (character) => "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+
 /** How one character is shown: itself, or a sign for what could not be seen or would move others about. */
 function glyph(character, previous = "") {
   if (character === " ") return " ";
@@ -50,14 +57,16 @@ function glyph(character, previous = "") {
   if (MARK.test(character) && !INVISIBLE.test(character)) return BASE.test(previous) ? character : "◌" + character;
   if (!INVISIBLE.test(character)) return character;
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  if (code === 0x7f) return "␡";
-  return "U+" + code.toString(16).toUpperCase().padStart(4, "0");
+  if (code < 0x20) return CONTROLS[code];
+  return code === 0x7f ? "DEL" : codeOf(character);
 }
+
+/** Whether a glyph is letters and digits that stand for a character, as ESC and U+202E do. */
+const isCode = (shown) => /^[A-Z][A-Z0-9+]+$/.test(shown);
 
 /** Columns that a glyph takes. */
 function columnsOf(shown) {
-  if (shown.startsWith("U+") && shown.length > 2) return shown.length + 1;
+  if (isCode(shown)) return shown.length + 1;
   if (MARK.test(shown) && !shown.startsWith("◌")) return 0;
   return WIDE.test(shown) ? 2 : 1;
 }
@@ -65,10 +74,7 @@ function columnsOf(shown) {
 const NAMES = { " ": "space", "\n": "line feed", "\t": "tab", "\u00a0": "no-break space", "\u2028": "line separator" };
 
 /** What a character is called. */
-const nameOf = (character) => {
-  const code = "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
-  return NAMES[character] ? `${NAMES[character]}, ${code}` : code;
-};
+const nameOf = (character) => (NAMES[character] ? `${NAMES[character]}, ` : "") + codeOf(character);
 
 /** A canvas as sharp as the screen: returns its context, in CSS pixels, and its size. */
 function sharpen(canvas) {

@@ -55,7 +55,9 @@ class Page {
     const { target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || find("helping").open) return;
     if (target.matches("select, textarea, input:not([type=radio], [type=checkbox])")) {
-      if (event.key === "Escape") find("text").focus();
+      if (event.key !== "Escape") return;
+      event.preventDefault(); // the words stay, for the keys that go from match to match
+      find("text").focus();
       return;
     }
     const gates = this.channels.filter(({ kind }) => kind === "gate");

@@ -51,10 +51,9 @@ class Ranking {
       figure.textContent = isSigned ? signed(follows[cell]) : follows[cell].toFixed(2);
     }
     this.list.replaceChildren(...this.order.map((cell) => this.options[cell]));
-    this.scrollTo(0);
     const idle = isSigned && follows.every((value) => value === 0);
     find("probe-about").textContent = idle ? "This text has nothing of the kind, or nothing else." : about;
-    this.mark(this.chosen);
+    this.scrollTo(0);
   }
 
   /** Add an order, or put another in its place, and rank by it. */

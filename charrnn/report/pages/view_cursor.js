@@ -12,7 +12,7 @@ class Inspector {
     const place = reading.placeOf[position];
     const here = find("here");
     here.textContent = shown;
-    here.className = shown.startsWith("U+") ? "code" : "";
+    here.className = isCode(shown) ? "code" : "";
     find("here-name").textContent = `${nameOf(character)} · no. ${(position + 1).toLocaleString("en")}`;
     find("here-surprise").textContent = place < 0
       ? "unknown to the model, which has not read it"

@@ -64,6 +64,7 @@ class TextPanel {
     const { characters, count } = this.reading;
     const starts = [0];
     let [start, column, breakAt] = [0, 0, 0];
+    this.widest = 1;
     for (let i = 0; i < count; i++) {
       if (column + this.widths[i] > this.columns && characters[i] !== "\n" && i > start) {
         start = breakAt > start ? breakAt : i;
@@ -72,6 +73,7 @@ class TextPanel {
         for (let k = start; k < i; k++) column += this.widths[k];
       }
       column += this.widths[i];
+      this.widest = Math.max(this.widest, column);
       if (characters[i] === " ") breakAt = i + 1;
       if (characters[i] === "\n" && i + 1 < count) {
         start = breakAt = i + 1;
@@ -129,7 +131,7 @@ class TextPanel {
     const place = this.reading.placeOf[i];
     const shown = this.shown[i];
     let name = place < 0 ? "new" : levelClass(this.kind, this.levels[place]);
-    if (shown !== this.reading.characters[i]) name += shown.startsWith("U+") ? " code" : " sign";
+    if (shown !== this.reading.characters[i]) name += isCode(shown) ? " code" : " sign";
     if (this.hits[i]) name += " hit";
     return i === this.cursor ? name + " cursor" : name;
   }
@@ -207,7 +209,7 @@ class TextPanel {
   /** The whole text, small, a pixel a column: where in it the chosen cell is up to something. */
   drawMap() {
     if (!this.columns || !this.mapHeight) return;
-    const [rows, columns] = [this.starts.length, this.columns + 2];
+    const [rows, columns] = [this.starts.length, this.widest + 1];
     this.mapScale = Math.min(3, this.mapHeight / rows);
     if (this.map.width !== columns || this.map.height !== rows) Object.assign(this.map, { width: columns, height: rows });
     this.map.style.height = `${rows * this.mapScale}px`;
