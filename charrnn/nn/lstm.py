@@ -90,7 +90,7 @@ class LSTMWorkspace:
     @property
     def gates(self) -> dict[str, Array]:
         """Input i, forget f and output o, (T, B, H) each, after `forward`."""
-        o, i, f = self.planes[:3, : len(self.tanh_c)]
+        o, i, f = self.planes[:3]
         return {"i": i, "f": f, "o": o}
 
     @property
