@@ -7,6 +7,7 @@ import pytest
 
 from charrnn.checkpoint import Checkpoint, CorpusInfo
 from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
 from charrnn.text.vocabulary import Vocabulary
 from tests.browser import NAMES, Browser, executable
 
@@ -25,5 +26,6 @@ def untrained(
     """Return a model of a text's characters whose weights are random, and large enough to say something."""
     vocabulary = Vocabulary.from_text(text)
     model = CharRNN(len(vocabulary), cell, hidden_sizes, embedding_size, tied=embedding_size == hidden_sizes[-1])
-    params = model.initialize(np.random.default_rng(7), std=0.7)
+    params = Parameters(model.shapes())
+    params.vector[...] = np.random.default_rng(7).normal(0, 0.7, params.vector.size)  # biases too
     return Checkpoint(model, params, vocabulary, CorpusInfo("text", ("text.txt",), "utf-8", "", len(text)), {})

@@ -24,10 +24,10 @@ from tests.report.conftest import untrained
 HOSTILE = (
     'a</script><script>document.title="bad"</script><!-- <script> &amp; {{data}}\n'
     "nul\x00 del\x7f escape\x1b[2J override\u202eabc\u2066 line\u2028paragraph\u2029tab\t soft\xad no-break\xa0 "
-    "e\u0301 \u0301 joined\u200d \U0001f600 \u05e9\u05dc \u6f22\u5b57 \ufeff\n"
+    "e\u0301 \u0301 joined\u200d \U0001f600 \u05e9\u05dc \u6f22\u5b57 sun\u2600\ufe0f \ufeff\n"
 )
 SIGNS = {"\n": "↵", "\t": "⇥", "\x00": "NUL", "\x1b": "ESC", "\x7f": "DEL"} | {
-    hidden: f"U+{ord(hidden):04X}" for hidden in "\u202e\u2066\u2028\u2029\xad\xa0\u200d\ufeff"
+    hidden: f"U+{ord(hidden):04X}" for hidden in "\u202e\u2066\u2028\u2029\xad\xa0\u200d\ufe0f\ufeff"
 }
 PROSE = 6 * 'the "lamp" went round, And the sea\nwent "round the lamp" again.\n'
 
