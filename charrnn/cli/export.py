@@ -10,14 +10,7 @@ from charrnn.cli import options
 
 @click.command(epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.html")
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    default="model.html",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The file to write, over an older one; its suffix says what.",
-)
+@options.output("model.html", "The file to write, over an older one; its suffix says what.")
 @options.quiet
 def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     """Write a model as a file that works without this program.

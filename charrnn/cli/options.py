@@ -5,6 +5,7 @@ configuration says.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -42,6 +43,13 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 count = click.IntRange(min=0)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def output(default: str, text: str) -> Callable[[Command], Command]:
+    """Return the option that names the file to write."""
+    kind = click.Path(path_type=Path)
+    return click.option("-o", "--output", default=default, show_default=True, type=kind, help=text)
+
 
 _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "cell": (click.Choice(CELLS), "Kind of recurrent cell."),

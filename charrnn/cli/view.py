@@ -10,14 +10,7 @@ from charrnn.cli import options
 
 @click.command(epilog="Example: charrnn view kafka.txt -o kafka.html")
 @click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1)
-@click.option(
-    "-o",
-    "--output",
-    default="view.html",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The page to write, over an older one.",
-)
+@options.output("view.html", "The page to write, over an older one.")
 @click.option(
     "-n",
     "--length",

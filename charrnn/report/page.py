@@ -25,17 +25,18 @@ _TEMPLATES = Path(__file__).with_name("pages")
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 
 
-def fill(template: str, styles: Sequence[str], scripts: Sequence[str], **fields: str) -> str:
-    """Put files and fields in the places that a template of `pages` names.
+def fill(body: str, styles: Sequence[str], scripts: Sequence[str], **fields: str) -> str:
+    """Return a page made of files in `pages`.
 
     Parameters
     ----------
-    template, styles, scripts : names of files in `pages`
-    fields : HTML for each place that is left
+    body, styles, scripts : names of those files
+    fields : HTML for each ``{{place}}`` that they leave: at least ``title``, ``data`` (JSON) and ``blobs``
     """
     parts = {"style": "\n".join(map(_read, styles)), "script": "\n".join(map(_read, scripts)), **fields}
-    # In one pass, so that what is put in is never taken for a place.
-    return _FIELD.sub(lambda field: parts[field[1]], _read(template))
+    # What is put in is never looked at again, and so never taken for a place.
+    parts["body"] = _FIELD.sub(lambda field: parts[field[1]], _read(body))
+    return _FIELD.sub(lambda field: parts[field[1]], _read("page.html"))
 
 
 def escaped(text: str) -> str:

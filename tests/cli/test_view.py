@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from charrnn import bundled
+from charrnn.report.view import MOST_CHARACTERS
 from tests.conftest import Charrnn, run_process
 
 
@@ -48,3 +49,7 @@ def test_export_takes_the_newest_checkpoint_and_leaves_it_alone(charrnn: Charrnn
     assert outcome.error_lines[1].startswith("wrote model.html (")
     assert "<title>mine writes</title>" in Path("model.html").read_text(encoding="utf-8")
     assert Path("checkpoints/mine.npz").read_bytes() == trained.read_bytes()
+
+
+def test_the_help_says_how_much_a_page_holds(charrnn: Charrnn) -> None:
+    assert f"at most {MOST_CHARACTERS:,}." in " ".join(charrnn("view", "--help").out.decode().split())
