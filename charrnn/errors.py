@@ -6,6 +6,7 @@
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
     │   └── InUseError           another process trains into it
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
+    ├── PageError                a page cannot be written
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
@@ -49,6 +50,10 @@ class DivergedError(CharRNNError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}; try a lower --learning-rate")
         self.reason = reason
+
+
+class PageError(CharRNNError):
+    """A page for a browser cannot be written."""
 
 
 class WorkerError(CharRNNError):

@@ -20,7 +20,7 @@ MODULES = {
 LEVELS = (
     {"errors", "version", "bundled", "blas", "machine"},
     {"text", "nn", "optim", "archive"},
-    {"checkpoint", "gradcheck", "sampling", "scoring"},
+    {"checkpoint", "gradcheck", "probing", "sampling", "scoring"},
     {"training"},
     {"report"},
     {"cli"},

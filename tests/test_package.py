@@ -84,6 +84,7 @@ def test_the_wheel_carries_its_texts_and_model_and_samples_from_any_folder(tmp_p
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"charrnn/data/corpora/{name}" for name in bundled.corpus_names()}
+    wanted |= {f"charrnn/report/pages/{path.name}" for path in (REPOSITORY / "charrnn/report/pages").iterdir()}
     assert wanted | {"charrnn/data/checkpoints/pretrained.npz", "charrnn/py.typed"} <= names
     assert not [name for name in names if "tests" in name]
     site = tmp_path / "site"
@@ -105,6 +106,9 @@ def test_the_wheel_carries_its_texts_and_model_and_samples_from_any_folder(tmp_p
     done = subprocess.run(sample, env=environment, check=True, capture_output=True)
     assert done.stdout.startswith(b"The ")
     assert str(site) in done.stderr.decode()
+    page = [sys.executable, "-m", "charrnn", "view", "-n", "50", "-o", str(tmp_path / "view.html")]
+    subprocess.run(page, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "view.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
 @pytest.mark.slow

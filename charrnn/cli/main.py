@@ -8,11 +8,13 @@ from typing import NoReturn
 import click
 
 from charrnn.blas import use_one_thread
+from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.streams import open_closed_streams
 from charrnn.cli.train import train
+from charrnn.cli.view import view
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
 
@@ -32,6 +34,8 @@ def charrnn() -> None:
 charrnn.add_command(train)
 charrnn.add_command(sample)
 charrnn.add_command(score)
+charrnn.add_command(view)
+charrnn.add_command(export)
 charrnn.add_command(gradcheck)
 
 

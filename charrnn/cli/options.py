@@ -49,6 +49,13 @@ errors = click.option(
 )
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
+
+def output(default: str, text: str) -> Callable[[Command], Command]:
+    """Return the option that names the file to write."""
+    kind = click.Path(path_type=Path)
+    return click.option("-o", "--output", default=default, show_default=True, type=kind, help=text)
+
+
 _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "cell": (click.Choice(CELLS), "Kind of recurrent cell."),
     "hidden_sizes": (Sizes(), "Hidden units; with commas, those of each layer."),

@@ -40,7 +40,8 @@ class Cell(Protocol):
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
         """Allocate what the other methods fill, for inputs that are ids or vectors.
 
-        Its ``outputs`` (T, B, H) are the hidden states, its ``d_inputs`` (T, B, D) the gradient of vector inputs.
+        Its ``outputs`` (T, B, H) are the hidden states, its ``d_inputs`` (T, B, D) the gradient of vector inputs. Its
+        ``gates`` name those that a cell has and say how open each was, 0 to 1, (T, B, H), until `backward` uses them.
         """
 
     def arrange(self, params: Group, ws: Any) -> None:

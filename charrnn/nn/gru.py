@@ -86,6 +86,11 @@ class GRUWorkspace:
         return self.h[1:]
 
     @property
+    def gates(self) -> dict[str, Array]:
+        """Reset r and update z, (T, B, H) each, after `forward`."""
+        return {"r": self.planes[1], "z": self.planes[2]}
+
+    @property
     def d_inputs(self) -> Array | None:
         """(T, B, D): gradient of the inputs, where they are vectors."""
         return self.below.d_inputs if self.below else None

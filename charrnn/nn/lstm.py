@@ -88,6 +88,12 @@ class LSTMWorkspace:
         return self.h[1:]
 
     @property
+    def gates(self) -> dict[str, Array]:
+        """Input i, forget f and output o, (T, B, H) each, after `forward`."""
+        o, i, f = self.planes[:3]
+        return {"i": i, "f": f, "o": o}
+
+    @property
     def d_inputs(self) -> Array | None:
         """(T, B, D): gradient of the inputs, where they are vectors."""
         return self.below.d_inputs if self.below else None

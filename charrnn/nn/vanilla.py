@@ -58,6 +58,11 @@ class VanillaWorkspace:
         """(T, B, H): the hidden states."""
         return self.h[1:]
 
+    @property
+    def gates(self) -> dict[str, Array]:
+        """None: the cell has no gates."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Vanilla:

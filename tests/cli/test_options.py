@@ -139,13 +139,38 @@ GRADCHECK = {
         lambda outcome: all(json.loads(line)["passed"] for line in outcome.out.splitlines()),
     ),
 }
-EXAMPLES = {"": GROUP, "train": TRAIN, "sample": SAMPLE, "score": SCORE, "gradcheck": GRADCHECK}
+VIEW = {
+    **HELP,
+    **QUIET,
+    "-o": Example(("-o", "other.html"), lambda _: Path("other.html").stat().st_size > 10_000),
+    "--output": Example(("--output", "other.htm"), lambda _: Path("other.htm").stat().st_size > 10_000),
+    "-n": Example(("-n", "7"), err("shows the first 7 of 654 characters")),
+    "--length": Example(("--length", "8"), err("shows the first 8 of 654 characters")),
+    "--encoding": Example(("--encoding", "latin-1"), err("wrote view.html (")),
+}
+EXPORT = {
+    **HELP,
+    **QUIET,
+    "-o": Example(("-o", "other.html"), lambda _: Path("other.html").stat().st_size > 10_000),
+    "--output": Example(("--output", "other.html"), err("wrote other.html (")),
+}
+EXAMPLES = {
+    "": GROUP,
+    "train": TRAIN,
+    "sample": SAMPLE,
+    "score": SCORE,
+    "view": VIEW,
+    "export": EXPORT,
+    "gradcheck": GRADCHECK,
+}
 USUAL = {
     "": (),
     "train": (*TINY, TEXT, "--steps", "4"),
     "sample": (MODEL, "-n", "300"),
     "score": (MODEL, TEXT),
     "gradcheck": (),
+    "view": (MODEL, TEXT),
+    "export": (MODEL,),
 }
 
 
@@ -196,7 +221,7 @@ def test_the_list_of_recipes_says_what_each_reaches_and_trains_nothing(charrnn: 
     assert not list(Path().iterdir())
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "score", "gradcheck"])
+@pytest.mark.parametrize("command", ["train", "sample", "score", "view", "export", "gradcheck"])
 def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn, command: str) -> None:
     example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
     assert example[:2] == ["charrnn", command]

@@ -185,3 +185,21 @@ def test_tiles_are_small_products_wherever_the_sizes_allow(B: int, H: int) -> No
         assert width == 64 or (32 <= width <= 100 and H % 64)
     if blocks > 1:
         assert B // blocks * H * width <= 1_000_000 < B * H * width
+
+
+@every_input
+@pytest.mark.parametrize(("kind", "columns"), [("lstm", {"i": 0, "f": 1, "o": 3}), ("gru", {"r": 0, "z": 1})])
+def test_the_gates_are_those_of_the_equations(kind: str, columns: dict[str, int], from_ids: bool) -> None:
+    work = draw(kind, from_ids=from_ids)
+    ws, _ = forward(work)
+    x = np.eye(D)[work.inputs] if from_ids else work.inputs
+    h_prev = np.concatenate([work.state.h[None], ws.outputs[:-1]])
+    a = x @ work.params["W_xh"] + h_prev @ work.params["W_hh"] + work.params["b_h"]
+    assert set(ws.gates) == set(columns)
+    for name, gate in columns.items():
+        np.testing.assert_allclose(ws.gates[name], 1 / (1 + np.exp(-a[..., gate * H : (gate + 1) * H])), rtol=1e-12)
+
+
+@every_input
+def test_a_vanilla_cell_has_no_gates(from_ids: bool) -> None:
+    assert forward(draw("vanilla", from_ids=from_ids))[0].gates == {}

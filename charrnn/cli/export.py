@@ -1,0 +1,35 @@
+"""``charrnn export``."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.bundled import PRETRAINED
+from charrnn.cli import options
+
+
+@click.command(epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.html")
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
+@options.output("model.html", "The file to write, over an older one; its suffix says what.")
+@options.quiet
+def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
+    """Write a model as a file that works without this program.
+
+    A name that ends in .html becomes a page with the whole model in it, which writes text in any browser: with a seed
+    text, a temperature and a random seed, with which it writes what `charrnn sample` does. CHECKPOINT is by default the
+    newest in ./checkpoints, or else the model that comes with the program.
+    """
+    from charrnn.checkpoint import load, newest
+    from charrnn.report.export import FORMATS
+    from charrnn.report.models import describe_model
+    from charrnn.report.page import check_suffix
+    from charrnn.report.terminal import visible
+
+    check_suffix(output, tuple(FORMATS))
+    path = checkpoint or newest() or PRETRAINED
+    trained = load(path)
+    if not quiet:
+        click.echo(describe_model(trained, path), err=True)
+    size = FORMATS[output.suffix.lower()](trained, output, path.stem)
+    if not quiet:
+        click.echo(f"wrote {visible(str(output))} ({size / 1e6:,.1f} MB): open it in a browser", err=True)

@@ -1,0 +1,50 @@
+"""``charrnn view``."""
+
+from pathlib import Path
+
+import click
+
+from charrnn.bundled import PRETRAINED
+from charrnn.cli import options
+
+
+@click.command(epilog="Example: charrnn view kafka.txt -o kafka.html")
+@click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1)
+@options.output("view.html", "The page to write, over an older one.")
+@click.option(
+    "-n",
+    "--length",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Characters of the text to show, at most 50,000.",
+)
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
+@options.quiet
+def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet: bool) -> None:
+    """Write a page that shows what the cells look at while the model reads TEXT.
+
+    In any browser, from that one file: the text coloured by a cell's activation, by surprise or by how open a gate is,
+    cells ranked by simple things they follow, and what the model expected at each character. A first argument that
+    ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the model that comes with the
+    program. TEXT is files, - for stdin, or a bundled text's name; a model of a bundled text shows the part it never
+    trained on.
+    """
+    from charrnn.checkpoint import load, newest
+    from charrnn.report import page
+    from charrnn.report.models import describe_model
+    from charrnn.report.terminal import visible
+    from charrnn.report.view import choose_passage, shorten, view_page
+
+    page.check_suffix(output, (".html", ".htm"))
+    has_checkpoint = bool(words) and words[0].endswith(".npz")
+    path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
+    trained = load(path)
+    passage = choose_passage(trained, path, words[has_checkpoint:], encoding)
+    passage, note = shorten(passage, trained, length)
+    if not quiet:
+        for line in filter(None, (describe_model(trained, path), *passage.notes, note)):
+            click.echo(line, err=True)
+    size = page.write_page(output, view_page(trained, passage, path.stem))
+    if not quiet:
+        click.echo(f"wrote {visible(str(output))} ({size / 1e6:,.1f} MB): open it in a browser", err=True)

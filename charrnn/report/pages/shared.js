@@ -1,0 +1,108 @@
+"use strict";
+
+/** The element of this id. */
+const find = (id) => document.getElementById(id);
+
+/** What Python left in the page: JSON that is as harmless as its escapes make it. */
+const readJSON = (id) => JSON.parse(find(id).textContent);
+
+/** Bytes from base64. */
+function decode(base64) {
+  const binary = atob(base64);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/** Little-endian numbers from the base64 in an element, whatever the order of this machine's bytes. */
+function readNumbers(id, kind) {
+  const bytes = decode(find(id).textContent);
+  const view = new DataView(bytes.buffer);
+  const read = {
+    uint32: [Uint32Array, 4, (at) => view.getUint32(at, true)],
+    float32: [Float32Array, 4, (at) => view.getFloat32(at, true)],
+    float64: [Float64Array, 8, (at) => view.getFloat64(at, true)],
+  }[kind];
+  const [Numbers, size, get] = read;
+  const numbers = new Numbers(bytes.length / size);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = get(i * size);
+  return numbers;
+}
+
+/** A new element with a class and a text; text is only ever set as text. */
+function make(tag, className = "", text = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
+
+const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u;
+const MARK = /\p{M}/u;
+const BASE = /[\p{L}\p{M}]/u;
+const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
+
+// By ASCII's own names, which every font can show.
+const CONTROLS = (
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split(" ");
+
+const codeOf = (character) => "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+
+/** How one character is shown: itself, or a sign for what could not be seen or would move others about. */
+function glyph(character, previous = "") {
+  if (character === " ") return " ";
+  if (character === "\n") return "↵";
+  if (character === "\t") return "⇥";
+  if (MARK.test(character) && !INVISIBLE.test(character)) return BASE.test(previous) ? character : "◌" + character;
+  if (!INVISIBLE.test(character)) return character;
+  const code = character.codePointAt(0);
+  if (code < 0x20) return CONTROLS[code];
+  return code === 0x7f ? "DEL" : codeOf(character);
+}
+
+/** Whether a glyph is letters and digits that stand for a character, as ESC and U+202E do. */
+const isCode = (shown) => /^[A-Z][A-Z0-9+]+$/.test(shown);
+
+/** Columns that a glyph takes. */
+function columnsOf(shown) {
+  if (isCode(shown)) return shown.length + 1;
+  if (MARK.test(shown) && !shown.startsWith("◌")) return 0;
+  return WIDE.test(shown) ? 2 : 1;
+}
+
+const NAMES = { " ": "space", "\n": "line feed", "\t": "tab", "\u00a0": "no-break space", "\u2028": "line separator" };
+
+/** What a character is called. */
+const nameOf = (character) => (NAMES[character] ? `${NAMES[character]}, ` : "") + codeOf(character);
+
+/** A canvas as sharp as the screen: returns its context, in CSS pixels, and its size. */
+function sharpen(canvas) {
+  const { width, height } = canvas.getBoundingClientRect();
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  return [context, width, height];
+}
+
+/** Light or dark: what the system says, until the button says otherwise. */
+function startTheme(button, whenChanged = () => {}) {
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  let chosen = null;
+  const apply = () => {
+    const theme = chosen ?? (system.matches ? "dark" : "light");
+    document.documentElement.dataset.theme = theme;
+    button.textContent = theme === "dark" ? "☀" : "☾";
+    button.setAttribute("aria-label", theme === "dark" ? "Light page" : "Dark page");
+    button.title = button.getAttribute("aria-label");
+    whenChanged();
+  };
+  button.addEventListener("click", () => {
+    chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    apply();
+  });
+  system.addEventListener("change", apply);
+  apply();
+}

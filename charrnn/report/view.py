@@ -1,0 +1,171 @@
+"""What the cells look at, as a page: a text coloured by any cell's activation, by surprise, by how open a gate is."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from charrnn.bundled import CORPORA, corpus_names
+from charrnn.checkpoint import Checkpoint
+from charrnn.errors import TextError, shown
+from charrnn.probing.probes import NEAR, PROBES, correlations
+from charrnn.probing.recording import ONE, OPEN, Recording, record
+from charrnn.report.page import blob, escaped, fill, harmless_json
+from charrnn.report.units import bits
+from charrnn.scoring.score import beginning
+from charrnn.text.corpus import split
+from charrnn.text.passage import Passage, read_passage
+
+MOST_CHARACTERS = 50_000
+# Activations and gates in a page, a byte each: 50,000 characters of an LSTM of 512 cells.
+_MOST_NUMBERS = MOST_CHARACTERS * 512 * 4
+_GATE_NAMES = {
+    "lstm": {"i": "input gate i", "f": "forget gate f", "o": "output gate o"},
+    "gru": {"r": "reset gate r", "z": "update gate z"},
+    "vanilla": {},
+}
+_ABOUT = {
+    "inside quotes": "From an opening quotation mark to the closing one.",
+    "position in line": "Growing from the beginning of a line to its end.",
+    "after a capital": "The character just read is a capital.",
+    "inside a word": "The character just read is a letter.",
+    "near a newline": f"One of the next {NEAR} characters ends the line.",
+}
+_SHUT, _WIDE = OPEN // 10, OPEN - OPEN // 10  # below 0.1 and above 0.9, as in Karpathy, Johnson & Fei-Fei (2016)
+
+
+def choose_passage(trained: Checkpoint, path: Path, names: Sequence[str], encoding: str) -> Passage:
+    """Read the text to look at: what is named, or the held-out part of the bundled text that the model learned.
+
+    Raises
+    ------
+    TextError
+        If none is named, and the model learned no bundled text; or as `read_passage` does.
+    """
+    if names:
+        return read_passage(names, trained.vocabulary, encoding=encoding)
+    bundled_name = f"{trained.corpus.name}.txt"
+    if bundled_name in corpus_names():
+        source = CORPORA / bundled_name
+        if hashlib.sha256(source.read_bytes()).hexdigest() == trained.corpus.sha256:
+            return _held_out(read_passage([str(source)], trained.vocabulary), trained)
+    raise TextError(
+        f"{shown(str(path))} learned a text that does not come with the program: "
+        f"name one to look at, as in charrnn view {shown(str(path))} book.txt"
+    )
+
+
+def _held_out(passage: Passage, trained: Checkpoint) -> Passage:
+    """Return what the model never trained on, from a line's beginning; all of the text where nothing was held out."""
+    share = trained.config.get("val_fraction")
+    training, held_out = split(passage.ids, share if isinstance(share, float) else 0.0)
+    if not held_out.size:
+        return passage
+    line_feeds = np.flatnonzero(held_out[:-1] == passage.characters.find("\n"))
+    start = line_feeds[0] + 1 if line_feeds.size else 0
+    return replace(passage, ids=passage.ids[len(training) + start :])
+
+
+def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage, str]:
+    """Keep as much of a text as was asked for and as a page can hold; say so where that is not all."""
+    model = trained.model
+    rows = sum(model.hidden_sizes) * (1 + len(_GATE_NAMES[model.cell]))
+    most = max(1, min(length, MOST_CHARACTERS, _MOST_NUMBERS // rows))
+    if len(passage.ids) <= most:
+        return passage, ""
+    note = f"shows the first {most:,} of {len(passage.ids):,} characters"
+    if most < length:
+        note += ", which is as much as a page holds"
+    return replace(passage, ids=passage.ids[:most]), note
+
+
+def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
+    """Read a text with a model and return the page that shows how.
+
+    Raises
+    ------
+    TextError
+        If the model knows none of its characters.
+    DivergedError
+        If the model's scores are not finite.
+    """
+    known = passage.ids < passage.vocab_size
+    if not known.any():
+        raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
+    text, ids = passage.text(), passage.ids[known]
+    recording = record(trained.model, trained.params, ids, beginning(trained.vocabulary))
+    model, V = trained.model, passage.vocab_size
+    activations = recording.activations
+    data = {
+        "text": text,
+        "vocabulary": passage.characters[:V],
+        "unseen": np.flatnonzero(~known).tolist(),
+        "layers": list(model.hidden_sizes),
+        "means": _rounded(activations.mean(axis=1) / ONE),
+        "deviations": _rounded(activations.std(axis=1, dtype=np.float32) / ONE),
+        "probes": [
+            {"name": name, "about": _ABOUT[name], "follows": _rounded(correlations(activations, probe(text)[known]))}
+            for name, probe in PROBES.items()
+        ],
+        "gates": [
+            {"letter": letter, "name": name, **_openness(recording.gates[letter])}
+            for letter, name in _GATE_NAMES[model.cell].items()
+        ],
+    }
+    return fill(
+        "view.html",
+        styles=("theme.css", "view.css"),
+        scripts=(
+            *("shared.js", "view_data.js", "view_text.js", "view_cells.js"),
+            *("view_cursor.js", "view_search.js", "view.js"),
+        ),
+        title=escaped(f"What the cells of {name} look at"),
+        about=escaped(f"{name}: {_describe(trained, recording)}"),
+        data=harmless_json(data),
+        blobs="\n".join(_blobs(recording)),
+    )
+
+
+def _describe(trained: Checkpoint, recording: Recording) -> str:
+    model, length = trained.model, len(recording.surprise)
+    sizes = " + ".join(f"{size:,}" for size in model.hidden_sizes)
+    kind = model.cell if model.cell == "vanilla" else model.cell.upper()
+    return (
+        f"{kind} of {sizes} cells, learned {trained.corpus.name} for {trained.progress.step:,} steps; "
+        f"{bits(float(recording.surprise.mean(dtype=np.float64))):.3f} bits/char on these {length:,} characters"
+    )
+
+
+def _openness(gate: NDArray[np.uint8]) -> dict[str, list[float]]:
+    """Say of each cell how open its gate was on average, and at what share of the text it was shut or wide open."""
+    return {
+        "mean": _rounded(gate.mean(axis=1) / OPEN),
+        "shut": _rounded((gate <= _SHUT).mean(axis=1)),
+        "open": _rounded((gate >= _WIDE).mean(axis=1)),
+    }
+
+
+def _blobs(recording: Recording) -> list[str]:
+    surprise = (recording.surprise / np.float32(np.log(2))).astype(np.float32)  # in bits
+    return [
+        blob("numbers-activations", _whole_groups(recording.activations)),
+        *(blob(f"numbers-{letter}", _whole_groups(gate)) for letter, gate in recording.gates.items()),
+        blob("numbers-surprise", surprise),
+        blob("numbers-guesses", recording.guesses.astype(np.uint32)),
+        blob("numbers-guess-probs", recording.guess_probs),
+    ]
+
+
+def _whole_groups(rows: NDArray[Any]) -> NDArray[Any]:
+    """Pad rows of bytes to whole groups of three, so that each can be decoded from base64 by itself."""
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 3)))
+
+
+def _rounded(values: ArrayLike) -> list[float]:
+    """Return numbers with as many digits as a page can show."""
+    rounded: list[float] = np.round(np.asarray(values, dtype=np.float64), 4).tolist()
+    return rounded

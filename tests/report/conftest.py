@@ -1,0 +1,31 @@
+"""One browser for all tests of pages, and small models to make pages of."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+from charrnn.text.vocabulary import Vocabulary
+from tests.browser import NAMES, Browser, executable
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not executable():
+        pytest.skip(f"there is no browser here ({', '.join(NAMES)}): .ci/run installs Debian's chromium")
+    with Browser() as browser:
+        yield browser
+
+
+def untrained(
+    text: str, cell: str = "gru", hidden_sizes: tuple[int, ...] = (6,), embedding_size: int = 0
+) -> Checkpoint:
+    """Return a model of a text's characters whose weights are random, and large enough to say something."""
+    vocabulary = Vocabulary.from_text(text)
+    model = CharRNN(len(vocabulary), cell, hidden_sizes, embedding_size, tied=embedding_size == hidden_sizes[-1])
+    params = Parameters(model.shapes())
+    params.vector[...] = np.random.default_rng(7).normal(0, 0.7, params.vector.size)  # biases too
+    return Checkpoint(model, params, vocabulary, CorpusInfo("text", ("text.txt",), "utf-8", "", len(text)), {})
