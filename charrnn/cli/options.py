@@ -102,6 +102,6 @@ def train_config(command: Command) -> Command:
             continue
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default)
-        shown = "by the size of the text" if name in suited_dropout(0) else shown
+        shown = "by how often the text is read" if name in suited_dropout(0) else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

@@ -5,6 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.bundled import DEFAULT_CORPUS
@@ -12,8 +15,10 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.text.batches import fit
 from charrnn.text.corpus import read_corpus, split
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
 from charrnn.training.memory import check_memory
+from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.resuming import RESUMABLE, resume_run
 
@@ -65,7 +70,8 @@ def start_run(
     batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     if recipe == "default":
-        config = replace(config, **(suited_dropout(len(training)) | _dropout_in(changes)))
+        check_memory(config, len(corpus.vocabulary), len(training))  # before anything is measured with it
+        config = _drop(config, changes, corpus.vocabulary, training)
     check_memory(config, len(corpus.vocabulary), len(training))
     if path is None:
         path, lock = _free_path(corpus.name, notes)
@@ -112,8 +118,14 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
 
 
-def _dropout_in(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: changes[name] for name in ("dropout", "weight_drop") if name in changes}
+def _drop(
+    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, ids: NDArray[np.integer]
+) -> TrainConfig:
+    """Choose what the default recipe drops, where that was not asked for."""
+    asked = {name: changes[name] for name in ("dropout", "weight_drop") if name in changes}
+    if len(asked) == 2:
+        return replace(config, **asked)
+    return replace(config, **(suited_dropout(planned_passes(config, vocabulary, ids)) | asked))
 
 
 def _is_taken(path: Path) -> bool:
