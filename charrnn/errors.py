@@ -4,6 +4,7 @@
 
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
+    ├── LogError                 the log of a run is missing, or is none
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
@@ -31,6 +32,10 @@ class CharRNNError(Exception):
 
 class CheckpointError(CharRNNError):
     """A checkpoint is missing, damaged, made by something else, or cannot be written."""
+
+
+class LogError(CharRNNError):
+    """The log of a run is missing, cannot be read, or is none."""
 
 
 class DivergedError(CharRNNError):

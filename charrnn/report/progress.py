@@ -104,6 +104,10 @@ class Progress:
         if not self.is_quiet:
             _write(line)
 
+    def warn(self, sentence: str) -> None:
+        """Write a warning above the bar, be it quiet or not."""
+        _write(f"warning: {sentence}")
+
     def show(self, event: Event) -> None:
         """Show one event."""
         match event:
@@ -115,7 +119,7 @@ class Progress:
                 best = ", the best so far" if event.is_best else ""
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
             case SaveFailed():
-                _write(f"warning: {event.reason}; training goes on and tries again")
+                self.warn(f"{event.reason}; training goes on and tries again")
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"
                 self.say(f"{event.reason}; back to step {event.step:,}, with half the learning rate, {rate}")

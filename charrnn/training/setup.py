@@ -13,6 +13,7 @@ from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, read_corpus, split
 from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
 from charrnn.training.evaluation import Evaluator
+from charrnn.training.log import log_path
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer, build_model
 
@@ -76,8 +77,9 @@ def start_run(
     source = checkpoint.load(init_from) if init_from else None
     if source:
         config = _like(source, config, {*changes, *(["hidden_sizes"] if num_layers else [])})
-    if path and _is_taken(path) and not overwrite:
-        raise ConfigError(f"{shown(str(path))} exists; go on from it with --resume, or replace it with --overwrite")
+    if path and not overwrite and (standing := _standing(path)):
+        way = "go on from it with --resume" if path.exists() else "move it away"
+        raise ConfigError(f"{shown(str(standing))} exists; {way}, or replace it with --overwrite")
     corpus = read_corpus(texts or [DEFAULT_CORPUS], encoding=encoding)
     notes = list(corpus.notes)
     if path is None:
@@ -229,15 +231,16 @@ def _dropout_in(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: changes[name] for name in ("dropout", "weight_drop") if name in changes}
 
 
-def _is_taken(path: Path) -> bool:
-    return path.exists() or checkpoint.best_path(path).exists()
+def _standing(path: Path) -> Path | None:
+    """Return the first that exists of the files that a run saved to `path` would write."""
+    return next((file for file in (path, checkpoint.best_path(path), log_path(path)) if file.exists()), None)
 
 
 def _free_path(name: str, notes: list[str]) -> Path:
     """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
     first = path = checkpoint.FOLDER / f"{name}.npz"
     number = 2
-    while _is_taken(path):
+    while _standing(path):
         path = checkpoint.FOLDER / f"{name}-{number}.npz"
         number += 1
     if path != first:

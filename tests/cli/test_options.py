@@ -98,6 +98,9 @@ TRAIN = {
         ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
     ),
     "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
+    "--json": Example(
+        ("--json",), lambda outcome: outcome.out == Path("run.log.jsonl").read_bytes() and b'"end"' in outcome.out
+    ),
     "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
 SAMPLE = {
