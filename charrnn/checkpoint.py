@@ -164,11 +164,6 @@ def best_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}{_BEST}{path.suffix}")
 
 
-def run_path(path: Path) -> Path:
-    """Return the checkpoint of the run whose best model `path` is; of any other path, itself."""
-    return path.with_name((path.stem.removesuffix(_BEST) or path.stem) + path.suffix)
-
-
 def newest(*, for_resume: bool = False) -> Path | None:
     """Find the checkpoint written last in ./checkpoints; None where there is none.
 

@@ -1,12 +1,15 @@
 """``charrnn plot``."""
 
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
-from charrnn.errors import ConfigError
+from charrnn.errors import CharRNNError, ConfigError, shown
 
 
 @click.command(epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
@@ -24,14 +27,41 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
 
     Each is a checkpoint whose log stands beside it, or a log; by default it is the newest checkpoint in ./checkpoints,
     or else the model that comes with the program. The lines are the loss in training, averaged over the last 25,000
-    characters or so; the letters are the loss on the part held out. Without a picture the drawing goes to stdout, as wide
-    as the terminal.
+    characters or so; the letters are the loss on the part held out. Without --output the drawing goes to stdout, as
+    wide as the terminal.
     """
-    import sys
-
     from charrnn.checkpoint import newest
     from charrnn.report.curves import read_curves
     from charrnn.report.drawing import Drawing
 
-    curves = [read_curves(path) for path in runs or [newest() or PRETRAINED]]
-    click.echo("\n".join(Drawing(sys.stdout).whole(curves)))
+    draw = _drawer(output) if output else None
+    paths = runs or (newest() or PRETRAINED,)
+    curves = [read_curves(path) for path in paths]
+    if not quiet:
+        for run, path in zip(curves, paths, strict=True):
+            if not run.training:
+                click.echo(f"{shown(str(path))} has no log: only its evaluations can be drawn", err=True)
+    if output and draw:
+        try:
+            output.write_bytes(draw(curves))
+        except OSError as error:
+            raise CharRNNError(f"cannot write {shown(str(output))}: {error.strerror or error}") from error
+        if not quiet:
+            click.echo(f"saved {shown(str(output))}", err=True)
+    else:
+        click.echo("\n".join(Drawing(sys.stdout).whole(curves)))
+
+
+def _drawer(output: Path) -> Callable[[Sequence[Any]], bytes]:
+    """Return what draws the kind of picture that a file's name asks for, from curves."""
+    if output.suffix == ".svg":
+        from charrnn.report.svg import as_svg
+
+        return as_svg
+    if output.suffix != ".png":
+        raise ConfigError(f"--output must end in .svg or .png, which {shown(str(output))} does not")
+    try:
+        from charrnn.report.png import as_png
+    except ModuleNotFoundError as error:
+        raise ConfigError("a .png needs matplotlib: `pip install matplotlib`, or draw an .svg") from error
+    return as_png

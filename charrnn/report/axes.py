@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from charrnn.report.curves import Points
 
+STRETCHES = 320  # that a picture is divided in along its steps, one or two pixels each
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -59,10 +61,10 @@ def _round_up(step: float) -> float:
 
 
 def around(values: Iterable[float], *, from_zero: bool = False, may_be_log: bool = False) -> Axis:
-    """Return an axis with all of the values on it, and a little room; the values are finite."""
+    """Return an axis with all of the values on it, and a little room; there is one at least, and they are finite."""
     values = list(values)
     low, high = min(values), max(values)
-    if may_be_log and 0 < low and high > 10 * low:
+    if may_be_log and low > 0 and high > 10 * low:
         return Axis(low / 1.1, high * 1.1, is_log=True)
     room = (high - low) * 0.04 or abs(high) * 0.1 or 1.0
     return Axis(0.0 if from_zero else low - room, high + room)

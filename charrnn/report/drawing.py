@@ -118,8 +118,9 @@ class Drawing:
         text = ""
         for owner, group in groupby(cells, key=lambda cell: cell[1] if cell[0] != " " else None):
             piece = "".join(character for character, _ in group)
-            is_painted = self.is_coloured and owner is not None
-            text += f"\x1b[{_COLOURS[owner % len(_COLOURS)]}m{piece}\x1b[0m" if is_painted else piece
+            if self.is_coloured and owner is not None:
+                piece = f"\x1b[{_COLOURS[owner % len(_COLOURS)]}m{piece}\x1b[0m"
+            text += piece
         return text
 
     def _plain(self, text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from charrnn.report.axes import Axis, around
+from charrnn.report.axes import STRETCHES, Axis, around, thinned
 from charrnn.report.curves import Curves, Points
 
 # In its first steps a loss falls from that of blind guessing; an axis with room for that has little for all the rest.
@@ -41,8 +41,7 @@ def loss_panel(curves: Sequence[Curves], steps: Axis) -> Panel:
     """Return the panel of losses, training and held out."""
     lines = [Line(number, run.training) for number, run in enumerate(curves) if run.training]
     lines += [Line(number, run.held_out, is_held_out=True) for number, run in enumerate(curves) if run.held_out]
-    values = [value for line in lines for step, value in line.points if steps.place(step) >= _FALL]
-    return Panel("loss", "nats/char", lines, around(values or [0.0]))
+    return Panel("loss", "nats/char", lines, around(_after_the_fall(lines, steps)))
 
 
 def all_panels(curves: Sequence[Curves], steps: Axis) -> list[Panel]:
@@ -54,6 +53,11 @@ def all_panels(curves: Sequence[Curves], steps: Axis) -> list[Panel]:
         panels.append(Panel("learning rate", "", rates, around(values, from_zero=True)))
     norms = [Line(number, run.grad_norm) for number, run in enumerate(curves) if run.grad_norm]
     if norms:
-        values = [value for line in norms for step, value in line.points if steps.place(step) >= _FALL]
-        panels.append(Panel("gradient norm", "", norms, around(values or [0.0], may_be_log=True)))
+        panels.append(Panel("gradient norm", "", norms, around(_after_the_fall(norms, steps), may_be_log=True)))
     return panels
+
+
+def _after_the_fall(lines: Sequence[Line], steps: Axis) -> list[float]:
+    """Return the values that an axis must have room for, averaged as they will be drawn."""
+    drawn = [point for line in lines for point in thinned(line.points, steps, STRETCHES)]
+    return [value for step, value in drawn if steps.place(step) >= _FALL] or [value for _, value in drawn]

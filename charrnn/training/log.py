@@ -12,8 +12,10 @@ SUFFIX = ".log.jsonl"
 
 def log_path(path: Path) -> Path:
     """Where the log of a checkpoint's run is; a run's best model has that of the run."""
-    run = checkpoint.run_path(path)
-    return run.with_name((run.stem if run.suffix == ".npz" else run.name) + SUFFIX)
+    stem = path.stem if path.suffix == ".npz" else path.name
+    run = stem.removesuffix("-best")
+    is_best = run and checkpoint.best_path(path.with_name(f"{run}.npz")) == path
+    return path.with_name((run if is_best else stem) + SUFFIX)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -4,12 +4,13 @@ Each record has ``event``, ``time`` (UTC) and ``step``; losses are nats a charac
 
 - ``start`` and ``resume``: the command, the text, the model and the whole configuration
 - ``progress``: one step's ``loss``, ``smoothed_loss``, ``learning_rate``, ``grad_norm``, and the speed since the last
-- ``sample``, ``evaluation``, ``save``, ``save_failed``, ``rollback``, ``out_of_patience``: what the events of
-  `charrnn.training.events` have
+- ``sample``, ``evaluation``, ``save``, ``save_failed``, ``rollback``, ``out_of_patience`` and so on: what the events
+  of `charrnn.training.events` have
 - ``end``, or ``failure`` with a reason
 """
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,30 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from charrnn.training.events import (
-    Evaluated,
-    Event,
-    OutOfPatience,
-    RolledBack,
-    Sampled,
-    Saved,
-    SaveFailed,
-    Stopped,
-)
+from charrnn.training.events import Event, RolledBack, Stopped
 from charrnn.training.setup import PreparedRun
 from charrnn.training.trainer import StepReport
 from charrnn.version import __version__
 
 LOG_FORMAT = 1
-_NAMES: dict[type, str] = {
-    StepReport: "progress",
-    Sampled: "sample",
-    Evaluated: "evaluation",
-    Saved: "save",
-    SaveFailed: "save_failed",
-    RolledBack: "rollback",
-    OutOfPatience: "out_of_patience",
-    Stopped: "end",
+_NAMES = {
+    "StepReport": "progress",
+    "Sampled": "sample",
+    "Evaluated": "evaluation",
+    "Saved": "save",
+    "RolledBack": "rollback",
+    "Stopped": "end",
 }
 _DOUBLING = 7  # two to the power of this: records from one power of two to the next
 
@@ -88,7 +78,7 @@ class Recorder:
             # Where a run stops, or leaves its way, the last step that it made is worth a line.
             if isinstance(event, Stopped | RolledBack) and self._last and not self._is_last_recorded:
                 yield self._progress(self._last)
-            yield _stamp(_NAMES[type(event)], event.step) | _plain(asdict(event))
+            yield _stamp(_name(event), event.step) | _plain(asdict(event))
         self._heard = now
 
     def failure(self, error: BaseException) -> Record:
@@ -116,6 +106,12 @@ def _beginning(prepared: PreparedRun, command: str) -> Record:
         "config": run.config.to_json(),
         "total_steps": run.total_steps,
     }
+
+
+def _name(event: Event) -> str:
+    """Return what a record calls an event: ``SaveFailed`` is ``save_failed``, but for the most common ones."""
+    kind = type(event).__name__
+    return _NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def _stamp(event: str, step: int) -> Record:
