@@ -8,6 +8,7 @@ import click
 
 from charrnn.blas import use_one_thread
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.info import info
 from charrnn.cli.plot import plot
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
@@ -31,6 +32,7 @@ charrnn.add_command(train)
 charrnn.add_command(sample)
 charrnn.add_command(score)
 charrnn.add_command(plot)
+charrnn.add_command(info)
 charrnn.add_command(gradcheck)
 
 

@@ -31,12 +31,12 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     wide as the terminal.
     """
     from charrnn.checkpoint import newest
-    from charrnn.report.curves import read_curves
+    from charrnn.report.curves import read_runs
     from charrnn.report.drawing import Drawing
 
     draw = _drawer(output) if output else None
     paths = runs or (newest() or PRETRAINED,)
-    curves = [read_curves(path) for path in paths]
+    curves = read_runs(paths)
     if not quiet:
         for run, path in zip(curves, paths, strict=True):
             if not run.training:

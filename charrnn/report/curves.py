@@ -1,7 +1,7 @@
 """What there is to draw of a run: its losses, learning rate and gradient norm over the steps, read from its log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,16 @@ class Curves:
         for points in (self.training, self.held_out, self.learning_rate, self.grad_norm):
             while points and points[-1][0] > step:
                 points.pop()
+
+
+def read_runs(paths: Sequence[Path]) -> list[Curves]:
+    """Read several as `read_curves` does; where names of files would be the same, they get those of their folders."""
+    runs = [read_curves(path) for path in paths]
+    names = [run.name for run in runs]
+    return [
+        replace(run, name=str(path)) if names.count(run.name) > 1 else run
+        for run, path in zip(runs, paths, strict=True)
+    ]
 
 
 def read_curves(path: Path) -> Curves:

@@ -1,0 +1,63 @@
+"""From a checkpoint back to the command that trains the same: what its configuration asks for, and no more."""
+
+import shlex
+from dataclasses import fields, replace
+
+import numpy as np
+
+from charrnn.bundled import DEFAULT_CORPUS
+from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.text.batches import Streams
+from charrnn.text.corpus import split
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
+
+_DEFAULT = "default"
+
+
+def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
+    """Characters of a text that were trained on, and that were held out."""
+    text = np.broadcast_to(np.uint8(0), corpus.characters)  # as long as the text, and takes no room
+    training, held_out = split(text, config.val_fraction)
+    return len(training), len(held_out)
+
+
+def epochs(trained: Checkpoint, config: TrainConfig) -> float:
+    """Passes over the training text that a checkpoint has behind it."""
+    characters, _ = parts(trained.corpus, config)
+    streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
+    return trained.progress.epoch + trained.progress.position / streams.length
+
+
+def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
+    """Return the shortest command that starts a run of this configuration on this text."""
+    characters, _ = parts(corpus, config)
+    ways = []
+    for name, recipe in RECIPES.items():
+        base = recipe.config
+        if name == _DEFAULT:
+            base = replace(base, **suited_dropout(characters))
+        ways.append([*(() if name == _DEFAULT else ("--recipe", name)), *_options(config, base)])
+    sources = [] if corpus.sources == (DEFAULT_CORPUS,) else list(corpus.sources)
+    encoding = [] if corpus.encoding == "utf-8" else ["--encoding", corpus.encoding]
+    return shlex.join(["charrnn", "train", *sources, *encoding, *min(ways, key=len)])
+
+
+def _options(config: TrainConfig, base: TrainConfig) -> list[str]:
+    """Return the options that make one configuration of another."""
+    are_bounds_equal = all(getattr(config, name) == getattr(base, name) for name in BOUNDS)
+    options: list[str] = []
+    for name in (field.name for field in fields(config)):
+        value = getattr(config, name)
+        if name in BOUNDS:
+            is_needed = bool(value) and not are_bounds_equal  # one that is given makes the others bind no more
+        else:
+            is_needed = value != getattr(base, name)
+        if is_needed:
+            options += [flag(name)] if isinstance(value, bool) else [flag(name), _written(value)]
+    return options
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return format_sizes(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
