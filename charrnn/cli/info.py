@@ -14,9 +14,9 @@ from charrnn.cli import options
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
 @options.json
 def info(checkpoint: Path | None, as_json: bool) -> None:
-    """Tell what a checkpoint is: how big, trained on what, how far, how good, and with what command.
+    """Tell what a checkpoint is, and how good.
 
-    CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program.
+    Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program.
     """
     from charrnn.checkpoint import newest
     from charrnn.report import info as report

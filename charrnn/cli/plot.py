@@ -23,12 +23,13 @@ from charrnn.errors import CharRNNError, ConfigError, shown
 )
 @options.quiet
 def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
-    """Draw loss, learning rate and gradient norm over the steps of one run, or of several.
+    """Draw the curves of one run, or of several.
 
-    Each is a checkpoint whose log stands beside it, or a log; by default it is the newest checkpoint in ./checkpoints,
-    or else the model that comes with the program. The lines are the loss in training, averaged over the last 25,000
-    characters or so; the letters are the loss on the part held out. Without --output the drawing goes to stdout, as
-    wide as the terminal.
+    These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
+    beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
+
+    Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
+    that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
     """
     from charrnn.checkpoint import newest
     from charrnn.report.curves import read_runs
@@ -40,7 +41,7 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     if not quiet:
         for run, path in zip(curves, paths, strict=True):
             if not run.training:
-                click.echo(f"{shown(str(path))} has no log: only its evaluations can be drawn", err=True)
+                click.echo(f"{shown(str(path))} has no log of its steps: only its evaluations can be drawn", err=True)
     if output and draw:
         try:
             output.write_bytes(draw(curves))
@@ -54,11 +55,12 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
 
 def _drawer(output: Path) -> Callable[[Sequence[Any]], bytes]:
     """Return what draws the kind of picture that a file's name asks for, from curves."""
-    if output.suffix == ".svg":
+    kind = output.suffix.lower()
+    if kind == ".svg":
         from charrnn.report.svg import as_svg
 
         return as_svg
-    if output.suffix != ".png":
+    if kind != ".png":
         raise ConfigError(f"--output must end in .svg or .png, which {shown(str(output))} does not")
     try:
         from charrnn.report.png import as_png

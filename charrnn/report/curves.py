@@ -9,6 +9,7 @@ from charrnn import checkpoint
 from charrnn.errors import LogError, shown
 from charrnn.training.log import SUFFIX, log_path, read_log
 
+_LARGEST = 1e300  # beyond it is nothing that can be drawn, nor NaN
 Points = list[tuple[int, float]]  # steps and values, in the order of the steps
 
 
@@ -56,12 +57,13 @@ def read_curves(path: Path) -> Curves:
     """
     if path.suffix == ".npz":
         log = log_path(path)
-        if not log.exists():
-            return Curves(path.stem, held_out=list(checkpoint.load(path).progress.history))
-        path = log
-    curves = from_records(read_log(path), path.name.removesuffix(SUFFIX))
+        if log.exists():
+            return read_curves(log)
+        curves = Curves(path.stem, held_out=list(checkpoint.load(path).progress.history))
+    else:
+        curves = from_records(read_log(path), path.name.removesuffix(SUFFIX))
     if not (curves.training or curves.held_out):
-        raise LogError(f"{shown(str(path))} has no steps yet: there is nothing to draw")
+        raise LogError(f"{shown(str(path))} tells of no steps and no evaluations: there is nothing to draw")
     return curves
 
 
@@ -84,5 +86,7 @@ def from_records(records: Sequence[dict[str, Any]], name: str) -> Curves:
 
 def _add(points: Points, step: int, value: object) -> None:
     """Add a point, if it is one: a log is a file that anybody may have written."""
-    if isinstance(value, float | int) and not isinstance(value, bool) and (not points or step > points[-1][0]):
+    if not isinstance(value, float | int) or isinstance(value, bool) or not -_LARGEST < value < _LARGEST:
+        return
+    if not points or step > points[-1][0]:
         points.append((step, float(value)))

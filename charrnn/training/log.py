@@ -8,6 +8,7 @@ from charrnn.errors import LogError, shown
 from charrnn.training.json_lines import Entry, read_entries
 
 SUFFIX = ".log.jsonl"
+_LARGEST_STEP = 1 << 53  # and one more: what a float still counts
 
 
 def log_path(path: Path) -> Path:
@@ -70,7 +71,8 @@ def _entries(path: Path) -> list[Entry]:
 
 
 def _is_record(value: dict[str, Any]) -> bool:
-    return isinstance(value.get("event"), str) and type(value.get("step")) is int
+    step = value.get("step")
+    return isinstance(value.get("event"), str) and type(step) is int and 0 <= step < _LARGEST_STEP
 
 
 def _is(entry: Entry, event: str, step: int) -> bool:

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
 
 
 def epochs(trained: Checkpoint, config: TrainConfig) -> float:
-    """Passes over the training text that a checkpoint has behind it."""
+    """Count the passes over the training text that a checkpoint has behind it."""
     characters, _ = parts(trained.corpus, config)
     streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
     return trained.progress.epoch + trained.progress.position / streams.length
@@ -33,9 +34,8 @@ def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
     characters, _ = parts(corpus, config)
     ways = []
     for name, recipe in RECIPES.items():
-        base = recipe.config
-        if name == _DEFAULT:
-            base = replace(base, **suited_dropout(characters))
+        changes: dict[str, Any] = suited_dropout(characters) if name == _DEFAULT else {}
+        base = replace(recipe.config, **changes)
         ways.append([*(() if name == _DEFAULT else ("--recipe", name)), *_options(config, base)])
     sources = [] if corpus.sources == (DEFAULT_CORPUS,) else list(corpus.sources)
     encoding = [] if corpus.encoding == "utf-8" else ["--encoding", corpus.encoding]
@@ -48,11 +48,8 @@ def _options(config: TrainConfig, base: TrainConfig) -> list[str]:
     options: list[str] = []
     for name in (field.name for field in fields(config)):
         value = getattr(config, name)
-        if name in BOUNDS:
-            is_needed = bool(value) and not are_bounds_equal  # one that is given makes the others bind no more
-        else:
-            is_needed = value != getattr(base, name)
-        if is_needed:
+        # A bound that is given makes the others bind no more: so all are given that bind, or none.
+        if (value and not are_bounds_equal) if name in BOUNDS else value != getattr(base, name):
             options += [flag(name)] if isinstance(value, bool) else [flag(name), _written(value)]
     return options
 

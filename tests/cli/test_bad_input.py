@@ -132,6 +132,19 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     (("score", "good.npz", "picture.png", "--by-line"), 2, "picture.png is not utf-8 at byte offset 0"),
     (("score", "good.npz", "lamp.txt", "--encoding", "utf-9"), 2, "there is no text encoding utf-9"),
     ((*TRAIN, "--yardsticks", "--val-fraction", "0"), 2, "--yardsticks needs a held-out part"),
+    (("plot", "missing.npz"), 1, "no such checkpoint: 'missing.npz'"),
+    (("plot", "truncated.npz"), 1, "truncated.npz"),
+    (("plot", "missing.log.jsonl"), 1, "the log missing.log.jsonl cannot be read: No such file or directory"),
+    (("plot", "lamp.txt"), 1, "lamp.txt is not the log of a run"),
+    (("plot", "picture.png"), 1, "picture.png is not the log of a run"),
+    (("plot", "empty.txt"), 1, "empty.txt is not the log of a run"),
+    (("plot", "folder"), 1, "the log folder cannot be read: it is not a regular file"),
+    (("plot", "good.npz", "-q", "-o", "loss.pdf"), 2, "--output must end in .svg or .png, which loss.pdf does not"),
+    (("plot", "good.npz", "-q", "-o", "missing/loss.svg"), 1, "cannot write missing/loss.svg: No such file"),
+    (("plot", "good.npz", "-q", "-o", "folder.svg"), 1, "cannot write folder.svg: Is a directory"),
+    (("info", "missing.npz"), 1, "no such checkpoint: 'missing.npz'"),
+    (("info", "flipped.npz"), 1, "flipped.npz"),
+    (("info", "lamp.txt"), 1, "not a charrnn checkpoint"),
     (("gradcheck", "missing.npz"), 1, "no such checkpoint: 'missing.npz'"),
     (("gradcheck", "good.npz", "--text", "missing.txt"), 2, "there is no text missing.txt"),
 ]
@@ -144,6 +157,7 @@ def test_a_mistake_ends_in_one_sentence_and_its_exit_code(
     trained: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     Path("folder").mkdir()
+    Path("folder.svg").mkdir()
     for name in arguments:
         if name in FILES:
             Path(name).write_bytes(FILES[name])

@@ -134,12 +134,29 @@ GRADCHECK = {
         lambda outcome: all(json.loads(line)["passed"] for line in outcome.out.splitlines()),
     ),
 }
-EXAMPLES = {"": GROUP, "train": TRAIN, "sample": SAMPLE, "score": SCORE, "gradcheck": GRADCHECK}
+PLOT = {
+    **HELP,
+    **QUIET,
+    "-o": Example(("-o", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
+    "--output": Example(("--output", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
+}
+INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
+EXAMPLES = {
+    "": GROUP,
+    "train": TRAIN,
+    "sample": SAMPLE,
+    "score": SCORE,
+    "plot": PLOT,
+    "info": INFO,
+    "gradcheck": GRADCHECK,
+}
 USUAL = {
     "": (),
     "train": (*TINY, TEXT, "--steps", "4"),
     "sample": (MODEL, "-n", "300"),
     "score": (MODEL, TEXT),
+    "plot": (MODEL,),
+    "info": (MODEL,),
     "gradcheck": (),
 }
 
@@ -191,7 +208,7 @@ def test_the_list_of_recipes_says_what_each_reaches_and_trains_nothing(charrnn: 
     assert not list(Path().iterdir())
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "score", "gradcheck"])
+@pytest.mark.parametrize("command", [command for command in EXAMPLES if command])
 def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn, command: str) -> None:
     example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
     assert example[:2] == ["charrnn", command]
