@@ -16,7 +16,8 @@ from charrnn.cli import options
 def info(checkpoint: Path | None, as_json: bool) -> None:
     """Tell what a checkpoint is, and how good.
 
-    Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program.
+    Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the
+    newest in ./checkpoints, or else the model that comes with the program.
     """
     from charrnn.checkpoint import newest
     from charrnn.report import info as report
