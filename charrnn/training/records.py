@@ -12,7 +12,7 @@ Each record has ``event``, ``time`` (UTC) and ``step``; losses are nats a charac
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,24 +62,25 @@ class Recorder:
     def __init__(self, prepared: PreparedRun, command: str) -> None:
         self.beginning = _beginning(prepared, command)
         self._last: StepReport | None = None
-        self._is_last_recorded = True
+        self._recorded = 0  # the last step that was
         self._characters, self._seconds = 0, 0.0  # trained since the last record of progress
         self._heard = time.perf_counter()
 
-    def records(self, event: Event) -> Iterator[Record]:
+    def records(self, event: Event) -> Sequence[Record]:
         """Return what is to be recorded of an event: nothing, one record, or two."""
         now = time.perf_counter()
+        since, self._heard = now - self._heard, now
         if isinstance(event, StepReport):
-            self._characters, self._seconds = self._characters + event.characters, self._seconds + now - self._heard
-            self._last, self._is_last_recorded = event, False
-            if is_recorded(event.step):
-                yield self._progress(event)
-        else:
-            # Where a run stops, or leaves its way, the last step that it made is worth a line.
-            if isinstance(event, Stopped | RolledBack) and self._last and not self._is_last_recorded:
-                yield self._progress(self._last)
-            yield _stamp(_name(event), event.step) | _plain(asdict(event))
-        self._heard = now
+            self._characters += event.characters
+            self._seconds += since
+            self._last = event
+            return (self._progress(event),) if is_recorded(event.step) else ()
+        record = _stamp(_name(event), event.step) | _plain(asdict(event))
+        # Where a run stops, or leaves its way, the last step that it made is worth a line.
+        is_last = isinstance(event, Stopped | RolledBack)
+        if is_last and self._last and self._last.step != self._recorded:
+            return self._progress(self._last), record
+        return (record,)
 
     def failure(self, error: BaseException) -> Record:
         """Return the record of a run that ended by an error."""
@@ -88,7 +89,7 @@ class Recorder:
 
     def _progress(self, report: StepReport) -> Record:
         speed = round(self._characters / self._seconds, 1) if self._seconds else None
-        self._characters, self._seconds, self._is_last_recorded = 0, 0.0, True
+        self._characters, self._seconds, self._recorded = 0, 0.0, report.step
         return _stamp("progress", report.step) | _plain(asdict(report)) | {"characters_per_second": speed}
 
 
