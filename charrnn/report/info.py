@@ -14,7 +14,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, ConfigError, LogError, shown
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_loss, duration
-from charrnn.training.config import TrainConfig, flag, suited_dropout
+from charrnn.training.config import TrainConfig, flag
 from charrnn.training.log import log_path, read_log
 from charrnn.training.retracing import command_for, epochs, parts
 
@@ -51,7 +51,7 @@ def gather(path: Path) -> dict[str, Any]:
         "evaluations": [list(evaluation) for evaluation in progress.history],
         "best": _best(trained),
         "command": command_for(trained.corpus, config),
-        "log": _log(path),
+        "log": _log(path, progress.step),
     }
 
 
@@ -85,15 +85,18 @@ def _best(trained: Checkpoint) -> dict[str, Any] | None:
     return {"step": best[0], "loss": best[1], "bits_per_char": bits(best[1])} if best else None
 
 
-def _log(path: Path) -> dict[str, Any] | None:
-    """Say of a run's log where it is, what was typed, when it began and how long it took; None if there is none."""
+def _log(path: Path, step: int) -> dict[str, Any] | None:
+    """Say of a run's log where it is, what was typed, when it began and how long it took; None if there is none.
+
+    A run's best model is of an earlier step than the run's last: what comes later in the log is not about it.
+    """
     with suppress(LogError):
-        records = read_log(log_path(path))
+        records = [record for record in read_log(log_path(path)) if record["step"] <= step]
         begun = [record for record in records if record["event"] in ("start", "resume")]
         return {
             "path": str(log_path(path)),
             "commands": [record["command"] for record in begun if isinstance(record.get("command"), str)],
-            "began": records[0].get("time"),
+            "began": records[0].get("time") if records else None,
             "seconds": _seconds(records),
         }
     return None
@@ -155,7 +158,7 @@ def _held_out(values: Mapping[str, Any]) -> str:
 def _settings(config: TrainConfig) -> str:
     rate = f" {config.learning_rate:g}" if config.learning_rate else ""
     words = [f"batch {config.batch_size} × seq {config.seq_length}", f"{config.optimizer}{rate} {config.schedule}"]
-    names = ("clip_value", "clip_norm", *suited_dropout(0), "bptt_jitter")
+    names = ("clip_value", "clip_norm", "dropout", "weight_drop", "bptt_jitter")
     words += [f"{flag(name)[2:]} {getattr(config, name):g}" for name in names if getattr(config, name)]
     return ", ".join([*words, f"rng-seed {config.rng_seed}"])
 

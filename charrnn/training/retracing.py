@@ -1,8 +1,7 @@
 """From a checkpoint back to the command that trains the same: what its configuration asks for, and no more."""
 
 import shlex
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import fields
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from charrnn.bundled import DEFAULT_CORPUS
 from charrnn.checkpoint import Checkpoint, CorpusInfo
 from charrnn.text.batches import Streams
 from charrnn.text.corpus import split
-from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes
 
 _DEFAULT = "default"
 
@@ -31,25 +30,23 @@ def epochs(trained: Checkpoint, config: TrainConfig) -> float:
 
 def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
     """Return the shortest command that starts a run of this configuration on this text."""
-    characters, _ = parts(corpus, config)
-    ways = []
-    for name, recipe in RECIPES.items():
-        changes: dict[str, Any] = suited_dropout(characters) if name == _DEFAULT else {}
-        base = replace(recipe.config, **changes)
-        ways.append([*(() if name == _DEFAULT else ("--recipe", name)), *_options(config, base)])
     sources = [] if corpus.sources == (DEFAULT_CORPUS,) else list(corpus.sources)
     encoding = [] if corpus.encoding == "utf-8" else ["--encoding", corpus.encoding]
+    ways = [_options(config, name) for name in RECIPES]
     return shlex.join(["charrnn", "train", *sources, *encoding, *min(ways, key=len)])
 
 
-def _options(config: TrainConfig, base: TrainConfig) -> list[str]:
-    """Return the options that make one configuration of another."""
+def _options(config: TrainConfig, recipe: str) -> list[str]:
+    """Return the options that make a recipe a configuration."""
+    base = RECIPES[recipe].config
     are_bounds_equal = all(getattr(config, name) == getattr(base, name) for name in BOUNDS)
-    options: list[str] = []
+    options = [] if recipe == _DEFAULT else ["--recipe", recipe]
     for name in (field.name for field in fields(config)):
         value = getattr(config, name)
-        # A bound that is given makes the others bind no more: so all are given that bind, or none.
-        if (value and not are_bounds_equal) if name in BOUNDS else value != getattr(base, name):
+        # A bound that is given makes the others bind no more: so all are given that bind, or none. What the default
+        # recipe drops goes by the text.
+        is_needed = (value and not are_bounds_equal) if name in BOUNDS else value != getattr(base, name)
+        if is_needed or (recipe == _DEFAULT and name in ("dropout", "weight_drop")):
             options += [flag(name)] if isinstance(value, bool) else [flag(name), _written(value)]
     return options
 

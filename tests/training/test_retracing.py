@@ -13,6 +13,7 @@ from charrnn.training.retracing import command_for, epochs, parts
 from charrnn.training.setup import start_run
 from tests.conftest import TEXT, Charrnn
 
+DROPPING = "--dropout 0 --weight-drop 0"  # said always, as what the default recipe drops goes by the text
 LONG = CorpusInfo("kafka", ("kafka.txt",), "utf-8", "0" * 64, 1_000_000)
 
 
@@ -68,19 +69,19 @@ def test_the_command_of_a_checkpoint_makes_its_bytes_again(charrnn: Charrnn, opt
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_its_own_command(name: str) -> None:
     words = command_for(LONG, RECIPES[name].config)
-    assert words == "charrnn train kafka.txt" + ("" if name == "default" else f" --recipe {name}")
+    assert words == f"charrnn train kafka.txt {DROPPING if name == 'default' else f'--recipe {name}'}"
 
 
 def test_bounds_are_given_all_or_none_as_one_that_is_given_lifts_the_others() -> None:
     config = RECIPES["default"].config
-    assert command_for(LONG, config.with_bounds({"minutes": 3})).endswith("train kafka.txt --minutes 3")
+    assert command_for(LONG, config.with_bounds({"minutes": 3})).endswith(f"train kafka.txt {DROPPING} --minutes 3")
     both = config.with_bounds({"steps": config.steps, "epochs": 2.5})
-    assert command_for(LONG, both).endswith(f"train kafka.txt --steps {config.steps} --epochs 2.5")
+    assert command_for(LONG, both).endswith(f"train kafka.txt {DROPPING} --steps {config.steps} --epochs 2.5")
 
 
 def test_the_default_text_goes_without_saying() -> None:
     corpus = CorpusInfo("harbour-clerk", ("harbour-clerk.txt",), "utf-8", "0" * 64, 1_000_000)
-    assert command_for(corpus, RECIPES["default"].config) == "charrnn train"
+    assert command_for(corpus, RECIPES["default"].config) == f"charrnn train {DROPPING}"
 
 
 def test_parts_and_epochs_are_those_of_the_run(text_file: Path) -> None:

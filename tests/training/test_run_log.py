@@ -161,6 +161,14 @@ def test_after_a_kill_what_was_logged_of_lost_steps_is_cut_off(text: str, lost: 
     assert len(lines) == len(read_log(Path("cut.log.jsonl")))
 
 
+def test_where_the_save_itself_was_not_logged_any_more_what_is_later_is_cut_off(text: str) -> None:
+    watch(start(text, "run.npz", steps=4))
+    kept = [json.dumps(record) for record in read_log(Path("run.log.jsonl")) if record["event"] not in ("save", "end")]
+    Path("run.log.jsonl").write_text("\n".join([*kept, json.dumps({"event": "progress", "step": 5}), ""]))
+    watch(resume("run.npz", steps=5))
+    assert happened("run.log.jsonl")[len(kept) - 1 :][:3] == [("evaluation", 4), ("resume", 4), ("progress", 5)]
+
+
 def test_a_run_that_goes_on_from_before_a_rollback_has_no_rollback_in_its_log(text: str) -> None:
     watch(start(text, "run.npz", steps=8))
     lines = Path("run.log.jsonl").read_text().splitlines(keepends=True)
