@@ -5,6 +5,7 @@
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
     │   └── InUseError           another process trains into it
+    ├── LogError                 the log of a run is missing, or is none
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
     ├── PageError                a page cannot be written
     ├── WorkerError              a process that helped with training has died
@@ -37,6 +38,10 @@ class CheckpointError(CharRNNError):
 
 class InUseError(CheckpointError):
     """Another process trains into this checkpoint."""
+
+
+class LogError(CharRNNError):
+    """The log of a run is missing, cannot be read, or is none."""
 
 
 class DivergedError(CharRNNError):

@@ -42,8 +42,9 @@ PLAN = ("text  ", "model ", "train ", "speed ")  # how the lines begin that say 
 
 
 def lay_out(arguments: tuple[str, ...], good: bytes) -> None:
-    """Write each file that is named in the arguments, and a folder."""
+    """Write each file that is named in the arguments, and folders, one of them where a picture is to go."""
     Path("folder").mkdir(exist_ok=True)
+    Path("folder.svg").mkdir(exist_ok=True)
     for name in arguments:
         if name in FILES:
             Path(name).write_bytes(FILES[name])

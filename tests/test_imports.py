@@ -27,7 +27,13 @@ LEVELS = (
     {"__main__"},
 )
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
-OUTSIDE = {"numpy": "charrnn", "click": "charrnn.cli", "tqdm": "charrnn.report.progress"}  # and under what
+# What else is imported, and under what alone.
+OUTSIDE = {
+    "numpy": "charrnn",
+    "click": "charrnn.cli",
+    "tqdm": "charrnn.report.progress",
+    "matplotlib": "charrnn.report.png",
+}
 
 
 def part(module: str) -> str:
@@ -74,7 +80,7 @@ def test_no_imports_go_in_a_circle() -> None:
     TopologicalSorter({module: ours(module) for module in MODULES}).prepare()  # raises CycleError
 
 
-def test_the_rest_of_the_world_is_numpy_click_and_tqdm_each_in_its_place() -> None:
+def test_the_rest_of_the_world_is_a_few_packages_each_in_its_place() -> None:
     for module in MODULES:
         for imported in imports(module):
             top = imported.split(".")[0]

@@ -10,6 +10,8 @@ import click
 from charrnn.blas import use_one_thread
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.info import info
+from charrnn.cli.plot import plot
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.streams import open_closed_streams
@@ -36,6 +38,8 @@ charrnn.add_command(sample)
 charrnn.add_command(score)
 charrnn.add_command(view)
 charrnn.add_command(export)
+charrnn.add_command(plot)
+charrnn.add_command(info)
 charrnn.add_command(gradcheck)
 
 

@@ -1,6 +1,9 @@
 """``charrnn train``."""
 
+import shlex
+import sys
 import time
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,9 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
     type=options.path,
     help="Start from this checkpoint's weights, on a text that may have other characters.",
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what happens as JSON lines, as the log beside --checkpoint."
+)
 @options.quiet
 def train(
     texts: tuple[str, ...],
@@ -55,6 +61,7 @@ def train(
     resume: bool,
     allow_new_text: bool,
     yardsticks: bool,
+    as_json: bool,
     quiet: bool,
     **given: Any,
 ) -> None:
@@ -70,9 +77,10 @@ def train(
         click.echo("\n".join(describe_recipes()))
         return
     from charrnn.report.progress import Progress
-    from charrnn.report.scores import as_table
+    from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
+    from charrnn.training.run_log import RunLog
     from charrnn.training.setup import resume_run, start_run
 
     setting = {name: given.pop(name) for name in _FRESH}
@@ -89,14 +97,22 @@ def train(
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
+    command = shlex.join(["charrnn", *sys.argv[1:]])
+    echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
     interruption = Interruption()
     try:
-        with interruption, Progress(prepared, is_quiet=quiet) as progress:
-            for event in progress.run.events(stop=interruption.is_requested, began=began):
+        with (
+            interruption,
+            Progress(prepared, is_quiet=quiet) as progress,
+            RunLog(prepared, command, progress.warn, echo) as log,
+        ):
+            for event in prepared.run.events(stop=interruption.is_requested, began=began):
+                log.record(event)
                 progress.show(event)
     except KeyboardInterrupt:  # a second signal
         say(f"stopped at once; {prepared.run.path} is as it was last saved")
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and evaluator:
-        click.echo(as_table(compare_held_out(prepared.run, evaluator)), nl=False)
+        comparison = compare_held_out(prepared.run, evaluator)
+        click.echo((as_event if as_json else as_table)(comparison), nl=False)

@@ -14,9 +14,13 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from charrnn.checkpoint import best_path
+from charrnn.errors import LogError
+from charrnn.report.curves import read_curves
+from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss, duration
 from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.log import log_path
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
 from charrnn.training.trainer import StepReport
@@ -24,6 +28,7 @@ from charrnn.training.trainer import StepReport
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
 _SECONDS_OF_MEASURING = 0.25
+_FEWEST_STEPS = 20  # that make a curve
 
 
 def describe(prepared: PreparedRun, speed: float) -> list[str]:
@@ -141,6 +146,7 @@ class Progress:
         if not (self._characters or self.run.is_fresh):
             self.say(f"{path} is at the end of its run, step {event.step:,}; {self._bound()} to go on")
             return
+        self._draw()
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
             self.say(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
@@ -150,6 +156,15 @@ class Progress:
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
         self.say(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
+
+    def _draw(self) -> None:
+        """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
+        if self.is_quiet:
+            return
+        with contextlib.suppress(LogError):
+            curves = read_curves(log_path(self.run.path))
+            if len(curves.training) >= _FEWEST_STEPS:
+                self.say("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
 
     def _bound(self) -> str:
         if self.run.config.patience:

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,15 +48,13 @@ def describe_unseen(passage: Passage) -> str:
 
 def as_json(comparison: Comparison, passage: Passage, path: Path) -> str:
     """Write one object: the model's figures, and a list of the yardsticks'."""
-    values = {
-        "checkpoint": str(path),
-        "characters": comparison.characters,
-        "unseen": comparison.unseen,
-        "unseen_characters": passage.unseen,
-        **_figures(comparison.model),
-        "yardsticks": [{"name": figure.name, **_figures(figure)} for figure in comparison.yardsticks],
-    }
+    values = {"checkpoint": str(path), "unseen_characters": passage.unseen, **_values(comparison)}
     return json.dumps(values) + "\n"
+
+
+def as_event(comparison: Comparison) -> str:
+    """Write the same of a run's held-out part, to come after the events of the run."""
+    return json.dumps({"event": "yardsticks", **_values(comparison)}) + "\n"
 
 
 def line_row(line: ScoredLine) -> str:
@@ -93,6 +92,15 @@ def describe_copying(trained: Checkpoint, written: Sequence[int]) -> str:
     return visible(
         f"copied: at most {copying.run_length:,} characters in a row, {json.dumps(quote, ensure_ascii=False)}; {words}"
     )
+
+
+def _values(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "characters": comparison.characters,
+        "unseen": comparison.unseen,
+        **_figures(comparison.model),
+        "yardsticks": [{"name": figure.name, **_figures(figure)} for figure in comparison.yardsticks],
+    }
 
 
 def _figures(figure: Figure) -> dict[str, float | None]:

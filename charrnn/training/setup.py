@@ -17,6 +17,7 @@ from charrnn.text.batches import fit
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
+from charrnn.training.log import log_path
 from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
@@ -128,16 +129,18 @@ def _drop(
     return replace(config, **(suited_dropout(planned_passes(config, vocabulary, ids)) | asked))
 
 
-def _is_taken(path: Path) -> bool:
-    return path.exists() or checkpoint.best_path(path).exists()
+def _standing(path: Path) -> Path | None:
+    """Return the first that exists of the files that a run saved to `path` would write."""
+    return next((file for file in (path, checkpoint.best_path(path), log_path(path)) if file.exists()), None)
 
 
 def _hold(path: Path, *, overwrite: bool) -> Lock:
     """Lock a checkpoint that this run is to write."""
     lock = Lock(path)  # first, so that what is looked at next stays as it is
-    if _is_taken(path) and not overwrite:
+    if not overwrite and (standing := _standing(path)):
         lock.release()
-        raise ConfigError(f"{shown(str(path))} exists; go on from it with --resume, or replace it with --overwrite")
+        way = "go on from it with --resume" if path.exists() else "move it away"
+        raise ConfigError(f"{shown(str(standing))} exists; {way}, or replace it with --overwrite")
     return lock
 
 
@@ -155,7 +158,7 @@ def _free_path(name: str, notes: list[str]) -> tuple[Path, Lock]:
 
 def _hold_if_free(path: Path) -> Lock | None:
     """Lock a checkpoint that is not there and that no other run is about to write; None for any other."""
-    if _is_taken(path):
+    if _standing(path):
         return None
     try:
         return _hold(path, overwrite=False)

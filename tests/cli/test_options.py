@@ -104,6 +104,9 @@ TRAIN = {
         (TEXT, TEXT, "--checkpoint", MODEL, "--resume", "--steps", "63", "--allow-new-text"),
         err("goes on with another text: lamp, from its beginning"),
     ),
+    "--json": Example(
+        ("--json",), lambda outcome: outcome.out == Path("run.log.jsonl").read_bytes() and b'"end"' in outcome.out
+    ),
     "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
 SAMPLE = {
@@ -154,6 +157,13 @@ EXPORT = {
     "-o": Example(("-o", "other.html"), lambda _: Path("other.html").stat().st_size > 10_000),
     "--output": Example(("--output", "other.html"), err("wrote other.html (")),
 }
+PLOT = {
+    **HELP,
+    **QUIET,
+    "-o": Example(("-o", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
+    "--output": Example(("--output", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
+}
+INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
 EXAMPLES = {
     "": GROUP,
     "train": TRAIN,
@@ -161,6 +171,8 @@ EXAMPLES = {
     "score": SCORE,
     "view": VIEW,
     "export": EXPORT,
+    "plot": PLOT,
+    "info": INFO,
     "gradcheck": GRADCHECK,
 }
 USUAL = {
@@ -168,6 +180,8 @@ USUAL = {
     "train": (*TINY, TEXT, "--steps", "4"),
     "sample": (MODEL, "-n", "300"),
     "score": (MODEL, TEXT),
+    "plot": (MODEL,),
+    "info": (MODEL,),
     "gradcheck": (),
     "view": (MODEL, TEXT),
     "export": (MODEL,),
@@ -221,7 +235,7 @@ def test_the_list_of_recipes_says_what_each_reaches_and_trains_nothing(charrnn: 
     assert not list(Path().iterdir())
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "score", "view", "export", "gradcheck"])
+@pytest.mark.parametrize("command", [command for command in EXAMPLES if command])
 def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn, command: str) -> None:
     example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
     assert example[:2] == ["charrnn", command]

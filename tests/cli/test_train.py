@@ -1,8 +1,10 @@
 """`charrnn train` learns what it is given, keeps what it has, and says so on stderr alone."""
 
 import gzip
+import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from charrnn import bundled, checkpoint
 from charrnn.cli.interruption import Interruption
+from charrnn.training.log import read_log
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process
 
 QUICK = (*TINY, "--steps", "3", "--checkpoint", "run.npz")
@@ -35,7 +38,9 @@ def test_a_second_run_keeps_the_first_and_says_where_it_saves(charrnn: Charrnn, 
     outcome = charrnn("train", str(text_file), *TINY, "--steps", "3", "--rng-seed", "1")
     assert "checkpoints/lamp.npz is taken; this run saves to checkpoints/lamp-2.npz\n" in outcome.err
     after = bytes_in(Path("checkpoints"))
-    assert sorted(after) == ["lamp-2-best.npz", "lamp-2.npz", "lamp-best.npz", "lamp.npz"]
+    assert sorted(after) == [
+        f"lamp{part}" for part in ("-2-best.npz", "-2.log.jsonl", "-2.npz", "-best.npz", ".log.jsonl", ".npz")
+    ]
     assert {name: after[name] for name in before} == before
 
 
@@ -180,6 +185,45 @@ def test_a_signal_that_the_parent_asked_to_ignore_is_ignored() -> None:
         assert not interruption.is_requested()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_json_lines_are_the_log_and_nothing_else_on_stdout(text_file: Path) -> None:
+    outcome = run_process("train", str(text_file), *QUICK, "--json", "--yardsticks")
+    assert outcome.code == 0
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [event["event"] for event in events[-2:]] == ["end", "yardsticks"]
+    assert events[:-1] == [json.loads(line) for line in Path("run.log.jsonl").read_text().splitlines()]
+    assert events[0]["command"] == shlex.join(["charrnn", "train", str(text_file), *QUICK, "--json", "--yardsticks"])
+    assert events[-1]["nats_per_char"] == min(event["loss"] for event in events if event["event"] == "evaluation")
+    quiet = run_process("train", "--resume", "--checkpoint", "run.npz", "--json", "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
+    assert [json.loads(line)["event"] for line in quiet.out.splitlines()] == ["resume", "end"]
+
+
+def test_a_reader_of_json_lines_that_left_does_not_end_the_training(text_file: Path) -> None:
+    process = subprocess.Popen(
+        command(["train", str(text_file), *QUICK, "--json", "-q"]), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == b"warning: cannot write the events: Broken pipe; training goes on\n"
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    assert checkpoint.load("run.npz").progress.step == 3
+
+
+def test_a_log_of_a_lost_checkpoint_is_not_written_over(charrnn: Charrnn, text_file: Path) -> None:
+    Path("run.log.jsonl").write_text("precious\n")
+    refused = charrnn("train", str(text_file), *QUICK)
+    assert refused.err == "charrnn: run.log.jsonl exists; move it away, or replace it with --overwrite\n"
+    Path("checkpoints").mkdir()
+    Path("checkpoints/lamp.log.jsonl").write_text("precious\n")
+    assert charrnn("train", str(text_file), *TINY, "--steps", "1", "--checkpoint", "mine.npz").code == 0
+    assert "this run saves to checkpoints/lamp-2.npz" in charrnn("train", str(text_file), *TINY, "--steps", "1").err
+    assert Path("checkpoints/lamp.log.jsonl").read_text() == "precious\n"
+    assert charrnn("train", str(text_file), *QUICK, "--overwrite").code == 0
+    assert read_log(Path("run.log.jsonl"))[-1]["event"] == "end"
 
 
 def test_yardsticks_come_last_on_stdout_with_the_best_held_out_figure_first(charrnn: Charrnn, text_file: Path) -> None:

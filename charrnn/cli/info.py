@@ -1,0 +1,27 @@
+"""``charrnn info``."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from charrnn.bundled import PRETRAINED
+from charrnn.cli import options
+
+
+@click.command(epilog="Example: charrnn info --json checkpoints/kafka.npz")
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
+@options.json
+def info(checkpoint: Path | None, as_json: bool) -> None:
+    """Tell what a checkpoint is, and how good.
+
+    Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the
+    newest in ./checkpoints, or else the model that comes with the program.
+    """
+    from charrnn.checkpoint import newest
+    from charrnn.report import info as report
+
+    values = report.gather(checkpoint or newest() or PRETRAINED)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(report.as_json(values) if as_json else report.as_text(values, width), nl=False)

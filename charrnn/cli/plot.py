@@ -1,0 +1,69 @@
+"""``charrnn plot``."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.bundled import PRETRAINED
+from charrnn.cli import options
+from charrnn.errors import CharRNNError, ConfigError, shown
+
+
+@click.command(epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
+@click.argument("runs", metavar="[CHECKPOINT|LOG]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw a picture instead: FILE ends in .svg, or in .png if matplotlib is installed.",
+)
+@options.quiet
+def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
+    """Draw the curves of one run, or of several.
+
+    These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
+    beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
+
+    Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
+    that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
+    """
+    from charrnn.checkpoint import newest
+    from charrnn.report.curves import read_runs
+    from charrnn.report.drawing import Drawing
+
+    draw = _drawer(output) if output else None
+    paths = runs or (newest() or PRETRAINED,)
+    curves = read_runs(paths)
+    if not quiet:
+        for run, path in zip(curves, paths, strict=True):
+            if not run.training:
+                click.echo(f"{shown(str(path))} has no log of its steps: only its evaluations can be drawn", err=True)
+    if output and draw:
+        try:
+            output.write_bytes(draw(curves))
+        except OSError as error:
+            raise CharRNNError(f"cannot write {shown(str(output))}: {error.strerror or error}") from error
+        if not quiet:
+            click.echo(f"saved {shown(str(output))}", err=True)
+    else:
+        click.echo("\n".join(Drawing(sys.stdout).whole(curves)))
+
+
+def _drawer(output: Path) -> Callable[[Sequence[Any]], bytes]:
+    """Return what draws the kind of picture that a file's name asks for, from curves."""
+    kind = output.suffix.lower()
+    if kind == ".svg":
+        from charrnn.report.svg import as_svg
+
+        return as_svg
+    if kind != ".png":
+        raise ConfigError(f"--output must end in .svg or .png, which {shown(str(output))} does not")
+    try:
+        from charrnn.report.png import as_png
+    except ModuleNotFoundError as error:
+        raise ConfigError("a .png needs matplotlib: `pip install matplotlib`, or draw an .svg") from error
+    return as_png

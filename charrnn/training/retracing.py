@@ -1,0 +1,58 @@
+"""From a checkpoint back to the command that trains the same: what its configuration asks for, and no more."""
+
+import shlex
+from dataclasses import fields
+
+import numpy as np
+
+from charrnn.bundled import DEFAULT_CORPUS
+from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.text.batches import Streams
+from charrnn.text.corpus import split
+from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes
+
+_DEFAULT = "default"
+
+
+def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
+    """Characters of a text that were trained on, and that were held out."""
+    text = np.broadcast_to(np.uint8(0), corpus.characters)  # as long as the text, and takes no room
+    training, held_out = split(text, config.val_fraction)
+    return len(training), len(held_out)
+
+
+def epochs(trained: Checkpoint, config: TrainConfig) -> float:
+    """Count the passes over the training text that a checkpoint has behind it."""
+    characters, _ = parts(trained.corpus, config)
+    streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
+    return trained.progress.epoch + trained.progress.position / streams.length
+
+
+def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
+    """Return the shortest command that starts a run of this configuration on this text."""
+    sources = [] if corpus.sources == (DEFAULT_CORPUS,) else list(corpus.sources)
+    usual = {"encoding": "utf-8", "errors": "strict", "normalize": "none"}
+    decoding = [word for name, how in corpus.decoding.items() if how != usual[name] for word in (f"--{name}", how)]
+    ways = [_options(config, name) for name in RECIPES]
+    return shlex.join(["charrnn", "train", *sources, *decoding, *min(ways, key=len)])
+
+
+def _options(config: TrainConfig, recipe: str) -> list[str]:
+    """Return the options that make a recipe a configuration."""
+    base = RECIPES[recipe].config
+    are_bounds_equal = all(getattr(config, name) == getattr(base, name) for name in BOUNDS)
+    options = [] if recipe == _DEFAULT else ["--recipe", recipe]
+    for name in (field.name for field in fields(config)):
+        value = getattr(config, name)
+        # A bound that is given makes the others bind no more: so all are given that bind, or none. What the default
+        # recipe drops goes by the text.
+        is_needed = (value and not are_bounds_equal) if name in BOUNDS else value != getattr(base, name)
+        if is_needed or (recipe == _DEFAULT and name in ("dropout", "weight_drop")):
+            options += [flag(name)] if isinstance(value, bool) else [flag(name), _written(value)]
+    return options
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return format_sizes(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

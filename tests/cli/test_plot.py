@@ -1,0 +1,79 @@
+"""`charrnn plot` draws runs in the terminal and as pictures, and `charrnn train` ends with a small one."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn import bundled
+from tests.conftest import TINY, Charrnn, bytes_in, run_process
+
+QUICK = (*TINY, "--steps", "40", "--eval-every", "10", "-q")
+
+
+def test_the_newest_run_is_drawn_on_stdout_and_else_the_model_that_ships(charrnn: Charrnn, text_file: Path) -> None:
+    shipped = charrnn("plot")
+    assert shipped.code == 0
+    assert shipped.err == f"{bundled.PRETRAINED} has no log of its steps: only its evaluations can be drawn\n"
+    assert "o  pretrained " in shipped.out.decode()
+    charrnn("train", str(text_file), *QUICK)
+    mine = charrnn("plot")
+    assert (mine.code, mine.err) == (0, "")
+    for words in ("loss, nats/char; held out: o", "learning rate", "gradient norm", "o  lamp "):
+        assert words in mine.out.decode()
+
+
+def test_checkpoints_and_logs_are_drawn_one_over_the_other(charrnn: Charrnn, text_file: Path) -> None:
+    for name in ("one", "two"):
+        charrnn("train", str(text_file), *QUICK, "--checkpoint", f"{name}.npz")
+    outcome = charrnn("plot", "one-best.npz", "two.log.jsonl")
+    assert outcome.code == 0
+    assert [line.split()[:2] for line in outcome.out.decode().splitlines()[-2:]] == [["a", "one"], ["b", "two"]]
+
+
+def test_a_picture_is_written_and_stdout_left_alone(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *QUICK, "--checkpoint", "run.npz")
+    outcome = charrnn("plot", "run.npz", "-o", "loss.svg")
+    assert (outcome.code, outcome.out, outcome.err) == (0, b"", "saved loss.svg\n")
+    assert Path("loss.svg").read_bytes().startswith(b"<svg ")
+
+
+def test_a_png_without_matplotlib_is_one_sentence_that_says_what_to_do(
+    charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    monkeypatch.delitem(sys.modules, "charrnn.report.png", raising=False)
+    outcome = charrnn("plot", str(trained), "-o", "loss.png")
+    assert (outcome.code, outcome.out) == (2, b"")
+    assert outcome.err == "charrnn: a .png needs matplotlib: `pip install matplotlib`, or draw an .svg\n"
+    assert not Path("loss.png").exists()
+
+
+def test_a_png_is_written_where_there_is_matplotlib(charrnn: Charrnn, trained: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib draws the PNG")
+    assert charrnn("plot", str(trained), "-o", "loss.PNG").code == 0
+    assert Path("loss.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+def test_drawing_writes_no_file_and_changes_none(charrnn: Charrnn, trained: Path) -> None:
+    shutil.copy(trained, "run.npz")
+    before = bytes_in(Path())
+    assert charrnn("plot", "run.npz").code == 0
+    assert bytes_in(Path()) == before
+
+
+def test_training_ends_with_the_curve_of_the_whole_run_above_its_last_words(text_file: Path) -> None:
+    options = (*TINY, "--eval-every", "10", "--sample-every", "0", "--checkpoint", "run.npz")
+    first = run_process("train", str(text_file), *options, "--steps", "40").error_lines
+    place = next(number for number, line in enumerate(first) if line.strip() == "loss, nats/char; held out: o")
+    assert first[place + 9].startswith("step  0")
+    assert first[place + 11].startswith("done at step 40; saved run.npz")
+    second = run_process("train", "--resume", "--checkpoint", "run.npz", "--steps", "60").error_lines
+    (axis,) = [line for line in second if line.startswith("step  0")]
+    assert axis.endswith("60")
+
+
+def test_a_run_too_short_for_a_curve_and_a_quiet_one_end_without(charrnn: Charrnn, text_file: Path) -> None:
+    assert "└" not in charrnn("train", str(text_file), *TINY, "--steps", "9").err
+    assert charrnn("train", str(text_file), *QUICK).err == ""

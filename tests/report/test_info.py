@@ -1,0 +1,109 @@
+"""What is told of a checkpoint agrees with what is in it, and in its log."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import bundled, checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.report import info
+
+
+def row(text: str, name: str) -> str:
+    (words,) = [line[10:] for line in text.splitlines() if line[:10].strip() == name]
+    return words
+
+
+def write_log(path: Path, *records: dict[str, Any]) -> None:
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+
+
+def at(second: int, event: str, **more: Any) -> dict[str, Any]:
+    return {"event": event, "step": 1, "time": f"2026-01-01T00:00:{second:02}.000+00:00", **more}
+
+
+def test_values_are_those_of_the_checkpoint(trained: Path) -> None:
+    values, model = info.gather(trained), checkpoint.load(trained)
+    assert values["bytes"] == trained.stat().st_size
+    assert values["can_resume"]
+    assert values["model"]["parameters"] == model.params.vector.size
+    assert values["vocabulary"] == model.vocabulary.characters
+    assert values["corpus"]["sha256"] == model.corpus.sha256
+    assert values["corpus"]["training"] + values["corpus"]["held_out"] == model.corpus.characters
+    assert (values["best"]["step"], values["best"]["loss"]) == model.progress.best
+    assert values["step"] == 60
+    assert values["log"] is None
+    assert not info.gather(checkpoint.best_path(trained))["can_resume"]
+
+
+def test_values_are_one_json_object(trained: Path) -> None:
+    values = info.gather(trained)
+    assert json.loads(info.as_json(values)) == json.loads(json.dumps(values))
+    assert info.as_json(values).count("\n") == 1
+
+
+def test_the_lines_say_what_how_big_on_what_how_far_and_how_good(trained: Path) -> None:
+    text = info.as_text(info.gather(trained))
+    assert row(text, "file").endswith("bytes; training can go on from it")
+    assert row(text, "model") == "gru 16, one-hot input, 2,262 parameters in float32"
+    assert row(text, "symbols") == r"22: \n ,.acdefhiklmnoprstuw"
+    assert row(text, "text").endswith("lamp.txt), utf-8: 588 characters to train on + 66 held out")
+    assert len(row(text, "SHA-256")) == 64
+    assert row(text, "trained").startswith("60 steps = 7.5 epochs; loss in training ")
+    assert row(text, "held out").endswith("bits/char at step 60, the best of 3 evaluations")
+    assert row(text, "settings").startswith("batch 4 × seq 20, adagrad cosine, clip-norm 5, ")
+    assert row(text, "command").startswith("charrnn train ")
+    assert row(text, "command").endswith("  (by its settings)")
+
+
+def test_the_model_that_ships_says_how_it_was_trained() -> None:
+    text = info.as_text(info.gather(bundled.PRETRAINED))
+    assert row(text, "file").endswith("for sampling only")
+    assert " of 10,000 steps = " in row(text, "trained")
+
+
+def test_a_log_tells_what_was_typed_and_how_long_all_parts_took(trained: Path) -> None:
+    Path("run.npz").write_bytes(trained.read_bytes())
+    write_log(
+        Path("run.log.jsonl"),
+        at(0, "start", command="charrnn train lamp.txt"),
+        at(20, "save"),
+        at(40, "resume", command="charrnn train --resume\x1b[2J"),
+        at(59, "end"),
+    )
+    values = info.gather(Path("run.npz"))
+    assert values["log"]["seconds"] == 39
+    text = info.as_text(values)
+    assert row(text, "command") == "charrnn train lamp.txt"
+    assert row(text, "then") == r"charrnn train --resume\x1b[2J"
+    assert row(text, "log") == "run.log.jsonl"
+    assert " in 39 s; " in row(text, "trained")
+
+
+def test_a_log_that_is_none_or_says_little_takes_nothing_away(trained: Path) -> None:
+    Path("run.npz").write_bytes(trained.read_bytes())
+    for records in (
+        [{"mine": 1}],
+        [{"event": "save", "step": 3}],
+        [{"event": "start", "step": 0, "time": 7, "command": 7}],
+    ):
+        write_log(Path("run.log.jsonl"), *records)
+        text = info.as_text(info.gather(Path("run.npz")))
+        assert row(text, "command").endswith("  (by its settings)")
+
+
+def test_long_lines_go_on_below_within_the_width(trained: Path) -> None:
+    text = info.as_text(info.gather(trained), width=76)
+    assert max(map(len, text.splitlines())) <= 76
+    unbroken = info.as_text(info.gather(trained))
+    assert text.split() == unbroken.split()
+
+
+def test_a_checkpoint_of_no_possible_run_is_damaged(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = checkpoint.load(trained)
+    checkpoint.save("odd.npz", model)
+    monkeypatch.setattr(checkpoint, "load", lambda _: checkpoint.replace(model, config={"cell": "lstm"}))  # type: ignore[attr-defined]
+    with pytest.raises(CheckpointError, match=r"odd\.npz is damaged"):
+        info.gather(Path("odd.npz"))

@@ -1,0 +1,96 @@
+"""A checkpoint leads back to a command that makes the same checkpoint."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import checkpoint
+from charrnn.checkpoint import CorpusInfo
+from charrnn.training.config import RECIPES, TrainConfig
+from charrnn.training.retracing import command_for, epochs, parts
+from charrnn.training.setup import start_run
+from tests.conftest import TEXT, Charrnn
+
+DROPPING = "--dropout 0 --weight-drop 0"  # said always, as what the default recipe drops goes by the text
+LONG = CorpusInfo("kafka", ("kafka.txt",), "utf-8", "0" * 64, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--hidden-size", "8", "--steps", "7"),
+        ("--hidden-size", "8", "--epochs", "0.5"),
+        ("--hidden-size", "8,6", "--embedding-size", "6", "--tied", "--steps", "4", "--dropout", "0.125"),
+        ("--recipe", "min-char-rnn", "--steps", "30", "--val-fraction", "0.1"),
+        ("--hidden-size", "8", "--num-layers", "2", "--cell", "lstm", "--optimizer", "adam", "--steps", "3"),
+        (
+            "--hidden-size",
+            "8",
+            "--learning-rate",
+            "0.0123",
+            "--batch-size",
+            "3",
+            "--clip-norm",
+            "0",
+            "--rng-seed",
+            "5",
+            "--steps",
+            "3",
+        ),
+        (
+            "--cell",
+            "vanilla",
+            "--steps",
+            "3",
+            "--schedule-steps",
+            "9",
+            "--dtype",
+            "float64",
+            "--encoding",
+            "latin-1",
+            "--threads",
+            "1",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_the_command_of_a_checkpoint_makes_its_bytes_again(charrnn: Charrnn, options: tuple[str, ...]) -> None:
+    Path("lamp post.txt").write_text(TEXT, newline="")
+    assert charrnn("train", "lamp post.txt", *options, "-q", "--checkpoint", "one.npz").code == 0
+    trained = checkpoint.load("one.npz")
+    program, *arguments = shlex.split(command_for(trained.corpus, TrainConfig.from_json(trained.config)))
+    assert program == "charrnn"
+    assert charrnn(*arguments, "-q", "--checkpoint", "two.npz").code == 0
+    assert Path("one.npz").read_bytes() == Path("two.npz").read_bytes()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_its_own_command(name: str) -> None:
+    words = command_for(LONG, RECIPES[name].config)
+    assert words == f"charrnn train kafka.txt {DROPPING if name == 'default' else f'--recipe {name}'}"
+
+
+def test_bounds_are_given_all_or_none_as_one_that_is_given_lifts_the_others() -> None:
+    config = RECIPES["default"].config
+    assert command_for(LONG, config.with_bounds({"minutes": 3})).endswith(f"train kafka.txt {DROPPING} --minutes 3")
+    both = config.with_bounds({"steps": config.steps, "epochs": 2.5})
+    assert command_for(LONG, both).endswith(f"train kafka.txt {DROPPING} --steps {config.steps} --epochs 2.5")
+
+
+def test_the_default_text_goes_without_saying() -> None:
+    corpus = CorpusInfo("harbour-clerk", ("harbour-clerk.txt",), "utf-8", "0" * 64, 1_000_000)
+    assert command_for(corpus, RECIPES["default"].config) == f"charrnn train {DROPPING}"
+
+
+def test_parts_and_epochs_are_those_of_the_run(text_file: Path) -> None:
+    changes: dict[str, Any] = {"hidden_sizes": (4,), "batch_size": 3, "seq_length": 10, "steps": 11}
+    prepared = start_run([str(text_file)], changes, path=Path("run.npz"))
+    for _ in prepared.run.events():
+        pass
+    trained = checkpoint.load("run.npz")
+    config = TrainConfig.from_json(trained.config)
+    held_out = prepared.validation_characters
+    assert parts(trained.corpus, config) == (len(TEXT) - held_out, held_out)
+    assert epochs(trained, config) == prepared.run.trainer.epoch

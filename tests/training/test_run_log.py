@@ -1,0 +1,266 @@
+"""The log of a run says what happened, reads as one run however often that was stopped, and never stops one."""
+
+import itertools
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.errors import DivergedError
+from charrnn.training.events import Event
+from charrnn.training.log import log_path, read_log
+from charrnn.training.records import is_recorded
+from charrnn.training.run_log import RunLog
+from charrnn.training.setup import PreparedRun, resume_run, start_run
+from charrnn.training.trainer import StepReport
+from tests.conftest import TEXT, TINY, command
+
+N = 12
+SMALL: Mapping[str, Any] = {
+    "cell": "vanilla",
+    "hidden_sizes": (8,),
+    "batch_size": 2,
+    "seq_length": 10,
+    "val_fraction": 0.2,
+    "steps": N,
+    "schedule_steps": N,
+    "warmup_steps": 3,
+    "eval_every": 5,
+    "sample_every": 3,
+    "sample_length": 5,
+    "save_every": 4,
+}
+Record = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def disk_that_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    path = tmp_path / "lamp.txt"
+    path.write_text(TEXT[:110], newline="")
+    return str(path)
+
+
+def watch(
+    prepared: PreparedRun,
+    stop: Callable[[], bool] = lambda: False,
+    events: Callable[[Iterator[Event]], Iterator[Event]] = iter,
+) -> list[str]:
+    """Go through a run with its log, and return what was warned of; `events` may cut it short, as a kill would."""
+    warnings: list[str] = []
+    with RunLog(prepared, "charrnn train lamp.txt", warnings.append) as log:
+        for event in events(prepared.run.events(stop=stop)):
+            log.record(event)
+    return warnings
+
+
+def start(text: str, path: str, **changes: Any) -> PreparedRun:
+    return start_run([text], {**SMALL, **changes}, path=Path(path))
+
+
+def resume(path: str, **changes: Any) -> PreparedRun:
+    return resume_run([], changes, path=Path(path))
+
+
+def told(path: str) -> list[Record]:
+    """What a log says, but for what the clock says, where the run was stopped, and what only a fresh run samples."""
+    records: list[Record] = []
+    for record in read_log(Path(path)):
+        is_seam = record["event"] in ("start", "resume", "end") or (record["event"], record["step"]) == ("sample", 0)
+        timeless = {name: record[name] for name in record if name not in ("time", "characters_per_second", "path")}
+        if not is_seam and timeless not in records[-1:]:  # a save that is due and the save at a stop are the same
+            records.append(timeless)
+    return records
+
+
+def happened(path: str) -> list[tuple[str, int]]:
+    return [(record["event"], record["step"]) for record in read_log(Path(path))]
+
+
+def test_a_log_begins_with_the_configuration_and_tells_every_event_with_its_step_and_time(text: str) -> None:
+    prepared = start(text, "run.npz")
+    assert watch(prepared) == []
+    first, *others = records = read_log(Path("run.log.jsonl"))
+    assert (first["event"], first["step"], first["command"]) == ("start", 0, "charrnn train lamp.txt")
+    assert first["config"] == prepared.run.config.to_json()
+    assert first["model"]["parameters"] == prepared.run.trainer.params.vector.size
+    assert first["corpus"]["sha256"] == prepared.run.corpus.sha256
+    assert first["corpus"]["characters"] == 110
+    assert (first["corpus"]["held_out"], first["total_steps"]) == (22, N)
+    counts = {name: sum(record["event"] == name for record in others) for name in {r["event"] for r in others}}
+    assert counts == {"progress": N, "sample": 5, "evaluation": 3, "save": 5, "end": 1}
+    assert [record["time"] for record in records] == sorted(record["time"] for record in records)
+    progress = [record for record in others if record["event"] == "progress"]
+    assert [record["step"] for record in progress] == list(range(1, N + 1))
+    assert {"loss", "smoothed_loss", "learning_rate", "grad_norm", "characters_per_second"} < set(progress[0])
+    assert all(record["characters_per_second"] > 0 for record in progress)
+    assert records[-1] == {**records[-1], "event": "end", "step": N, "interrupted": False}
+
+
+def test_a_log_has_the_figures_of_the_steps_themselves(text: str) -> None:
+    prepared, reports = start(text, "run.npz"), []
+
+    def keep(events: Iterator[Event]) -> Iterator[Event]:
+        for event in events:
+            reports.append(event)
+            yield event
+
+    watch(prepared, events=keep)
+    steps = [event for event in reports if isinstance(event, StepReport)]
+    progress = [record for record in read_log(Path("run.log.jsonl")) if record["event"] == "progress"]
+    for report, record in zip(steps, progress, strict=True):
+        assert {**record, **vars(report)} == record
+
+
+def test_steps_are_recorded_as_densely_as_they_are_late_and_never_more_than_128_a_doubling() -> None:
+    recorded = [step for step in range(1, 2**15) if is_recorded(step)]
+    assert recorded[:256] == list(range(1, 257))
+    for power in range(8, 15):
+        assert sum(2**power <= step < 2 ** (power + 1) for step in recorded) == 128
+
+
+def test_writing_a_log_changes_no_byte_of_a_checkpoint(text: str) -> None:
+    watch(start(text, "logged.npz"))
+    for _ in start(text, "plain.npz").run.events():
+        pass
+    for name in ("{}.npz", "{}-best.npz"):
+        assert Path(name.format("logged")).read_bytes() == Path(name.format("plain")).read_bytes()
+
+
+@pytest.mark.parametrize("k", range(N + 1))
+def test_the_log_of_a_run_that_was_stopped_and_went_on_reads_as_that_of_one_that_never_was(text: str, k: int) -> None:
+    watch(start(text, "whole.npz"))
+    stopped = start(text, "cut.npz")
+    watch(stopped, stop=lambda: stopped.run.trainer.step == k)
+    watch(resume("cut.npz"))
+    assert [record for record in told("cut.log.jsonl") if record != {"event": "save", "step": k}] == [
+        record for record in told("whole.log.jsonl") if record != {"event": "save", "step": k}
+    ]
+    events = [record["event"] for record in read_log(Path("cut.log.jsonl"))]
+    assert events.count("resume") == (0 < k < N)
+
+
+@pytest.mark.parametrize("lost", range(1, 23))
+def test_after_a_kill_what_was_logged_of_lost_steps_is_cut_off(text: str, lost: int) -> None:
+    watch(start(text, "whole.npz"))
+    watch(start(text, "cut.npz"), events=lambda events: itertools.islice(events, lost))
+    with Path("cut.log.jsonl").open("ab") as log:
+        log.write(b'{"event": "progress", "st')  # killed in the middle of a line
+    watch(resume("cut.npz"))
+    assert told("cut.log.jsonl") == told("whole.log.jsonl")
+    lines = Path("cut.log.jsonl").read_text().splitlines()
+    assert len(lines) == len(read_log(Path("cut.log.jsonl")))
+
+
+def test_where_the_save_itself_was_not_logged_any_more_what_is_later_is_cut_off(text: str) -> None:
+    watch(start(text, "run.npz", steps=4))
+    kept = [json.dumps(record) for record in read_log(Path("run.log.jsonl")) if record["event"] not in ("save", "end")]
+    Path("run.log.jsonl").write_text("\n".join([*kept, json.dumps({"event": "progress", "step": 5}), ""]))
+    watch(resume("run.npz", steps=5))
+    assert happened("run.log.jsonl")[len(kept) - 1 :][:3] == [("evaluation", 4), ("resume", 4), ("progress", 5)]
+
+
+def test_a_run_that_goes_on_from_before_a_rollback_has_no_rollback_in_its_log(text: str) -> None:
+    watch(start(text, "run.npz", steps=8))
+    lines = Path("run.log.jsonl").read_text().splitlines(keepends=True)
+    astray = [{"event": "progress", "step": 9}, {"event": "rollback", "step": 5}, {"event": "progress", "step": 6}]
+    with Path("run.log.jsonl").open("a") as log:
+        log.writelines(json.dumps(record) + "\n" for record in astray)
+    watch(resume("run.npz", steps=9))
+    events = happened("run.log.jsonl")
+    assert ("rollback", 5) not in events
+    went_on = [("resume", 8), ("progress", 9), ("sample", 9), ("evaluation", 9), ("save", 9), ("end", 9)]
+    assert events[len(lines) - 1 :] == went_on  # where the end stood
+
+
+def test_a_process_that_is_killed_leaves_a_log_of_whole_lines(text: str) -> None:
+    process = subprocess.Popen(command(["train", text, *TINY, "--steps", "1000000", "-q", "--checkpoint", "run.npz"]))
+    while not Path("run.log.jsonl").exists() or Path("run.log.jsonl").read_bytes().count(b"\n") < 300:
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    *lines, rest = Path("run.log.jsonl").read_bytes().split(b"\n")
+    assert all(json.loads(line)["event"] for line in lines)
+    assert rest == b"" or not rest.endswith(b"}")
+
+
+def test_a_log_that_cannot_be_written_is_told_once_and_training_goes_on(text: str) -> None:
+    Path("run.log.jsonl").mkdir()
+    warnings = watch(start_run([text], SMALL, path=Path("run.npz"), overwrite=True))
+    assert warnings == [
+        "cannot write the log run.log.jsonl: it is not a regular file; training goes on",
+    ]
+    assert Path("run-best.npz").exists()
+
+
+def test_what_is_no_log_is_left_alone_when_a_run_goes_on(text: str) -> None:
+    watch(start(text, "run.npz", steps=4))
+    Path("run.log.jsonl").write_text('{"mine": 1}\n')
+    assert watch(resume("run.npz", steps=5)) == [
+        "run.log.jsonl is not the log of a run; training goes on without one",
+    ]
+    assert Path("run.log.jsonl").read_text() == '{"mine": 1}\n'
+
+
+def test_a_log_that_is_lost_or_empty_begins_where_the_run_goes_on(text: str) -> None:
+    watch(start(text, "run.npz", steps=4))
+    Path("run.log.jsonl").unlink()
+    watch(resume("run.npz", steps=5))
+    assert happened("run.log.jsonl")[0] == ("resume", 4)
+    Path("run.log.jsonl").write_bytes(b"")
+    watch(resume("run.npz", steps=6))
+    assert happened("run.log.jsonl")[0] == ("resume", 5)
+
+
+def test_a_run_that_is_at_its_end_leaves_its_log_as_it_is(text: str) -> None:
+    watch(start(text, "run.npz"))
+    before = Path("run.log.jsonl").read_bytes()
+    watch(resume("run.npz"))
+    assert Path("run.log.jsonl").read_bytes() == before
+
+
+def test_a_run_that_ends_by_an_error_says_so_in_its_log(text: str) -> None:
+    prepared = start(text, "run.npz")
+
+    def diverge(events: Iterator[Event]) -> Iterator[Event]:
+        yield from itertools.islice(events, 6)
+        raise DivergedError("training diverged at step 5")
+
+    with pytest.raises(DivergedError):
+        watch(prepared, events=diverge)
+    last = read_log(Path("run.log.jsonl"))[-1]
+    assert (last["event"], last["reason"]) == (
+        "failure",
+        "training diverged at step 5; try a lower --learning-rate",
+    )
+
+
+def test_the_last_step_before_a_stop_is_recorded_though_its_turn_is_not_yet(text: str) -> None:
+    prepared = start(text, "run.npz", steps=1000, eval_every=0, sample_every=0, save_every=0)
+    watch(prepared, stop=lambda: prepared.run.trainer.step == 259)
+    events = happened("run.log.jsonl")
+    assert events[-4:] == [("progress", 258), ("save", 259), ("progress", 259), ("end", 259)]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "log"),
+    [
+        ("a/kafka.npz", "a/kafka.log.jsonl"),
+        ("a/kafka-best.npz", "a/kafka.log.jsonl"),
+        ("v0.2.npz", "v0.2.log.jsonl"),
+        ("run.v2", "run.v2.log.jsonl"),
+        ("run", "run.log.jsonl"),
+        ("-best", "-best.log.jsonl"),
+    ],
+)
+def test_a_log_stands_beside_its_checkpoint_and_the_best_model_shares_it(checkpoint: str, log: str) -> None:
+    assert log_path(Path(checkpoint)) == Path(log)
