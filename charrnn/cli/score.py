@@ -36,13 +36,10 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
     trained = load(path)
     vocabulary = trained.vocabulary
-    normalize = trained.corpus.normalize
-    passage = read_passage(
-        words[has_checkpoint:], vocabulary, encoding=encoding, errors=errors or "strict", normalize=normalize
-    )
-    if not quiet:
-        for line in (describe_model(trained, path), *passage.notes):
-            say(line)
+    decoding = {"encoding": encoding, "errors": errors or "strict", "normalize": trained.corpus.normalize}
+    passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
+    for line in () if quiet else (describe_model(trained, path), *passage.notes):
+        say(line)
     scorer = Scorer(trained.model, trained.params, vocabulary)
     if by_line:
         if unseen := scores.describe_unseen(passage):

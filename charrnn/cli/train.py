@@ -5,7 +5,7 @@ import sys
 import time
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from charrnn.cli.interruption import Interruption
 from charrnn.errors import ConfigError
 from charrnn.text.choices import FORMS
 from charrnn.training.config import RECIPES
+
+if TYPE_CHECKING:
+    from charrnn.training.prepared import PreparedRun
 
 # What a run is begun with, and cannot be gone on with.
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite", "init_from")
@@ -81,19 +84,8 @@ def train(
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.run_log import RunLog
-    from charrnn.training.setup import resume_run, start_run
 
-    setting = {name: given.pop(name) for name in _FRESH}
-    setting = {name: value for name, value in setting.items() if value}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if resume and setting:
-        raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
-    if resume:
-        prepared = resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text)
-    elif allow_new_text:
-        raise ConfigError("--allow-new-text goes with --resume")
-    else:
-        prepared = start_run(texts, changes, path=checkpoint, **setting)
+    prepared = _prepare(texts, checkpoint, given, resume=resume, allow_new_text=allow_new_text)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
@@ -116,3 +108,19 @@ def train(
     if yardsticks and evaluator:
         comparison = compare_held_out(prepared.run, evaluator)
         click.echo((as_event if as_json else as_table)(comparison), nl=False)
+
+
+def _prepare(
+    texts: tuple[str, ...], checkpoint: Path | None, given: dict[str, Any], *, resume: bool, allow_new_text: bool
+) -> "PreparedRun":
+    from charrnn.training.setup import resume_run, start_run
+
+    setting = {name: value for name in _FRESH if (value := given.pop(name))}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if resume and setting:
+        raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
+    if resume:
+        return resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text)
+    if allow_new_text:
+        raise ConfigError("--allow-new-text goes with --resume")
+    return start_run(texts, changes, path=checkpoint, **setting)

@@ -73,13 +73,15 @@ def test_the_memory_of_a_run_is_known_before_it_is_taken(tmp_path: Path, changes
     text = VOCABULARY.decode(IDS[:16_000])
     (tmp_path / "t.txt").write_text(text, newline="")
     changes = {"steps": 20, "eval_every": 3, "save_every": 5, "sample_every": 0, "threads": 1, **changes}
+    for _ in start_run([str(tmp_path / "t.txt")], {"hidden_sizes": (2,), "steps": 1}).run.events():
+        pass  # modules are loaded, and what Python keeps for good is there
     tracemalloc.start()
     run = start_run([str(tmp_path / "t.txt")], changes).run
     for _ in run.events():
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    few = 3 * MIB  # the text, Python's own objects, modules that were not loaded before
+    few = 4 * MIB  # the text, Python's own objects, modules that were not loaded before
     assert 0.8 * (peak - few) < estimate_memory(run.config, 65, 14_400) < 1.5 * peak
 
 
