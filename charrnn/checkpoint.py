@@ -36,8 +36,7 @@ FORMAT = 1
 # How gates are packed; format 1 has always said the LSTM's of a vanilla cell too.
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
 FOLDER = Path("checkpoints")
-_BEST = "-best"
-_FALLBACK = "fallback/"
+_BEST, _FALLBACK = "-best", "fallback/"
 PathLike = str | os.PathLike[str]
 
 

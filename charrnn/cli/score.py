@@ -36,10 +36,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
     trained = load(path)
     vocabulary = trained.vocabulary
-    normalize = trained.corpus.normalize
-    passage = read_passage(
-        words[has_checkpoint:], vocabulary, encoding=encoding, errors=errors or "strict", normalize=normalize
-    )
+    decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
+    passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     if not quiet:
         for line in (describe_model(trained, path), *passage.notes):
             say(line)
