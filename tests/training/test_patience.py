@@ -11,6 +11,7 @@ from charrnn.errors import ConfigError
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Event, OutOfPatience, Stopped
 from charrnn.training.setup import resume_run, start_run
+from charrnn.training.trainer import Trainer
 
 SMALL: Mapping[str, Any] = {
     "hidden_sizes": (8,),
@@ -28,7 +29,7 @@ LOSSES = {2: 3.0, 4: 2.0, 6: 2.5, 8: 1.9, 10: 1.9, 12: 2.1, 14: 2.2, 16: 1.8, 18
 @pytest.fixture(autouse=True)
 def known_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the evaluation after each step find the loss above, in whichever run."""
-    train_step = start_run.__globals__["Trainer"].train_step
+    train_step = Trainer.train_step
     steps = [0]
 
     def counted(trainer: Any, progress: float) -> Any:
@@ -36,7 +37,7 @@ def known_losses(monkeypatch: pytest.MonkeyPatch) -> None:
         steps[0] = report.step
         return report
 
-    monkeypatch.setattr(start_run.__globals__["Trainer"], "train_step", counted)
+    monkeypatch.setattr(Trainer, "train_step", counted)
     monkeypatch.setattr(Evaluator, "loss", lambda *_: LOSSES.get(steps[0], 2.9))
 
 
