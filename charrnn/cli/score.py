@@ -36,7 +36,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
     trained = load(path)
     vocabulary = trained.vocabulary
-    decoding = {"encoding": encoding, "errors": errors or "strict", "normalize": trained.corpus.normalize}
+    decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     for line in () if quiet else (describe_model(trained, path), *passage.notes):
         say(line)
