@@ -1,0 +1,10 @@
+"""How often a fault is tried: a few times in the everyday suite, many times before a release."""
+
+import os
+
+IS_RELEASE = os.environ.get("CHARRNN_FAULTS") == "release"
+
+
+def trials(everyday: int, release: int) -> int:
+    """Choose the number of trials; ``python -m tests.faults --release`` asks for the second."""
+    return release if IS_RELEASE else everyday
