@@ -91,4 +91,4 @@ def test_whichever_call_fails_the_old_file_or_the_new_one_is_left(
     assert not failing.failed, "no clean pass"
     assert sentence is None
     assert reached >= REACHED
-    tried("F4", **{f"failing calls ({failure}, {'persisting' if persists else 'once'})": nth - 1})
+    tried("F4", failing_calls=nth - 1)
