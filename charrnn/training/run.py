@@ -167,13 +167,13 @@ class Run:
         step, is_to_evaluate = report.step, _is_due(report.step, self.config.eval_every)
         if self.evaluator and is_to_evaluate and self._has_time_for("evaluate", "save"):
             yield from self._evaluate(self.evaluator)
-        # The last step is saved when it is evaluated: a kill in between would leave a run that is over, but for that.
-        is_to_save = _is_due(step, self.config.save_every) and not self.is_finished
+        is_to_save = _is_due(step, self.config.save_every)
         if (is_to_evaluate or is_to_save) and report.loss < self.trainer.blind_loss + _CALM_WITHIN:
             self._good = self.trainer.fallback(self._progress())
         if _is_due(step, self.config.sample_every) and self._has_time_for("sample"):
             yield self._sample()
-        if is_to_save and self._has_time_for("save"):
+        # The last step is saved when it is evaluated: a kill in between would leave a run that is over, but for that.
+        if is_to_save and not self.is_finished and self._has_time_for("save"):
             try:
                 yield self._save()
             except CheckpointError as error:
