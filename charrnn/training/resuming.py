@@ -113,9 +113,7 @@ def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -
 def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     """Say which fields are others than before."""
     after = config.to_json()
-    changed = [
-        f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]
-    ]
+    changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
     return [f"changed: {', '.join(changed)}"] if changed else []
 
 

@@ -1,10 +1,10 @@
 """Fault tests beyond the everyday suite.
 
-    python -m tests.faults                 the fault tests as the everyday suite runs them
-    python -m tests.faults --release       the same with the numbers of a release; other options are pytest's
-    python -m tests.faults --planted       switch safeguards off, one at a time, and name the test that goes red
-    python -m tests.faults --mutants       change one operator or number at a time, and count what no test sees
-    python -m tests.faults --soak SECONDS  train for long, with pauses and a full disk
+python -m tests.faults                 the fault tests as the everyday suite runs them
+python -m tests.faults --release       the same with the numbers of a release; other options are pytest's
+python -m tests.faults --planted       switch safeguards off, one at a time, and name the test that goes red
+python -m tests.faults --mutants       change one operator or number at a time, and count what no test sees
+python -m tests.faults --soak SECONDS  train for long, with pauses and a full disk
 """
 
 import os

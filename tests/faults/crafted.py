@@ -20,6 +20,7 @@ import numpy as np
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError
+from tests.faults.memory import forget_peak, peak
 from tests.test_archive_refusals import ARCHIVES, GOOD, MISTAKEN, WHOLE_ARRAYS, npy, pack
 from tests.test_checkpoint import WRONG_ARRAYS, WRONG_META, made, tampered
 
@@ -44,7 +45,9 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "bomb of a header", pack([("W.npy", header)], zipfile.ZIP_DEFLATED)
     yield "bomb of a header of version 3", pack([("W.npy", b"\x93NUMPY\3\0\xff\xff\xff\3" + bytes(80 * MEGABYTE))], 8)
     yield "bomb in bytes that are no array", pack([("W", bytes(80 * MEGABYTE))], zipfile.ZIP_DEFLATED)
-    many = [(f"W{i}.npy", npy(f"'|u1', 'fortran_order': False, 'shape': ({MEGABYTE},)", bytes(MEGABYTE))) for i in range(99)]
+    many = [
+        (f"W{i}.npy", npy(f"'|u1', 'fortran_order': False, 'shape': ({MEGABYTE},)", bytes(MEGABYTE))) for i in range(99)
+    ]
     yield "bomb in many members", pack(many, zipfile.ZIP_DEFLATED)
     inner = pack([("W.npy", GOOD + bytes(50 * MEGABYTE))], zipfile.ZIP_DEFLATED)
     yield "bomb in a zip file in a zip file", pack([("W.npy", pack([("V.npy", inner)], 8))], 8)
@@ -62,8 +65,20 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 def descriptions() -> Iterator[tuple[str, bytes]]:
     """Descriptions that are no honest JSON, or say what cannot be."""
     odd = [b"", b"null", b"[]", b"1", b'"x"', b"{", b'{"format": NaN}', b'{"format": Infinity}', b'{"format": 1e999}']
-    odd += [b'{"format": 1, "format": 2}', b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b'{"format": "1"}', b'{"format": true}']
-    odd += [b'{"format": -1}', b'{"format": 1.0}', b'{"format": null}', b'{"\\ud800": 1}', b'{"format": 1, "x": "\\udfff"}']
+    odd += [
+        b'{"format": 1, "format": 2}',
+        b"\xff\xfe{\0}\0",
+        b"\xef\xbb\xbf{}",
+        b'{"format": "1"}',
+        b'{"format": true}',
+    ]
+    odd += [
+        b'{"format": -1}',
+        b'{"format": 1.0}',
+        b'{"format": null}',
+        b'{"\\ud800": 1}',
+        b'{"format": 1, "x": "\\udfff"}',
+    ]
     odd += [TINY_META, TINY_META + b"\0", TINY_META * 2, b"'format'", b"{" * 5000, b'{"a":' * 5000, b'"' + b"\\" * 9999]
     odd += [b'{"format": 999999999999999999999999}', b'{"format": 2}']
     for text in odd:
@@ -144,7 +159,8 @@ def read_all(folder: Path) -> None:
     checkpoint.save(folder / "good.npz", made())
     checkpoint.load(folder / "good.npz")
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak()
+    before = peak()
     names = json.loads((folder / "names.json").read_text())
     slowest = (0.0, "")
     for name, path in [*names.items(), *((path, path) for path in odd_paths(folder / "odd"))]:
@@ -152,7 +168,7 @@ def read_all(folder: Path) -> None:
         if not sentence.isprintable() or "pickle=" in sentence:
             raise AssertionError(f"{name!a}: {sentence!a}")
         slowest = max(slowest, (seconds, name))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    grown = (peak() - before) // 1024
     sys.stdout.write(json.dumps({"kilobytes": grown, "seconds": slowest[0], "slowest": slowest[1]}))
 
 

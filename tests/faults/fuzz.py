@@ -49,9 +49,12 @@ def read_with_checksums(data: bytes) -> None:
     mended, at = bytearray(data), 0
     directory = data.rfind(b"PK\1\2")
     while 0 <= (at := data.find(b"PK\3\4", at)) < directory:
-        name, extra = int.from_bytes(data[at + 26 : at + 28], "little"), int.from_bytes(data[at + 28 : at + 30], "little")
+        name, extra = (
+            int.from_bytes(data[at + 26 : at + 28], "little"),
+            int.from_bytes(data[at + 28 : at + 30], "little"),
+        )
         begin = at + 30 + name + extra
-        entry = data.find(b"PK\1\2" , 0)
+        entry = data.find(b"PK\1\2", 0)
         while entry >= 0:
             if int.from_bytes(data[entry + 42 : entry + 46], "little") == at:
                 size = int.from_bytes(data[entry + 20 : entry + 24], "little")

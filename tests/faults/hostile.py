@@ -55,7 +55,9 @@ def readable() -> Iterator[tuple[str, bytes, str]]:
     controls = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
     formats = "".join(c for c in map(chr, range(0x110000)) if unicodedata.category(c) == "Cf")
     rng = random.Random(12)  # noqa: S311 - texts, not secrets
-    everywhere = "".join(chr(rng.choice([rng.randrange(0x20, 0xD800), rng.randrange(0xE000, 0x110000)])) for _ in range(600))
+    everywhere = "".join(
+        chr(rng.choice([rng.randrange(0x20, 0xD800), rng.randrange(0xE000, 0x110000)])) for _ in range(600)
+    )
     texts = {
         "two characters": "ab",
         "one character many times": "a" * 200,
@@ -101,7 +103,7 @@ def readable() -> Iterator[tuple[str, bytes, str]]:
     yield "UTF-32", (LINE * 3).encode("utf-32"), "utf-32"
     yield "Windows", "„Grüße“ – €\r\n".encode("cp1252") * 9, "cp1252"
     yield "Shift JIS", "こんにちは\n".encode("shift_jis") * 9, "shift_jis"
-    yield "UTF-7", "a+AOk-b\n".encode() * 20, "utf-7"
+    yield "UTF-7", b"a+AOk-b\n" * 20, "utf-7"
 
 
 def refused() -> Iterator[tuple[str, bytes]]:

@@ -48,7 +48,7 @@ a member is not read whole | archive/reader.py | faults/test_damage.py
 sizes are believed | archive/reader.py | faults/test_crafted.py
 -     if total > limit:
 +     if False:
-a compressed member may unpack to any size | archive/reader.py | faults/test_crafted.py
+a compressed member may unpack to any size | archive/reader.py | test_archive_refusals.py faults/test_crafted.py
 -         unpacked = bytearray(decompressor.decompress(data, size + 1))
 +         unpacked = bytearray(decompressor.decompress(data))
 a pipe is waited for | archive/reader.py | faults/test_crafted.py
@@ -57,7 +57,7 @@ a pipe is waited for | archive/reader.py | faults/test_crafted.py
 numbers that are not finite are read | archive/reader.py | test_archive_refusals.py
 -     if dtype.kind == "f" and not np.isfinite(array).all():
 +     if False:
-another error comes out of a damaged description | checkpoint.py | faults/test_crafted.py test_checkpoint.py
+another error comes out of a damaged description | checkpoint.py | test_checkpoint.py faults/test_crafted.py
 -     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
 +     except (ValueError, TypeError, KeyError) as error:
 a gradient that is not finite is learned from | training/trainer.py | training/test_trainer.py training/test_rollback.py
@@ -108,7 +108,9 @@ def bugs() -> Iterator[Bug]:
         else:
             if title:
                 name, file, tests = title.split(" | ")
-                yield Bug(name, file, tuple(f"tests/{test}" for test in tests.split()), "\n".join(right), "\n".join(wrong))
+                yield Bug(
+                    name, file, tuple(f"tests/{test}" for test in tests.split()), "\n".join(right), "\n".join(wrong)
+                )
             title, right, wrong = line, [], []
 
 
@@ -129,7 +131,9 @@ def main() -> int:
             path.write_text(source, encoding="utf-8")
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()
             reds = [line.removeprefix("FAILED ").split(" - ")[0] for line in said if line.startswith("FAILED ")]
-            verdict = "hung" if code == TIMED_OUT else reds[0] if reds else "UNSEEN" if code == 0 else f"error: {said[-1:]}"
+            verdict = (
+                "hung" if code == TIMED_OUT else reds[0] if reds else "UNSEEN" if code == 0 else f"error: {said[-1:]}"
+            )
             unseen += verdict == "UNSEEN" or verdict.startswith("error")
             print(f"{bug.name}: {verdict}", flush=True)
     return int(unseen > 0)

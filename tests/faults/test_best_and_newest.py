@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.training.events import Event, Evaluated, Saved, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, Event, Saved, SaveFailed, Stopped
 from charrnn.training.run import Run
 from charrnn.training.setup import resume_run, start_run
 from tests.conftest import TEXT
@@ -28,7 +28,7 @@ from tests.faults.amount import trials
 from tests.faults.conftest import Tried
 
 SMALL: dict[str, Any] = {"hidden_sizes": (5,), "batch_size": 2, "seq_length": 6, "warmup_steps": 0, "sample_every": 0}
-SMALL |= {"eval_every": 3, "save_every": 2, "steps": 10_000, "learning_rate": 0.3}  # so high that not each is the best
+SMALL |= {"eval_every": 3, "save_every": 7, "steps": 10_000, "learning_rate": 0.3}  # so high that not each is the best
 COUNTS = {"machines": 0, "crashes": 0, "full_disks": 0, "resumes": 0}
 
 

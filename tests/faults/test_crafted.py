@@ -27,4 +27,10 @@ def test_whatever_is_given_as_a_checkpoint_one_error_comes_soon_and_in_little_me
     assert cost["seconds"] < 1, cost["slowest"]
     assert cost["kilobytes"] < 64 << 10
     bombs = sum("bomb" in name for name in names)
-    tried("F10", files=len(names), of_them_bombs=bombs, most_ms_for_one=cost["seconds"] * 1e3, most_MB_beyond=cost["kilobytes"] / 1024)
+    tried(
+        "F10",
+        files=len(names),
+        of_them_bombs=bombs,
+        most_ms_for_one=cost["seconds"] * 1e3,
+        most_MB_beyond=cost["kilobytes"] / 1024,
+    )

@@ -1,8 +1,6 @@
 """F7, F8, F9: a checkpoint that is cut short, changed in a byte or damaged at random is read as it was, or refused."""
 
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError
 from tests.faults.amount import IS_RELEASE, trials
 from tests.faults.conftest import Tried
+from tests.faults.memory import forget_peak, peak
 from tests.test_archive import Arrays, patched, refusal, same
 from tests.test_checkpoint import made
 
@@ -121,16 +120,9 @@ def spoiled(data: bytes, rng: random.Random) -> bytes:
             return data[:at] + data[other : other + length] + data[at:]
 
 
-def peak_memory() -> int:
-    """Bytes, the most that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 @pytest.mark.parametrize("save", [write_arrays, np.savez_compressed], ids=["stored", "deflated"])
 @pytest.mark.parametrize("size", ["little", "a checkpoint"])
-def test_no_random_damage_changes_an_array(
-    tmp_path: Path, save: Callable[..., None], size: str, tried: Tried
-) -> None:
+def test_no_random_damage_changes_an_array(tmp_path: Path, save: Callable[..., None], size: str, tried: Tried) -> None:
     checkpoint.save(tmp_path / "made.npz", made("gru", "adagrad"))
     arrays = LITTLE if size == "little" else read_arrays(tmp_path / "made.npz")
     if save is write_arrays:
@@ -142,8 +134,11 @@ def test_no_random_damage_changes_an_array(
     rng = random.Random(9)  # noqa: S311 - damage, not secrets
     for _ in range(50):
         check(spoiled(data, rng))
-    before = peak_memory()
+    forget_peak()
+    before = peak()
     for _ in range(trials(500, 25_000)):
         check(spoiled(data, rng))
-    assert peak_memory() - before < 16 << 20
-    tried("F9", damaged_files=check.refused + check.unchanged, refused=check.refused, most_ms_for_one=check.slowest * 1e3)
+    assert peak() - before < 16 << 20
+    tried(
+        "F9", damaged_files=check.refused + check.unchanged, refused=check.refused, most_ms_for_one=check.slowest * 1e3
+    )

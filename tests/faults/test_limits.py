@@ -38,7 +38,11 @@ FULL = Path("/dev/full")
 
 
 def run(
-    *arguments: str, folder: Path, limit: Callable[[], None] | None = None, as_nobody: bool = False, out: Path | None = None
+    *arguments: str,
+    folder: Path,
+    limit: Callable[[], None] | None = None,
+    as_nobody: bool = False,
+    out: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Run the program in a folder; return its exit code and the lines of its stderr that tell of something wrong."""
     program = [sys.executable, "-c", AS_NOBODY, *arguments] if as_nobody else command(arguments)
@@ -51,7 +55,7 @@ def run(
             text=True,
             check=False,
             timeout=60,
-            preexec_fn=limit,  # noqa: PLW1509 - the limit is for that process alone, and no thread is running here
+            preexec_fn=limit,
         )
     return done.returncode, done.stderr.splitlines()
 
@@ -90,7 +94,9 @@ def small_disk() -> Iterator[Path]:
     mount = shutil.which("mount")
     if not (mount and os.geteuid() == 0):
         pytest.skip("only root may mount a disk")
-    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     yield place
     subprocess.run(["umount", place], check=True)  # noqa: S607 - beside mount

@@ -24,10 +24,10 @@ IN_TRAINING = 0.15  # seconds, in which a save comes every few milliseconds
 PROGRAM = "import sys; from charrnn.cli.main import run; print(flush=True); run()"
 
 
-def start(text: Path, folder: Path) -> subprocess.Popen[bytes]:
+def start(text: Path, folder: Path, program: str = PROGRAM) -> subprocess.Popen[bytes]:
     """Start an endless training, and return when the program begins."""
     folder.mkdir()
-    command = [sys.executable, "-c", PROGRAM, "train", str(text), *ENDLESS, "--checkpoint", "run.npz"]
+    command = [sys.executable, "-c", program, "train", str(text), *ENDLESS, "--checkpoint", "run.npz"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
     assert process.stdout
     process.stdout.readline()
@@ -99,7 +99,30 @@ def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
         done = list(pool.map(trial, range(count)))
     for outcome in done:
         assert outcome.code == 128 + number, outcome.stderr
-        assert outcome.stderr.strip() == ""  # Click ends the line on which a terminal shows ^C
+        said = outcome.stderr.strip()  # Click ends the line on which a terminal shows ^C
+        assert said == "" or (outcome.is_double and said.startswith("stopped at once; ")), said
     steps = [outcome.step() for outcome in done]
     doubles = sum(outcome.is_double for outcome in done)
     tried("F3", **{number.name: count}, double=doubles, before_the_first_save=steps.count(None))
+
+
+# The step that is being made lasts as long as anybody will wait.
+SLOW = "import time; from charrnn.training.trainer import Trainer; Trainer.train_step = lambda *_: time.sleep(60); "
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_second_signal_stops_at_once_and_leaves_the_last_save(
+    tmp_path: Path, text_file: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "run"
+    process = start(text_file, folder, SLOW + PROGRAM)
+    wait_for_training(folder)
+    time.sleep(0.3)  # until the step has begun
+    process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert stderr.decode().startswith("stopped at once; run.npz is as it was last saved")
+    assert checkpoint.load(folder / "run.npz").progress.step == 0

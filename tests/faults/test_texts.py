@@ -2,15 +2,14 @@
 
 import os
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from itertools import islice
-
-import numpy as np
 
 from charrnn import checkpoint
 from charrnn.errors import CharRNNError, InputError
@@ -30,8 +29,14 @@ def disk_that_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 LITTLE: dict[str, Any] = {
-    "hidden_sizes": (5,), "batch_size": 2, "seq_length": 6, "steps": STEPS, "warmup_steps": 0, "eval_every": 10,
-    "sample_every": 10, "sample_length": 20,
+    "hidden_sizes": (5,),
+    "batch_size": 2,
+    "seq_length": 6,
+    "steps": STEPS,
+    "warmup_steps": 0,
+    "eval_every": 10,
+    "sample_every": 10,
+    "sample_length": 20,
 }
 
 
@@ -47,7 +52,9 @@ def learn(path: Path, encoding: str = "utf-8") -> None:
     wanted = path.read_bytes().decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     assert text == wanted
     assert loaded.vocabulary.decode(loaded.vocabulary.encode(text)) == text
-    ids = list(islice(sample(loaded.model, loaded.params, corpus.ids[:3].astype(np.intp), np.random.default_rng(1)), 30))
+    ids = list(
+        islice(sample(loaded.model, loaded.params, corpus.ids[:3].astype(np.intp), np.random.default_rng(1)), 30)
+    )
     assert set(loaded.vocabulary.decode(ids)) <= set(text)
 
 
