@@ -260,9 +260,9 @@ def _inflate(packed: bytearray, size: int) -> bytearray:
     unpacked, filled, taken = bytearray(size), 0, 0
     try:
         while taken < len(packed) and not decompressor.eof:
-            rest, piece = packed[taken : taken + _PIECE], None
+            rest, piece = bytes(packed[taken : taken + _PIECE]), b""
             taken += len(rest)
-            while rest or piece is None or len(piece) == _PIECE:  # a full piece: there may be more without more input
+            while rest or len(piece) == _PIECE:  # a full piece: there may be more without more input
                 piece = decompressor.decompress(rest, _PIECE)
                 filled += len(piece)
                 if filled > size:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 # The property tests outside this folder, which a release runs with more examples (F20).
-PROPERTIES = ("nn/test_loss.py", "sampling/test_filters.py", "text/test_vocabulary.py", "optim/test_clipping.py")
-PROPERTIES += ("test_archive.py", "report/test_terminal.py")
+PROPERTIES = (
+    *("nn/test_loss.py", "sampling/test_filters.py", "text/test_vocabulary.py", "optim/test_clipping.py"),
+    *("test_archive.py", "report/test_terminal.py"),
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -56,7 +56,7 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, int]:
         said = kill_once(path, number + 1, rng.randint(*NUMBERS), rng.uniform(0, 0.15))
         strays += len(sweep_temporaries(folder))
         if [file.name for file in folder.iterdir()] != ["run.npz"]:
-            raise AssertionError(f"left behind: {os.listdir(folder)}")
+            raise AssertionError(f"left behind: {sorted(path.name for path in folder.iterdir())}")
         try:
             arrays = read_arrays(path)
             number = int(arrays["number"][0])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError
-from tests.faults.amount import IS_RELEASE, trials
+from tests.faults.amount import trials
 from tests.faults.conftest import Tried
 from tests.faults.memory import forget_peak, peak
 from tests.test_archive import Arrays, patched, refusal, same
@@ -41,8 +41,7 @@ class Damaged:
         began = time.thread_time()  # the processor's time: a machine that is busy otherwise is no fault
         try:
             arrays = self.read(self.path)
-        except CheckpointError as error:
-            assert str(error).isprintable()
+        except CheckpointError:
             self.refused += 1
         else:
             assert same(arrays, self.arrays), "another content, and no error"
@@ -92,7 +91,7 @@ def test_no_changed_byte_of_the_structure_changes_an_array(tmp_path: Path, littl
     check = Damaged(tmp_path / "changed.npz", LITTLE, read_arrays)
     places = structure(little, LITTLE)
     changes = [(at, byte) for at in places for byte in range(256) if byte != little[at]]
-    for at, byte in changes if IS_RELEASE else rng.sample(changes, 20_000):
+    for at, byte in rng.sample(changes, min(len(changes), trials(20_000, len(changes)))):
         check(patched(little, at, bytes([byte])))
     tried("F8", changed_bytes=check.refused + check.unchanged, refused=check.refused)
 
@@ -101,23 +100,20 @@ def spoiled(data: bytes, rng: random.Random) -> bytes:
     """Damage of one kind: bytes changed here and there, or a block zeroed, swapped, put in, taken out or copied."""
     at, length = rng.randrange(len(data)), rng.choice([1, 1, 4, 50, 512])
     other = rng.randrange(len(data))
-    match rng.randrange(7):
-        case 0:
-            for _ in range(rng.randint(1, 50)):
-                data = patched(data, rng.randrange(len(data)), rng.randbytes(1))
-            return data
-        case 1:
-            return patched(data, at, rng.randbytes(length))[: len(data)]
-        case 2:
-            return patched(data, at, bytes(length))[: len(data)]
-        case 3:
-            return data[:at] + data[at + length :]
-        case 4:
-            return data[:at] + rng.randbytes(length) + data[at:]
-        case 5:
-            return patched(data, at, data[other : other + length])
-        case _:
-            return data[:at] + data[other : other + length] + data[at:]
+    here_and_there = data
+    for _ in range(rng.randint(1, 50)):
+        here_and_there = patched(here_and_there, rng.randrange(len(data)), rng.randbytes(1))
+    return rng.choice(
+        [
+            here_and_there,
+            patched(data, at, rng.randbytes(length))[: len(data)],
+            patched(data, at, bytes(length))[: len(data)],
+            data[:at] + data[at + length :],
+            data[:at] + rng.randbytes(length) + data[at:],
+            patched(data, at, data[other : other + length]),
+            data[:at] + data[other : other + length] + data[at:],
+        ]
+    )
 
 
 @pytest.mark.parametrize("save", [write_arrays, np.savez_compressed], ids=["stored", "deflated"])

@@ -38,7 +38,8 @@ def test_a_run_resumed_from_any_of_its_saves_ends_in_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     Path("lamp.txt").write_text(TEXT[:110], newline="")
-    whole, kept = Path("whole.npz"), []
+    whole = Path("whole.npz")
+    kept: list[Path] = []
     changes = SMALL | NETWORKS[network] | {"dtype": dtype, "batch_size": batch_size}
     for event in start_run(["lamp.txt"], changes, path=whole).run.events():
         if isinstance(event, Saved):

@@ -36,9 +36,9 @@ class Failing:
         self.calls: list[str] = []
         self.failed: list[str] = []
 
-    def __call__(self, name: str, args: tuple[Any, ...]) -> None:
+    def __call__(self, name: str, _args: tuple[Any, ...]) -> None:
         self.calls.append(name)
-        # Python itself repeats an interrupted read or write (PEP 475): one that is interrupted for ever would be so too.
+        # Python itself repeats an interrupted read or write (PEP 475), for as long as it is interrupted.
         repeats = self.failure is FAILURES["EINTR"] and name in ("read", "write")
         if len(self.calls) == self.nth or (self.persists and len(self.calls) > self.nth and not repeats):
             self.failed.append(name)

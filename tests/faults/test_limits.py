@@ -20,7 +20,7 @@ from tests.conftest import TEXT, TINY, command
 from tests.faults.conftest import Tried
 
 NOBODY = 65534
-# Root may write anywhere, so it becomes somebody else: in this very process, once all is loaded that others may not read.
+# Root may write anywhere, so it becomes somebody else: in the same process, once all is loaded that others cannot read.
 AS_NOBODY = f"""
 import os, sys
 from charrnn.cli import main

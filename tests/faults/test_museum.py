@@ -1,4 +1,4 @@
-"""F23: a checkpoint of every kind that was ever written loads, samples what it sampled then, and can be gone on from."""
+"""F23: a checkpoint of every kind that was ever written loads, samples what it sampled then, and goes on."""
 
 import shutil
 from pathlib import Path

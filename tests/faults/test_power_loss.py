@@ -8,7 +8,7 @@ T. Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014.)
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from tests.faults.conftest import Tried
 from tests.faults.disk import watch
 
 TARGET = "run.npz"
+Call = tuple[Any, ...]
 
 
 def arrays(number: int) -> dict[str, NDArray[Any]]:
@@ -100,7 +101,7 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.calls: list[tuple[Any, ...]] = []
+        self.calls: list[Call] = []
 
     def __call__(self, name: str, args: tuple[Any, ...]) -> None:
         if name == "fsync":
@@ -118,7 +119,7 @@ class Recorder:
             assert name in ("read", "close", "open", "chmod", "unlink"), name  # these change no bytes and no name
 
 
-def recorded(path: Path, number: int) -> list[tuple[Any, ...]]:
+def recorded(path: Path, number: int) -> list[Call]:
     recorder = Recorder(path.parent)
     with pytest.MonkeyPatch.context() as monkeypatch:
         watch(monkeypatch, recorder)
@@ -163,7 +164,7 @@ def test_after_a_power_loss_at_any_moment_the_target_is_old_or_new(
 
 
 # What goes wrong where a step is left out or comes too early.
-CARELESS = {
+CARELESS: dict[str, Callable[[list[Call]], list[Call]]] = {
     "no flush of the file": lambda calls: [call for call in calls if call[0] != "fsync"],
     "flushed too late": lambda calls: [
         *(call for call in calls if call[0] not in ("fsync", "fsync folder")),

@@ -1,7 +1,6 @@
 """F17: of two trainings that are started into one file exactly one goes on, and the other says so at once."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -85,7 +84,7 @@ def test_of_two_trainings_into_one_file_one_goes_on_and_the_other_says_so(
             assert outcome["winners_code"] == 128 + signal.SIGTERM
             assert Path(f"stderr-{outcome['winner']}").read_text() == ""
             assert checkpoint.load("run.npz").progress.step > 0
-            assert not [name for name in os.listdir() if name.endswith((".tmp", ".lock"))]
+            assert not [*Path().glob(".*.tmp"), *Path().glob(".*.lock")]
             slowest = max(slowest, outcome["seconds"])
         pairs.stdin.close()
     tried("F17", starts_of_two=STARTS, most_seconds_of_the_loser=slowest)
