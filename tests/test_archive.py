@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.archive import read_arrays, reader, write_arrays
 from charrnn.errors import CheckpointError, ConfigError
+from tests.faults.amount import trials
 
 Arrays = dict[str, NDArray[Any]]
 DTYPES = ["<f2", "<f4", "<f8", "<i8", "<u4", "|u1"]
@@ -63,7 +64,7 @@ def some_arrays(draw: st.DrawFn) -> Arrays:
     return draw(st.dictionaries(names, array, min_size=1, max_size=5))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=trials(200, 10_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrays=some_arrays())
 def test_reading_returns_what_was_written_and_numpy_agrees(tmp_path: Path, arrays: Arrays) -> None:
     path = tmp_path / "any.npz"

@@ -49,8 +49,8 @@ sizes are believed | archive/reader.py | faults/test_crafted.py
 -     if total > limit:
 +     if False:
 a compressed member may unpack to any size | archive/reader.py | test_archive_refusals.py faults/test_crafted.py
--         unpacked = bytearray(decompressor.decompress(data, size + 1))
-+         unpacked = bytearray(decompressor.decompress(data))
+-                 piece = decompressor.decompress(rest, _PIECE)
++                 piece = decompressor.decompress(rest)
 a pipe is waited for | archive/reader.py | faults/test_crafted.py
 -     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 +     return os.open(path, flags)
@@ -75,7 +75,7 @@ control characters reach the terminal in messages | report/terminal.py | faults/
 the last save comes before the last evaluation | training/run.py | faults/test_every_step.py
 -         if is_to_save and not self.is_finished and self._has_time_for("save"):
 +         if is_to_save and self._has_time_for("save"):
-a worse model replaces the best | training/saving.py | faults/test_best_and_newest.py
+a worse model replaces the best | training/saving.py | training/test_saving.py training/test_resume.py
 -         if loss < self.kept:
 +         if True:
 a second signal is like the first | cli/interruption.py | faults/test_signals.py
@@ -114,12 +114,14 @@ def bugs() -> Iterator[Bug]:
             title, right, wrong = line, [], []
 
 
-def main() -> int:
-    """Plant each, and say which test saw it; return 1 if one was not seen."""
+def main(words: list[str]) -> int:
+    """Plant each whose name has one of the words, or each, and say which test saw it; return 1 if one was not seen."""
     unseen = 0
     with tempfile.TemporaryDirectory() as folder:
         tree, log = copy_of_the_tree(Path(folder) / "tree"), Path(folder) / "log"
         for bug in bugs():
+            if words and not any(word in bug.name for word in words):
+                continue
             path = tree / "charrnn" / bug.file
             source = path.read_text(encoding="utf-8")
             if source.count(bug.right) != 1:

@@ -139,7 +139,7 @@ class Training(RuleBasedStateMachine):
     def _note(self, event: Event) -> None:
         if isinstance(event, Saved):
             self.saved = event.step
-        elif isinstance(event, Evaluated) and event.loss < self.best_on_disk:
+        elif isinstance(event, Evaluated) and event.is_best and event.loss < self.best_on_disk:
             self.best_on_disk = event.loss  # it is saved next, or that fails
         elif isinstance(event, SaveFailed):
             written = checkpoint.best_path(self.path)
