@@ -5,8 +5,8 @@ python -m tests.faults --release       the same with the numbers of a release; f
                                        may follow; CHARRNN_FAULTS_SHARE=0.1 makes it a tenth of them
 python -m tests.faults --planted       switch safeguards off, one at a time, and name the test that goes red;
                                        words after it choose among them
-python -m tests.faults --mutants       change one operator or number at a time, and count what no test sees; how many of each
-                                       module, and which modules, may follow
+python -m tests.faults --mutants       change one operator or number at a time, and count what no test sees;
+                                       how many of each module, and which modules, may follow
 python -m tests.faults --soak SECONDS  train for long, with pauses and a full disk
 """
 

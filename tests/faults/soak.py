@@ -57,9 +57,8 @@ def main(seconds: float) -> int:
         end = checkpoint.load("run.npz").progress
         failed_saves = Path("log").read_text().count("training goes on and tries again")
         left = sorted(path.name for path in Path().iterdir())
-    print(
-        f"exit code {code}, step {end.step:,}, loss {end.smoothed_loss:.3f}, {pauses} pauses, {failed_saves} saves failed"
-    )
+    print(f"exit code {code}, step {end.step:,}, loss {end.smoothed_loss:.3f}")
+    print(f"{pauses} pauses, {failed_saves} saves failed")
     print(f"left in the folder: {left}")
     memory, files = zip(*figures[1:], strict=True)
     is_flat = max(memory) < _GROWTH * memory[0] and len(set(files)) == 1
