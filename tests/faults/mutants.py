@@ -22,7 +22,7 @@ _CHECKS = ("tests/nn/test_cells.py", "tests/nn/test_model.py", "tests/test_gradc
 MODULES: dict[str, tuple[str, ...]] = {
     "archive/layout.py": ("tests/test_archive.py", "tests/test_archive_refusals.py", "tests/test_archive_writer.py"),
     "archive/lookalike.py": ("tests/test_archive_refusals.py",),
-    "archive/reader.py": ("tests/test_archive.py", "tests/test_archive_refusals.py", "tests/faults/test_damage.py"),
+    "archive/reader.py": ("tests/test_archive_refusals.py", "tests/test_archive.py"),
     "archive/values.py": ("tests/test_checkpoint.py",),
     "archive/writer.py": (
         "tests/test_archive_writer.py",
@@ -42,7 +42,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "nn/lstm.py": (*_CHECKS,),
     "nn/gru.py": (*_CHECKS,),
 }
-_SECONDS = 60  # after which a change that makes the tests hang is seen
+_SECONDS = 120  # after which a change that makes the tests hang is seen
 _SWAPS: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
     ast.Pow: ast.Mult, ast.MatMult: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr, ast.LShift: ast.RShift,

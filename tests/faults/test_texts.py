@@ -74,7 +74,8 @@ def test_what_is_no_text_is_refused_in_one_line(data: bytes, tried: Tried) -> No
         learn(Path("odd.txt"))
     assert str(caught.value).isprintable()
     assert "odd.txt" in str(caught.value)
-    assert [path.name for path in Path().iterdir()] == ["odd.txt"]
+    left = {path.name for path in Path().iterdir()} - {".odd.npz.charrnn.lock"}  # held for as long as the error is
+    assert left == {"odd.txt"}
     tried("F12", refused_texts=1)
 
 
