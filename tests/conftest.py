@@ -14,13 +14,14 @@ from hypothesis import settings
 
 from charrnn.cli import main
 from charrnn.training.setup import start_run
+from tests.faults.amount import trials
 
 if TYPE_CHECKING:
     from tests.forking import Forks
 
 # New examples each time at a desk; the same ones in CI, where a red run must be one that can be run again. No deadline:
 # a slow machine is no mistake.
-settings.register_profile("charrnn", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("charrnn", deadline=None, derandomize="CI" in os.environ, max_examples=trials(200, 10_000))
 settings.load_profile("charrnn")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

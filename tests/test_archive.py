@@ -1,6 +1,5 @@
 """An archive is read back exactly as it was written, or refused in one sentence."""
 
-import random
 import time
 from collections.abc import Callable
 from io import BufferedIOBase
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.archive import read_arrays, reader, write_arrays
 from charrnn.errors import CheckpointError, ConfigError
+from tests.faults.amount import trials
 
 Arrays = dict[str, NDArray[Any]]
 DTYPES = ["<f2", "<f4", "<f8", "<i8", "<u4", "|u1"]
@@ -64,7 +64,7 @@ def some_arrays(draw: st.DrawFn) -> Arrays:
     return draw(st.dictionaries(names, array, min_size=1, max_size=5))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=trials(200, 10_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrays=some_arrays())
 def test_reading_returns_what_was_written_and_numpy_agrees(tmp_path: Path, arrays: Arrays) -> None:
     path = tmp_path / "any.npz"
@@ -86,51 +86,6 @@ def test_arrays_read_do_not_share_memory(tiny: Path) -> None:
     changed = read_arrays(tiny)
     changed["params/W_xh"][:] = 9
     assert same(read_arrays(tiny), TINY)
-
-
-def test_every_truncation_is_called_cut_short(tiny: Path) -> None:
-    data = tiny.read_bytes()
-    for length in range(1, len(data)):
-        tiny.write_bytes(data[:length])
-        sentence = refusal(tiny)
-        assert "is cut short" in sentence or length < 3  # "PK" alone looks like a text
-    tiny.write_bytes(b"")
-    assert "is empty" in refusal(tiny)
-
-
-def assert_damage_is_seen(path: Path, data: bytes) -> None:
-    """A damaged file gives the same arrays or an error; never others, and never another error."""
-    path.write_bytes(data)
-    try:
-        arrays = read_arrays(path)
-    except CheckpointError:
-        return
-    assert same(arrays, TINY)
-
-
-def test_no_changed_byte_of_the_structure_changes_an_array(tiny: Path) -> None:
-    data = tiny.read_bytes()
-    for at, byte in enumerate(data):
-        for new in {0x00, 0xFF, *(byte ^ 1 << bit for bit in range(8))}:
-            assert_damage_is_seen(tiny, patched(data, at, bytes([new])))
-
-
-def test_no_random_damage_changes_an_array(tmp_path: Path) -> None:
-    rng = random.Random(1)  # noqa: S311 - damage, not secrets
-    for save in (write_arrays, lambda path, arrays: np.savez_compressed(path, **arrays)):
-        save(tmp_path / "whole.npz", TINY)
-        data = (tmp_path / "whole.npz").read_bytes()
-        for _ in range(2000):
-            at, length = rng.randrange(len(data)), rng.choice([1, 1, 1, 4, 50])
-            spoiled = rng.choice(
-                [
-                    patched(data, at, rng.randbytes(length))[: len(data)],
-                    patched(data, at, bytes(length))[: len(data)],
-                    data[:at] + data[at + length :],
-                    data[:at] + rng.randbytes(length) + data[at:],
-                ]
-            )
-            assert_damage_is_seen(tmp_path / "spoiled.npz", spoiled)
 
 
 def test_missing_file_names_its_neighbours(tiny: Path) -> None:

@@ -97,6 +97,7 @@ def test_what_is_saved_is_loaded(cell: str, optimizer: str, dtype: str, embeddin
     loaded = checkpoint.load("one.npz")
     assert (loaded.model, loaded.vocabulary, loaded.corpus) == (saved.model, saved.vocabulary, saved.corpus)
     assert (loaded.config, loaded.progress) == (saved.config, saved.progress)
+    assert loaded.progress.best == (7, 2.25)
     assert loaded.params.vector.dtype == dtype
     checkpoint.save("two.npz", loaded)  # equal bytes: every array is equal too
     assert Path("two.npz").read_bytes() == Path("one.npz").read_bytes()

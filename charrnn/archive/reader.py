@@ -52,6 +52,7 @@ _NPY_HEADER = re.compile(
     re.DOTALL,
 )
 _MAX_NPY_HEADER = 1024  # bytes
+_PIECE = 1 << 16  # bytes, decompressed at once
 
 
 class _Member(NamedTuple):
@@ -253,14 +254,24 @@ def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray:
     return data
 
 
-def _inflate(data: bytearray, size: int) -> bytearray:
-    """Decompress to at most one byte more than the size that was declared."""
+def _inflate(packed: bytearray, size: int) -> bytearray:
+    """Decompress piece by piece into the size that was declared, so that it is never in memory twice."""
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    unpacked, filled, taken = bytearray(size), 0, 0
     try:
-        unpacked = bytearray(decompressor.decompress(data, size + 1))
+        while taken < len(packed) and not decompressor.eof:
+            rest, piece = bytes(packed[taken : taken + _PIECE]), b""
+            taken += len(rest)
+            while rest or len(piece) == _PIECE:  # a full piece: there may be more without more input
+                piece = decompressor.decompress(rest, _PIECE)
+                filled += len(piece)
+                if filled > size:
+                    raise damaged("a member's compressed bytes are more than they claim to be")
+                unpacked[filled - len(piece) : filled] = piece
+                rest = decompressor.unconsumed_tail
     except zlib.error as error:
         raise damaged(f"a member cannot be decompressed: {error}") from error
-    if not decompressor.eof or decompressor.unused_data:
+    if not decompressor.eof or decompressor.unused_data or taken < len(packed) or filled < size:
         raise damaged("a member's compressed bytes do not end where they should")
     return unpacked
 

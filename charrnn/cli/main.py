@@ -47,11 +47,13 @@ def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
     use_one_thread()
     open_closed_streams()
-    code = _exit_code()
     try:
+        code = _exit_code()
         sys.stdout.flush()
     except OSError as error:
         code = _output_failed(error)
+    except KeyboardInterrupt:  # another Ctrl-C, when all is done but this
+        code = 130
     sys.exit(code)
 
 

@@ -132,6 +132,8 @@ class TrainConfig:
                 clean[name] = tuple(value)
             elif type(value) is type(default):
                 clean[name] = value
+            elif name in ("epochs", "minutes") and type(value) is int and abs(value) <= _LARGEST:  # whole at first
+                clean[name] = float(value)
             else:
                 raise ConfigError(f"the configuration's {name} has the wrong type")
         return cls(**clean)
@@ -146,7 +148,7 @@ class TrainConfig:
 
 # Fields that the first checkpoints lack; what they default to is how those runs were trained.
 _ADDED_LATER = (
-    *("tied", "bptt_jitter", "decay_factor", "decay_every"),
+    *("threads", "tied", "bptt_jitter", "decay_factor", "decay_every"),
     *("dropout", "locked_dropout", "weight_drop", "patience"),
 )
 MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.layout`)

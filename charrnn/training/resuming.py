@@ -60,7 +60,7 @@ def resume_run(
     if start.resume is None or lock is None:
         raise CheckpointError(f"{shown(str(path))} was kept for sampling only; resume from the run's own checkpoint")
     config = _resumed_config(start, path, changes)
-    notes = _changes(start.config, config)
+    notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
     if config.learning_rate != start.config["learning_rate"]:
         start = _without_rollbacks(start, start.resume)
     corpus = _read(texts, start, path)
@@ -113,9 +113,7 @@ def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -
 def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     """Say which fields are others than before."""
     after = config.to_json()
-    changed = [
-        f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before.get(name)
-    ]
+    changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
     return [f"changed: {', '.join(changed)}"] if changed else []
 
 

@@ -172,7 +172,8 @@ class Run:
             self._good = self.trainer.fallback(self._progress())
         if _is_due(step, self.config.sample_every) and self._has_time_for("sample"):
             yield self._sample()
-        if is_to_save and self._has_time_for("save"):
+        # The last step is saved when it is evaluated: a kill in between would leave a run that is over, but for that.
+        if is_to_save and not self.is_finished and self._has_time_for("save"):
             try:
                 yield self._save()
             except CheckpointError as error:

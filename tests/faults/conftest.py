@@ -1,0 +1,39 @@
+"""What was tried is counted, and the counts are shown where somebody asks for them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.amount import IS_RELEASE
+
+Tried = Callable[..., None]
+Counts = dict[str, dict[str, float]]
+_TRIED = pytest.StashKey[Counts]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TRIED] = {}
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Tried:
+    """Note for the table in README.md what a fault test has done: ``tried("F7", truncations=5213)``.
+
+    Counts of one fault are added up; of those that begin with "most" the greatest is kept.
+    """
+
+    def note(fault: str, **counts: float) -> None:
+        so_far = request.config.stash[_TRIED].setdefault(fault, {})
+        for name, value in counts.items():
+            before = so_far.get(name, 0)
+            so_far[name] = max(before, value) if name.startswith("most") else before + value
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if IS_RELEASE:
+        terminalreporter.section("what was tried")
+        for fault, counts in config.stash[_TRIED].items():
+            figures = ", ".join(f"{round(value, 1):,} {name.replace('_', ' ')}" for name, value in counts.items())
+            terminalreporter.write_line(f"{fault}: {figures}")

@@ -1,0 +1,84 @@
+"""F15: one setting of the machine's kernels gives one file; another is warned of, and learns as well.
+
+The settings are those by which OpenBLAS and NumPy are told which of a processor's instructions to use. Each is given to
+a process of its own, whatever this process was started with.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn import checkpoint
+from tests.conftest import command
+from tests.faults.conftest import Tried
+
+STEPS = 100
+CHOSEN = ("OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES")
+OPTIONS = ("--hidden-size", "48", "--batch-size", "4", "--seq-length", "20", "--sample-every", "0", "--eval-every", "0")
+TOLERANCE = 0.02  # nats a character, of the smoothed loss after 100 steps; 3.1 is what guessing costs
+
+
+def features() -> str:
+    """Every instruction set that NumPy could do without on this machine."""
+    core = np._core._multiarray_umath  # type: ignore[attr-defined]
+    return " ".join(name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name))
+
+
+SETTINGS = {
+    "one thread": {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"},
+    "two threads": {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"},
+    "Sandybridge": {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Sandybridge"},
+    "SkylakeX": {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "SkylakeX"},
+    "Nehalem": {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Nehalem"},
+    "no SIMD": {"OPENBLAS_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": features()},
+}
+
+
+def has(feature: str) -> bool:
+    core = np._core._multiarray_umath  # type: ignore[attr-defined]
+    return bool(core.__cpu_features__.get(feature))
+
+
+def train(setting: str, *arguments: str) -> tuple[int, str]:
+    """Train with a setting of the kernels; return the exit code and what it said."""
+    environment = {name: value for name, value in os.environ.items() if name not in CHOSEN} | SETTINGS[setting]
+    done = subprocess.run(
+        command(["train", *arguments]), env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stderr
+
+
+def start(setting: str, text: Path, path: str, steps: int = STEPS) -> float:
+    """Train a fresh run; return its smoothed loss."""
+    arguments = (str(text), *OPTIONS, "--steps", str(steps), "--schedule-steps", str(STEPS), "--checkpoint", path, "-q")
+    code, said = train(setting, *arguments)
+    assert (code, said) == (0, "")
+    return checkpoint.load(path).progress.smoothed_loss
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_one_setting_gives_one_file_and_another_learns_as_well(setting: str, text_file: Path, tried: Tried) -> None:
+    if setting == "SkylakeX" and not has("AVX512_SKX") and not has("X86_V4"):
+        pytest.skip("this processor has no AVX-512")
+    usual = start("one thread", text_file, "usual.npz")
+    loss = start(setting, text_file, "one.npz")
+    assert start(setting, text_file, "two.npz") == loss
+    assert Path("one.npz").read_bytes() == Path("two.npz").read_bytes()
+    assert abs(loss - usual) < TOLERANCE
+    tried("F15", settings=1, most_difference_in_millinats=1000 * abs(loss - usual))
+
+
+def test_going_on_with_other_kernels_is_warned_of_and_learns_as_well(text_file: Path, tried: Tried) -> None:
+    whole = start("one thread", text_file, "whole.npz")
+    start("one thread", text_file, "cut.npz", steps=STEPS // 2)
+    shutil.copy("cut.npz", "same.npz")
+    for setting, path, is_warned in (("one thread", "same.npz", 0), ("Nehalem", "cut.npz", 1)):
+        code, said = train(setting, "--resume", "--checkpoint", path, "--steps", str(STEPS))
+        assert code == 0
+        assert said.count("exact resume not guaranteed") == is_warned, said
+    assert abs(checkpoint.load("cut.npz").progress.smoothed_loss - whole) < TOLERANCE
+    tried("F15", warned_resumes=1)

@@ -1,0 +1,128 @@
+"""F3: Ctrl-C and SIGTERM at any moment, once or twice: the exit code says so, and the file is whole."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from charrnn import checkpoint
+from charrnn.archive import sweep_temporaries
+from charrnn.errors import CheckpointError
+from tests.conftest import TINY
+from tests.faults.amount import trials
+from tests.faults.conftest import Tried
+
+ENDLESS = (*TINY, "--steps", "1000000000", "--save-every", "5", "--eval-every", "50", "--sample-every", "100", "-q")
+AT_ONCE = 2
+IN_TRAINING = 0.15  # seconds, in which a save comes every few milliseconds
+# What the console script does, and a word when it begins: before, while Python itself is starting, signals are its own.
+PROGRAM = "import sys; from charrnn.cli.main import run; print(flush=True); run()"
+
+
+def start(text: Path, folder: Path, program: str = PROGRAM) -> subprocess.Popen[bytes]:
+    """Start an endless training, and return when the program begins."""
+    folder.mkdir()
+    command = [sys.executable, "-c", program, "train", str(text), *ENDLESS, "--checkpoint", "run.npz"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
+    assert process.stdout
+    process.stdout.readline()
+    return process
+
+
+def seconds_to_begin(text: Path, folder: Path) -> float:
+    """From the program's begin to its first save."""
+    process = start(text, folder)
+    began = time.monotonic()
+    wait_for_training(folder)
+    process.kill()
+    process.communicate()
+    return time.monotonic() - began
+
+
+def wait_for_training(folder: Path) -> None:
+    while not (folder / "run.npz").exists():
+        time.sleep(0.005)
+
+
+class Trial:
+    """One run of the program that is sent signals: within `latest` seconds of its begin, or (None) when it trains."""
+
+    def __init__(self, text: Path, folder: Path, number: signal.Signals, latest: float | None, seed: int) -> None:
+        rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+        self.folder = folder
+        process = start(text, folder)
+        if latest is None:
+            wait_for_training(folder)
+        time.sleep(rng.uniform(0, latest or IN_TRAINING))
+        process.send_signal(number)
+        self.is_double = rng.random() < 0.4
+        if self.is_double:
+            time.sleep(rng.choice([0, rng.uniform(0, 0.01)]))
+            process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+        self.stderr = stderr.decode()
+        # As a shell tells it: one more than 128 where the signal itself ended the process.
+        self.code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+    def step(self) -> int | None:
+        """The step of the checkpoint that is left; None where there is none."""
+        sweep_temporaries(self.folder)
+        left = {path.name for path in self.folder.iterdir()}
+        assert left <= {"run.npz", "run-best.npz"}
+        for name in left - {"run.npz"}:
+            checkpoint.load(self.folder / name)
+        try:
+            return checkpoint.load(self.folder / "run.npz").progress.step
+        except CheckpointError as error:
+            if "no such checkpoint" not in str(error):
+                raise
+            return None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
+    tmp_path: Path, text_file: Path, number: signal.Signals, tried: Tried
+) -> None:
+    count = trials(50, 500)
+    seeds = [random.randrange(1 << 30) for _ in range(count)]  # noqa: S311 - moments, not secrets
+    latest = seconds_to_begin(text_file, tmp_path / "first")
+
+    def trial(i: int) -> Trial:
+        return Trial(text_file, tmp_path / str(i), number, None if i % 2 else latest, seeds[i])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        done = list(pool.map(trial, range(count)))
+    for outcome in done:
+        assert outcome.code == 128 + number, outcome.stderr
+        said = outcome.stderr.strip()  # Click ends the line on which a terminal shows ^C
+        assert said == "" or (outcome.is_double and said.startswith("stopped at once; ")), said
+    steps = [outcome.step() for outcome in done]
+    doubles = sum(outcome.is_double for outcome in done)
+    tried("F3", **{number.name: count}, double=doubles, before_the_first_save=steps.count(None))
+
+
+# The step that is being made lasts as long as anybody will wait.
+SLOW = "import time; from charrnn.training.trainer import Trainer; Trainer.train_step = lambda *_: time.sleep(60); "
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_second_signal_stops_at_once_and_leaves_the_last_save(
+    tmp_path: Path, text_file: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "run"
+    process = start(text_file, folder, SLOW + PROGRAM)
+    wait_for_training(folder)
+    time.sleep(0.3)  # until the step has begun
+    process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert stderr.decode().startswith("stopped at once; run.npz is as it was last saved")
+    assert checkpoint.load(folder / "run.npz").progress.step == 0
