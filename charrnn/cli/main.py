@@ -1,6 +1,7 @@
 """The ``charrnn`` command: the group, and the one place that turns errors into a line on stderr and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -49,6 +50,7 @@ def run() -> NoReturn:
     open_closed_streams()
     try:
         code = _exit_code()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the way out is short, and would only be told as a traceback
         sys.stdout.flush()
     except OSError as error:
         code = _output_failed(error)
