@@ -73,8 +73,8 @@ class Trial:
         """The step of the checkpoint that is left; None where there is none."""
         sweep_temporaries(self.folder)
         left = {path.name for path in self.folder.iterdir()}
-        assert left <= {"run.npz", "run-best.npz"}
-        for name in left - {"run.npz"}:
+        assert left <= {"run.npz", "run-best.npz", "run.log.jsonl"}
+        for name in left & {"run-best.npz"}:
             checkpoint.load(self.folder / name)
         try:
             return checkpoint.load(self.folder / "run.npz").progress.step

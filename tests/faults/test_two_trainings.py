@@ -73,7 +73,8 @@ def test_of_two_trainings_into_one_file_one_goes_on_and_the_other_says_so(
         assert pairs.stdin
         for _ in range(STARTS):
             if not resumes:
-                Path("run.npz").unlink(missing_ok=True)
+                for left in ("run.npz", "run.log.jsonl"):
+                    Path(left).unlink(missing_ok=True)
             print(file=pairs.stdin, flush=True)
             outcome = json.loads(pairs.stdout.readline())
             said = Path(f"stderr-{outcome['loser']}").read_text()

@@ -97,7 +97,7 @@ def test_a_log_begins_with_the_configuration_and_tells_every_event_with_its_step
     assert first["corpus"]["characters"] == 110
     assert (first["corpus"]["held_out"], first["total_steps"]) == (22, N)
     counts = {name: sum(record["event"] == name for record in others) for name in {r["event"] for r in others}}
-    assert counts == {"progress": N, "sample": 5, "evaluation": 3, "save": 5, "end": 1}
+    assert counts == {"progress": N, "sample": 5, "evaluation": 3, "save": 4, "end": 1}
     assert [record["time"] for record in records] == sorted(record["time"] for record in records)
     progress = [record for record in others if record["event"] == "progress"]
     assert [record["step"] for record in progress] == list(range(1, N + 1))
