@@ -8,6 +8,7 @@ import click
 
 from charrnn.blas import use_one_thread
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.help import Group
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.train import train
@@ -17,7 +18,11 @@ from charrnn.version import __version__
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"}, epilog=_EPILOG)
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"},
+    epilog=_EPILOG,
+)
 @click.version_option(__version__, "--version", message="charrnn %(version)s")
 def charrnn() -> None:
     """Learn a text one character at a time, and write more like it.
@@ -71,9 +76,10 @@ def _one_line(error: CharRNNError | click.ClickException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
+    from charrnn.report.colour import alarming
     from charrnn.report.terminal import visible
 
-    print(f"charrnn: {visible(message)}".replace("\n", " "), file=sys.stderr)  # noqa: T201
+    print(alarming("charrnn:", sys.stderr), visible(message).replace("\n", " "), file=sys.stderr)  # noqa: T201
     return code
 
 

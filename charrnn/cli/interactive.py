@@ -1,0 +1,91 @@
+"""``charrnn sample --interactive``: a person and the model write by turns."""
+
+import contextlib
+import importlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from charrnn.cli.interruption import Interruption
+from charrnn.errors import TextError, UnknownCharacterError
+from charrnn.report.samples import describe_fitting
+from charrnn.report.terminal import TextWriter, visible
+from charrnn.sampling.turns import Turns
+from charrnn.text.nearest import Fitted
+
+_HINT = r"Type a line, and the model writes the next; end it with \ to have it finished. Enter: go on. Ctrl-D: the end."
+_PROMPT = "> "
+_UNFINISHED = "\\"
+
+
+def converse(turns: Turns, seed: str, fit: Callable[[str], Fitted], *, echo: bool, quiet: bool) -> str:
+    """Read lines and write turns until the lines end; return what the model has written.
+
+    On a terminal there is a prompt, and Ctrl-C ends a turn; elsewhere lines are read and turns written, no more.
+
+    Parameters
+    ----------
+    turns : the running text
+    seed : known characters it begins with; the model then has the first turn
+    fit : makes a line readable for the model, or raises `UnknownCharacterError`
+    echo : whether to show the seed, and again the beginning of a line that the model finishes
+    quiet : whether to say nothing of what `fit` replaced
+    """
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if is_terminal and not quiet:
+        click.echo(_HINT, err=True)
+    written = ""
+    with TextWriter() as writer:
+        if seed:
+            turns.read(seed)
+            writer.write(seed * echo)
+            written += _turn(turns, writer, is_terminal=is_terminal)
+        for line in _lines(writer, is_terminal=is_terminal):
+            try:
+                fitted = fit(line.removesuffix(_UNFINISHED))
+            except UnknownCharacterError as error:
+                click.echo(visible(str(error)), err=True)
+                continue
+            for note in () if quiet else describe_fitting(fitted):
+                click.echo(note, err=True)
+            if fitted.text:
+                writer.end_line()
+            is_finished = not line.endswith(_UNFINISHED)
+            turns.read_line(fitted.text, is_finished=is_finished)
+            writer.write(fitted.text * (echo and not is_finished))
+            written += _turn(turns, writer, is_terminal=is_terminal)
+    return written
+
+
+def _turn(turns: Turns, writer: TextWriter, *, is_terminal: bool) -> str:
+    written = ""
+    with Interruption() as interruption, contextlib.closing(turns.write()) as pieces:
+        for piece in pieces:
+            writer.write(piece)
+            written += piece
+            if interruption.is_requested():
+                break
+    if interruption.is_requested() and not (is_terminal and interruption.signal == signal.SIGINT):
+        click.get_current_context().exit(interruption.exit_code)
+    return written
+
+
+def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
+    """Yield what the person types, without line ends."""
+    try:
+        if not is_terminal:
+            yield from (line.removesuffix("\n") for line in sys.stdin)
+            return
+        with contextlib.suppress(ImportError):
+            importlib.import_module("readline")  # gives `input` editing and a history
+        while True:
+            writer.end_line()
+            yield input(_PROMPT)
+    except UnicodeDecodeError as error:
+        raise TextError(f"what came on stdin is not {error.encoding}: {error.reason}") from error
+    except (EOFError, KeyboardInterrupt) as error:
+        writer.write("\n")  # the terminal's own echo of the key has none
+        if isinstance(error, KeyboardInterrupt):
+            raise
