@@ -10,12 +10,13 @@ import click
 
 from charrnn.cli.interruption import Interruption
 from charrnn.errors import TextError, UnknownCharacterError
+from charrnn.report.columns import folded
 from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, visible
 from charrnn.sampling.turns import Turns
 from charrnn.text.nearest import Fitted
 
-_HINT = r"Type a line, and the model writes the next; end it with \ to have it finished. Enter: go on. Ctrl-D: the end."
+_HINT = r"Type a line: the model writes the next. \ at its end: it finishes yours. Enter: it goes on. Ctrl-D: the end."
 _PROMPT = "> "
 _UNFINISHED = "\\"
 
@@ -35,7 +36,7 @@ def converse(turns: Turns, seed: str, fit: Callable[[str], Fitted], *, echo: boo
     """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not quiet:
-        click.echo(_HINT, err=True)
+        click.echo(folded(_HINT), err=True)
     written = ""
     with TextWriter() as writer:
         if seed:
@@ -46,10 +47,10 @@ def converse(turns: Turns, seed: str, fit: Callable[[str], Fitted], *, echo: boo
             try:
                 fitted = fit(line.removesuffix(_UNFINISHED))
             except UnknownCharacterError as error:
-                click.echo(visible(str(error)), err=True)
+                click.echo(folded(visible(str(error))), err=True)
                 continue
             for note in () if quiet else describe_fitting(fitted):
-                click.echo(note, err=True)
+                click.echo(folded(note), err=True)
             if fitted.text:
                 writer.end_line()
             is_finished = not line.endswith(_UNFINISHED)

@@ -113,6 +113,7 @@ def sample(
 
     from charrnn.checkpoint import load, newest
     from charrnn.cli.interactive import converse
+    from charrnn.report.columns import folded
     from charrnn.report.models import introduce
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
@@ -132,7 +133,7 @@ def sample(
     fit = partial(fit_seed, vocabulary=trained.vocabulary, unknown=unknown or ("nearest" if interactive else "error"))
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
-        click.echo(line, err=True)
+        click.echo(folded(line), err=True)
     if interactive:
         turns = Turns(*model, writer.filters, writer.turn_bounds, np.random.default_rng(rng_seed))
         texts = [converse(turns, seed.text, fit, echo=not no_echo, quiet=quiet)]
@@ -146,4 +147,4 @@ def sample(
                 display.take(gained)
         texts = display.texts
     for text in texts if report else ():
-        click.echo(describe_copying(trained, trained.vocabulary.encode(text).tolist()), err=True)
+        click.echo(folded(describe_copying(trained, trained.vocabulary.encode(text).tolist())), err=True)

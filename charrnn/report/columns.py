@@ -1,5 +1,7 @@
-"""Texts side by side in columns, for a terminal."""
+"""Text in the width of a terminal: lines cut between words, and texts side by side."""
 
+import shutil
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -19,6 +21,11 @@ def side_by_side(texts: Sequence[str], width: int) -> Iterator[str]:
     for row in zip_longest(*(list(wrap(text, size)) for text in texts), fillvalue=""):
         padded = (line + " " * (size - cells(line)) for line in row)
         yield _GAP.join(padded).rstrip()
+
+
+def folded(line: str) -> str:
+    """Return a line for stderr: where that is a terminal, cut between words to fit."""
+    return "\n".join(wrap(line, shutil.get_terminal_size().columns)) if sys.stderr.isatty() else line
 
 
 def wrap(text: str, width: int) -> Iterator[str]:

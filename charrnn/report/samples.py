@@ -117,6 +117,8 @@ class Columns(Display):
         num = len(self.samples) // len(temperatures)
         width = shutil.get_terminal_size().columns
         for k in range(num):
+            if k:
+                self.writer.write("\n")
             if num > 1:
                 self.writer.heading(f"── --rng-seed {self.samples[k].rng_seed} ──")
             row = range(k, len(self.samples), num)

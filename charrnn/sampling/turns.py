@@ -6,7 +6,7 @@ import numpy as np
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
-from charrnn.sampling.ending import Bounds, Ending
+from charrnn.sampling.ending import Bounds, Ending, Reason
 from charrnn.sampling.filters import Shaper
 from charrnn.sampling.sampler import Streams, line_start
 from charrnn.text.vocabulary import Vocabulary
@@ -64,6 +64,8 @@ class Turns:
                 piece = ending.take(characters[int(next(drawn)[0])])
                 written += piece
                 yield piece
+                if ending.reason is Reason.LINES and not written.strip():
+                    ending = Ending(self._bounds)  # blank lines are no turn
         finally:
             self._streams.rewind(start)
             self.read(written)
