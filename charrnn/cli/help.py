@@ -71,6 +71,10 @@ class Group(click.Group):
     context_class = Context
     command_class = Command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; where there is none, show the help."""
+        return super().parse_args(ctx, args or ["--help"])
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is Click's
         """Return the commands' names."""
         return list(self.commands)

@@ -66,8 +66,8 @@ def _value(path: Path, key: str, value: Any, param: click.Parameter, ctx: click.
         return tuple(names)
     is_flag = isinstance(param, click.Option) and param.is_flag
     if is_flag != isinstance(value, bool) or isinstance(value, dict):
-        kind = "true or false" if is_flag else "a value"
-        raise ConfigError(f"{shown(str(path))}: {key} must be {kind}, not {value!r}")
+        kind = "true or false" if is_flag else "a number or a text in quotes"
+        raise ConfigError(f"{shown(str(path))}: {key} must be {kind}, not {str(value).lower()}")
     typed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     try:
         return value if is_flag else param.type.convert(typed, param, ctx)

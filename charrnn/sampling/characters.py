@@ -55,12 +55,11 @@ def in_set(words: str, option: str) -> Callable[[str], bool]:
         return lambda c: any(CLASSES[name](c) for name in names)
     if not words:
         raise ConfigError(f"{option} is empty: give characters, or of {', '.join(CLASSES)}")
-    for name in names:
-        near = [] if name in CLASSES else difflib.get_close_matches(name.lower(), CLASSES, 1, _NEAR)
-        if near or (name in CLASSES and len(names) > 1):
-            guess = f"did you mean {near[0]}?" if near else "one of them is no class."
-            raise ConfigError(
-                f"{option} {words}: {guess} Classes are {', '.join(CLASSES)}, with commas between them; "
-                "to mean the very characters, write them in another order"
-            )
+    wrong = [name for name in names if name not in CLASSES]
+    near = [guess for name in wrong for guess in difflib.get_close_matches(name.lower(), CLASSES, 1, _NEAR)]
+    if near or len(wrong) < len(names):
+        raise ConfigError(
+            f"{option} {words}: {wrong[0]} is no class{f', did you mean {near[0]}?' if near else '.'} There are "
+            f"{', '.join(CLASSES)}, with commas between; to mean the very characters, write them in another order"
+        )
     return lambda c: c in words

@@ -133,6 +133,7 @@ def encode_seed(vocabulary: Vocabulary, text: str) -> NDArray[np.intp]:
     try:
         return vocabulary.encode(text)
     except UnknownCharacterError as error:
-        if not text.strip().removeprefix("-").isdigit():
-            raise
-        raise UnknownCharacterError(f"{error} (--seed is text; for random numbers use --rng-seed {text})") from error
+        hint = "--unknown nearest writes what comes nearest instead"
+        if text.strip().removeprefix("-").isdigit():
+            hint = f"--seed is text; for random numbers use --rng-seed {text}"
+        raise UnknownCharacterError(f"{error} ({hint})") from error
