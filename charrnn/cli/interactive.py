@@ -21,8 +21,10 @@ _PROMPT = "> "
 _UNFINISHED = "\\"
 
 
-def converse(turns: Turns, seed: str, fit: Callable[[str], Fitted], *, echo: bool, quiet: bool) -> str:
-    """Read lines and write turns until the lines end; return what the model has written.
+def converse(
+    turns: Turns, seed: str, fit: Callable[[str], Fitted], written: list[str], *, echo: bool, quiet: bool
+) -> None:
+    """Read lines and write turns until the lines end.
 
     On a terminal there is a prompt, and Ctrl-C ends a turn; elsewhere lines are read and turns written, no more.
 
@@ -31,18 +33,18 @@ def converse(turns: Turns, seed: str, fit: Callable[[str], Fitted], *, echo: boo
     turns : the running text
     seed : known characters it begins with; the model then has the first turn
     fit : makes a line readable for the model, or raises `UnknownCharacterError`
+    written : what the model writes is appended here
     echo : whether to show the seed, and again the beginning of a line that the model finishes
     quiet : whether to say nothing of what `fit` replaced
     """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not quiet:
         click.echo(folded(_HINT), err=True)
-    written = ""
     with TextWriter() as writer:
         if seed:
             turns.read(seed)
             writer.write(seed * echo)
-            written += _turn(turns, writer, is_terminal=is_terminal)
+            _turn(turns, writer, written, is_terminal=is_terminal)
         for line in _lines(writer, is_terminal=is_terminal):
             try:
                 fitted = fit(line.removesuffix(_UNFINISHED))
@@ -56,21 +58,18 @@ def converse(turns: Turns, seed: str, fit: Callable[[str], Fitted], *, echo: boo
             is_finished = not line.endswith(_UNFINISHED)
             turns.read_line(fitted.text, is_finished=is_finished)
             writer.write(fitted.text * (echo and not is_finished))
-            written += _turn(turns, writer, is_terminal=is_terminal)
-    return written
+            _turn(turns, writer, written, is_terminal=is_terminal)
 
 
-def _turn(turns: Turns, writer: TextWriter, *, is_terminal: bool) -> str:
-    written = ""
+def _turn(turns: Turns, writer: TextWriter, written: list[str], *, is_terminal: bool) -> None:
     with Interruption() as interruption, contextlib.closing(turns.write()) as pieces:
         for piece in pieces:
             writer.write(piece)
-            written += piece
+            written.append(piece)
             if interruption.is_requested():
                 break
     if interruption.is_requested() and not (is_terminal and interruption.signal == signal.SIGINT):
         click.get_current_context().exit(interruption.exit_code)
-    return written
 
 
 def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:

@@ -79,7 +79,7 @@ class _StopText(click.types.StringParamType):
     "--length",
     metavar="N",
     type=click.IntRange(min=ENDLESS),
-    help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines without end]",
+    help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines so many a line]",
 )
 @click.option("--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="End after N lines.")
 @click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"End before TEXT. {_SEVERAL}")
@@ -109,8 +109,6 @@ def sample(
     CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
     and what follows go to stdout, each character as it is drawn; stderr says which model wrote it.
     """
-    import numpy as np
-
     from charrnn.checkpoint import load, newest
     from charrnn.cli.interactive import converse
     from charrnn.report.columns import folded
@@ -118,7 +116,6 @@ def sample(
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
     from charrnn.sampling.seed import fit_seed, read_seed
-    from charrnn.sampling.turns import Turns
     from charrnn.sampling.writing import Writer
 
     config = SampleConfig(**asked)
@@ -127,24 +124,20 @@ def sample(
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
-    model = trained.model, trained.params, trained.vocabulary
-    writer = Writer(*model, config, rng_seed)
-    text, notes = read_seed(seed_text, seed_file, trained.vocabulary, encoding=encoding)
-    fit = partial(fit_seed, vocabulary=trained.vocabulary, unknown=unknown or ("nearest" if interactive else "error"))
+    vocabulary, echo, keep = trained.vocabulary, not no_echo, report or not config.is_endless
+    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed)
+    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
+    fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown or ("nearest" if interactive else "error"))
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         click.echo(folded(line), err=True)
-    if interactive:
-        turns = Turns(*model, writer.filters, writer.turn_bounds, np.random.default_rng(rng_seed))
-        texts = [converse(turns, seed.text, fit, echo=not no_echo, quiet=quiet)]
-    else:
-        keep = report or not config.is_endless
-        display = choose_display(
-            writer.samples, seed.text, path, as_json=as_json, echo=not no_echo, is_quiet=quiet, keep=keep
-        )
-        with display:
-            for gained in writer.write(seed.text, with_log_probs=as_json):
-                display.take(gained)
-        texts = display.texts
-    for text in texts if report else ():
-        click.echo(folded(describe_copying(trained, trained.vocabulary.encode(text).tolist())), err=True)
+    display = choose_display(writer.samples, seed.text, path, as_json=as_json, echo=echo, is_quiet=quiet, keep=keep)
+    try:
+        if interactive:
+            converse(writer.turns(), seed.text, fit, display.pieces[0], echo=echo, quiet=quiet)
+        else:
+            display.follow(writer.write(seed.text, with_log_probs=as_json))
+    finally:
+        for pieces in display.pieces if report else ():
+            written = vocabulary.encode("".join(pieces)).tolist()
+            click.echo(folded(describe_copying(trained, written)), err=True)

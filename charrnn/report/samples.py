@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,11 +32,13 @@ class Display:
         self.samples, self.echo, self.keep = samples, echo, keep
         self.writer = TextWriter()
         self.pieces: list[list[str]] = [[] for _ in samples]
+        """What each sample has so far, where it is kept."""
 
-    @property
-    def texts(self) -> list[str]:
-        """What each of the samples has so far, where it is kept."""
-        return ["".join(pieces) for pieces in self.pieces]
+    def follow(self, steps: Iterable[Sequence[str]]) -> None:
+        """Show samples that grow, from their first character to their end."""
+        with self:
+            for gained in steps:
+                self.take(gained)
 
     def __enter__(self) -> Self:
         self.writer.__enter__()
@@ -125,7 +127,7 @@ class Columns(Display):
             titles = [f"temperature {self.samples[number].temperature:g}" for number in row]
             for title in side_by_side(titles, width):
                 self.writer.heading(title)
-            texts = [visible((self.echo + self.texts[number]).expandtabs(4)) for number in row]
+            texts = [visible("".join([self.echo, *self.pieces[number]]).expandtabs(4)) for number in row]
             for line in side_by_side(texts, width):
                 self.writer.write(f"{line}\n")
 

@@ -54,7 +54,10 @@ class SampleConfig:
 
     @property
     def most_characters(self) -> int | None:
-        """The bound on the length: without a --length none where lines are counted, else `DEFAULT_LENGTH`."""
+        """The bound on the length; not given, it is `DEFAULT_LENGTH`, for each line where lines are counted.
+
+        A network that repeats itself may never end a line.
+        """
         if self.length is None:
-            return None if self.lines else DEFAULT_LENGTH
+            return DEFAULT_LENGTH * max(1, self.lines)
         return None if self.length == ENDLESS else self.length

@@ -15,6 +15,7 @@ from charrnn.sampling.config import SampleConfig
 from charrnn.sampling.ending import Bounds, Ending
 from charrnn.sampling.filters import Filters, Shaper, SideBySide
 from charrnn.sampling.sampler import OwnGenerators, Streams, line_start
+from charrnn.sampling.turns import Turns
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -80,11 +81,11 @@ class Writer:
         ]
         """One temperature after another."""
 
-    @property
-    def turn_bounds(self) -> Bounds:
-        """Where a turn of a text that is written by turns ends: at the end of a line, unless more are asked for."""
-        lines = self.bounds.lines or int(self._writes_lines)
-        return replace(self.bounds, lines=lines)
+    def turns(self) -> Turns:
+        """Return the first text as one that is written by turns, which end with a line unless more are asked for."""
+        bounds = replace(self.bounds, lines=self.bounds.lines or int(self._writes_lines))
+        rng = np.random.default_rng(self.samples[0].rng_seed)
+        return Turns(self._model, self._params, self._vocabulary, self.filters, bounds, rng)
 
     def write(self, seed_text: str, *, with_log_probs: bool = False) -> Iterator[list[str]]:
         """Yield by what each text grows, a step after another, until all have ended.

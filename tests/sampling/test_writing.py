@@ -1,12 +1,13 @@
 """Several texts side by side are what each would be alone, and end where they are asked to."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from charrnn.errors import ConfigError
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
-from charrnn.nn.parameters import Parameters
 from charrnn.sampling.config import DEFAULT_LENGTH, SampleConfig
 from charrnn.sampling.ending import Reason
 from charrnn.sampling.filters import Filters
@@ -19,11 +20,11 @@ MODEL = CharRNN(len(VOCABULARY), "gru", (9,))
 PARAMS = MODEL.initialize(np.random.default_rng(1), std=0.8, dtype=np.float64)
 
 
-def writer(rng_seed: int = 0, params: Parameters = PARAMS, **asked: object) -> Writer:
-    return Writer(MODEL, params, VOCABULARY, SampleConfig(**asked), rng_seed)  # type: ignore[arg-type] # by name
+def writer(rng_seed: int = 0, **asked: Any) -> Writer:
+    return Writer(MODEL, PARAMS, VOCABULARY, SampleConfig(**asked), rng_seed)
 
 
-def texts(seed_text: str = "abc", rng_seed: int = 0, **asked: object) -> list[str]:
+def texts(seed_text: str = "abc", rng_seed: int = 0, **asked: Any) -> list[str]:
     one = writer(rng_seed, **asked)
     gained = list(one.write(seed_text))
     return ["".join(pieces) for pieces in zip(*gained, strict=True)] if gained else [""] * len(one.samples)
@@ -111,16 +112,16 @@ def test_banned_characters_are_not_written_and_allowed_ones_are() -> None:
         ({"temperatures": (0.5, -1.0)}, "--temperature must be 0 or more"),
     ],
 )
-def test_what_cannot_be_or_can_never_end_is_refused(asked: dict[str, object], words: str) -> None:
+def test_what_cannot_be_or_can_never_end_is_refused(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         writer(**asked)
     assert words in str(caught.value)
 
 
-def test_the_default_length_gives_way_where_lines_are_counted() -> None:
+def test_the_default_length_is_one_for_each_line_that_is_asked_for() -> None:
     assert SampleConfig().most_characters == DEFAULT_LENGTH
     assert SampleConfig(stops=("a",)).most_characters == DEFAULT_LENGTH
-    assert SampleConfig(lines=3).most_characters is None
+    assert SampleConfig(lines=3).most_characters == 3 * DEFAULT_LENGTH
     assert SampleConfig(lines=3, length=5).most_characters == 5
     assert SampleConfig(length=-1).is_endless
     assert not SampleConfig(length=-1, stops=("a",)).is_endless
