@@ -7,9 +7,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from charrnn.bundled import CORPORA
+from charrnn.bundled import CORPORA, LOCAL_CHECKPOINTS
+from charrnn.text.finding import LOCAL_CORPORA
 
-_CHECKPOINTS, _TEXTS = Path("checkpoints"), Path("corpora")
 Items = list[CompletionItem[str]]
 
 
@@ -46,13 +46,15 @@ class TextName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
         """Offer the texts that begin so."""
-        texts = [path.name for folder in (Path(), _TEXTS, CORPORA) for path in _files(folder) if _may_be_text(path)]
+        texts = [
+            path.name for folder in (Path(), LOCAL_CORPORA, CORPORA) for path in _files(folder) if _may_be_text(path)
+        ]
         return _offer([*(checkpoints() if self._or_checkpoint else ()), *texts], incomplete)
 
 
 def checkpoints() -> list[str]:
     """Return the checkpoints in ./checkpoints and here."""
-    return [str(path) for folder in (_CHECKPOINTS, Path()) for path in _files(folder) if path.suffix == ".npz"]
+    return [str(path) for folder in (LOCAL_CHECKPOINTS, Path()) for path in _files(folder) if path.suffix == ".npz"]
 
 
 def _may_be_text(path: Path) -> bool:

@@ -22,7 +22,14 @@ _UNFINISHED = "\\"
 
 
 def converse(
-    turns: Turns, seed: str, fit: Callable[[str], Fitted], written: list[str], *, echo: bool, quiet: bool
+    turns: Turns,
+    seed: str,
+    fit: Callable[[str], Fitted],
+    output: TextWriter,
+    written: list[str],
+    *,
+    echo: bool,
+    quiet: bool,
 ) -> None:
     """Read lines and write turns until the lines end.
 
@@ -33,6 +40,7 @@ def converse(
     turns : the running text
     seed : known characters it begins with; the model then has the first turn
     fit : makes a line readable for the model, or raises `UnknownCharacterError`
+    output : what writes the turns
     written : what the model writes is appended here
     echo : whether to show the seed, and again the beginning of a line that the model finishes
     quiet : whether to say nothing of what `fit` replaced
@@ -40,7 +48,7 @@ def converse(
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not quiet:
         click.echo(folded(_HINT), err=True)
-    with TextWriter() as writer:
+    with output as writer:
         if seed:
             turns.read(seed)
             writer.write(seed * echo)

@@ -115,6 +115,7 @@ def sample(
     from charrnn.report.models import introduce
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
+    from charrnn.report.terminal import TextWriter
     from charrnn.sampling.seed import fit_seed, read_seed
     from charrnn.sampling.writing import Writer
 
@@ -131,10 +132,11 @@ def sample(
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         click.echo(folded(line), err=True)
-    display = choose_display(writer.samples, seed.text, path, as_json=as_json, echo=echo, is_quiet=quiet, keep=keep)
+    output, json_of = TextWriter(), path if as_json else None
+    display = choose_display(writer.samples, seed.text, output, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
     try:
         if interactive:
-            converse(writer.turns(), seed.text, fit, display.pieces[0], echo=echo, quiet=quiet)
+            converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
         else:
             display.follow(writer.write(seed.text, with_log_probs=as_json))
     finally:

@@ -25,12 +25,12 @@ class Display:
     ----------
     samples : what is written
     echo : the text to show before each
+    writer : what writes it
     keep : whether to keep the texts; one alone can be shown without, and may then be endless
     """
 
-    def __init__(self, samples: Sequence[Sample], echo: str, *, keep: bool = True) -> None:
-        self.samples, self.echo, self.keep = samples, echo, keep
-        self.writer = TextWriter()
+    def __init__(self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True) -> None:
+        self.samples, self.echo, self.writer, self.keep = samples, echo, writer, keep
         self.pieces: list[list[str]] = [[] for _ in samples]
         """What each sample has so far, where it is kept."""
 
@@ -74,12 +74,14 @@ class Apart(Display):
 
     Parameters
     ----------
-    samples, echo, keep : see `Display`
+    samples, echo, writer, keep : see `Display`
     is_quiet : several have no headings
     """
 
-    def __init__(self, samples: Sequence[Sample], echo: str, *, keep: bool = True, is_quiet: bool = False) -> None:
-        super().__init__(samples, echo, keep=keep)
+    def __init__(
+        self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True, is_quiet: bool = False
+    ) -> None:
+        super().__init__(samples, echo, writer, keep=keep)
         self._has_headings = len(samples) > 1 and not is_quiet
         self._current = 0
 
@@ -137,12 +139,12 @@ class JsonLines(Display):
 
     Parameters
     ----------
-    samples, echo : see `Display`; here the echo is a field of its own
+    samples, echo, writer : see `Display`; here the echo is a field of its own
     checkpoint : where the model is
     """
 
-    def __init__(self, samples: Sequence[Sample], echo: str, checkpoint: Path) -> None:
-        super().__init__(samples, echo)
+    def __init__(self, samples: Sequence[Sample], echo: str, writer: TextWriter, checkpoint: Path) -> None:
+        super().__init__(samples, echo, writer)
         self._checkpoint = checkpoint
         self._shown = 0
 
@@ -176,17 +178,24 @@ class JsonLines(Display):
 
 
 def choose_display(
-    samples: Sequence[Sample], seed: str, checkpoint: Path, *, as_json: bool, echo: bool, is_quiet: bool, keep: bool
+    samples: Sequence[Sample],
+    seed: str,
+    writer: TextWriter,
+    *,
+    json_of: Path | None,
+    echo: bool,
+    is_quiet: bool,
+    keep: bool,
 ) -> Display:
-    """Return how to show samples: as JSON, in columns where a terminal has room for the temperatures, or apart."""
-    if as_json:
-        return JsonLines(samples, seed, checkpoint)
+    """Return how to show samples: as JSON that names a checkpoint, in columns where they fit a terminal, or apart."""
+    if json_of:
+        return JsonLines(samples, seed, writer, json_of)
     shown = seed if echo else ""
     temperatures = len({sample.temperature for sample in samples})
     width = shutil.get_terminal_size().columns
     if sys.stdout.isatty() and temperatures > 1 and column_width(temperatures, width) >= NARROWEST:
-        return Columns(samples, shown)
-    return Apart(samples, shown, keep=keep, is_quiet=is_quiet)
+        return Columns(samples, shown, writer)
+    return Apart(samples, shown, writer, keep=keep, is_quiet=is_quiet)
 
 
 def describe_fitting(fitted: Fitted) -> list[str]:

@@ -101,6 +101,21 @@ def test_by_default_the_newest_model_in_the_folder_writes(charrnn: Charrnn, trai
     assert charrnn("sample", "-n", "1").err.startswith("checkpoints/newest-best.npz: ")
 
 
+def test_a_checkpoint_that_is_not_there_brings_those_to_mind_that_may_be_meant(charrnn: Charrnn, trained: Path) -> None:
+    Path("checkpoints").mkdir()
+    shutil.copy(trained, "checkpoints/kafka.npz")
+    shutil.copy(trained, "here.npz")
+    for typed, meant in (
+        ("kafka.npz", "checkpoints/kafka.npz"),
+        ("kafka", "checkpoints/kafka.npz"),
+        ("checkpoints/kafak.npz", "checkpoints/kafka.npz"),
+        ("hare.npz", "here.npz"),
+    ):
+        outcome = charrnn("sample", typed)
+        assert outcome.code == 1
+        assert outcome.err == f"charrnn: no such checkpoint: '{typed}'; did you mean '{meant}'?\n"
+
+
 def test_without_any_model_the_one_that_comes_with_the_program_writes(charrnn: Charrnn) -> None:
     assert bundled.PRETRAINED.exists(), "the trained model is missing from the repository"
     outcome = charrnn("sample", "--seed", "The ", "-n", "200", "--rng-seed", "1")
