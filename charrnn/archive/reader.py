@@ -131,10 +131,10 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _nearby(path: str | os.PathLike[str]) -> str:
     """Name archives that may have been meant, or list a few in the folder where one was looked for."""
     folders = (Path(path).parent, LOCAL_CHECKPOINTS)
-    known = {str(found): found.name for folder in folders for found in sorted(folder.glob("*.npz"))}
-    meant = [found for found, name in known.items() if name == Path(path).with_suffix(".npz").name]
-    if near := meant or difflib.get_close_matches(os.fspath(path), known):
-        return f"; did you mean {' or '.join(map(ascii, near))}?"
+    known = [found for folder in folders for found in sorted(folder.glob("*.npz"))]
+    near = difflib.get_close_matches(f"{Path(path).stem}.npz", {found.name for found in known}, 1, 0.75)
+    if meant := [ascii(str(found)) for found in dict.fromkeys(known) if found.name in near]:
+        return f"; did you mean {' or '.join(meant)}?"
     names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]
     return f"; in the same folder: {', '.join(map(ascii, names))}" if names else "; train one with `charrnn train`"
 
