@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from charrnn.bundled import CORPORA, LOCAL_CHECKPOINTS
-from charrnn.text.finding import LOCAL_CORPORA
 
-Items = list[CompletionItem[str]]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    Items = list[CompletionItem[str]]
 
 
 class CheckpointPath(click.ParamType[Path]):
@@ -22,7 +23,7 @@ class CheckpointPath(click.ParamType[Path]):
         """Return the path."""
         return Path(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
         """Offer the checkpoints that begin so."""
         return _offer(checkpoints(), incomplete)
 
@@ -44,8 +45,10 @@ class TextName(click.ParamType[str]):
         """Return the name."""
         return str(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
         """Offer the texts that begin so."""
+        from charrnn.text.finding import LOCAL_CORPORA
+
         texts = [
             path.name for folder in (Path(), LOCAL_CORPORA, CORPORA) for path in _files(folder) if _may_be_text(path)
         ]
@@ -68,7 +71,9 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _offer(names: Iterable[str], incomplete: str) -> Items:
+def _offer(names: Iterable[str], incomplete: str) -> "Items":
     """Return the names that begin so; where there is none, let the shell complete a path of its own."""
+    from click.shell_completion import CompletionItem
+
     items: Items = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="file")]

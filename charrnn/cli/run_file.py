@@ -1,7 +1,5 @@
 """``--config run.toml``: options of a command from a file."""
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,8 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
     """
     if path is None:
         return None
+    import difflib
+
     keys = {key: known for known in ctx.command.params if known is not param for key in _keys(known)}
     ctx.default_map = {}
     for written, value in _read(path).items():
@@ -47,6 +47,9 @@ def _keys(param: click.Parameter) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import difflib
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -125,7 +125,7 @@ def sample(
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
-    vocabulary, echo, keep = trained.vocabulary, not no_echo, report or not config.is_endless
+    vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
     writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown or ("nearest" if interactive else "error"))

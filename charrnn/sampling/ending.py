@@ -33,7 +33,7 @@ class Ending:
     """
 
     def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
+        self._most_characters, self._most_lines, self._stops = bounds.length, bounds.lines, bounds.stops
         self._length = self._lines = 0
         self._held = ""  # may be the beginning of a stop text
         self.reason: Reason | None = Reason.LENGTH if bounds.length == 0 else None
@@ -44,16 +44,17 @@ class Ending:
         if self.reason:
             return ""
         self._length += 1
-        self._lines += character == "\n"
-        if self._length == self._bounds.length:
+        if self._length == self._most_characters:
             self.reason = Reason.LENGTH
-        if self._lines == self._bounds.lines > 0:
-            self.reason = Reason.LINES
-        return self._unless_stopped(character) if self._bounds.stops else character
+        if character == "\n":
+            self._lines += 1
+            if self._lines == self._most_lines:
+                self.reason = Reason.LINES
+        return self._unless_stopped(character) if self._stops else character
 
     def _unless_stopped(self, character: str) -> str:
         text = self._held + character
-        found = [stop for stop in self._bounds.stops if text.endswith(stop)]
+        found = [stop for stop in self._stops if text.endswith(stop)]
         if found:
             self.reason = Reason.STOP
             return text.removesuffix(max(found, key=len))
@@ -63,4 +64,4 @@ class Ending:
     def _beginning_of_stop(self, text: str) -> str:
         """Return the longest end of a text that a stop text begins with."""
         ends = (text[start:] for start in range(len(text)))
-        return next((end for end in ends if any(stop.startswith(end) for stop in self._bounds.stops)), "")
+        return next((end for end in ends if any(stop.startswith(end) for stop in self._stops)), "")

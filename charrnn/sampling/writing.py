@@ -103,11 +103,11 @@ class Writer:
         rng = OwnGenerators(generators) if len(samples) > 1 else generators[0]
         drawn = streams.write(rng, self.filters)
         endings = [sample.ending for sample in samples]
-        while any(ending.reason is None for ending in endings):
+        while None in [ending.reason for ending in endings]:
             ids = next(drawn)
             if with_log_probs:
                 _keep_log_probs(samples, streams.logits, ids)
-            yield [ending.take(characters[number]) for ending, number in zip(endings, ids, strict=True)]
+            yield [ending.take(characters[number]) for ending, number in zip(endings, ids.tolist(), strict=True)]
 
 
 def _keep_log_probs(samples: Sequence[Sample], logits: NDArray[np.floating], ids: NDArray[np.intp]) -> None:
