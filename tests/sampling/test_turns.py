@@ -14,6 +14,14 @@ from charrnn.sampling.turns import Turns
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("\nabcdef")
+
+
+class _Half:
+    def random(self, size: int, /) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        return np.full(size, 0.5)
+
+
+HALF = _Half()  # instead of random numbers
 MODELS = [CharRNN(7, "gru", (9,)), CharRNN(7, "lstm", (9, 5), 3), CharRNN(7, "vanilla", (9,))]
 every_model = pytest.mark.parametrize("model", MODELS, ids=str)
 
@@ -67,6 +75,26 @@ def test_a_stop_text_is_forgotten(model: CharRNN) -> None:
     written = "".join(turns.write())
     assert not {"fa", "ed", "bc"} & {written[at : at + 2] for at in range(len(written))}
     assert_has_read(turns, streams, written)
+
+
+@every_model
+def test_a_turn_without_a_character_leaves_all_as_it_was(model: CharRNN) -> None:
+    turns, streams = turns_of(
+        model, Bounds(stops=tuple(a + b for a in VOCABULARY.characters for b in VOCABULARY.characters))
+    )
+    assert "".join(turns.write()) == ""
+    assert_has_read(turns, streams, "")
+    np.testing.assert_array_equal(next(turns._streams.write(HALF)), next(streams.write(HALF)))
+
+
+@every_model
+def test_a_typed_line_begins_a_line_though_the_turn_before_it_ended_within_one(model: CharRNN) -> None:
+    turns, streams = turns_of(model, Bounds(length=4))
+    turns._filters = Filters(banned=(0,))  # no line end
+    first = "".join(turns.write())
+    turns.read_line("abc")
+    second = "".join(turns.write())
+    assert_has_read(turns, streams, f"{first}\nabc\n{second}")
 
 
 def test_a_turn_has_at_least_one_line_that_is_not_blank() -> None:
