@@ -1,4 +1,4 @@
-"""Where the texts and the model that come with the package are.
+"""Where the texts and the model that come with the package are, and a user's own models.
 
 In an installed wheel they lie in ``charrnn/data``; in a checkout, or an editable
 install, at the top of the repository.
@@ -13,6 +13,7 @@ _HOME = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
 CORPORA = _HOME / "corpora"
 PRETRAINED = _HOME / "checkpoints" / "pretrained.npz"
 DEFAULT_CORPUS = "harbour-clerk.txt"
+LOCAL_CHECKPOINTS = Path("checkpoints")
 
 
 def corpus_names() -> list[str]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.archive.values import count, number, parse, typed
-from charrnn.bundled import PRETRAINED
+from charrnn.bundled import LOCAL_CHECKPOINTS, PRETRAINED
 from charrnn.errors import CheckpointError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
@@ -35,7 +35,7 @@ from charrnn.version import __version__
 FORMAT = 1
 # How gates are packed; format 1 has always said the LSTM's of a vanilla cell too.
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
-FOLDER = Path("checkpoints")
+FOLDER = LOCAL_CHECKPOINTS
 _BEST, _FALLBACK = "-best", "fallback/"
 PathLike = str | os.PathLike[str]
 

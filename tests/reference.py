@@ -286,6 +286,17 @@ def keep_top_p(probs: Array, p: float) -> Array:
     return renormalized(probs, kept)
 
 
+def keep_min_p(probs: Array, p: float) -> Array:
+    """Keep the characters at least `p` times as likely as the likeliest."""
+    best = max(float(prob) for prob in probs)
+    return renormalized(probs, [i for i in range(len(probs)) if float(probs[i]) >= p * best])
+
+
+def without(log_probs: Array, banned: list[int]) -> Array:
+    """The distribution of what is left when some may not be drawn."""
+    return renormalized(np.exp(log_probs), [i for i in range(len(log_probs)) if i not in banned])
+
+
 def most_likely_first(probs: Array) -> list[int]:
     """Characters in falling order of probability, equals in rising order of index."""
     return sorted(range(len(probs)), key=lambda character: (-probs[character], character))

@@ -9,6 +9,7 @@ or after the archive, checksums of members that are not read to their end. The f
 unpacked below (PKWARE, ".ZIP File Format Specification", APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16).
 """
 
+import difflib
 import math
 import os
 import re
@@ -34,6 +35,7 @@ from charrnn.archive.layout import (
     size_limit,
 )
 from charrnn.archive.lookalike import HEAD_LENGTH, looks_like
+from charrnn.bundled import LOCAL_CHECKPOINTS
 from charrnn.errors import CheckpointError
 
 # Little-endian; the fields that nothing here depends on (versions, dates, attributes) are skipped with `x`.
@@ -142,7 +144,14 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _nearby(path: str | os.PathLike[str]) -> str:
-    """List a few archives in the folder where one was looked for."""
+    """Name archives that may have been meant, or list a few in the folder where one was looked for."""
+    folders = (Path(path).parent, LOCAL_CHECKPOINTS)
+    known = [found for folder in folders for found in sorted(folder.glob("*.npz"))]
+    near = difflib.get_close_matches(
+        f"{Path(path).stem}.npz", list(dict.fromkeys(found.name for found in known)), 1, 0.75
+    )
+    if meant := [ascii(str(found)) for found in dict.fromkeys(known) if found.name in near]:
+        return f"; did you mean {' or '.join(meant)}?"
     names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]
     return f"; in the same folder: {', '.join(map(ascii, names))}" if names else "; train one with `charrnn train`"
 

@@ -6,10 +6,12 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
+from charrnn.cli.completion import CheckpointPath
+from charrnn.cli.help import Command
 
 
-@click.command(epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.html")
-@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
+@click.command(cls=Command, epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.html")
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.output("model.html", "The file to write, over an older one; its suffix says what.")
 @options.quiet
 def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:

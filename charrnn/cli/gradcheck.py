@@ -5,12 +5,19 @@ from pathlib import Path
 import click
 
 from charrnn.cli import options
+from charrnn.cli.completion import CheckpointPath, TextName
+from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, WrongGradientError
 
 
-@click.command(epilog="Example: charrnn gradcheck && echo every gradient is right")
-@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=options.path)
-@click.option("--text", help="With CHECKPOINT: text to check on.  [default: the one it was trained on]")
+@click.command(cls=Command, epilog="Example: charrnn gradcheck && echo every gradient is right")
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
+@click.option(
+    "--text",
+    type=TextName(),
+    metavar="TEXT",
+    help="With CHECKPOINT: text to check on.  [default: the one it was trained on]",
+)
 @click.option(
     "--rng-seed",
     default=0,

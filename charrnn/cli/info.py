@@ -8,10 +8,12 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
+from charrnn.cli.completion import CheckpointPath
+from charrnn.cli.help import Command
 
 
-@click.command(epilog="Example: charrnn info --json checkpoints/kafka.npz")
-@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=click.Path(path_type=Path))
+@click.command(cls=Command, epilog="Example: charrnn info --json checkpoints/kafka.npz")
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.json
 def info(checkpoint: Path | None, as_json: bool) -> None:
     """Tell what a checkpoint is, and how good.

@@ -11,6 +11,7 @@ import click
 from charrnn.blas import use_one_thread
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.help import Group
 from charrnn.cli.info import info
 from charrnn.cli.plot import plot
 from charrnn.cli.sample import sample
@@ -25,7 +26,11 @@ _HOW_TO_REPORT = "please report it, with `charrnn --version` and what CHARRNN_DE
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"}, epilog=_EPILOG)
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"},
+    epilog=_EPILOG,
+)
 @click.version_option(__version__, "--version", message="charrnn %(version)s")
 def charrnn() -> None:
     """Learn a text one character at a time, and write more like it.
@@ -98,7 +103,7 @@ def _fail(message: str, code: int) -> int:
 
     if os.environ.get("CHARRNN_DEBUG"):
         say(traceback.format_exc())
-    say(f"charrnn: {message}".replace("\n", " "))
+    say(message.replace("\n", " "), alarm="charrnn:")
     return code
 
 

@@ -26,17 +26,25 @@ from charrnn.training.config import (
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Sizes(click.ParamType[tuple[int, ...]]):
-    """Hidden units: one number, or one for each layer, as in ``256,128``."""
+class Numbers(click.ParamType[tuple[Any, ...]]):
+    """One number, or several with commas between them, as in ``256,128``.
 
-    name = "SIZES"
+    Parameters
+    ----------
+    kind : of each number
+    name : what to call them in the help
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+    def __init__(self, kind: type[int] | type[float], name: str) -> None:
+        self._kind = kind
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
         """Read ``256,128`` as (256, 128)."""
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(int(size) for size in str(value).split(","))
+            return tuple(self._kind(number) for number in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is not a number, nor numbers with commas between them.", param, ctx)
 
@@ -58,7 +66,7 @@ def output(default: str, text: str) -> Callable[[Command], Command]:
 
 _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "cell": (click.Choice(CELLS), "Kind of recurrent cell."),
-    "hidden_sizes": (Sizes(), "Hidden units; with commas, those of each layer."),
+    "hidden_sizes": (Numbers(int, "SIZES"), "Hidden units; with commas, those of each layer."),
     "embedding_size": (int, "Width of a learned embedding; 0 for one-hot input."),
     "tied": (bool, "Use the embedding's weights for the output too."),
     "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
@@ -90,6 +98,17 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "sample_every": (int, "Steps between samples shown; 0 for none."),
     "sample_length": (int, "Characters in each of those samples."),
     "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
+}
+TRAIN_SECTIONS = {
+    "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
+    "The text": ("encoding", "errors", "normalize", "val_fraction", "batch_size", "seq_length", "bptt_jitter"),
+    "Each update": (
+        *("optimizer", "learning_rate", "schedule", "schedule_steps", "warmup_steps", "decay_factor", "decay_every"),
+        *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction"),
+    ),
+    "How long": ("steps", "epochs", "minutes", "patience"),
+    "On the way": ("eval_every", "sample_every", "sample_length", "save_every"),
+    "From what, and where to": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
 }
 _DEFAULTS = TrainConfig()
 

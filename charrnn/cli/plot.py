@@ -9,11 +9,13 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
+from charrnn.cli.completion import CheckpointPath
+from charrnn.cli.help import Command
 from charrnn.errors import CharRNNError, ConfigError, shown
 
 
-@click.command(epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
-@click.argument("runs", metavar="[CHECKPOINT|LOG]...", nargs=-1, type=click.Path(path_type=Path))
+@click.command(cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
+@click.argument("runs", metavar="[CHECKPOINT|LOG]...", nargs=-1, type=CheckpointPath())
 @click.option(
     "-o",
     "--output",

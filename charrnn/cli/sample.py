@@ -1,90 +1,148 @@
 """``charrnn sample``."""
 
 import secrets
-from itertools import islice
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
+from charrnn.cli.completion import CheckpointPath, TextName
+from charrnn.cli.help import Command
+from charrnn.errors import ConfigError
+from charrnn.sampling.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
+
+_SECTIONS = {
+    "What to go on from": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
+    "How to draw": ("temperatures", "top_k", "top_p", "min_p", "allow", "ban", "rng_seed"),
+    "Where to end": ("length", "lines", "stops"),
+    "How many, and how to show them": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
+}
+_CLASSES = "Characters, or classes: letters, upper, lower, digits, space, newline, punctuation, ascii."
+_SEVERAL = "Can be given several times."
+_DEFAULTS = SampleConfig()
 
 
-@click.command(epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.7')
-@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=options.path)
-@click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
-@click.option(
-    "-n",
-    "--length",
-    default=500,
-    show_default=True,
-    type=options.count,
-    help="Characters to write after the seed text.",
+class _StopText(click.types.StringParamType):
+    """Any text; several in one environment variable are lines of it."""
+
+    envvar_list_splitter = "\n"
+
+
+@click.command(
+    cls=Command,
+    sections=_SECTIONS,
+    epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.7',
 )
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
+@click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
+@click.option("--seed-file", metavar="FILE", type=TextName(), help="The same from a file; - for stdin.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the seed file.")
+@click.option(
+    "--unknown",
+    type=click.Choice(UNKNOWN),
+    help="What to do with seed characters that the model never saw.  [default: error; nearest with -i]",
+)
+@click.option("-i", "--interactive", is_flag=True, help="Write by turns with the model, line by line.")
 @click.option(
     "--temperature",
-    default=1.0,
+    "temperatures",
+    metavar="NUMBER[,...]",
+    type=options.Numbers(float, "NUMBERS"),
+    default=_DEFAULTS.temperatures,
     show_default=True,
-    help="Below 1 bolder, above 1 wilder; 0 always the likeliest.",
+    help="Below 1 bolder, above 1 wilder; 0 always the likeliest. Several are shown side by side.",
 )
 @click.option(
     "--top-k",
-    default=0,
+    metavar="K",
+    default=_DEFAULTS.top_k,
     type=options.count,
-    help="Draw from the K likeliest characters only.  [default: all]",
+    help="Draw from the K likeliest only.  [default: all]",
 )
-@click.option("--top-p", default=1.0, help="Draw from the likeliest that together reach P.  [default: all]")
 @click.option(
-    "--rng-seed",
-    type=options.count,
-    help="Random seed, to write the same again.  [default: a new one each time]",
+    "--top-p",
+    metavar="P",
+    default=_DEFAULTS.top_p,
+    help="Draw from the likeliest that together reach P.  [default: all]",
 )
+@click.option(
+    "--min-p", metavar="P", default=_DEFAULTS.min_p, help="Draw from those at least P times as likely as the likeliest."
+)
+@click.option("--allow", metavar="SET", multiple=True, help=f"Write these only. {_CLASSES} {_SEVERAL}")
+@click.option("--ban", metavar="SET", multiple=True, help=f"Never write these. {_SEVERAL}")
+@click.option("--rng-seed", metavar="N", type=options.count, help="Random seed.  [default: a new one each time]")
+@click.option(
+    "-n",
+    "--length",
+    metavar="N",
+    type=click.IntRange(min=ENDLESS),
+    help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines so many a line]",
+)
+@click.option("--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="End after N lines.")
+@click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"End before TEXT. {_SEVERAL}")
+@click.option(
+    "--num", metavar="K", default=_DEFAULTS.num, type=click.IntRange(1, 10_000), help="Write K texts, not one."
+)
+@click.option("--no-echo", is_flag=True, help="Leave the seed text out.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")
 @click.option("--raw", is_flag=True, help="Send control characters to a terminal too, which may obey them.")
 @click.option("--report", is_flag=True, help="Say on stderr how much of the sample is copied from the training text.")
 @options.quiet
 def sample(
     checkpoint: Path | None,
     seed_text: str | None,
-    length: int,
-    temperature: float,
-    top_k: int,
-    top_p: float,
+    seed_file: str | None,
+    encoding: str,
+    unknown: str | None,
+    interactive: bool,
     rng_seed: int | None,
     raw: bool,
+    no_echo: bool,
+    as_json: bool,
     report: bool,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Write text with a trained model.
 
     CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
     and what follows go to stdout, each character as it is drawn; stderr says which model wrote it.
     """
-    import numpy as np
-
     from charrnn.checkpoint import load, newest
+    from charrnn.cli.interactive import converse
+    from charrnn.report.columns import folded
     from charrnn.report.models import introduce
+    from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
     from charrnn.report.terminal import TextWriter, say
-    from charrnn.sampling.filters import Filters
-    from charrnn.sampling.sampler import encode_seed, line_start
-    from charrnn.sampling.sampler import sample as characters
-    from charrnn.text.normalizing import normalize
+    from charrnn.sampling.seed import fit_seed, read_seed
+    from charrnn.sampling.writing import Writer
 
-    filters = Filters(temperature, top_k, top_p)
+    config = SampleConfig(**asked)
+    if interactive and (as_json or config.is_several or seed_file == "-"):
+        raise ConfigError("--interactive writes one text by turns: leave out --json, --num and --seed-file -")
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
-    rng = np.random.default_rng(rng_seed)
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
-    seed_text = normalize(seed_text or "", trained.corpus.normalize)
-    seed = encode_seed(trained.vocabulary, seed_text or line_start(trained.vocabulary, rng))
-    if not quiet:
-        say(introduce(trained, path, rng_seed))
-    written = []
-    with TextWriter(raw=raw) as writer:
-        writer.write(seed_text)
-        for character in islice(characters(trained.model, trained.params, seed, rng, filters), length):
-            writer.write(trained.vocabulary.characters[character])
-            if report:
-                written.append(character)
-    if report:
-        say(describe_copying(trained, written))
+    vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
+    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed)
+    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
+    unknown = unknown or ("nearest" if interactive else "error")
+    fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
+    seed = fit(text)
+    for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
+        say(folded(line))
+    output, json_of = TextWriter(raw=raw), path if as_json else None
+    display = choose_display(writer.samples, seed.text, output, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
+    try:
+        if interactive:
+            converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
+        else:
+            display.follow(writer.write(seed.text, with_log_probs=as_json))
+    finally:
+        for pieces in display.pieces if report else ():
+            written = vocabulary.encode("".join(pieces)).tolist()
+            say(folded(describe_copying(trained, written)))

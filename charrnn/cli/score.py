@@ -6,11 +6,17 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
+from charrnn.cli.completion import TextName
+from charrnn.cli.help import Command
 from charrnn.errors import TextError
 
 
-@click.command(epilog="Example: charrnn score --by-line letters.txt | head")
-@click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1)
+@click.command(
+    cls=Command,
+    short_help="Tell how well a model reads a text.",
+    epilog="Example: charrnn score --by-line letters.txt | head",
+)
+@click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1, type=TextName(or_checkpoint=True))
 @click.option("--by-line", is_flag=True, help="Rank the lines instead, each read for itself, most surprising first.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
 @options.errors

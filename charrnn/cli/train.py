@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli import options
+from charrnn.cli.completion import CheckpointPath, TextName
+from charrnn.cli.help import Command
 from charrnn.cli.interruption import Interruption
+from charrnn.cli.run_file import read_into_context
 from charrnn.errors import ConfigError
 from charrnn.text.choices import FORMS
 from charrnn.training.config import RECIPES
@@ -22,8 +25,22 @@ if TYPE_CHECKING:
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite", "init_from")
 
 
-@click.command(epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3")
-@click.argument("texts", metavar="[TEXT]...", nargs=-1)
+@click.command(
+    cls=Command,
+    sections=options.TRAIN_SECTIONS,
+    short_help="Learn a text.",
+    epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3",
+)
+@click.argument("texts", metavar="[TEXT]...", nargs=-1, type=TextName())
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=read_into_context,
+    help="Options from a TOML file; the command line and the environment win over it.",
+)
 @click.option(
     "--recipe",
     type=click.Choice([*RECIPES, "list"]),
@@ -41,7 +58,7 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
 @click.option(
     "--checkpoint",
     metavar="FILE",
-    type=options.path,
+    type=CheckpointPath(),
     help="Where to save, or with --resume what to go on from.  [default: checkpoints/NAME.npz, after the text]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
@@ -51,7 +68,7 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
 @click.option(
     "--init-from",
     metavar="FILE",
-    type=options.path,
+    type=CheckpointPath(),
     help="Start from this checkpoint's weights, on a text that may have other characters.",
 )
 @click.option(

@@ -6,10 +6,12 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
+from charrnn.cli.completion import TextName
+from charrnn.cli.help import Command
 
 
-@click.command(epilog="Example: charrnn view kafka.txt -o kafka.html")
-@click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1)
+@click.command(cls=Command, epilog="Example: charrnn view kafka.txt -o kafka.html")
+@click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1, type=TextName(or_checkpoint=True))
 @options.output("view.html", "The page to write, over an older one.")
 @click.option(
     "-n",

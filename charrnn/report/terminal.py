@@ -10,6 +10,8 @@ import unicodedata
 from types import TracebackType
 from typing import Self
 
+from charrnn.report.colour import alarming, bold
+
 _SAFE = frozenset("\n\t")
 # Bidirectional overrides can make a line read as something else; they are not in category Cc.
 _BIDI = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
@@ -25,10 +27,16 @@ def visible(text: str) -> str:
     )
 
 
-def say(line: str) -> None:
-    """Write a line to stderr, harmless to a terminal; where stderr is full or closed, there is nobody to tell."""
+def say(line: str, *, alarm: str = "") -> None:
+    """Write a line to stderr, harmless to a terminal; where stderr is full or closed, there is nobody to tell.
+
+    Parameters
+    ----------
+    alarm : words of our own before it, which look on a terminal as an error does
+    """
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"{visible(line)}\n")
+        opening = f"{alarming(alarm, sys.stderr)} " if alarm else ""
+        sys.stderr.write(f"{opening}{visible(line)}\n")
         sys.stderr.flush()
 
 
@@ -46,16 +54,29 @@ class TextWriter:
     def __enter__(self) -> Self:
         sys.stdout.flush()
         self._is_terminal = sys.stdout.isatty() and not self._is_raw
-        self._ends_line = False
+        self._ends_line = True
         return self
 
     def write(self, text: str) -> None:
         """Write and flush, so that each character appears as it is drawn."""
-        encoding = (sys.stdout.encoding or "utf-8") if self._is_terminal else "utf-8"
         exact = visible(text) if self._is_terminal else text
-        sys.stdout.buffer.write(exact.encode(encoding, "backslashreplace"))
+        sys.stdout.buffer.write(exact.encode(self._encoding(), "backslashreplace"))
         sys.stdout.buffer.flush()
         self._ends_line = text.endswith("\n") if text else self._ends_line
+
+    def heading(self, line: str) -> None:
+        """Write a harmless line of our own that stands out on a terminal."""
+        sys.stdout.buffer.write(f"{bold(line, sys.stdout)}\n".encode(self._encoding(), "backslashreplace"))
+        sys.stdout.buffer.flush()
+        self._ends_line = True
+
+    def end_line(self) -> None:
+        """Begin a new line, where the last has not ended."""
+        if not self._ends_line:
+            self.write("\n")
+
+    def _encoding(self) -> str:
+        return (sys.stdout.encoding or "utf-8") if self._is_terminal else "utf-8"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

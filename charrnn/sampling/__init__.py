@@ -1,1 +1,1 @@
-"""Drawing text: `filters` shape one distribution, `sampler` walks from character to character."""
+"""Drawing text: `filters` shape one distribution, `sampler` walks from character to character, `writing` to the end."""

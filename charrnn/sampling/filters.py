@@ -1,10 +1,14 @@
 """What may be drawn: pure functions from scores to distributions, and a draw from each. All in float64.
 
-They work along the last axis, so that many streams are one call, and apply in this order: temperature, top-k, top-p.
+They work along the last axis, so that many streams are one call, and apply in this order: what is banned is out,
+temperature, top-k, top-p, min-p. Each of the last three looks at what those before it have left, made to sum to 1.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from charrnn.errors import ConfigError
 
 Floats = NDArray[np.float64]
+
+
+class Shaper(Protocol):
+    """What turns scores into the distributions that are drawn from."""
+
+    def apply(self, logits: NDArray[np.floating]) -> Floats:
+        """Return probabilities for scores (..., V), same shape; the scores are only read."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,8 @@ class Filters:
     temperature: float = 1.0  # see `soften`
     top_k: int = 0  # see `keep_top_k`; 0 keeps all
     top_p: float = 1.0  # see `keep_top_p`; 1 keeps all
+    min_p: float = 0.0  # see `keep_min_p`; 0 keeps all
+    banned: tuple[int, ...] = ()  # ids that are never drawn
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
@@ -35,15 +48,50 @@ class Filters:
             raise ConfigError(f"--top-k must be 0 (all) or more, not {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
+        if not 0 <= self.min_p <= 1:
+            raise ConfigError(f"--min-p must be from 0 (all) to 1, not {self.min_p}")
 
     def apply(self, logits: NDArray[np.floating]) -> Floats:
         """Return the probabilities of scores (..., V) after every filter, same shape."""
-        probs = soften(logits, self.temperature)
-        if self.top_k:
-            probs = keep_top_k(probs, self.top_k)
-        if self.top_p < 1:
-            probs = keep_top_p(probs, self.top_p)
+        probs = soften(ban(logits, self._banned) if self.banned else logits, self.temperature)
+        for keep in self._keeps:
+            probs = keep(probs)
         return probs
+
+    @cached_property
+    def _keeps(self) -> tuple[Callable[[Floats], Floats], ...]:
+        """The filters that keep less than all, in their order."""
+        keeps: list[Callable[[Floats], Floats]] = []
+        if self.top_k:
+            keeps.append(partial(keep_top_k, k=self.top_k))
+        if self.top_p < 1:
+            keeps.append(partial(keep_top_p, p=self.top_p))
+        if self.min_p:
+            keeps.append(partial(keep_min_p, p=self.min_p))
+        return tuple(keeps)
+
+    @cached_property
+    def _banned(self) -> NDArray[np.intp]:
+        return np.array(self.banned, dtype=np.intp)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """One filter after another, each for an equal share of the streams."""
+
+    filters: tuple[Filters, ...]
+
+    def apply(self, logits: NDArray[np.floating]) -> Floats:
+        """Return the probabilities of scores (B, V): the first B/n rows by the first of the n filters, and so on."""
+        shares = np.split(logits, len(self.filters))
+        return np.concatenate([own.apply(share) for own, share in zip(self.filters, shares, strict=True)])
+
+
+def ban(logits: NDArray[np.floating], ids: NDArray[np.intp]) -> Floats:
+    """Scores with those of some ids at −infinity, so that the others share all the probability."""
+    scores = logits.astype(np.float64)
+    scores[..., ids] = -np.inf
+    return scores
 
 
 def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
@@ -77,6 +125,16 @@ def keep_top_p(probs: Floats, p: float) -> Floats:
     total = np.cumsum(np.take_along_axis(probs, order, axis=-1), axis=-1)
     is_needed = np.concatenate([np.ones_like(total[..., :1], dtype=bool), total[..., :-1] < p], axis=-1)
     return _keep(probs, order, is_needed)
+
+
+def keep_min_p(probs: Floats, p: float) -> Floats:
+    """Only those at least p times as probable as the most probable one, made to sum to 1 again.
+
+    Nguyen et al., "Turning up the heat: min-p sampling for creative and coherent LLM outputs", 2024.
+    """
+    kept = np.where(probs >= p * probs.max(axis=-1, keepdims=True), probs, 0.0)
+    kept /= kept.sum(axis=-1, keepdims=True)
+    return kept
 
 
 def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:

@@ -1,25 +1,50 @@
 """The sampler: an endless iterator of characters, in one stream or in many."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import UnknownCharacterError
-from charrnn.nn.model import CharRNN
+from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
-from charrnn.sampling.filters import Filters, draw
+from charrnn.sampling.filters import Filters, Shaper, draw
 from charrnn.text.vocabulary import Vocabulary
 
 DEFAULT_FILTERS = Filters()
+Mark = tuple[State, NDArray[np.floating]]  # the memory of a text, and the scores (B, V) of what may follow it
+
+
+class Uniform(Protocol):
+    """Where random numbers come from: a `numpy.random.Generator`, or one for each stream."""
+
+    def random(self, size: int, /) -> NDArray[np.float64]:
+        """Return that many numbers, 0 ≤ u < 1."""
+
+
+class OwnGenerators:
+    """A generator for each stream: what one writes does not depend on how many others there are.
+
+    Parameters
+    ----------
+    generators : as many as there are streams
+    """
+
+    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+        self._generators = generators
+
+    def random(self, size: int, /) -> NDArray[np.float64]:
+        """Return one number of each."""
+        return np.fromiter((generator.random() for generator in self._generators), np.float64, size)
 
 
 def sample(
     model: CharRNN,
     params: Parameters,
     seed: NDArray[np.intp],
-    rng: np.random.Generator,
-    filters: Filters = DEFAULT_FILTERS,
+    rng: Uniform,
+    filters: Shaper = DEFAULT_FILTERS,
 ) -> Iterator[int]:
     """Yield the ids of characters that follow the seed, without end.
 
@@ -38,21 +63,57 @@ def sample_streams(
     model: CharRNN,
     params: Parameters,
     seeds: NDArray[np.intp],
-    rng: np.random.Generator,
-    filters: Filters = DEFAULT_FILTERS,
+    rng: Uniform,
+    filters: Shaper = DEFAULT_FILTERS,
 ) -> Iterator[NDArray[np.intp]]:
     """Yield the next ids (B,) of B streams that go on side by side from seeds (n, B); else as `sample`."""
-    B = seeds.shape[1]
-    dtype = params.vector.dtype
-    ws = model.workspace(1, B, dtype)
-    model.arrange(params, ws)
-    state = model.zero_state(B, dtype)
-    for ids in seeds:
-        state = model.forward(params, ws, ids[None], state)
-    while True:
-        ids = draw(filters.apply(ws.logits[0]), rng.random(B))
-        yield ids
-        state = model.forward(params, ws, ids[None], state)
+    streams = Streams(model, params, seeds.shape[1])
+    streams.read(seeds)
+    yield from streams.write(rng, filters)
+
+
+class Streams:
+    """B texts that grow side by side, and the network's memory of each.
+
+    Parameters
+    ----------
+    model, params : the trained network; the parameters are read here
+    B : how many
+    """
+
+    def __init__(self, model: CharRNN, params: Parameters, B: int) -> None:
+        dtype = params.vector.dtype
+        self._model, self._params = model, params
+        self._ws = model.workspace(1, B, dtype)
+        model.arrange(params, self._ws)
+        self._state = model.zero_state(B, dtype)
+        self.logits = self._ws.logits[0]
+        """(B, V): the scores of what may follow the last character read; the next one read overwrites them."""
+
+    def read(self, ids: NDArray[np.intp]) -> None:
+        """Take in the next characters of every stream, (n, B)."""
+        for row in ids:
+            self._state = self._model.forward(self._params, self._ws, row[None], self._state)
+
+    def mark(self) -> Mark:
+        """Return what `rewind` needs to come back to this place."""
+        return self._state, self.logits.copy()
+
+    def rewind(self, mark: Mark) -> None:
+        """Forget what was read since `mark`."""
+        self._state, self.logits[...] = mark
+
+    def write(self, rng: Uniform, filters: Shaper = DEFAULT_FILTERS) -> Iterator[NDArray[np.intp]]:
+        """Yield the next ids (B,), without end.
+
+        Those yielded last are not read yet: until the next are asked for, `logits` are what they were drawn from.
+        """
+        forward, params, ws, logits = self._model.forward, self._params, self._ws, self.logits
+        B = len(logits)
+        while True:
+            ids = draw(filters.apply(logits), rng.random(B))
+            yield ids
+            self._state = forward(params, ws, ids[None], self._state)
 
 
 def line_start(vocabulary: Vocabulary, rng: np.random.Generator) -> str:
@@ -72,6 +133,7 @@ def encode_seed(vocabulary: Vocabulary, text: str) -> NDArray[np.intp]:
     try:
         return vocabulary.encode(text)
     except UnknownCharacterError as error:
-        if not text.strip().removeprefix("-").isdigit():
-            raise
-        raise UnknownCharacterError(f"{error} (--seed is text; for random numbers use --rng-seed {text})") from error
+        hint = "--unknown nearest writes what comes nearest instead"
+        if text.strip().removeprefix("-").isdigit():
+            hint = f"--seed is text; for random numbers use --rng-seed {text}"
+        raise UnknownCharacterError(f"{error} ({hint})") from error

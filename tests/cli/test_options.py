@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from charrnn import checkpoint
@@ -99,6 +100,7 @@ TRAIN = {
     "--init-from": Example(
         ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
     ),
+    "--config": Example(("--config", "run.toml"), learned(val_fraction=0.2, seq_length=10, minutes=5)),
     "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
     "--allow-new-text": Example(
         (TEXT, TEXT, "--checkpoint", MODEL, "--resume", "--steps", "63", "--allow-new-text"),
@@ -114,13 +116,36 @@ SAMPLE = {
     **QUIET,
     "--seed": Example(("--seed", "the lamp"), lambda outcome: outcome.out.startswith(b"the lamp")),
     "--prompt": Example(("--prompt", "the lamp"), lambda outcome: outcome.out.startswith(b"the lamp")),
-    "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
-    "--length": Example(("--length", "4"), lambda outcome: len(outcome.out) == 4),
+    "--seed-file": Example(
+        ("--seed-file", TEXT), lambda outcome: outcome.out.startswith(Path("lamp.txt").read_bytes())
+    ),
+    "--encoding": Example(
+        ("--seed-file", TEXT, "--encoding", "utf-16-le", "--unknown", "skip"), err("not known to the model: left out")
+    ),
+    "--unknown": Example(
+        ("--seed", "THE “round”", "--unknown", "nearest"), lambda outcome: outcome.out.startswith(b"the round")
+    ),
+    "-i": Example(("-i",), lambda outcome: outcome.out == b""),
+    "--interactive": Example(
+        ("--interactive", "--seed", "the"), lambda outcome: outcome.out.startswith(b"the") and len(outcome.out) > 3
+    ),
     "--temperature": Example(("--temperature", "0.0"), lambda outcome: len(set(outcome.out)) < 15),
     "--top-k": Example(("--top-k", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--top-p": Example(("--top-p", "1e-9"), lambda outcome: len(set(outcome.out)) < 15),
+    "--min-p": Example(("--min-p", "1"), lambda outcome: len(set(outcome.out)) < 15),
+    "--allow": Example(("--allow", "ae", "--allow", "newline"), lambda outcome: set(outcome.out) <= set(b"ae\n")),
+    "--ban": Example(("--ban", "space", "--ban", "te"), lambda outcome: not set(outcome.out) & set(b" te")),
     "--rng-seed": Example(("--rng-seed", "7"), err("--rng-seed 7 writes this again")),
     "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
+    "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
+    "--length": Example(("--length", "4"), lambda outcome: len(outcome.out) == 4),
+    "--lines": Example(("--lines", "3"), lambda outcome: outcome.out.count(b"\n") == 3 and outcome.out.endswith(b"\n")),
+    "--stop": Example(
+        ("--stop", "e", "--stop", "a"), lambda outcome: not set(outcome.out) & set(b"ea") and len(outcome.out) < 300
+    ),
+    "--num": Example(("--num", "3", "--rng-seed", "7"), out("── --rng-seed 9 ──\n".encode())),
+    "--no-echo": Example(("--seed", "the lamp", "--no-echo"), lambda outcome: len(outcome.out) == 300),
+    "--json": Example(("--json",), lambda outcome: len(json.loads(outcome.out)["log_probs"]) == 300),
     "--report": Example(("--report",), err("copied: at most ")),
 }
 SCORE = {
@@ -212,6 +237,8 @@ def test_every_option_does_what_it_says(
     charrnn: Charrnn, command: str, example: Example, trained: Path, text_file: Path
 ) -> None:
     Path("old.npz").write_bytes(trained.read_bytes())
+    Path("lamp.txt").write_bytes(text_file.read_bytes())
+    Path("run.toml").write_text("bptt-jitter = 0\nval_fraction = 0.2\nseq-length = 9\nminutes = 5\n")
     usual = USUAL[command]
     if command == "train" and "--checkpoint" not in example.arguments:
         usual = (*usual, "--checkpoint", "run.npz")
@@ -252,6 +279,21 @@ def test_the_environment_can_give_an_option(charrnn: Charrnn, trained: Path, mon
     monkeypatch.setenv("CHARRNN_SAMPLE_LENGTH", "6")
     assert len(charrnn("sample", str(trained)).out) == 6
     assert len(charrnn("sample", str(trained), "-n", "2").out) == 2
+    monkeypatch.setenv("CHARRNN_SAMPLE_STOP", "a lamp\nt")  # several are lines
+    assert b"t" not in charrnn("sample", str(trained)).out
+
+
+@pytest.mark.parametrize("command", [command for command in EXAMPLES if command])
+def test_every_option_can_be_given_in_the_environment_by_the_name_of_its_flag(command: str) -> None:
+    for option in main.charrnn.commands[command].params:
+        if isinstance(option, click.Option):
+            flags = [flag.removeprefix("--").replace("-", "_").upper() for flag in option.opts if flag[:2] == "--"]
+            assert option.envvar == [f"CHARRNN_{command.upper()}_{flag}" for flag in flags]
+
+
+def test_a_flag_in_the_environment_is_on(charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARRNN_SAMPLE_JSON", "1")
+    assert json.loads(charrnn("sample", str(trained), "-n", "3").out)["ended"] == "length"
 
 
 def test_num_layers_must_fit_the_hidden_sizes(charrnn: Charrnn, text_file: Path) -> None:

@@ -1,8 +1,11 @@
 """`charrnn sample` writes the seed text and what follows to stdout, to the byte, and nothing else."""
 
+import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,21 @@ def test_by_default_the_newest_model_in_the_folder_writes(charrnn: Charrnn, trai
     assert charrnn("sample", "-n", "1").err.startswith("checkpoints/newest-best.npz: ")
 
 
+def test_a_checkpoint_that_is_not_there_brings_those_to_mind_that_may_be_meant(charrnn: Charrnn, trained: Path) -> None:
+    Path("checkpoints").mkdir()
+    shutil.copy(trained, "checkpoints/kafka.npz")
+    shutil.copy(trained, "here.npz")
+    for typed, meant in (
+        ("kafka.npz", "checkpoints/kafka.npz"),
+        ("kafka", "checkpoints/kafka.npz"),
+        ("checkpoints/kafak.npz", "checkpoints/kafka.npz"),
+        ("hare.npz", "here.npz"),
+    ):
+        outcome = charrnn("sample", typed)
+        assert outcome.code == 1
+        assert outcome.err == f"charrnn: no such checkpoint: '{typed}'; did you mean '{meant}'?\n"
+
+
 def test_without_any_model_the_one_that_comes_with_the_program_writes(charrnn: Charrnn) -> None:
     assert bundled.PRETRAINED.exists(), "the trained model is missing from the repository"
     outcome = charrnn("sample", "--seed", "The ", "-n", "200", "--rng-seed", "1")
@@ -132,3 +150,99 @@ def test_the_report_counts_what_was_written_and_not_the_seed_text(charrnn: Charr
     assert f"at most {len(run)} characters" in line
     assert run in written.out.decode().removeprefix(seed)
     assert run in TEXT
+
+
+# --- several texts, JSON, files ---
+
+
+def test_several_texts_stand_apart_and_each_is_what_its_random_seed_writes_alone(
+    charrnn: Charrnn, trained: Path
+) -> None:
+    usual = ("sample", str(trained), "--seed", "the", "-n", "40", "--rng-seed")
+    together = charrnn(*usual, "7", "--num", "3").out.decode()
+    alone = [charrnn(*usual, str(7 + k)).out.decode() for k in range(3)]
+    ended = [text if text.endswith("\n") else f"{text}\n" for text in alone]
+    assert together == "\n".join(f"── --rng-seed {7 + k} ──\n{text}" for k, text in enumerate(ended))
+    assert charrnn(*usual, "7", "--num", "3", "-q").out.decode() == "".join(ended)
+
+
+def test_temperatures_stand_apart_where_there_is_no_terminal(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "--seed", "the", "-n", "40", "--rng-seed", "7", "--ban", "newline")
+    together = charrnn(*usual, "--temperature", "0.5,1").out.decode()
+    cold, warm = (charrnn(*usual, "--temperature", t).out.decode() for t in ("0.5", "1"))
+    assert together == f"── temperature 0.5 ──\n{cold}\n\n── temperature 1 ──\n{warm}\n"
+
+
+def test_json_has_the_text_how_to_have_it_again_and_what_the_model_thinks_of_it(
+    charrnn: Charrnn, trained: Path
+) -> None:
+    usual = ("sample", str(trained), "--seed", "the", "--lines", "2", "--rng-seed", "7", "--top-p", "0.9")
+    outcome = charrnn(*usual, "--num", "2", "--json", "--no-echo")
+    first, second = map(json.loads, outcome.out.splitlines())
+    for own, rng_seed in ((first, 7), (second, 8)):
+        text = charrnn(*usual[:-3], str(rng_seed), *usual[-2:], "--no-echo").out.decode()
+        assert own["text"] == text
+        assert (own["seed"], own["rng_seed"], own["temperature"], own["ended"]) == ("the", rng_seed, 1.0, "lines")
+        assert own["checkpoint"] == str(trained)
+        assert len(own["log_probs"]) == len(text)
+        assert own["nats_per_char"] == pytest.approx(-sum(own["log_probs"]) / len(text))
+
+
+def test_the_log_probabilities_are_those_that_scoring_finds(charrnn: Charrnn, trained: Path) -> None:
+    own = json.loads(charrnn("sample", str(trained), "-n", "200", "--json", "--temperature", "0.5").out)
+    Path("text.txt").write_text(own["text"], newline="")
+    scored = json.loads(charrnn("score", str(trained), "text.txt", "--json").out)
+    assert own["nats_per_char"] == pytest.approx(scored["nats_per_char"], rel=1e-4)
+
+
+def test_no_characters_are_json_too(charrnn: Charrnn, trained: Path) -> None:
+    own = json.loads(charrnn("sample", str(trained), "-n", "0", "--json").out)
+    assert (own["text"], own["log_probs"], own["nats_per_char"], own["ended"]) == ("", [], None, "length")
+
+
+def test_a_seed_file_is_gone_on_from_to_the_byte_and_stdin_is_one(charrnn: Charrnn, trained: Path) -> None:
+    seed = "the lamp\na clerk"
+    Path("seed.txt").write_text(seed, newline="")
+    usual = ("sample", str(trained), "-n", "50", "--rng-seed", "3")
+    wanted = charrnn(*usual, "--seed", seed).out
+    assert charrnn(*usual, "--seed-file", "seed.txt").out == wanted
+    assert charrnn(*usual, "--seed-file", "-", stdin=seed.encode()).out == wanted
+    assert charrnn(*usual, "--seed-file", "seed.txt", "--no-echo").out == wanted.removeprefix(seed.encode())
+
+
+def test_what_was_replaced_in_a_seed_is_said(charrnn: Charrnn, trained: Path) -> None:
+    outcome = charrnn("sample", str(trained), "--seed", "the “LAMP", "-n", "1", "--unknown", "nearest")
+    assert outcome.out.startswith(b"the lamp")
+    assert outcome.error_lines[1:] == [
+        (
+            "not known to the model: replaced 'L' (U+004C) by 'l', 'A' (U+0041) by 'a', 'M' (U+004D) by 'm', "
+            "'P' (U+0050) by 'p'"
+        ),
+        "not known to the model: left out '“' (U+201C)",
+    ]
+    assert charrnn("sample", str(trained), "--seed", "“", "-n", "1", "--unknown", "skip", "-q").err == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send on Windows")
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--report"]])
+def test_an_endless_text_ends_at_ctrl_c_with_all_that_was_asked_for(trained: Path, arguments: list[str]) -> None:
+    process = subprocess.Popen(
+        command(["sample", str(trained), "--seed", "the", "-n", "-1", *arguments]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr
+    process.stderr.readline()  # it has begun
+    if not arguments:
+        assert process.stdout
+        assert len(process.stdout.read(2000)) == 2000
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    if "--json" in arguments:
+        own = json.loads(out)
+        assert own["ended"] == "interrupted"
+        assert len(own["log_probs"]) == len(own["text"]) > 0
+    assert ("--report" in arguments) == (b"copied: at most" in err)

@@ -11,7 +11,17 @@ from hypothesis.extra import numpy as hnp
 
 from charrnn.errors import ConfigError
 from charrnn.nn.loss import log_softmax
-from charrnn.sampling.filters import Filters, Floats, draw, keep_top_k, keep_top_p, soften
+from charrnn.sampling.filters import (
+    Filters,
+    Floats,
+    SideBySide,
+    ban,
+    draw,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    soften,
+)
 from tests import reference
 
 scores = hnp.arrays(np.float32, st.integers(1, 12), elements=st.floats(-200, 200, width=32))
@@ -44,6 +54,33 @@ def test_top_p_equals_the_slow_reference() -> None:
         np.testing.assert_allclose(keep_top_p(probs, p), reference.keep_top_p(probs, p), rtol=1e-12)
 
 
+def test_min_p_equals_the_slow_reference() -> None:
+    rng = np.random.default_rng(8)
+    for probs in random_distributions(rng):
+        p = float(rng.choice([rng.random(), 0.5, 1e-300, 1.0]))
+        np.testing.assert_allclose(keep_min_p(probs, p), reference.keep_min_p(probs, p), rtol=1e-12)
+
+
+def test_what_is_banned_equals_the_slow_reference() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(2000):
+        logits = rng.normal(0, 5, rng.integers(2, 20))
+        banned = rng.permutation(len(logits))[: rng.integers(1, len(logits))]
+        wanted = reference.without(reference.log_softmax(logits), banned.tolist())
+        before = logits.copy()
+        np.testing.assert_allclose(soften(ban(logits, banned), 1.0), wanted, rtol=1e-9)
+        np.testing.assert_array_equal(logits, before)
+
+
+def test_greedy_draws_what_the_slow_reference_draws() -> None:
+    rng = np.random.default_rng(10)
+    for _ in range(3000):
+        logits = rng.integers(-3, 4, rng.integers(1, 20)).astype(np.float32)  # few values: ties are common
+        wanted = reference.most_likely_first(logits)[0]
+        for greedy in (Filters(temperature=0), Filters(top_k=1)):
+            assert draw(greedy.apply(logits), rng.random()) == wanted
+
+
 def test_temperature_equals_the_slow_reference() -> None:
     rng = np.random.default_rng(3)
     for _ in range(1000):
@@ -53,13 +90,17 @@ def test_temperature_equals_the_slow_reference() -> None:
         np.testing.assert_allclose(soften(logits, temperature), wanted, rtol=1e-9, atol=1e-300)
 
 
-def test_filters_apply_temperature_then_top_k_then_top_p() -> None:
+def test_filters_apply_what_is_banned_then_temperature_then_top_k_then_top_p_then_min_p() -> None:
     rng = np.random.default_rng(4)
-    for _ in range(1000):
-        logits = rng.normal(0, 3, rng.integers(1, 20))
-        k, p = int(rng.integers(1, 12)), float(rng.uniform(0.05, 0.95))
-        wanted = reference.keep_top_p(reference.keep_top_k(np.exp(log_softmax(logits / 0.7)), k), p)
-        np.testing.assert_allclose(Filters(0.7, k, p).apply(logits), wanted, rtol=1e-9)
+    for _ in range(2000):
+        logits = rng.normal(0, 3, rng.integers(2, 20))
+        k, p, m = int(rng.integers(1, 12)), float(rng.uniform(0.05, 0.95)), float(rng.uniform(0, 0.3))
+        banned = (int(rng.integers(len(logits))),)
+        with np.errstate(divide="ignore"):
+            left = np.log(reference.without(log_softmax(logits), list(banned)))
+        wanted = reference.keep_top_p(reference.keep_top_k(np.exp(log_softmax(left / 0.7)), k), p)
+        wanted = reference.keep_min_p(wanted, m)
+        np.testing.assert_allclose(Filters(0.7, k, p, m, banned).apply(logits), wanted, rtol=1e-9)
 
 
 @given(scores)
@@ -105,11 +146,12 @@ def test_a_higher_temperature_is_closer_to_even() -> None:
         *(("--temperature", {"temperature": t}) for t in (math.nan, math.inf, -math.inf, -1e-9)),
         ("--top-k", {"top_k": -1}),
         *(("--top-p", {"top_p": p}) for p in (math.nan, math.inf, 0.0, -0.5, 1.0001)),
+        *(("--min-p", {"min_p": p}) for p in (math.nan, math.inf, -0.5, 1.0001)),
     ],
 )
 def test_setting_outside_its_range_is_refused_by_name(option: str, settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"^{option} must be"):
-        Filters(**settings)  # type: ignore[arg-type] # one of three settings, each of its own type
+        Filters(**settings)  # type: ignore[arg-type] # one of the settings, each of its own type
 
 
 # --- one draw ---
@@ -151,7 +193,14 @@ def test_draws_come_as_often_as_their_probability_says() -> None:
 # --- many distributions in one call ---
 
 
-@pytest.mark.parametrize("filters", [Filters(), Filters(0.0), Filters(0.7, top_k=3), Filters(1.3, top_p=0.6)], ids=str)
+@pytest.mark.parametrize(
+    "filters",
+    [
+        *(Filters(), Filters(0.0), Filters(0.7, top_k=3), Filters(1.3, top_p=0.6)),
+        Filters(min_p=0.2, banned=(1, 4)),
+    ],
+    ids=str,
+)
 def test_many_rows_at_once_are_what_each_row_gives_alone(filters: Filters) -> None:
     rng = np.random.default_rng(0)
     logits, uniform = rng.normal(0, 3, (4, 50, 9)).round(1), rng.random((4, 50))
@@ -160,3 +209,11 @@ def test_many_rows_at_once_are_what_each_row_gives_alone(filters: Filters) -> No
     for place in np.ndindex(4, 50):
         np.testing.assert_allclose(probs[place], filters.apply(logits[place]), rtol=1e-14)
         assert drawn[place] == draw(probs[place], uniform[place])
+
+
+def test_side_by_side_each_filter_has_its_own_share_of_the_rows() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (6, 9))
+    own = (Filters(0.0), Filters(0.7, top_k=3), Filters())
+    probs = SideBySide(own).apply(logits)
+    for row, filters in enumerate(filters for filters in own for _ in range(2)):
+        np.testing.assert_array_equal(probs[row], filters.apply(logits[row]))

@@ -1,0 +1,79 @@
+"""Types of arguments that a shell can complete: checkpoints and texts by name."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from charrnn.bundled import CORPORA, LOCAL_CHECKPOINTS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    Items = list[CompletionItem[str]]
+
+
+class CheckpointPath(click.ParamType[Path]):
+    """A checkpoint's file: those here and in ./checkpoints are offered."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
+        """Return the path."""
+        return Path(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
+        """Offer the checkpoints that begin so."""
+        return _offer(checkpoints(), incomplete)
+
+
+class TextName(click.ParamType[str]):
+    """A text: files here, those in ./corpora and the bundled ones are offered.
+
+    Parameters
+    ----------
+    or_checkpoint : whether it may also be a checkpoint
+    """
+
+    name = "text"
+
+    def __init__(self, *, or_checkpoint: bool = False) -> None:
+        self._or_checkpoint = or_checkpoint
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the name."""
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
+        """Offer the texts that begin so."""
+        from charrnn.text.finding import LOCAL_CORPORA
+
+        texts = [
+            path.name for folder in (Path(), LOCAL_CORPORA, CORPORA) for path in _files(folder) if _may_be_text(path)
+        ]
+        return _offer([*(checkpoints() if self._or_checkpoint else ()), *texts], incomplete)
+
+
+def checkpoints() -> list[str]:
+    """Return the checkpoints in ./checkpoints and here."""
+    return [str(path) for folder in (LOCAL_CHECKPOINTS, Path()) for path in _files(folder) if path.suffix == ".npz"]
+
+
+def _may_be_text(path: Path) -> bool:
+    return path.suffix != ".npz" and not path.name.startswith(".") and path.name != "README.md"
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError:
+        return []
+
+
+def _offer(names: Iterable[str], incomplete: str) -> "Items":
+    """Return the names that begin so; where there is none, let the shell complete a path of its own."""
+    from click.shell_completion import CompletionItem
+
+    items: Items = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    return items or [CompletionItem(incomplete, type="file")]

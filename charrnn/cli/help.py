@@ -1,0 +1,91 @@
+"""How the commands show themselves: options in sections, headings that stand out, and lines that fit the terminal."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from charrnn.report.colour import bold
+
+_OTHERS = "Other options"
+_LEAST_TEXT = 30  # columns of a description beside its option: with fewer it stands below
+_WIDTHS = (30, 80)  # of a help page, least and most
+
+
+class Formatter(click.HelpFormatter):
+    """Click's, for terminals of any width, with bold headings."""
+
+    def __init__(self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None) -> None:
+        least, most = _WIDTHS
+        width = width or max(least, min(shutil.get_terminal_size().columns, max_width or most) - 2)
+        super().__init__(indent_increment, width, max_width)
+
+    def write_heading(self, heading: str) -> None:
+        """Write a section's heading."""
+        self.write(f"{'':>{self.current_indent}}{bold(f'{heading}:', sys.stdout)}\n")
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write what is explained, and beside it the explanation, or below where the terminal is narrow."""
+        rows = list(rows)
+        widest = max(len(first) for first, _ in rows)
+        is_narrow = self.width - min(widest, col_max) - col_spacing < _LEAST_TEXT
+        super().write_dl(rows, 4 if is_narrow else col_max, col_spacing)
+
+
+class Context(click.Context):
+    """Click's, with this program's help pages."""
+
+    formatter_class = Formatter
+
+
+class Command(click.Command):
+    """A command whose help shows its options in sections.
+
+    Parameters
+    ----------
+    sections : the parameters' names below each heading; what is in none comes last
+    """
+
+    context_class = Context
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sections = sections or {}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        params = {param.name: param for param in self.get_params(ctx) if isinstance(param, click.Option)}
+        pages = {title: [params.pop(name) for name in names] for title, names in self.sections.items()}
+        pages[_OTHERS if pages else "Options"] = list(params.values())
+        for title, page in pages.items():
+            rows = [record for param in page if (record := param.get_help_record(ctx))]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+class Group(click.Group):
+    """The commands, in the order in which they were added."""
+
+    context_class = Context
+    command_class = Command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; where there is none, show the help."""
+        return super().parse_args(ctx, args or ["--help"])
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is Click's
+        """Return the commands' names."""
+        return list(self.commands)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, each of whose options can also be given in the environment under its flag's name."""
+        for param in cmd.params:
+            if isinstance(param, click.Option) and param.envvar is None:
+                param.envvar = [_variable(cmd.name or "", flag) for flag in param.opts if flag.startswith("--")]
+        super().add_command(cmd, name)
+
+
+def _variable(command: str, flag: str) -> str:
+    return f"CHARRNN_{command}_{flag.removeprefix('--')}".replace("-", "_").upper()

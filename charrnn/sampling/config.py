@@ -1,0 +1,63 @@
+"""Everything that can be asked of a sample. No NumPy is imported: the command line takes its defaults from here."""
+
+from dataclasses import dataclass
+
+from charrnn.errors import ConfigError
+
+DEFAULT_LENGTH = 500
+ENDLESS = -1
+UNKNOWN = ("error", "skip", "nearest")
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """What to write from a seed text. The filters' ranges are theirs to check (see `filters.Filters`).
+
+    Raises
+    ------
+    ConfigError
+        If values do not go together.
+    """
+
+    # How characters are drawn: one text, or one group of texts, for each temperature
+    temperatures: tuple[float, ...] = (1.0,)
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    allow: tuple[str, ...] = ()  # see `characters.in_set`
+    ban: tuple[str, ...] = ()
+    # Where a text ends; the first bound reached counts
+    length: int | None = None  # characters; None: see `most_characters`
+    lines: int = 0
+    stops: tuple[str, ...] = ()
+    # How many
+    num: int = 1
+    unknown: str = "error"  # what becomes of seed characters that the model never saw
+
+    def __post_init__(self) -> None:
+        if "" in self.stops:
+            raise ConfigError("--stop is empty: give the text to end before")
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ConfigError("--temperature has the same number twice")
+        if self.is_endless and self.is_several:
+            raise ConfigError("-n -1 writes one text without end; for several give each an end: -n, --lines or --stop")
+
+    @property
+    def is_several(self) -> bool:
+        """Whether more than one text is asked for."""
+        return self.num * len(self.temperatures) > 1
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether only Ctrl-C ends it."""
+        return self.most_characters is None and not (self.lines or self.stops)
+
+    @property
+    def most_characters(self) -> int | None:
+        """The bound on the length; not given, it is `DEFAULT_LENGTH`, for each line where lines are counted.
+
+        A network that repeats itself may never end a line.
+        """
+        if self.length is None:
+            return DEFAULT_LENGTH * max(1, self.lines)
+        return None if self.length == ENDLESS else self.length

@@ -1,0 +1,117 @@
+"""From what is asked for to the texts: one, or several side by side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import ConfigError
+from charrnn.nn.loss import log_softmax
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+from charrnn.sampling.characters import banned_ids
+from charrnn.sampling.config import SampleConfig
+from charrnn.sampling.ending import Bounds, Ending
+from charrnn.sampling.filters import Filters, Shaper, SideBySide
+from charrnn.sampling.sampler import OwnGenerators, Streams, line_start
+from charrnn.sampling.turns import Turns
+from charrnn.text.vocabulary import Vocabulary
+
+
+@dataclass
+class Sample:
+    """One of the texts that are written."""
+
+    rng_seed: int
+    """It writes this very text when it is asked for alone."""
+    temperature: float
+    ending: Ending
+    log_probs: list[float] = field(default_factory=list)
+    """Where they are kept, ln p of each character drawn by the model itself, before any filter; those of a stop text
+    are the last."""
+
+
+def check_ends(vocabulary: Vocabulary, config: SampleConfig, banned: Sequence[int]) -> Bounds:
+    """Return where a text ends.
+
+    Raises
+    ------
+    ConfigError
+        If a stop text or a line end can never come, as a character of it is unknown or banned.
+    """
+    possible = set(vocabulary.characters) - {vocabulary.characters[number] for number in banned}
+    for stop in config.stops:
+        if missing := set(stop) - possible:
+            hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in missing else ""
+            raise ConfigError(f"--stop {stop!r} can never come: the model does not write {min(missing)!r}{hint}")
+    if config.lines and "\n" not in possible:
+        raise ConfigError("--lines counts line ends, and the model writes none; use --length")
+    return Bounds(config.most_characters, config.lines, config.stops)
+
+
+class Writer:
+    """Writes the texts of one configuration side by side in a batch.
+
+    Parameters
+    ----------
+    model, params, vocabulary : the trained network
+    config : what is asked for
+    rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
+
+    Raises
+    ------
+    ConfigError
+        If a value is outside its range, or values do not go together.
+    """
+
+    def __init__(
+        self, model: CharRNN, params: Parameters, vocabulary: Vocabulary, config: SampleConfig, rng_seed: int
+    ) -> None:
+        banned = banned_ids(vocabulary, config.allow, config.ban) if config.allow or config.ban else ()
+        filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
+        self.filters: Shaper = SideBySide(filters) if len(filters) > 1 else filters[0]
+        self._writes_lines = "\n" in vocabulary.characters and vocabulary.characters.index("\n") not in banned
+        self.bounds = check_ends(vocabulary, config, banned)
+        self._model, self._params, self._vocabulary = model, params, vocabulary
+        self.samples = [
+            Sample(rng_seed + k, temperature, Ending(self.bounds))
+            for temperature in config.temperatures
+            for k in range(config.num)
+        ]
+        """One temperature after another."""
+
+    def turns(self) -> Turns:
+        """Return the first text as one that is written by turns, which end with a line unless more are asked for."""
+        bounds = replace(self.bounds, lines=self.bounds.lines or int(self._writes_lines))
+        rng = np.random.default_rng(self.samples[0].rng_seed)
+        return Turns(self._model, self._params, self._vocabulary, self.filters, bounds, rng)
+
+    def write(self, seed_text: str, *, with_log_probs: bool = False) -> Iterator[list[str]]:
+        """Yield by what each text grows, a step after another, until all have ended.
+
+        Parameters
+        ----------
+        seed_text : known characters that every text goes on from; without any, each begins as `line_start` says
+        with_log_probs : whether to keep each sample's `log_probs`
+        """
+        characters, samples = self._vocabulary.characters, self.samples
+        generators = [np.random.default_rng(sample.rng_seed) for sample in samples]
+        seeds = [seed_text or line_start(self._vocabulary, rng) for rng in generators]
+        streams = Streams(self._model, self._params, len(samples))
+        streams.read(np.stack([self._vocabulary.encode(seed) for seed in seeds], axis=1))
+        rng = OwnGenerators(generators) if len(samples) > 1 else generators[0]
+        drawn = streams.write(rng, self.filters)
+        endings = [sample.ending for sample in samples]
+        while None in [ending.reason for ending in endings]:
+            ids = next(drawn)
+            if with_log_probs:
+                _keep_log_probs(samples, streams.logits, ids)
+            yield [ending.take(characters[number]) for ending, number in zip(endings, ids.tolist(), strict=True)]
+
+
+def _keep_log_probs(samples: Sequence[Sample], logits: NDArray[np.floating], ids: NDArray[np.intp]) -> None:
+    log_probs = log_softmax(logits.astype(np.float64))[np.arange(len(ids)), ids]
+    for sample, log_prob in zip(samples, log_probs.tolist(), strict=True):
+        if sample.ending.reason is None:
+            sample.log_probs.append(log_prob)

@@ -1,0 +1,68 @@
+"""The help pages: sections, widths, and colour where a terminal wants it."""
+
+import re
+
+import pytest
+
+from charrnn.cli import main
+from charrnn.cli.help import Command
+from tests.conftest import Charrnn
+
+COMMANDS = list(main.charrnn.commands)
+every_command = pytest.mark.parametrize("command", COMMANDS)
+
+
+@every_command
+def test_every_command_shows_its_options_in_the_program_s_own_way(command: str) -> None:
+    shown = main.charrnn.commands[command]
+    assert isinstance(shown, Command)
+    names = [name for section in shown.sections.values() for name in section]
+    assert set(names) <= {param.name for param in shown.params}
+    assert len(names) == len(set(names))
+
+
+@every_command
+@pytest.mark.parametrize("columns", [30, 50, 80, 200])
+def test_the_help_fits_the_terminal(
+    charrnn: Charrnn, command: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for arguments in ([command, "--help"], ["--help"]):
+        lines = charrnn(*arguments).out.decode().splitlines()
+        own = [line for line in lines if len(line.split()) > 1]  # a word that is too long has a line of its own
+        assert max(map(len, own)) <= max(columns, 44)  # the longest option and its metavar
+        assert max(map(len, own)) <= 80
+
+
+def test_each_option_stands_in_one_section(charrnn: Charrnn) -> None:
+    page = charrnn("sample", "--help").out.decode()
+    headings = re.findall(r"^(\S.*):$", page, re.MULTILINE)
+    assert headings == [*main.charrnn.commands["sample"].sections, "Other options"]  # type: ignore[attr-defined]
+    for option in ("--min-p P", "--json", "--help"):
+        assert len(re.findall(rf"^ .*{option} ", page, re.MULTILINE)) == 1
+
+
+def test_the_commands_come_in_the_order_of_use(charrnn: Charrnn) -> None:
+    page = charrnn("--help").out.decode().split("Commands:\n")[1]
+    assert re.findall(r"^  (\w+)  ", page, re.MULTILINE)[: len(COMMANDS)] == COMMANDS
+    assert COMMANDS[:2] == ["train", "sample"]
+    assert "..." not in page
+
+
+def test_no_arguments_at_all_show_the_help(charrnn: Charrnn) -> None:
+    assert charrnn() == charrnn("--help")
+    assert charrnn().code == 0
+
+
+def test_a_file_gets_no_colour(charrnn: Charrnn) -> None:
+    assert b"\x1b" not in charrnn("sample", "--help").out
+    assert "\x1b" not in charrnn("sample", "--no-such-option").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "guess"), [(["smaple"], "sample"), (["train", "--minuts", "3"], "--minutes"), (["trian"], "train")]
+)
+def test_a_mistyped_word_gets_a_suggestion(charrnn: Charrnn, arguments: list[str], guess: str) -> None:
+    outcome = charrnn(*arguments)
+    assert outcome.code == 2
+    assert re.search(rf"Did you mean .*'{guess}'", outcome.err)

@@ -1,0 +1,138 @@
+"""``sample --interactive``: line by line, through a pipe and on a terminal."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Charrnn
+
+
+def test_each_line_gets_a_turn_and_the_whole_is_one_running_text(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "--rng-seed", "3")
+    outcome = charrnn(*usual, "--interactive", stdin=b"the lamp\n\n")
+    turns = outcome.out.decode()
+    assert turns.count("\n") == 2
+    assert turns.encode() == charrnn(*usual, "--seed", "the lamp\n", "--lines", "2", "--no-echo").out
+    assert len(outcome.error_lines) == 1
+
+
+def test_a_line_that_ends_in_a_backslash_is_finished(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "--temperature", "0")
+    finished = charrnn(*usual, "-i", stdin=b"the la\\\n").out
+    assert finished == charrnn(*usual, "--seed", "the la", "--lines", "1").out
+    assert charrnn(*usual, "-i", "--no-echo", stdin=b"the la\\\n").out == finished.removeprefix(b"the la")
+
+
+def test_a_seed_text_gives_the_model_the_first_turn(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "--seed", "the la", "--lines", "2", "--rng-seed", "5")
+    assert charrnn(*usual, "-i").out == charrnn(*usual).out
+
+
+def test_unknown_characters_are_replaced_or_the_line_is_not_taken(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "-i", "--temperature", "0")
+    wanted = charrnn(*usual, stdin=b"the lamp\n").out
+    replaced = charrnn(*usual, stdin=b"THE lamp\n")
+    assert replaced.out == wanted
+    assert "replaced 'T' (U+0054) by 't'" in replaced.err
+    refused = charrnn(*usual, "--unknown", "error", stdin=b"THE lamp\nthe lamp\n")
+    assert (refused.code, refused.out) == (0, wanted)
+    assert "characters the model never saw (3 in all)" in refused.error_lines[1]
+
+
+def test_a_turn_ends_where_it_is_asked_to(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "-i", "--rng-seed", "1")
+    assert len(charrnn(*usual, "-n", "7", "--ban", "newline", stdin=b"the\n").out) == 7
+    assert charrnn(*usual, "--lines", "3", stdin=b"the\n").out.count(b"\n") == 3
+    assert b"e" not in charrnn(*usual, "--stop", "e", stdin=b"the\n\n\n").out
+
+
+def test_what_is_not_text_is_one_sentence(charrnn: Charrnn, trained: Path) -> None:
+    outcome = charrnn("sample", str(trained), "-i", "-q", stdin=b"the \xff\n")
+    assert outcome.code == 2
+    assert outcome.err == "charrnn: what came on stdin is not utf-8: invalid start byte\n"
+
+
+def test_the_report_is_on_what_the_model_wrote(charrnn: Charrnn, trained: Path) -> None:
+    outcome = charrnn("sample", str(trained), "-i", "--report", "--temperature", "0", stdin=b"the\nthe\n")
+    assert outcome.error_lines[-1].startswith("copied: at most ")
+
+
+# --- on a terminal ---
+
+pexpect = pytest.importorskip("pexpect", reason="pexpect drives the pseudo-terminal")
+on_a_terminal = pytest.mark.skipif(not hasattr(pexpect, "spawn"), reason="this system has no pseudo-terminals")
+PROMPT = r"(?:\x1b\[\?2004h)?> "
+
+
+def session(*arguments: str, columns: int = 80) -> Any:
+    # The environment by name: readline, which pytest loads, writes COLUMNS into the one that is inherited unseen.
+    return pexpect.spawn(
+        sys.executable,
+        ["-m", "charrnn", *arguments],
+        dimensions=(40, columns),
+        env=dict(os.environ),
+        encoding="utf-8",
+        timeout=30,
+    )
+
+
+@on_a_terminal
+def test_a_session_with_a_prompt_ctrl_c_in_a_turn_and_ctrl_d(trained: Path) -> None:
+    process = session("sample", str(trained), "-i", "-n", "1000000", "--lines", "1000000")
+    process.expect("Ctrl-D: the end\\.\r\n" + PROMPT)
+    process.sendline("the lamp")
+    process.expect("the lamp\r\n.*\r\n.*\r\n")  # it writes
+    process.sendintr()
+    process.expect(PROMPT)  # and has stopped
+    process.sendeof()
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 0
+
+
+@on_a_terminal
+def test_ctrl_c_at_the_prompt_ends_the_session(trained: Path) -> None:
+    process = session("sample", str(trained), "-i")
+    process.expect(PROMPT)
+    process.sendintr()
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 130
+    assert "Traceback" not in process.before
+
+
+@on_a_terminal
+@pytest.mark.parametrize(("columns", "in_columns"), [(80, True), (50, False)])
+def test_temperatures_stand_side_by_side_where_the_terminal_has_room(
+    trained: Path, columns: int, in_columns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    arguments = ("--temperature", "0.5,0.8,1", "-n", "60", "-q", "--seed", "the")
+    process = session("sample", str(trained), *arguments, columns=columns)
+    process.expect(pexpect.EOF)
+    plain = re.sub(r"\x1b\[\d*m", "", process.before)
+    titles = re.findall(r"^temperature 0\.5 +temperature 0\.8 +temperature 1\r\n", plain, re.MULTILINE)
+    assert bool(titles) == in_columns
+    if in_columns:
+        first = plain.split("\r\n")[1]
+        assert [first[at : at + 3] for at in (0, 27, 54)] == ["the"] * 3
+        assert all(len(line) <= columns for line in plain.split("\r\n"))
+    else:
+        assert plain.startswith("the")
+
+
+@on_a_terminal
+def test_an_error_stands_out_unless_colour_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for wish, is_plain in (("", False), ("1", True)):
+        monkeypatch.setenv("NO_COLOR", wish)
+        process = session("sample", "missing.npz")
+        process.expect(pexpect.EOF)
+        assert process.before.startswith("charrnn: no such checkpoint") == is_plain
+        help_page = session("sample", "--help")
+        help_page.expect(pexpect.EOF)
+        assert ("\x1b" not in help_page.before) == is_plain

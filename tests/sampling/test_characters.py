@@ -1,0 +1,64 @@
+"""Sets of characters by name or one by one."""
+
+import pytest
+
+from charrnn.errors import ConfigError
+from charrnn.sampling.characters import CLASSES, banned_ids
+from charrnn.text.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary.from_text("aZé7 \t\n.,+漢")
+
+
+def left(allow: tuple[str, ...] = (), ban: tuple[str, ...] = ()) -> set[str]:
+    banned = banned_ids(VOCABULARY, allow, ban)
+    return {c for number, c in enumerate(VOCABULARY.characters) if number not in banned}
+
+
+@pytest.mark.parametrize(
+    ("name", "characters"),
+    [
+        ("letters", "aZé漢"),
+        ("upper", "Z"),
+        ("lower", "aé"),
+        ("digits", "7"),
+        ("space", " \t"),
+        ("newline", "\n"),
+        ("punctuation", ".,+"),
+        ("ascii", "aZ7 \t\n.,+"),
+    ],
+)
+def test_a_class_has_its_characters(name: str, characters: str) -> None:
+    assert left(allow=(name,)) == set(characters)
+    assert left(ban=(name,)) == set(VOCABULARY.characters) - set(characters)
+
+
+def test_every_class_is_named_above() -> None:
+    parameters = test_a_class_has_its_characters.pytestmark[0].args[1]  # type: ignore[attr-defined] # set by pytest
+    assert {name for name, _ in parameters} == set(CLASSES)
+
+
+def test_sets_add_up_and_what_is_banned_is_out_though_allowed() -> None:
+    assert left(allow=("letters,digits",)) == set("aZé漢7")
+    assert left(allow=("letters", "7 x")) == set("aZé漢7 ")
+    assert left(allow=("letters",), ban=("upper", "é")) == set("a漢")
+    assert left(ban=(",",)) == set(VOCABULARY.characters) - {","}
+    assert left() == set(VOCABULARY.characters)
+
+
+@pytest.mark.parametrize(
+    ("allow", "ban", "words"),
+    [
+        (("digts",), (), "--allow digts: digts is no class, did you mean digits\\? There are letters, upper"),
+        ((), ("Letters",), "--ban Letters: Letters is no class, did you mean letters"),
+        (("letters,digit",), (), "did you mean digits"),
+        (("letters,xyz",), (), "xyz is no class. There are"),
+        (("",), (), "--allow is empty"),
+        (("x",), (), "leave no character"),
+        (("digits",), ("ascii",), "leave no character"),
+    ],
+)
+def test_a_set_that_means_something_else_or_leaves_nothing_is_refused(
+    allow: tuple[str, ...], ban: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        banned_ids(VOCABULARY, allow, ban)

@@ -1,0 +1,67 @@
+"""A text ends at the first bound it reaches, and no character of it is ever taken back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.sampling.ending import Bounds, Ending, Reason
+
+texts = st.text("ab\n", max_size=40)
+bounds = st.builds(
+    Bounds,
+    length=st.none() | st.integers(0, 12),
+    lines=st.integers(0, 3),
+    stops=st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3).map(tuple),
+)
+
+
+def watched(text: str, bounds: Bounds) -> tuple[list[str], Ending]:
+    """What each character settles."""
+    ending = Ending(bounds)
+    return [ending.take(c) for c in text], ending
+
+
+def slow_ending(text: str, bounds: Bounds) -> tuple[str, Reason | None]:
+    """Where a text ends, by looking at each of its beginnings from the start."""
+    for n in range(len(text) + 1):
+        beginning = text[:n]
+        stops = sorted((stop for stop in bounds.stops if n and beginning.endswith(stop)), key=len)
+        if stops:
+            return beginning[: n - len(stops[-1])], Reason.STOP
+        if n and bounds.lines and beginning.count("\n") == bounds.lines:
+            return beginning, Reason.LINES
+        if n == bounds.length:
+            return beginning, Reason.LENGTH
+    return text, None
+
+
+@given(texts, bounds)
+def test_a_text_ends_where_the_slow_search_says(text: str, bounds: Bounds) -> None:
+    pieces, ending = watched(text, bounds)
+    wanted, reason = slow_ending(text, bounds)
+    assert ending.reason == reason
+    settled = "".join(pieces)
+    if reason:
+        assert settled == wanted
+    else:  # what is held back may begin a stop text, and is no longer than needed
+        held = wanted.removeprefix(settled)
+        assert wanted.startswith(settled)
+        assert not held or any(stop.startswith(held) and stop != held for stop in bounds.stops)
+
+
+@given(texts, bounds)
+def test_what_is_settled_is_never_taken_back(text: str, bounds: Bounds) -> None:
+    final, _ = slow_ending(text, bounds)
+    settled = ""
+    for piece in watched(text, bounds)[0]:
+        settled += piece
+        assert final.startswith(settled)
+
+
+@given(texts)
+def test_without_stop_texts_each_character_is_settled_at_once(text: str) -> None:
+    assert watched(text, Bounds())[0] == list(text)
+
+
+def test_no_length_is_an_ended_text() -> None:
+    assert Ending(Bounds(length=0)).reason is Reason.LENGTH
+    assert Ending(Bounds(length=0)).take("a") == ""
