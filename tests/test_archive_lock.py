@@ -1,5 +1,6 @@
 """One process at a time trains into a checkpoint, and a lock never outlives its process."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -101,6 +102,19 @@ def test_a_file_system_without_locks_is_trained_on_all_the_same(monkeypatch: pyt
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     Lock(RUN).release()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(PermissionError("as Windows says it"), "in use by"), (OSError(errno.EIO, "Input/output error"), "cannot save")],
+)
+def test_a_lock_that_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, error: OSError, words: str) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with pytest.raises(CheckpointError, match=words):
+        Lock(RUN)
 
 
 def test_the_folder_is_made_and_a_place_where_there_can_be_none_is_refused() -> None:

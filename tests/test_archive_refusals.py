@@ -174,3 +174,24 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path) -> None:
         refusal(path)
     for path in (tmp_path / "pipe", "/dev/zero"):
         assert "is not a regular file" in refusal(path)
+
+
+def test_a_compressed_member_that_is_no_such_thing_is_damaged(give: Callable[[bytes], Path]) -> None:
+    start = 30 + len("W.npy")
+    assert "a member cannot be decompressed" in refusal(give(patched(PACKED, start, b"\xff")))
+
+
+def test_what_would_unpack_to_more_than_the_limit_is_too_large(give: Callable[[bytes], Path]) -> None:
+    plain = npy("'|u1', 'fortran_order': False, 'shape': (9000,)", bytes(9000))
+    small = give(pack([("W.npy", plain)], zipfile.ZIP_DEFLATED))
+    assert "CHARRNN_MAX_CHECKPOINT_BYTES" in refusal(small, max_bytes=5000)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert "is not a regular file" in refusal(tmp_path / "pipe.npz")
+
+
+def test_an_empty_file_says_what_may_have_happened(give: Callable[[bytes], Path]) -> None:
+    assert "is empty (was a save interrupted?)" in refusal(give(b""))

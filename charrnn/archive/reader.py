@@ -147,9 +147,8 @@ def _nearby(path: str | os.PathLike[str]) -> str:
     """Name archives that may have been meant, or list a few in the folder where one was looked for."""
     folders = (Path(path).parent, LOCAL_CHECKPOINTS)
     known = [found for folder in folders for found in sorted(folder.glob("*.npz"))]
-    near = difflib.get_close_matches(
-        f"{Path(path).stem}.npz", list(dict.fromkeys(found.name for found in known)), 1, 0.75
-    )
+    names = list(dict.fromkeys(found.name for found in known))
+    near = difflib.get_close_matches(f"{Path(path).stem}.npz", names, 1, 0.75)
     if meant := [ascii(str(found)) for found in dict.fromkeys(known) if found.name in near]:
         return f"; did you mean {' or '.join(meant)}?"
     names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]

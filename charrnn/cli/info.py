@@ -12,7 +12,11 @@ from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
 
 
-@click.command(cls=Command, epilog="Example: charrnn info --json checkpoints/kafka.npz")
+@click.command(
+    cls=Command,
+    short_help="Tell what a checkpoint is and can do.",
+    epilog="Example: charrnn info --json checkpoints/kafka.npz",
+)
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.json
 def info(checkpoint: Path | None, as_json: bool) -> None:

@@ -10,7 +10,11 @@ from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
 
 
-@click.command(cls=Command, epilog="Example: charrnn view kafka.txt -o kafka.html")
+@click.command(
+    cls=Command,
+    short_help="Write a page that shows what the cells look at.",
+    epilog="Example: charrnn view kafka.txt -o kafka.html",
+)
 @click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1, type=TextName(or_checkpoint=True))
 @options.output("view.html", "The page to write, over an older one.")
 @click.option(

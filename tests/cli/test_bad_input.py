@@ -69,7 +69,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*SAMPLE, "--seed", "a", "--seed-file", "lamp.txt"), 2, "--seed and --seed-file are two texts"),
     ((*SAMPLE, "--seed-file", "empty.txt"), 2, "empty.txt is empty"),
     ((*SAMPLE, "--seed-file", "lamb.txt"), 2, "did you mean lamp.txt"),
-    ((*SAMPLE, "--seed-file", "-"), 2, "- is empty"),
+    ((*SAMPLE, "--seed-file", "-"), 2, "stdin is empty"),
     ((*SAMPLE, "--seed-file", "picture.png"), 2, "picture.png is not utf-8 at byte offset 0"),
     ((*SAMPLE, "--stop", ""), 2, "--stop is empty"),
     (

@@ -139,7 +139,9 @@ SAMPLE = {
     "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
     "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
     "--length": Example(("--length", "4"), lambda outcome: len(outcome.out) == 4),
-    "--lines": Example(("--lines", "3"), lambda outcome: outcome.out.count(b"\n") == 3 and outcome.out.endswith(b"\n")),
+    "--lines": Example(
+        ("--lines", "3", "-n", "9000"), lambda outcome: outcome.out.count(b"\n") == 3 and outcome.out.endswith(b"\n")
+    ),
     "--stop": Example(
         ("--stop", "e", "--stop", "a"), lambda outcome: not set(outcome.out) & set(b"ea") and len(outcome.out) < 300
     ),
