@@ -95,7 +95,8 @@ def test_samples_send_no_control_and_a_file_gets_every_character(charrnn: Charrn
     tried("F13", sequences_sampled=len(seeds))
 
 
-def test_errors_and_names_send_no_control(model: str, tried: Tried) -> None:
+def test_errors_and_names_send_no_control(model: str, tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")  # the program's own colour is no control of theirs
     sequences = [s for s in hostile.SEQUENCES.values() if "\0" not in s]
     commands = []
     for sequence in sequences:
