@@ -228,7 +228,7 @@ def suited_dropout(passes: float) -> dict[str, float]:
     """
     if passes < 6:
         return {"dropout": 0.0, "weight_drop": 0.0}
-    if passes < 16:
+    if passes < 20:
         return {"dropout": 0.1, "weight_drop": 0.2}
     return {"dropout": 0.4, "weight_drop": 0.3}
 
