@@ -1,7 +1,7 @@
 """Where charrnn's step goes on one thread: matrix products, the Python around the calls, and elementwise work.
 
 - *Products* is the time inside `np.matmul` and `np.dot`. (The vanilla cell's recurrent products are calls of an array's
-  own `dot`, which nothing can watch: they count as elementwise work.)
+  own `dot`, which nothing can watch: their way in and out counts as Python, their arithmetic as elementwise work.)
 - *Python* is the number of other NumPy calls times what one costs where there is nothing to compute: the same network
   shrunk to one unit, one stream and two characters makes the same kinds of calls on arrays of about one number, so its
   time divided by its number of calls counts the views, loops and operators around them too.

@@ -14,7 +14,7 @@ from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN
-from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Chunk, Cursor, Streams
 from charrnn.text.vocabulary import Vocabulary
@@ -106,7 +106,7 @@ class Trainer:
         self.config = config
         self.vocabulary = vocabulary
         self.streams = Streams(ids, config.batch_size, config.seq_length)
-        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]()
+        self._update = Update(config.optimizer, config.clip_value, config.clip_norm)
         self.known = 0
         self.blind_loss = math.log(len(vocabulary))
         if start and start.resume:
@@ -119,7 +119,7 @@ class Trainer:
             params = self.model.initialize(rng, std=config.init_std, dtype=config.dtype)
             if source:
                 self.known = transfer(source, self.model, params, vocabulary)
-            optimizer_state = self.optimizer.init(params)
+            optimizer_state = self._update.rule.init(params)
             state = self.model.zero_state(config.batch_size, config.dtype)
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
@@ -127,10 +127,9 @@ class Trainer:
         count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
         dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
         self.workers = count
-        update = Update(config.optimizer, config.clip_value, config.clip_norm)
         longest, seed = longest_chunk(config), config.rng_seed
         self._workers = workers = Workers(
-            self.model, params, state, optimizer_state, longest, count, update, dropout, seed
+            self.model, params, state, optimizer_state, longest, count, self._update, dropout, seed
         )
         # All of them change in place.
         self.params, self.grads, self.state = workers.params, workers.grads, workers.state
@@ -144,7 +143,7 @@ class Trainer:
     @property
     def full_learning_rate(self) -> float:
         """What the schedule scales: the rate asked for, or the optimizer's own, halved at each rollback."""
-        return (self.config.learning_rate or self.optimizer.default_learning_rate) * 0.5**self.rollbacks
+        return (self.config.learning_rate or self._update.rule.default_learning_rate) * 0.5**self.rollbacks
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:

@@ -39,7 +39,7 @@ def test_a_step_allocates_no_large_array(changes: dict[str, object]) -> None:
     trainer.train_step(0.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # All that lived at one time: the optimizer's 64 KiB to work in, the chunk's ids, and what is small. An array of
+    # All that lived at one time: the optimizer's 96 KiB to work in, the chunk's ids, and what is small. An array of
     # T·B·H numbers would take 1.2 MiB or more.
     assert peak < 192 * KIB
 
