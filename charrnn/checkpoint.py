@@ -24,7 +24,6 @@ import numpy as np
 
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.archive.values import count, number, parse, typed
-from charrnn.bundled import LOCAL_CHECKPOINTS, PRETRAINED
 from charrnn.errors import CheckpointError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
@@ -35,8 +34,7 @@ from charrnn.version import __version__
 FORMAT = 1
 # How gates are packed; format 1 has always said the LSTM's of a vanilla cell too.
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
-FOLDER = LOCAL_CHECKPOINTS
-_BEST, _FALLBACK = "-best", "fallback/"
+_FALLBACK = "fallback/"
 PathLike = str | os.PathLike[str]
 
 
@@ -165,28 +163,6 @@ def load(path: PathLike) -> Checkpoint:
             "install the newer one"
         )
     return checkpoint
-
-
-def best_path(path: Path) -> Path:
-    """Where a run keeps its best model by the held-out figure: ``kafka-best.npz`` beside ``kafka.npz``."""
-    return path.with_name(f"{path.stem}{_BEST}{path.suffix}")
-
-
-def newest(*, for_resume: bool = False) -> Path | None:
-    """Find the checkpoint written last in ./checkpoints; None where there is none.
-
-    With `for_resume` that is a run's last state; else, for sampling, the best model of that run if it kept one.
-    """
-    written = []
-    for path in FOLDER.glob("*.npz"):
-        with contextlib.suppress(OSError):  # gone since, or a link to nowhere
-            if not (for_resume and (path.stem.endswith(_BEST) or path.name == PRETRAINED.name)):
-                written.append((path.stat().st_mtime_ns, path))
-    if not written:
-        return None
-    last = max(written)[1]
-    best = best_path(last)
-    return best if best.exists() and not for_resume else last
 
 
 def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array], int | None]:

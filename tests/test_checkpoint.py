@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -319,17 +318,3 @@ def test_whatever_the_description_says_only_our_own_errors_are_raised(data: st.D
         next(run.events())
     except CharRNNError:
         return
-
-
-def test_the_newest_is_the_best_of_the_last_run_and_for_resuming_the_run_itself(trained: Path) -> None:
-    assert checkpoint.newest() is None
-    Path("checkpoints").mkdir()
-    run = shutil.copy(trained, "checkpoints/lamp.npz")
-    assert checkpoint.newest() == Path(run)
-    best = shutil.copy(checkpoint.best_path(trained), "checkpoints/lamp-best.npz")
-    Path(run).touch()
-    assert checkpoint.newest() == Path(best)
-    assert checkpoint.newest(for_resume=True) == Path(run)
-    Path("checkpoints/gone.npz").symlink_to("nowhere")
-    shutil.copy(trained, "checkpoints/pretrained.npz")
-    assert checkpoint.newest(for_resume=True) == Path(run)

@@ -19,7 +19,7 @@ MODULES = {
 # Lowest first; parts of one level do not know each other, but for the pairs named below.
 LEVELS = (
     {"errors", "version", "bundled", "blas", "machine"},
-    {"text", "nn", "optim", "archive"},
+    {"run_files", "text", "nn", "optim", "archive"},
     {"checkpoint", "gradcheck", "probing", "sampling", "scoring"},
     {"training"},
     {"report"},

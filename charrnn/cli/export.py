@@ -21,11 +21,12 @@ def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     text, a temperature and a random seed, with which it writes what `charrnn sample` does. CHECKPOINT is by default the
     newest in ./checkpoints, or else the model that comes with the program.
     """
-    from charrnn.checkpoint import load, newest
+    from charrnn.checkpoint import load
     from charrnn.report.export import FORMATS
     from charrnn.report.models import describe_model
     from charrnn.report.page import check_suffix
     from charrnn.report.terminal import visible
+    from charrnn.run_files import newest
 
     check_suffix(output, tuple(FORMATS))
     path = checkpoint or newest() or PRETRAINED

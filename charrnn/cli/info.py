@@ -25,8 +25,8 @@ def info(checkpoint: Path | None, as_json: bool) -> None:
     Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the
     newest in ./checkpoints, or else the model that comes with the program.
     """
-    from charrnn.checkpoint import newest
     from charrnn.report import info as report
+    from charrnn.run_files import newest
 
     values = report.gather(checkpoint or newest() or PRETRAINED)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -98,6 +98,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "sample_every": (int, "Steps between samples shown; 0 for none."),
     "sample_length": (int, "Characters in each of those samples."),
     "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
+    "keep": (int, "Keep the states of this many saves too, as NAME-step-STEP.npz."),
 }
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
@@ -107,7 +108,7 @@ TRAIN_SECTIONS = {
         *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction"),
     ),
     "How long": ("steps", "epochs", "minutes", "patience"),
-    "On the way": ("eval_every", "sample_every", "sample_length", "save_every"),
+    "On the way": ("eval_every", "sample_every", "sample_length", "save_every", "keep"),
     "From what, and where to": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
 }
 _DEFAULTS = TrainConfig()

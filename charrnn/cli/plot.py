@@ -33,9 +33,9 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
     that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
     """
-    from charrnn.checkpoint import newest
     from charrnn.report.curves import read_runs
     from charrnn.report.drawing import Drawing
+    from charrnn.run_files import newest
 
     draw = _drawer(output) if output else None
     paths = runs or (newest() or PRETRAINED,)

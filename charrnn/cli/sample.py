@@ -111,13 +111,14 @@ def sample(
     CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
     and what follows go to stdout, each character as it is drawn; stderr says which model wrote it.
     """
-    from charrnn.checkpoint import load, newest
+    from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
     from charrnn.report.columns import folded
     from charrnn.report.models import introduce
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
     from charrnn.report.terminal import TextWriter, say
+    from charrnn.run_files import newest
     from charrnn.sampling.seed import fit_seed, read_seed
     from charrnn.sampling.writing import Writer
 

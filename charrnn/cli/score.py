@@ -29,10 +29,11 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     model that comes with the program. What simple methods that know the same training text reach is shown beside it.
     With --by-line each line that is not blank comes with its bits a character and its number, tabs between.
     """
-    from charrnn.checkpoint import load, newest
+    from charrnn.checkpoint import load
     from charrnn.report import scores
     from charrnn.report.models import describe_model
     from charrnn.report.terminal import TextWriter, say
+    from charrnn.run_files import newest
     from charrnn.scoring.score import Scorer
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage

@@ -36,11 +36,12 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     program. TEXT is files, - for stdin, or a bundled text's name; a model of a bundled text shows the part it never
     trained on.
     """
-    from charrnn.checkpoint import load, newest
+    from charrnn.checkpoint import load
     from charrnn.report import page
     from charrnn.report.models import describe_model
     from charrnn.report.terminal import visible
     from charrnn.report.view import choose_passage, shorten, view_page
+    from charrnn.run_files import newest
 
     page.check_suffix(output, (".html", ".htm"))
     has_checkpoint = bool(words) and words[0].endswith(".npz")

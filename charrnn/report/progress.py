@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from charrnn.checkpoint import best_path
 from charrnn.errors import LogError
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss, duration
+from charrnn.run_files import best_path
 from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
 from charrnn.training.log import log_path
 from charrnn.training.run import Run

@@ -64,6 +64,7 @@ class TrainConfig:
     sample_every: int = 400
     sample_length: int = 200
     save_every: int = 400
+    keep: int = 0  # states of the last saves that are kept beside the newest
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for the first value that cannot be used."""
@@ -149,7 +150,7 @@ class TrainConfig:
 # Fields that the first checkpoints lack; what they default to is how those runs were trained.
 _ADDED_LATER = (
     *("threads", "tied", "bptt_jitter", "decay_factor", "decay_every"),
-    *("dropout", "locked_dropout", "weight_drop", "patience"),
+    *("dropout", "locked_dropout", "weight_drop", "patience", "keep"),
 )
 MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.layout`)
 # Far beyond what any machine has the memory for (see `charrnn.training.memory`), and not beyond what can be counted.
@@ -160,7 +161,8 @@ _MOST = {
     "init_std": 1e6,
     "sample_length": 1_000_000,
     **dict.fromkeys(
-        ("steps", "warmup_steps", "schedule_steps", "patience", "eval_every", "sample_every", "save_every"), 10**15
+        ("steps", "warmup_steps", "schedule_steps", "patience", "eval_every", "sample_every", "save_every", "keep"),
+        10**15,
     ),
     **dict.fromkeys(("epochs", "minutes", "decay_every"), 1e9),
 }

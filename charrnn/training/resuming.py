@@ -9,6 +9,7 @@ from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
+from charrnn.run_files import FOLDER, newest
 from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, read_corpus, split
 from charrnn.training.config import BOUNDS, TrainConfig, flag
@@ -23,6 +24,7 @@ RESUMABLE = (
     "sample_every",
     "sample_length",
     "save_every",
+    "keep",
     "patience",
     "learning_rate",
     "schedule_steps",
@@ -52,9 +54,9 @@ def resume_run(
     InputError, UnreadableTextError
         If the text is another or not there, or a field may not change.
     """
-    path = path or checkpoint.newest(for_resume=True)
+    path = path or newest(for_resume=True)
     if path is None:
-        raise CheckpointError(f"nothing to resume: no checkpoint in {checkpoint.FOLDER}/; name one with --checkpoint")
+        raise CheckpointError(f"nothing to resume: no checkpoint in {FOLDER}/; name one with --checkpoint")
     lock = Lock(path) if path.exists() else None
     start = checkpoint.load(path)
     if start.resume is None or lock is None:

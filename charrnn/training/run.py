@@ -50,7 +50,7 @@ class Run:
     trainer : the model in training
     corpus : the text it learns, for the checkpoint
     evaluator : scores the held-out part; None where nothing is held out
-    path : the checkpoint's; the best by the held-out figure is kept beside it (see `charrnn.checkpoint.best_path`)
+    path : the checkpoint's; the best by the held-out figure is kept beside it (see `charrnn.run_files`)
     start : the checkpoint a resumed run goes on from
     lock : what keeps other runs off the checkpoint; let go when the events end
     """
@@ -73,7 +73,7 @@ class Run:
         self.history = _on_schedule(start) if start else []
         self.is_fresh = start is None
         self.pace = Pace(60 * self.config.minutes, start.progress.elapsed_seconds if start else 0.0)
-        self.saving = Saving(path, lock)
+        self.saving = Saving(path, lock, self.config.keep)
         if start:
             self.saving.kept = kept_loss(start, self.saving.best_path, evaluator)
         self._good = start.resume.fallback if start and start.resume else None
@@ -137,7 +137,7 @@ class Run:
             # and what a save costs.
             yield self._save()
         if self.is_fresh:
-            self.saving.forget_best()
+            self.saving.forget()
             if self.config.sample_every:
                 yield self._sample()
         if self.config.minutes and self.evaluator:

@@ -8,6 +8,7 @@ from charrnn import checkpoint
 from charrnn.archive import Lock, sweep_temporaries
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
+from charrnn.run_files import best_path, kept_path, kept_states
 from charrnn.training.evaluation import Evaluator
 
 
@@ -18,6 +19,7 @@ class Saving:
     ----------
     path : of the run's own checkpoint
     lock : what keeps other runs off it, until `close`
+    keep : states of the last saves to keep too, each in a file of its own
 
     Attributes
     ----------
@@ -25,25 +27,34 @@ class Saving:
     kept : held-out figure of the best model that is on the disk, in nats a character; infinity where there is none
     """
 
-    def __init__(self, path: Path, lock: Lock | None) -> None:
+    def __init__(self, path: Path, lock: Lock | None, keep: int = 0) -> None:
         self.path = path
-        self.best_path = checkpoint.best_path(path)
+        self.best_path = best_path(path)
         self.kept = math.inf
         self._lock = lock
+        self._keep = keep
 
     def begin(self) -> None:
         """Remove what killed runs have left in the folder."""
         sweep_temporaries(self.path.parent)
 
     def save(self, state: Checkpoint) -> None:
-        """Save the run's state.
+        """Save the run's state; keep it and those of the saves before it as far as is asked for.
+
+        An older state is removed when the new one is on the disk, and by its step's number, not by any clock. States of
+        later steps, which a run leaves behind when it goes back, stay until it has come that far again.
 
         Raises
         ------
         CheckpointError
-            If it cannot be written; the file is then as it was.
+            If it cannot be written; the file is then as it was, and nothing is removed.
         """
         checkpoint.save(self.path, state)
+        step = state.progress.step
+        if self._keep and step:
+            checkpoint.save(kept_path(self.path, step), state)
+            for old in sorted(number for number in kept_states(self.path) if number <= step)[: -self._keep]:
+                _remove(kept_path(self.path, old), "a state kept before")
 
     def save_if_best(self, state: Checkpoint, loss: float) -> None:
         """Keep a model, its weights alone, if its held-out figure is better than that of the one that is kept.
@@ -59,26 +70,29 @@ class Saving:
             checkpoint.save(self.best_path, replace(state, resume=None))
             self.kept = loss
 
-    def forget_best(self) -> None:
-        """Remove the best model of the run that this one replaces.
+    def forget(self) -> None:
+        """Remove the best model and the kept states of the run that this one replaces.
 
         Raises
         ------
         CheckpointError
             If that is not possible.
         """
-        try:
-            self.best_path.unlink(missing_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot remove {str(self.best_path)!a}, the best model of the run to be replaced: "
-                f"{error.strerror}; move it away"
-            ) from error
+        _remove(self.best_path, "the best model of the run to be replaced")
+        for step in kept_states(self.path):
+            _remove(kept_path(self.path, step), "a state of the run to be replaced")
 
     def close(self) -> None:
         """Let other runs have the checkpoint."""
         if self._lock:
             self._lock.release()
+
+
+def _remove(path: Path, what: str) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot remove {str(path)!a}, {what}: {error.strerror}; move it away") from error
 
 
 def kept_loss(run: Checkpoint, best: Path, evaluator: Evaluator | None) -> float:

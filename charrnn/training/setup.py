@@ -13,6 +13,7 @@ from charrnn.archive import Lock
 from charrnn.bundled import DEFAULT_CORPUS
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
+from charrnn.run_files import FOLDER, best_path, kept_path, kept_states
 from charrnn.text.batches import fit
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.vocabulary import Vocabulary
@@ -131,7 +132,8 @@ def _drop(
 
 def _standing(path: Path) -> Path | None:
     """Return the first that exists of the files that a run saved to `path` would write."""
-    return next((file for file in (path, checkpoint.best_path(path), log_path(path)) if file.exists()), None)
+    kept = (kept_path(path, step) for step in kept_states(path))
+    return next((file for file in (path, best_path(path), log_path(path), *kept) if file.exists()), None)
 
 
 def _hold(path: Path, *, overwrite: bool) -> Lock:
@@ -146,10 +148,10 @@ def _hold(path: Path, *, overwrite: bool) -> Lock:
 
 def _free_path(name: str, notes: list[str]) -> tuple[Path, Lock]:
     """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
-    first = path = checkpoint.FOLDER / f"{name}.npz"
+    first = path = FOLDER / f"{name}.npz"
     number = 2
     while (lock := _hold_if_free(path)) is None:
-        path = checkpoint.FOLDER / f"{name}-{number}.npz"
+        path = FOLDER / f"{name}-{number}.npz"
         number += 1
     if path != first:
         notes.append(f"{shown(str(first))} is taken; this run saves to {shown(str(path))}")

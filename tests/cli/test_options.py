@@ -11,6 +11,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.cli import main
+from charrnn.run_files import kept_states
 from charrnn.training.config import RECIPES
 from charrnn.version import __version__
 from tests.conftest import TINY, Charrnn, Outcome
@@ -92,6 +93,7 @@ TRAIN = {
     "--sample-every": Example(("--sample-every", "3"), err("a sample after 3 steps")),
     "--sample-length": Example(("--sample-length", "0"), err("a sample after 0 steps ──\n\n\n")),
     "--save-every": Example(("--save-every", "1"), learned(save_every=1)),
+    "--keep": Example(("--save-every", "1", "--keep", "2"), lambda _: kept_states(Path("run.npz")) == [3, 4]),
     "--encoding": Example(("--encoding", "latin-1"), lambda _: checkpoint.load("run.npz").corpus.encoding == "latin-1"),
     "--errors": Example(("--errors", "replace"), lambda _: checkpoint.load("run.npz").corpus.errors == "replace"),
     "--normalize": Example(("--normalize", "nfc"), lambda _: checkpoint.load("run.npz").corpus.normalize == "nfc"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import bundled
-from charrnn.checkpoint import best_path
+from charrnn.run_files import best_path
 from tests.conftest import TEXT, TINY, Charrnn, command, run_process
 
 

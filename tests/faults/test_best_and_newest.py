@@ -1,8 +1,8 @@
 """F16: whatever happens to a run, its newest state and its best model are on the disk, whole.
 
 A state machine of Hypothesis trains, evaluates, crashes, is interrupted, meets a full disk and goes on, in any order.
-A run keeps one state and one best model, each replaced only by a later and by a better one; there is no longer chain
-of old states whose rotation could go wrong.
+A run keeps its newest state and its best model, each replaced only by a later and by a better one, and with ``--keep``
+the states of the last saves.
 """
 
 import errno
@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError
+from charrnn.run_files import best_path, kept_path, kept_states
 from charrnn.training.events import Evaluated, Event, Saved, SaveFailed, Stopped
 from charrnn.training.run import Run
 from charrnn.training.setup import resume_run, start_run
@@ -38,18 +39,19 @@ class Training(RuleBasedStateMachine):
     run: Run | None = None
     events: Iterator[Event]
 
-    @initialize(cell=st.sampled_from(["vanilla", "gru"]))
-    def start(self, cell: str) -> None:
+    @initialize(cell=st.sampled_from(["vanilla", "gru"]), keep=st.integers(0, 4))
+    def start(self, cell: str, keep: int) -> None:
         COUNTS["machines"] += 1
         self.folder = Path(tempfile.mkdtemp())
         self.path = self.folder / "checkpoints" / "run.npz"
         (self.folder / "lamp.txt").write_text(TEXT[:200], newline="")
         self.disk = pytest.MonkeyPatch()
         self.make_room()
-        self.saved = self.evaluated_since = 0
+        self.saved, self.keep = 0, keep
+        self.saves: set[int] = set()
         self.best = self.best_on_disk = float("inf")
         self.asked_to_stop = False
-        self.run = start_run([str(self.folder / "lamp.txt")], {**SMALL, "cell": cell}, path=self.path).run
+        self.run = start_run([str(self.folder / "lamp.txt")], {**SMALL, "cell": cell, "keep": keep}, path=self.path).run
         self._begin()
 
     @rule(steps=st.integers(1, 12))
@@ -112,9 +114,18 @@ class Training(RuleBasedStateMachine):
         assert newest.progress.step == self.saved
         assert newest.resume is not None
         if self.best_on_disk < float("inf"):
-            kept = checkpoint.load(checkpoint.best_path(self.path))
+            kept = checkpoint.load(best_path(self.path))
             assert kept.progress.best
             assert kept.progress.best[1] == self.best_on_disk
+
+    @invariant()
+    @precondition(lambda self: hasattr(self, "saved"))
+    def the_states_of_the_last_saves_are_there(self) -> None:
+        steps = kept_states(self.path)
+        assert steps == sorted(self.saves)[len(self.saves) - len(steps) :]
+        assert len(steps) == min(self.keep, len(self.saves))
+        for step in steps:
+            assert checkpoint.load(kept_path(self.path, step)).progress.step == step
 
     def teardown(self) -> None:
         if self.run:
@@ -139,10 +150,11 @@ class Training(RuleBasedStateMachine):
     def _note(self, event: Event) -> None:
         if isinstance(event, Saved):
             self.saved = event.step
+            self.saves |= {event.step} - {0}
         elif isinstance(event, Evaluated) and event.is_best and event.loss < self.best_on_disk:
             self.best_on_disk = event.loss  # it is saved next, or that fails
         elif isinstance(event, SaveFailed):
-            written = checkpoint.best_path(self.path)
+            written = best_path(self.path)
             if written.exists():
                 best = checkpoint.load(written).progress.best
                 assert best

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from charrnn import checkpoint
+from charrnn.run_files import best_path, kept_path, kept_states
 from charrnn.training.log import log_path
 from tests.conftest import REPOSITORY, TINY, Outcome, command, contents
 from tests.faults.checkpoints import MODELS
@@ -218,7 +219,7 @@ def the_disk_fills_up_and_has_room_again(desk: Desk) -> None:
 
 def clear_away(path: str) -> None:
     """Remove all that a run has left."""
-    for file in (Path(path), checkpoint.best_path(Path(path)), log_path(Path(path))):
+    for file in (Path(path), best_path(Path(path)), log_path(Path(path))):
         file.unlink(missing_ok=True)
 
 
@@ -404,6 +405,19 @@ def another_text(desk: Desk) -> None:
     after = checkpoint.load("run.npz")
     assert (after.progress.step, after.corpus.name) == (9, "other")
     desk.do(*RESUME, "run.npz", "--steps", "11")
+
+
+def older_states_are_kept(desk: Desk) -> None:
+    desk.do(*TRAIN, "--save-every", "2", "--keep", "2")
+    assert kept_states(Path("run.npz")) == [4, 5]
+    desk.lay_out("strange.txt")
+    old = contents(Path())
+    desk.refuse(("train", "strange.txt", *TINY, "--steps", "3", "--checkpoint", "run.npz"), 2, "run.npz exists")
+    assert contents(Path()) == old
+    desk.do(*RESUME, "run.npz", "--steps", "8", "--keep", "3")
+    assert kept_states(Path("run.npz")) == [5, 6, 8]
+    for step in kept_states(Path("run.npz")):
+        desk.do("sample", str(kept_path(Path("run.npz"), step)), "-n", "5", "-q")
 
 
 def new_characters(desk: Desk) -> None:
@@ -758,7 +772,11 @@ CASES: dict[int, Case] = {
     39: Case("SIGTERM and SIGHUP", story=hung_up_or_terminated),
     40: Case("a parent that ignores Ctrl-C", story=an_ignored_signal_stays_ignored),
     41: Case("killed for memory", cannot_occur="otherwise than 28: the signal is the same"),
-    42: Case("rotation", cannot_occur="a run keeps its last state and its best, one file each, and deletes nothing"),
+    42: Case(
+        "rotation",
+        story=older_states_are_kept,
+        tests=("test_the_states_of_the_last_saves_are_kept_and_the_last_is_the_run_s_own",),
+    ),
     43: Case(
         "a held-out loss that is no number",
         tests=("test_a_held_out_loss_that_is_not_finite_rolls_back_and_is_never_the_best",),
@@ -766,7 +784,7 @@ CASES: dict[int, Case] = {
     44: Case("the best model gone", story=a_best_model_that_is_gone),
     45: Case("a target that is open elsewhere", tests=("test_target_that_is_open_elsewhere_is_waited_for",)),
     46: Case("a move to another file system", cannot_occur="a temporary stands in its target's folder"),
-    47: Case("a clock that jumps", cannot_occur="no two files of a run are put in order"),
+    47: Case("a clock that jumps", tests=("test_a_state_of_a_later_step_stays_when_a_run_has_gone_back",)),
     48: Case("asleep in the middle", story=asleep_in_the_middle),
     49: Case("closed streams", story=closed_streams),
     # C. Going on

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.checkpoint import best_path
+from charrnn.run_files import best_path
 from charrnn.training.events import Saved
 from charrnn.training.setup import resume_run, start_run
 from tests.conftest import TEXT

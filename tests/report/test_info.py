@@ -9,6 +9,7 @@ import pytest
 from charrnn import bundled, checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.report import info
+from charrnn.run_files import best_path
 
 
 def row(text: str, name: str) -> str:
@@ -35,7 +36,7 @@ def test_values_are_those_of_the_checkpoint(trained: Path) -> None:
     assert (values["best"]["step"], values["best"]["loss"]) == model.progress.best
     assert values["step"] == 60
     assert values["log"] is None
-    assert not info.gather(checkpoint.best_path(trained))["can_resume"]
+    assert not info.gather(best_path(trained))["can_resume"]
 
 
 def test_values_are_one_json_object(trained: Path) -> None:

@@ -72,6 +72,7 @@ LATER = {
     "locked_dropout": False,
     "weight_drop": 0.0,
     "patience": 0,
+    "keep": 0,
     "decay_factor": 0.5,
     "decay_every": 5.0,
 }

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError, ConfigError
+from charrnn.run_files import kept_path, kept_states
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.saving import Saving, kept_loss
 from charrnn.training.setup import resume_run, start_run
@@ -17,6 +19,10 @@ from tests.conftest import TEXT
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 4, "eval_every": 2}
 RUN, BEST = Path("run.npz"), Path("run-best.npz")
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 def trained_on(name: str, **changes: Any) -> None:
@@ -85,12 +91,56 @@ def test_the_same_text_may_be_allowed_to_be_another_and_nothing_is_reset() -> No
 
 
 def test_a_best_model_that_cannot_be_removed_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(CheckpointError, match=r"cannot remove 'run-best\.npz', .*: Permission denied; move it away"):
-        Saving(RUN, None).forget_best()
+        Saving(RUN, None).forget()
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_the_states_of_the_last_saves_are_kept_and_the_last_is_the_run_s_own(keep: int) -> None:
+    trained_on("lamp.txt", steps=6, save_every=1, keep=keep)
+    steps = [1, 2, 3, 4, 5, 6][-keep:]
+    assert kept_states(RUN) == steps
+    assert [checkpoint.load(kept_path(RUN, step)).progress.step for step in steps] == steps
+    assert kept_path(RUN, 6).read_bytes() == RUN.read_bytes()
+    assert BEST.exists()
+
+
+def test_a_kept_state_is_one_to_go_on_from() -> None:
+    trained_on("lamp.txt", steps=6, schedule_steps=6, save_every=2, keep=2)
+    kept_path(RUN, 4).rename("earlier.npz")
+    list(resume_run([], {"steps": 6}, path=Path("earlier.npz")).run.events())
+    assert Path("earlier.npz").read_bytes() == RUN.read_bytes()
+
+
+def test_nothing_old_is_removed_before_the_new_state_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained_on("lamp.txt", save_every=1, keep=1)
+    state = checkpoint.load(RUN)
+    before = {path.name: path.read_bytes() for path in Path().glob("*.npz")}
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        Saving(RUN, None, keep=1).save(replace(state, progress=replace(state.progress, step=5)))
+    assert {path.name: path.read_bytes() for path in Path().glob("*.npz")} == before
+
+
+def test_a_state_of_a_later_step_stays_when_a_run_has_gone_back() -> None:
+    trained_on("lamp.txt", save_every=1, keep=1)
+    state = checkpoint.load(RUN)
+    Saving(RUN, None, keep=1).save(replace(state, progress=replace(state.progress, step=3)))
+    assert kept_states(RUN) == [3, 4]
+    Saving(RUN, None, keep=1).save(state)
+    assert kept_states(RUN) == [4]
+
+
+def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
+    trained_on("lamp.txt", save_every=1, keep=3)
+    RUN.unlink()
+    BEST.unlink()
+    Path("run.log.jsonl").unlink(missing_ok=True)
+    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with --overwrite"):
+        start_run(["lamp.txt"], SMALL, path=RUN)
+    list(start_run(["lamp.txt"], SMALL, path=RUN, overwrite=True).run.events())
+    assert kept_states(RUN) == []
 
 
 def test_the_processes_that_share_a_step_are_on_record() -> None:

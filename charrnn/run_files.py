@@ -1,0 +1,51 @@
+"""What the files of a run are called, and which was written last.
+
+A run saved to ``kafka.npz`` keeps its best model in ``kafka-best.npz``, older states, where they are asked for, in
+``kafka-step-400.npz`` and so on, and its log in ``kafka.log.jsonl``.
+"""
+
+import contextlib
+import re
+from pathlib import Path
+
+from charrnn.bundled import LOCAL_CHECKPOINTS, PRETRAINED
+
+FOLDER = LOCAL_CHECKPOINTS
+_BEST = "-best"
+_KEPT = re.compile(r"-step-([0-9]+)$")
+
+
+def best_path(path: Path) -> Path:
+    """Where a run keeps its best model by the held-out figure."""
+    return path.with_name(f"{path.stem}{_BEST}{path.suffix}")
+
+
+def kept_path(path: Path, step: int) -> Path:
+    """Where a run keeps the state that it was saved in at a step."""
+    return path.with_name(f"{path.stem}-step-{step}{path.suffix}")
+
+
+def kept_states(path: Path) -> list[int]:
+    """Return the steps whose states are kept beside a run's checkpoint, in their order."""
+    if not path.parent.is_dir():
+        return []
+    ends = (_KEPT.search(file.stem) for file in path.parent.iterdir())
+    return sorted({step for end in ends if end and kept_path(path, step := int(end[1])).exists()})
+
+
+def newest(*, for_resume: bool = False) -> Path | None:
+    """Find the checkpoint written last in ./checkpoints; None where there is none. Kept older states do not count.
+
+    With `for_resume` that is a run's last state; else, for sampling, the best model of that run if it kept one.
+    """
+    written = []
+    for path in FOLDER.glob("*.npz"):
+        with contextlib.suppress(OSError):  # gone since, or a link to nowhere
+            is_own = not (path.stem.endswith(_BEST) or path.name == PRETRAINED.name)
+            if (is_own or not for_resume) and not _KEPT.search(path.stem):
+                written.append((path.stat().st_mtime_ns, path))
+    if not written:
+        return None
+    last = max(written)[1]
+    best = best_path(last)
+    return best if best.exists() and not for_resume else last
