@@ -20,7 +20,7 @@ from charrnn.training.config import (
     TrainConfig,
     flag,
     format_sizes,
-    suited_dropout,
+    suited_settings,
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -122,6 +122,6 @@ def train_config(command: Command) -> Command:
             continue
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default)
-        shown = "by how often the text is read" if name in suited_dropout(0) else shown
+        shown = "by how often the text is read" if name in suited_settings(0) else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

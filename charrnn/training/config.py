@@ -40,13 +40,13 @@ class TrainConfig:
     bptt_jitter: float = 0.0  # standard deviation of a chunk's length, in characters
     # Each update
     optimizer: str = "adagrad"
-    learning_rate: float = 0.0  # 0: the optimizer's own default
+    learning_rate: float = 0.0  # 0: the optimizer's own default; the default recipe's: `suited_settings`
     schedule: str = "cosine"
     schedule_steps: int = 0  # 0: the length of the run
     warmup_steps: int = 100
     decay_factor: float = 0.5  # of the step schedule; this and the next are torch-rnn's
     decay_every: float = 5.0  # epochs
-    dropout: float = 0.0  # share of each layer's outputs; the default recipe goes by the run (`suited_dropout`)
+    dropout: float = 0.0  # share of each layer's outputs; the default recipe's: `suited_settings`
     locked_dropout: bool = False  # one mask for all steps of a chunk
     weight_drop: float = 0.0  # share of W_hh
     clip_value: float = 0.0  # 0: no clipping by value
@@ -222,17 +222,17 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def suited_dropout(passes: float) -> dict[str, float]:
-    """Return what the default recipe drops where a run reads its text so many times.
+def suited_settings(passes: float) -> dict[str, float]:
+    """Return what the default recipe drops, and Adagrad's rate, where a run reads its text so many times.
 
     A text that is read dozens of times is known by heart, a text that is read a few times is not, and dropout then only
-    makes learning slower. What was measured is in benchmarks/README.md: 3 passes want none, 12 a little, 23 much.
+    makes learning slower. What was measured is in benchmarks/README.md: 5 passes want none, 8 to 17 a little, 25 much.
     """
-    if passes < 6:
-        return {"dropout": 0.0, "weight_drop": 0.0}
+    if passes < 8:
+        return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}
     if passes < 20:
-        return {"dropout": 0.1, "weight_drop": 0.2}
-    return {"dropout": 0.4, "weight_drop": 0.3}
+        return {"dropout": 0.1, "weight_drop": 0.2, "learning_rate": 0.15}
+    return {"dropout": 0.4, "weight_drop": 0.3, "learning_rate": 0.1}
 
 
 def format_sizes(sizes: tuple[int, ...]) -> str:

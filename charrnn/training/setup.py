@@ -17,7 +17,7 @@ from charrnn.run_files import FOLDER, best_path, kept_path, kept_states
 from charrnn.text.batches import fit
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_dropout
+from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings
 from charrnn.training.log import log_path
 from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
@@ -73,7 +73,7 @@ def start_run(
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     if recipe == "default":
         check_memory(config, len(corpus.vocabulary), len(training))  # before anything is measured with it
-        config = _drop(config, changes, corpus.vocabulary, training)
+        config = _suit(config, changes, corpus.vocabulary, training)
     check_memory(config, len(corpus.vocabulary), len(training))
     if path is None:
         path, lock = _free_path(corpus.name, notes)
@@ -120,14 +120,15 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
 
 
-def _drop(
+def _suit(
     config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, ids: NDArray[np.integer]
 ) -> TrainConfig:
-    """Choose what the default recipe drops, where that was not asked for."""
-    asked = {name: changes[name] for name in ("dropout", "weight_drop") if name in changes}
-    if len(asked) == 2:
-        return replace(config, **asked)
-    return replace(config, **(suited_dropout(planned_passes(config, vocabulary, ids)) | asked))
+    """Choose what the default recipe drops and how fast Adagrad learns, where that was not asked for."""
+    names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
+    if all(name in changes for name in names):
+        return config
+    suited: dict[str, Any] = suited_settings(planned_passes(config, vocabulary, ids))
+    return replace(config, **{name: suited[name] for name in names if name not in changes})
 
 
 def _standing(path: Path) -> Path | None:

@@ -69,7 +69,7 @@ TRAIN = {
     "--bptt-jitter": Example(("--bptt-jitter", "2.5"), learned(bptt_jitter=2.5)),
     "--optimizer": Example(("--optimizer", "adam"), err("adam 0.004")),
     "--learning-rate": Example(("--learning-rate", "0.03"), err("adagrad 0.03")),
-    "--schedule": Example(("--schedule", "constant"), err("adagrad 0.1 constant")),
+    "--schedule": Example(("--schedule", "constant"), err("adagrad 0.15 constant")),
     "--schedule-steps": Example(("--schedule-steps", "9"), learned(schedule_steps=9)),
     "--warmup-steps": Example(("--warmup-steps", "2"), learned(warmup_steps=2)),
     "--decay-factor": Example(("--schedule", "step", "--decay-factor", "0.9"), learned(decay_factor=0.9)),

@@ -433,7 +433,7 @@ def changed_options(desk: Desk) -> None:
     outcome = desk.refuse((*RESUME, "run.npz", "--hidden-size", "9"), 2, "--hidden-size cannot change")
     assert "(what may change: --steps, --epochs, --minutes, --eval-every, " in outcome.err
     said = desk.do(*RESUME, "run.npz", "--steps", "7", "--learning-rate", "0.05", "--save-every", "3").err
-    assert "changed: --steps 7 (was 5), --save-every 3 (was 400), --learning-rate 0.05 (was 0.0)" in said
+    assert "changed: --steps 7 (was 5), --save-every 3 (was 400), --learning-rate 0.05 (was 0.15)" in said
 
 
 def another_machine(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import setup
-from charrnn.training.config import TrainConfig, suited_dropout
+from charrnn.training.config import TrainConfig, suited_settings
 from charrnn.training.passes import planned_passes
 from charrnn.training.setup import start_run
 from charrnn.training.trainer import Trainer
@@ -34,11 +34,31 @@ def test_where_the_clock_is_the_bound_the_speed_of_this_machine_decides(monkeypa
 
 
 def test_more_passes_never_drop_less() -> None:
-    chosen = [suited_dropout(passes) for passes in (0, 3, 6, 12, 16, 23, math.inf)]
+    chosen = [suited_settings(passes) for passes in (0, 3, 7, 8, 12, 16, 23, math.inf)]
     for name in ("dropout", "weight_drop"):
         shares = [drop[name] for drop in chosen]
         assert shares == sorted(shares)
         assert shares[0] == 0 < shares[-1] < 1
+
+
+def test_more_passes_never_learn_faster() -> None:
+    rates = [suited_settings(passes)["learning_rate"] for passes in (0, 7, 12, 23, math.inf)]
+    assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate"),
+    [
+        ({"epochs": 2.0}, 0.15),
+        ({"epochs": 30.0}, 0.1),
+        ({"epochs": 2.0, "learning_rate": 0.0}, 0.0),
+        ({"epochs": 2.0, "optimizer": "adam"}, 0.0),
+    ],
+)
+def test_adagrad_s_rate_goes_by_the_passes_and_another_s_does_not(
+    text_file: Path, changes: dict[str, Any], rate: float
+) -> None:
+    assert start_run([str(text_file)], SMALL | changes).run.config.learning_rate == rate
 
 
 @pytest.mark.parametrize(

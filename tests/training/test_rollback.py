@@ -83,7 +83,7 @@ def test_a_number_that_is_not_finite_goes_back_to_the_last_evaluation_or_save(
 def test_after_a_rollback_all_is_as_in_a_run_that_came_to_that_step_by_itself(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(start(text_file, "first.npz", steps=5).events())
+    list(start(text_file, "first.npz", steps=5, learning_rate=0.1).events())
     list(resume_run([], {"steps": 10, "learning_rate": 0.05}, path=Path("first.npz")).run.events())
     plant(monkeypatch, math.nan, at=7)
     list(start(text_file, "run.npz", steps=10, learning_rate=0.1).events())
