@@ -49,11 +49,12 @@ class CorpusInfo:
     characters: int
     errors: str = "strict"
     normalize: str = "none"
+    max_vocab: int = 0  # 0: no bound
 
     @property
     def decoding(self) -> dict[str, Any]:
         """How its bytes were read, as `charrnn.text.corpus.read_corpus` takes it."""
-        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize")}
+        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize", "max_vocab")}
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,7 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
 
 
 def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
-    values = dict(values)
-    values["hidden_sizes"] = tuple(count(size) for size in typed(values["hidden_sizes"], list))
+    values = values | {"hidden_sizes": tuple(count(size) for size in typed(values["hidden_sizes"], list))}
     model = CharRNN(**values)
     sizes = (count(model.vocab_size), count(model.embedding_size), *model.hidden_sizes)
     is_possible = model.cell in CELLS and model.hidden_sizes and 0 not in model.hidden_sizes and max(sizes) <= 1 << 30
@@ -262,9 +262,10 @@ def _resume(
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
     newer = {"errors", "normalize"} & set(typed(values, dict))  # files of version 0.1 have neither
-    texts = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
+    texts: Any = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
-    return CorpusInfo(sources=sources, characters=count(values["characters"]), **texts)
+    characters, most = count(values["characters"]), count(values.get("max_vocab", 0))
+    return CorpusInfo(sources=sources, characters=characters, max_vocab=most, **texts)
 
 
 def _progress(values: dict[str, Any]) -> Progress:

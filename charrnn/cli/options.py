@@ -102,7 +102,16 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
 }
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
-    "The text": ("encoding", "errors", "normalize", "val_fraction", "batch_size", "seq_length", "bptt_jitter"),
+    "The text": (
+        "encoding",
+        "errors",
+        "normalize",
+        "max_vocab",
+        "val_fraction",
+        "batch_size",
+        "seq_length",
+        "bptt_jitter",
+    ),
     "Each update": (
         *("optimizer", "learning_rate", "schedule", "schedule_steps", "warmup_steps", "decay_factor", "decay_every"),
         *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction"),

@@ -14,6 +14,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from charrnn.errors import LogError
+from charrnn.machine import format_bytes
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
@@ -26,6 +27,7 @@ from charrnn.training.setup import PreparedRun
 from charrnn.training.trainer import StepReport
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_UNSHOWN = 1.0  # of a part of reading
 _SECONDS_BETWEEN_FIGURES = 0.2
 _SECONDS_OF_MEASURING = 0.25
 _FEWEST_STEPS = 20  # that make a curve
@@ -64,6 +66,74 @@ def _seconds_left(run: Run, speed: float) -> float:
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
+
+
+class Preparation:
+    """What is heard before a run: how far a long text is read, with the time left, and what cannot wait.
+
+    A context manager that puts the terminal right again. A part that is over in a second is not shown.
+
+    Parameters
+    ----------
+    is_quiet : show nothing
+    """
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
+        self._part = ""
+        self._bar: tqdm[Any] | None = None
+        self._began = self._line_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Show how far a part of the work is, in bytes; the total is 0 where nobody knows it."""
+        if self._is_quiet:
+            return
+        if what != self._part:
+            self._end()
+            self._part, self._began = what, time.monotonic()
+            self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_LINES
+        seconds = time.monotonic() - self._began
+        if self._bar is None and seconds >= _SECONDS_UNSHOWN:
+            self._bar = self._make_bar(total)
+        if self._bar is None:
+            return
+        self._bar.update(done - self._bar.n)
+        if self._bar.disable and time.monotonic() - self._line_at >= _SECONDS_BETWEEN_LINES:
+            self._line_at = time.monotonic()
+            left = f", {done / total:.0%}, {duration(seconds * (total - done) / done)} left" if total and done else ""
+            _write(f"{what} the text: {format_bytes(done)}{left}" if done else what)
+
+    def say(self, sentence: str) -> None:
+        """Write a line above the bar."""
+        if not self._is_quiet:
+            _write(sentence)
+
+    def _make_bar(self, total: int) -> "tqdm[Any]":
+        known = "{desc} {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|"
+        return tqdm(
+            total=total or None,
+            desc=self._part,
+            unit="B",
+            unit_scale=True,
+            file=sys.stderr,
+            disable=None,
+            leave=False,
+            dynamic_ncols=True,
+            bar_format=known if total else "{desc}, {elapsed}",
+        )
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 class Progress:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError
-from charrnn.text.corpus import number
+from charrnn.text.corpus import called, check_memory_for, number
+from charrnn.text.finding import find_sources
 from charrnn.text.numbering import Numbering
-from charrnn.text.reading import called
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points
 
 
@@ -72,8 +72,10 @@ def read_passage(
     UnreadableTextError
         If a text is there and cannot be read.
     """
+    sources, left_out = find_sources(names)
+    check_memory_for(sources)
     numbering = Numbering(vocabulary.characters)
-    _, notes = number(names, numbering, encoding, errors, normalize)
+    _, notes = number(sources, numbering, encoding, errors, normalize)
     if len(numbering) == 0:
-        raise TextError(f"{', '.join(map(called, names))} is empty: give a text of at least one character")
-    return Passage(numbering.ids, numbering.characters, len(vocabulary), notes)
+        raise TextError(f"{called(sources)} is empty: give a text of at least one character")
+    return Passage(numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes))

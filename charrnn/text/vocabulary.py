@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from charrnn.errors import UnknownCharacterError
 
 MOST_LISTED = 10
+UNKNOWN = "\ufffd"  # Unicode's own sign for what cannot be shown; here for rare characters, where they are capped
 
 
 def code_points(text: str) -> NDArray[np.uint32]:

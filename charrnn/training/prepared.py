@@ -30,7 +30,7 @@ def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     return replace(config.with_bounds(bounds), **others)
 
 
-def corpus_info(corpus: Corpus, decoding: Mapping[str, str]) -> CorpusInfo:
+def corpus_info(corpus: Corpus, decoding: Mapping[str, Any]) -> CorpusInfo:
     """Return what a checkpoint remembers of a text that was read so."""
     return CorpusInfo(
         name=corpus.name, sources=corpus.sources, sha256=corpus.sha256, characters=len(corpus.ids), **decoding

@@ -7,11 +7,13 @@ from typing import Any
 
 from charrnn import checkpoint
 from charrnn.archive import Lock
+from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, newest
 from charrnn.text.batches import Streams, fit
-from charrnn.text.corpus import Corpus, read_corpus, split
+from charrnn.text.corpus import Corpus, split
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
@@ -35,7 +37,12 @@ RESUMABLE = (
 
 
 def resume_run(
-    texts: Sequence[str], changes: Mapping[str, Any], *, path: Path | None = None, allow_new_text: bool = False
+    texts: Sequence[str],
+    changes: Mapping[str, Any],
+    *,
+    path: Path | None = None,
+    allow_new_text: bool = False,
+    watcher: Watcher = NOBODY,
 ) -> PreparedRun:
     """Prepare a run that goes on exactly where its checkpoint stands.
 
@@ -46,6 +53,7 @@ def resume_run(
     path : the checkpoint; by default the newest in ./checkpoints
     allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
         are then kept, and the place in the text, the streams' states and the evaluations so far are not
+    watcher : hears how far a long text is read, and how much memory the run will take before it takes it
 
     Raises
     ------
@@ -65,7 +73,7 @@ def resume_run(
     notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
     if config.learning_rate != start.config["learning_rate"]:
         start = _without_rollbacks(start, start.resume)
-    corpus = _read(texts, start, path)
+    corpus = _read(texts, start, path, watcher)
     if corpus.sha256 != start.corpus.sha256:
         if not allow_new_text:
             raise ConfigError(
@@ -77,17 +85,18 @@ def resume_run(
         notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
     if not _fits(start, config, corpus):
         raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(corpus.vocabulary), len(split(corpus.ids, config.val_fraction)[0]))
+    check_memory(config, len(corpus.vocabulary), len(split(corpus.ids, config.val_fraction)[0]), watcher)
     prepared = prepare(config, corpus, start.corpus, path, lock, corpus.notes, start=start)
     notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
     return replace(prepared, notes=(*prepared.notes, *notes, *_warnings(start, prepared)))
 
 
-def _read(texts: Sequence[str], start: Checkpoint, path: Path) -> Corpus:
+def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
     if not texts and "-" in start.corpus.sources:
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     try:
-        return read_corpus(texts or start.corpus.sources, vocabulary=start.vocabulary, **start.corpus.decoding)
+        names = texts or start.corpus.sources
+        return load_corpus(names, vocabulary=start.vocabulary, **start.corpus.decoding, watcher=watcher)
     except TextError as error:
         if texts:
             raise

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.bundled import DEFAULT_CORPUS
+from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.run_files import FOLDER, best_path, kept_path, kept_states
 from charrnn.text.batches import fit
-from charrnn.text.corpus import read_corpus, split
+from charrnn.text.corpus import split
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings
 from charrnn.training.log import log_path
@@ -36,22 +38,25 @@ def start_run(
     encoding: str = "utf-8",
     errors: str = "strict",
     normalize: str = "none",
+    max_vocab: int = 0,
     path: Path | None = None,
     overwrite: bool = False,
     init_from: Path | None = None,
+    watcher: Watcher = NOBODY,
 ) -> PreparedRun:
     """Prepare a fresh run.
 
     Parameters
     ----------
-    texts : names as `charrnn.text.corpus.read_corpus` takes them; none for the bundled default
+    texts : names as `charrnn.cache.load_corpus` takes them; none for the bundled default
     changes : fields of the configuration that differ from the recipe's
     recipe : name of the configuration to start from
     num_layers : layers of the one hidden size
-    encoding, errors, normalize : of the texts, as `charrnn.text.corpus.read_corpus` takes them
+    encoding, errors, normalize, max_vocab : of the texts, as `charrnn.cache.load_corpus` takes them
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
     init_from : checkpoint whose weights the run starts from; the model is then like its own
+    watcher : hears how far a long text is read, and how much memory the run will take before it takes it
 
     Raises
     ------
@@ -65,16 +70,16 @@ def start_run(
     if source:
         config = _like(source, config, {*changes, *(["hidden_sizes"] if num_layers else [])})
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
-    decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    corpus = read_corpus(texts or [DEFAULT_CORPUS], **decoding)
+    decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
+    corpus = load_corpus(texts or [DEFAULT_CORPUS], **decoding, watcher=watcher)
     notes = list(corpus.notes)
     training, _ = split(corpus.ids, config.val_fraction)
     batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    check_memory(config, len(corpus.vocabulary), len(training), watcher)  # before anything is measured with it
     if recipe == "default":
-        check_memory(config, len(corpus.vocabulary), len(training))  # before anything is measured with it
         config = _suit(config, changes, corpus.vocabulary, training)
-    check_memory(config, len(corpus.vocabulary), len(training))
+        check_memory(config, len(corpus.vocabulary), len(training))
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)

@@ -3,13 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError, TextError
-from charrnn.text.corpus import read_corpus, split
-from charrnn.text.reading import STDIN
+from charrnn.text.corpus import split
+from charrnn.text.finding import STDIN
+from charrnn.text.reading import NOBODY, Watcher
 
 
-def training_part(trained: Checkpoint) -> NDArray[np.integer]:
+def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
     """Return the ids of what the model learned from: its text without the part that was held out.
 
     Raises
@@ -23,7 +25,7 @@ def training_part(trained: Checkpoint) -> NDArray[np.integer]:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        found = read_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding)
+        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding, watcher=watcher)
         training, _ = split(found.ids, val_fraction)
     except CharRNNError as error:
         raise TextError(f"the training text cannot be read again ({error})") from error
