@@ -210,7 +210,8 @@ class _Shelf:
             sweep_temporaries(self.folder)
             self.file = self.kept.enter_context(replacing(self.path, buffering=0))
             return self.file
-        nameless: Any = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115 - as long as it is mapped
+        # What is mapped of it stays when it is closed.
+        nameless: Any = self.stack.enter_context(tempfile.TemporaryFile(dir=self.folder, buffering=0))
         return nameless  # type: ignore[no-any-return]
 
 
