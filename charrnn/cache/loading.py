@@ -211,7 +211,8 @@ class _Shelf:
             self.file = self.kept.enter_context(replacing(self.path, buffering=0))
             return self.file
         # What is mapped of it stays when it is closed.
-        nameless: Any = self.stack.enter_context(tempfile.TemporaryFile(dir=self.folder, buffering=0))
+        nameless: Any = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115 - the stack closes it
+        self.stack.enter_context(nameless)
         return nameless  # type: ignore[no-any-return]
 
 

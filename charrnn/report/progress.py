@@ -41,11 +41,13 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {corpus.characters - held_out:,} characters"
+    text = f"{corpus.name}: {trainer.model.vocab_size:,} symbols, {corpus.characters - held_out:,} characters"
+    scored = len(run.evaluator.ids) if run.evaluator else 0
+    part = f", of which {scored:,} are read each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
         *prepared.notes,
-        f"text   {text} + {held_out:,} held out",
+        f"text   {text} + {held_out:,} held out{part}",
         f"model  {layers}",
         f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",

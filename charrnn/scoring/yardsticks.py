@@ -12,6 +12,8 @@ gzip, xz
     by how many bytes the compressed training text grows when the text follows it: DEFLATE at level 9 and LZMA2 at
     preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they go on learning as they read.
 
+Of a training text beyond `MOST_LEARNED` characters the n-grams learn the last ones, and their names say so.
+
 A character unseen in training costs them all the same, `charrnn.scoring.score.UNSEEN_NATS`, and none of them sees it.
 """
 
@@ -33,6 +35,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 Ids = NDArray[np.integer]
 MAX_ORDER = 6
+MOST_LEARNED = 2_000_000  # characters: their grams take about 250 MB
 # LZMA's window at preset 6: of what lies further back, neither compressor remembers anything.
 WINDOW = 8 << 20
 _PIECE = 1 << 20  # ids encoded at once
@@ -111,13 +114,14 @@ def _sums(text: Slice, vocabulary: Vocabulary) -> dict[str, float]:
 
 
 def _ngram_sums(training: Ids, text: Slice, V: int) -> dict[str, float]:
-    ngrams = NGrams(training, V, MAX_ORDER)
+    of_all = f", of the last {MOST_LEARNED:,}" if len(training) > MOST_LEARNED else ""
+    ngrams = NGrams(training[-MOST_LEARNED:], V, MAX_ORDER)
     losses = np.zeros(ngrams.max_order)
     for probs in ngrams.blocks(np.concatenate([text.before, text.ids]), len(text.before)):
         losses -= np.log(probs).sum(axis=1)
     best = int(losses.argmin())
-    sums = {"unigram": float(losses[0])}
-    return sums | {f"{best + 1}-gram, Witten-Bell": float(losses[best])} if best else sums
+    sums = {f"unigram{of_all}": float(losses[0])}
+    return sums | {f"{best + 1}-gram, Witten-Bell{of_all}": float(losses[best])} if best else sums
 
 
 def _packed_sums(text: Slice, vocabulary: Vocabulary) -> dict[str, float]:
