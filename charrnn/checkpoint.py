@@ -28,7 +28,7 @@ from charrnn.errors import CheckpointError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, unknown_symbol
 from charrnn.version import __version__
 
 FORMAT = 1
@@ -105,6 +105,11 @@ class Checkpoint:
     progress: Progress = field(default_factory=Progress)
     resume: Resume | None = None
     machine: Mapping[str, str] = field(default_factory=dict)  # what decided the last bits of its sums, if that is known
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of the symbol that its text's rare characters became; None where all were kept."""
+        return unknown_symbol(self.vocabulary, self.corpus.max_vocab)
 
 
 def save(path: PathLike, checkpoint: Checkpoint) -> None:

@@ -222,8 +222,7 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     known = text.vocabulary.characters if text.vocabulary else ""
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
     sha256, notes = number(text.sources, numbering, **text.decoding, watcher=watcher)
-    watcher.advance("numbering", 0, 0)
-    vocabulary, capped, checksum = settle(numbering, called(text.sources), text.max_vocab, text.vocabulary)
+    vocabulary, capped, checksum = settle(numbering, called(text.sources), text.max_vocab, text.vocabulary, watcher)
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
     corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))

@@ -129,7 +129,8 @@ def sample(
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
-    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed)
+    never = () if trained.unknown is None else (trained.unknown,)
+    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed, never)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)

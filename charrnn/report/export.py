@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from charrnn.checkpoint import Checkpoint
 from charrnn.report.page import blob, escaped, fill, harmless_json, write_page
 from charrnn.report.units import bits
@@ -27,6 +29,10 @@ def write_html(trained: Checkpoint, path: Path, name: str) -> int:
         "dtype": trained.params.vector.dtype.name,
         "vocabulary": trained.vocabulary.characters,
     }
+    params = trained.params
+    if trained.unknown is not None:  # a symbol that is never to be written
+        params = params.copy()
+        params["linear.b_y"][trained.unknown] = -np.inf
     page = fill(
         "export.html",
         styles=("theme.css", "export.css"),
@@ -34,7 +40,7 @@ def write_html(trained: Checkpoint, path: Path, name: str) -> int:
         title=escaped(f"{name} writes"),
         about=escaped(_describe(trained)),
         data=harmless_json(data),
-        blobs=blob("numbers-weights", trained.params.vector),
+        blobs=blob("numbers-weights", params.vector),
     )
     return write_page(path, page)
 

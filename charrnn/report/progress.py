@@ -104,7 +104,7 @@ class Preparation:
             self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_LINES
         seconds = time.monotonic() - self._began
         if self._bar is None and seconds >= _SECONDS_UNSHOWN:
-            self._bar = self._make_bar(total)
+            self._bar = self._make_bar(done, total)
         if self._bar is None:
             return
         self._bar.update(done - self._bar.n)
@@ -118,10 +118,11 @@ class Preparation:
         if not self._is_quiet:
             _write(sentence)
 
-    def _make_bar(self, total: int) -> "tqdm[Any]":
+    def _make_bar(self, done: int, total: int) -> "tqdm[Any]":
         known = "{desc} {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|"
         return tqdm(
             total=total or None,
+            initial=done,
             desc=self._part,
             unit="B",
             unit_scale=True,

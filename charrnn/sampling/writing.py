@@ -58,6 +58,7 @@ class Writer:
     model, params, vocabulary : the trained network
     config : what is asked for
     rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
+    never : ids that are not drawn whatever is asked for
 
     Raises
     ------
@@ -66,9 +67,17 @@ class Writer:
     """
 
     def __init__(
-        self, model: CharRNN, params: Parameters, vocabulary: Vocabulary, config: SampleConfig, rng_seed: int
+        self,
+        model: CharRNN,
+        params: Parameters,
+        vocabulary: Vocabulary,
+        config: SampleConfig,
+        rng_seed: int,
+        never: Sequence[int] = (),
     ) -> None:
-        banned = banned_ids(vocabulary, config.allow, config.ban) if config.allow or config.ban else ()
+        banned = tuple(never)
+        if config.allow or config.ban:
+            banned = banned_ids(vocabulary, config.allow, config.ban, never)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
         self.filters: Shaper = SideBySide(filters) if len(filters) > 1 else filters[0]
         self._writes_lines = "\n" in vocabulary.characters and vocabulary.characters.index("\n") not in banned

@@ -15,7 +15,7 @@ from charrnn.machine import available_memory, format_bytes
 from charrnn.text.finding import STDIN, Source, find_sources
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, TextDecoder, Watcher, read_blocks
-from charrnn.text.vocabulary import UNKNOWN, Vocabulary, list_characters
+from charrnn.text.vocabulary import Vocabulary, list_characters, unknown_symbol
 
 __all__ = ["Corpus", "corpus_name", "number", "read_corpus", "settle", "split"]
 
@@ -129,7 +129,11 @@ def number(
 
 
 def settle(
-    numbering: Numbering, label: str, max_vocab: int = 0, vocabulary: Vocabulary | None = None
+    numbering: Numbering,
+    label: str,
+    max_vocab: int = 0,
+    vocabulary: Vocabulary | None = None,
+    watcher: Watcher = NOBODY,
 ) -> tuple[Vocabulary, list[str], int]:
     """Give a text that is read its last ids: in code-point order, or those of a vocabulary that was there before.
 
@@ -147,22 +151,27 @@ def settle(
         raise TextError(f"{label} is empty: give a text of at least two characters")
     if len(numbering) == 1:
         raise TextError(f"{label} has only one character: give a text of at least two")
+
+    def advance(done: int) -> None:
+        watcher.advance("numbering", done, len(numbering.cells))
+
     if vocabulary is None:
         gone, places = numbering.cap(max_vocab) if max_vocab else (0, 0)
         notes = [_describe_cap(gone, places, len(numbering))] if gone else []
-        checksum = numbering.renumber()
+        checksum = numbering.renumber(advance)
         return Vocabulary(numbering.characters), notes, checksum
     new = "".join(sorted(numbering.characters[len(vocabulary) :]))
     notes = []
-    if new and max_vocab and UNKNOWN in vocabulary.characters:
-        numbering.forget(len(vocabulary), vocabulary.characters.index(UNKNOWN))
-        notes = [f"{len(new):,} characters that the model does not know are read as its unknown symbol, U+FFFD"]
+    unknown = unknown_symbol(vocabulary, max_vocab)
+    if new and unknown is not None:
+        numbering.forget(len(vocabulary), unknown)
+        notes = [f"{len(new):,} kinds of characters that the model does not know are read as its unknown symbol, U+FFFD"]
     elif new:
         raise TextError(
             f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}; "
             "take them out, or start a new model from its weights with --init-from"
         )
-    return vocabulary, notes, numbering.renumber()
+    return vocabulary, notes, numbering.renumber(advance)
 
 
 def check_memory_for(sources: Iterable[Source], advice: str = "give a part of it") -> None:

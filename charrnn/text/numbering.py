@@ -1,5 +1,7 @@
 """Numbers for characters, given as they come, in as few bytes as they need."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,12 +62,17 @@ class Numbering:
             return block.translate(self._byte_table)
         return self._table[np.frombuffer(block, dtype=np.uint8)].astype(self._dtype).tobytes()
 
-    def renumber(self) -> int:
-        """Give the characters their ids anew, in code-point order; return the CRC-32 of all ids."""
+    def renumber(self, advance: Callable[[int], object] = lambda _: None) -> int:
+        """Give the characters their ids anew, in code-point order; return the CRC-32 of all ids.
+
+        Parameters
+        ----------
+        advance : told how many bytes have been renumbered so far
+        """
         order = np.argsort(self._points)
         rank = np.empty(len(order), dtype=self._dtype)
         rank[order] = np.arange(len(order))
-        return self._replace(rank, self._points[order])
+        return self._replace(rank, self._points[order], advance)
 
     def cap(self, most: int) -> tuple[int, int]:
         """Keep the most frequent characters, of equals the first, and make of all others one unknown symbol.
@@ -126,19 +133,34 @@ class Numbering:
         if needed != self._dtype:
             self._rewrite(np.arange(len(self._points)), needed)
 
-    def _replace(self, ids: NDArray[np.integer], points: NDArray[np.uint32]) -> int:
+    def _replace(
+        self,
+        ids: NDArray[np.integer],
+        points: NDArray[np.uint32],
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> int:
         """Write ``ids[i]`` for every id i; the characters of the new ids are `points`. Return the CRC-32."""
         self._points = points
         self._table[:] = -1
         self._table[points] = np.arange(len(points))
-        return self._rewrite(ids, _smallest(len(points)))
+        return self._rewrite(ids, _smallest(len(points)), advance)
 
-    def _rewrite(self, ids: NDArray[np.integer], dtype: np.dtype[np.unsignedinteger]) -> int:
-        old, new = self._dtype, ids.astype(dtype)
+    def _rewrite(
+        self,
+        ids: NDArray[np.integer],
+        dtype: np.dtype[np.unsignedinteger],
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> int:
+        old, new, done = self._dtype, ids.astype(dtype), 0
+
+        def change(data: bytes) -> bytes:
+            nonlocal done
+            done += len(data)
+            advance(done)
+            return new[np.frombuffer(data, dtype=old)].tobytes()
+
         self._dtype = dtype
-        return self.cells.change(
-            old.itemsize, dtype.itemsize, lambda data: new[np.frombuffer(data, dtype=old)].tobytes()
-        )
+        return self.cells.change(old.itemsize, dtype.itemsize, change)
 
 
 def _smallest(count: int) -> "np.dtype[np.unsignedinteger]":

@@ -101,3 +101,13 @@ class Vocabulary:
     def unknown(self, text: str) -> str:
         """Return the distinct characters of a text that are not in the vocabulary, in code-point order."""
         return from_code_points(np.setdiff1d(code_points(text), code_points(self.characters)))
+
+
+def unknown_symbol(vocabulary: Vocabulary, max_vocab: int) -> int | None:
+    """Return the id of the symbol that stands for all rare characters; None where none were capped.
+
+    Parameters
+    ----------
+    max_vocab : how many characters were kept, or 0 for all
+    """
+    return vocabulary.characters.index(UNKNOWN) if max_vocab and UNKNOWN in vocabulary.characters else None

@@ -9,7 +9,7 @@ from charrnn.nn.parameters import Parameters
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500
 CHUNK_LENGTH = 50
-MOST_TRANSITIONS = 250_000  # of a longer text no more are scored: they take seconds, and tell 0.01 nats apart
+MOST_CHARACTERS = 250_000  # of a longer text no more are scored: they take seconds, and tell 0.01 nats apart
 
 
 class Evaluator:
@@ -21,7 +21,7 @@ class Evaluator:
     Parameters
     ----------
     model : the network
-    ids : (N,) array of at least 2 ids; what comes after the first `MOST_TRANSITIONS` is left alone
+    ids : (N,) array of at least 2 ids; what comes after the first `MOST_CHARACTERS` is left alone
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Evaluator:
 
     def __init__(self, model: CharRNN, ids: NDArray[np.integer]) -> None:
         self.model = model
-        self.ids = ids[: MOST_TRANSITIONS + 1]
+        self.ids = ids[:MOST_CHARACTERS]
         self.transitions = len(self.ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
 

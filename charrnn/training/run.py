@@ -3,7 +3,6 @@
 It prints nothing. Whoever iterates, a terminal, a notebook or a test, decides what to show.
 """
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -13,7 +12,6 @@ from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
 from charrnn.errors import CheckpointError, DivergedError
 from charrnn.machine import describe_numerics
-from charrnn.sampling.sampler import line_start, sample
 from charrnn.training.alarm import Alarm
 from charrnn.training.config import TrainConfig
 from charrnn.training.evaluation import Evaluator
@@ -29,7 +27,7 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.pace import Pace
-from charrnn.training.randomness import random_stream
+from charrnn.training.sampled import draw_sample
 from charrnn.training.saving import Saving, kept_loss
 from charrnn.training.trainer import StepReport, Trainer
 
@@ -219,12 +217,8 @@ class Run:
         return len(self.history) - self.history.index(_best(self.history)) > self.config.patience
 
     def _sample(self) -> Sampled:
-        trainer, config = self.trainer, self.config
         with self.pace.timing("sample"):
-            rng = random_stream(config.rng_seed, "sample", trainer.step)
-            seed = trainer.vocabulary.encode(line_start(trainer.vocabulary, rng))
-            ids = itertools.islice(sample(trainer.model, trainer.params, seed, rng), config.sample_length)
-            return Sampled(trainer.step, trainer.vocabulary.decode(list(ids)))
+            return draw_sample(self.trainer, self.corpus)
 
     def _save(self) -> Saved:
         with self.pace.timing("save"):
