@@ -186,7 +186,7 @@ class _Shelf:
         self.kept.close()
 
     def give_up(self) -> None:
-        """Let the file go; what is mapped of it stays."""
+        """Let the file go if it was not kept; what is mapped of it stays."""
         self.kept.__exit__(CacheError, CacheError("not kept"), None)
 
     def _make_folder(self) -> None:
@@ -205,7 +205,7 @@ class _Shelf:
         return True
 
     def _open_file(self) -> FileIO:
-        self.stack.push(self.kept)
+        self.stack.callback(self.give_up)
         if self.path and self._try_to_lock():
             sweep_temporaries(self.folder)
             self.file = self.kept.enter_context(replacing(self.path, buffering=0))
@@ -235,7 +235,6 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     if not (shelf.file and numbering.cells.is_in_file):
         return corpus
     if text.files() != files:
-        shelf.give_up()
         return _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     description = Description(
         name=name,

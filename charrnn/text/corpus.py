@@ -165,7 +165,9 @@ def settle(
     unknown = unknown_symbol(vocabulary, max_vocab)
     if new and unknown is not None:
         numbering.forget(len(vocabulary), unknown)
-        notes = [f"{len(new):,} kinds of characters that the model does not know are read as its unknown symbol, U+FFFD"]
+        notes = [
+            f"{len(new):,} kinds of characters that the model does not know are read as its unknown symbol, U+FFFD"
+        ]
     elif new:
         raise TextError(
             f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}; "
