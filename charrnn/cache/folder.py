@@ -52,8 +52,7 @@ def entries() -> list[Kept]:
         with suppress(OSError):  # gone since
             status = path.stat()
             entry = open_entry(path)
-            used = max(status.st_atime, status.st_mtime)
-            found.append(Kept(path, status.st_size, used, entry.description if entry else None))
+            found.append(Kept(path, status.st_size, status.st_mtime, entry.description if entry else None))
     return sorted(found, key=lambda kept: (-kept.used, kept.path.name))
 
 

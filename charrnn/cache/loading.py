@@ -261,7 +261,7 @@ def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
     if not is_sound(entry, watcher):
         return None
     with suppress(OSError):  # when it was used last, for whoever lists the cache
-        os.utime(path, (time.time(), path.stat().st_mtime))
+        os.utime(path)
     known = entry.description
     corpus = Corpus(
         known.name, text.names, entry.ids, Vocabulary(known.vocabulary), known.sha256, (*text.left_out, *known.notes)
