@@ -94,7 +94,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     (("score", "good.npz", "empty.txt"), 2, "empty.txt is empty: give a text of at least one character"),
     (("score", "good.npz", "-"), 2, "stdin is empty"),
     (("score", "good.npz", "-", "-"), 2, "stdin can be read only once"),
-    (("score", "good.npz", "folder"), 1, "folder is a directory"),
+    (("score", "good.npz", "folder"), 2, "folder is a folder without a text file"),
     (("score", "good.npz", "picture.png", "--by-line"), 2, "picture.png is not utf-8 at byte offset 0"),
     (("score", "good.npz", "lamp.txt", "--encoding", "utf-9"), 2, "there is no text encoding utf-9"),
     ((*TRAIN, "--yardsticks", "--val-fraction", "0"), 2, "--yardsticks needs a held-out part"),
