@@ -32,6 +32,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.checkpoint import load
     from charrnn.report import scores
     from charrnn.report.models import describe_model
+    from charrnn.report.progress import Preparation
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
     from charrnn.scoring.score import Scorer
@@ -57,7 +58,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         return
     training = None
     try:
-        training = training_part(trained)
+        with Preparation(is_quiet=quiet) as watcher:
+            training = training_part(trained, watcher)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
     model = Figure("the model", scorer.mean(passage))
