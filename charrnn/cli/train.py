@@ -96,7 +96,7 @@ def train(
 
         click.echo("\n".join(describe_recipes()))
         return
-    from charrnn.report.progress import Progress
+    from charrnn.report.progress import Progress, TextProgress
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
@@ -123,7 +123,7 @@ def train(
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and evaluator:
-        comparison = compare_held_out(prepared.run, evaluator)
+        comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
         click.echo((as_event if as_json else as_table)(comparison), nl=False)
 
 

@@ -36,7 +36,7 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     program. TEXT is files, - for stdin, or a bundled text's name; a model of a bundled text shows the part it never
     trained on.
     """
-    from charrnn.checkpoint import load, newest
+    from charrnn.checkpoint import load
     from charrnn.report.files import check_suffix, write_file
     from charrnn.report.models import describe_model
     from charrnn.report.terminal import say

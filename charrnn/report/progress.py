@@ -1,5 +1,7 @@
 """A run on the terminal: what will happen, a bar while it does, samples above it, and where it all went.
 
+And work on a long text: a bar for each of its tasks.
+
 Everything goes to stderr. Where stderr is no terminal there is no bar, but a plain line now and then, so that a log
 shows life.
 """
@@ -8,17 +10,20 @@ import contextlib
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
 
 from charrnn.errors import LogError
+from charrnn.report.columns import folded
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss, duration
 from charrnn.run_files import best_path
+from charrnn.scoring.tracking import Piece
 from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
 from charrnn.training.log import log_path
 from charrnn.training.run import Run
@@ -27,6 +32,7 @@ from charrnn.training.trainer import StepReport
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
+_SECONDS_BEFORE_A_BAR = 0.5
 _SECONDS_OF_MEASURING = 0.25
 _FEWEST_STEPS = 20  # that make a curve
 
@@ -81,6 +87,8 @@ class Progress:
         if not is_quiet and not run.is_finished:
             for line in describe(prepared, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
                 self.say(line)
+        for sentence in () if run.is_finished else prepared.warnings:
+            self.warn(sentence)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
         self._bar: tqdm[Any] = tqdm(
@@ -105,13 +113,17 @@ class Progress:
         self._bar.close()
 
     def say(self, line: str) -> None:
-        """Write a line above the bar."""
-        if not self.is_quiet:
-            _write(line)
+        """Write a line above the bar, cut between words to fit."""
+        self._show(folded(visible(line)))
 
     def warn(self, sentence: str) -> None:
         """Write a warning above the bar, be it quiet or not."""
-        _write(f"warning: {sentence}")
+        _write(folded(visible(f"warning: {sentence}")))
+
+    def _show(self, text: str) -> None:
+        """Write a text above the bar, its lines as they are: a sample, a drawing, a command to copy."""
+        if not self.is_quiet:
+            _write(text)
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -119,7 +131,7 @@ class Progress:
             case StepReport():
                 self._step(event)
             case Sampled():
-                self.say(f"\n── a sample after {event.step:,} steps ──\n{event.text}\n")
+                self._show(f"\n── a sample after {event.step:,} steps ──\n{event.text}\n")
             case Evaluated():
                 best = ", the best so far" if event.is_best else ""
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
@@ -149,13 +161,13 @@ class Progress:
         self._draw()
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
-            self.say(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
+            self._show(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
             return
         best = best_path(path)
         has_best = bool(self.run.history) and best.exists()
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
-        self.say(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
+        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
@@ -164,7 +176,7 @@ class Progress:
         with contextlib.suppress(LogError):
             curves = read_curves(log_path(self.run.path))
             if len(curves.training) >= _FEWEST_STEPS:
-                self.say("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
+                self._show("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
 
     def _bound(self) -> str:
         if self.run.config.patience:
@@ -193,6 +205,52 @@ class Progress:
             f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars, " if config.reduction == "sum" else ""
         )
         return f"{chunk}{describe_loss(loss)}, {speed:,.0f} chars/s"
+
+
+class TextProgress:
+    """The display of work on a long text, one task after another; what is soon done is not shown.
+
+    Parameters
+    ----------
+    is_quiet : show nothing
+    """
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self.is_quiet = is_quiet
+
+    def track(
+        self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
+    ) -> Iterator[Piece]:
+        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.tracking.Track`)."""
+        if self.is_quiet:
+            yield from pieces
+            return
+        began = line_at = time.monotonic()
+        done = 0
+        with tqdm(
+            total=total,
+            desc=task,
+            unit=" chars",
+            file=sys.stderr,
+            disable=None,
+            leave=False,
+            delay=_SECONDS_BEFORE_A_BAR,
+            dynamic_ncols=True,
+            bar_format="{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|",
+        ) as bar:
+            for piece in pieces:
+                yield piece
+                done += size(piece)
+                bar.update(size(piece))
+                now = time.monotonic()
+                if bar.disable and now - line_at >= _SECONDS_BETWEEN_LINES:
+                    line_at = now
+                    _write(_how_far(task, done, total, now - began))
+
+
+def _how_far(task: str, done: int, total: int, seconds: float) -> str:
+    left = duration(seconds * (total - done) / max(done, 1))
+    return f"{task}: {done / max(total, 1):.0%}, {done / seconds:,.0f} chars/s, about {left} left"
 
 
 def _write(line: str) -> None:
