@@ -1,6 +1,7 @@
 """``charrnn train``."""
 
 import shlex
+import shutil
 import sys
 import time
 from io import FileIO
@@ -47,7 +48,9 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
     help="Where the defaults come from; list says what each recipe reaches.  [default: default]",
 )
 @options.train_config
-@click.option("--num-layers", type=click.IntRange(min=1), help="Layers, each of the one --hidden-size.  [default: 1]")
+@click.option(
+    "--num-layers", type=options.WholeNumber(min=1), help="Layers, each of the one --hidden-size.  [default: 1]"
+)
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
 @options.errors
 @click.option(
@@ -94,7 +97,8 @@ def train(
     if given["recipe"] == "list":
         from charrnn.report.recipes import describe_recipes
 
-        click.echo("\n".join(describe_recipes()))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo("\n".join(describe_recipes(width)))
         return
     from charrnn.report.progress import Progress, TextProgress
     from charrnn.report.scores import as_event, as_table

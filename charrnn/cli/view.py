@@ -22,7 +22,7 @@ from charrnn.cli.help import Command
     "--length",
     default=10_000,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=options.WholeNumber(min=1),
     help="Characters of the text to show, at most 50,000.",
 )
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")

@@ -17,11 +17,11 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from charrnn.errors import LogError
-from charrnn.report.columns import folded
+from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
-from charrnn.report.units import describe_loss, duration
+from charrnn.report.units import bits, describe_loss, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
 from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
@@ -34,6 +34,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
 _SECONDS_BEFORE_A_BAR = 0.5
 _SECONDS_OF_MEASURING = 0.25
+_INDENT = len("speed  ")
+_NARROW = 72  # columns of a terminal, below which the bar's line has no room for the loss in both units
 _FEWEST_STEPS = 20  # that make a curve
 
 
@@ -48,7 +50,6 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {corpus.characters - held_out:,} characters"
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
-        *prepared.notes,
         f"text   {text} + {held_out:,} held out",
         f"model  {layers}",
         f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
@@ -85,8 +86,10 @@ class Progress:
         self.run = run = prepared.run
         self.is_quiet = is_quiet
         if not is_quiet and not run.is_finished:
+            for note in prepared.notes:
+                self.say(note)
             for line in describe(prepared, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
-                self.say(line)
+                self.say(line, _INDENT)
         for sentence in () if run.is_finished else prepared.warnings:
             self.warn(sentence)
         self._characters = 0
@@ -99,7 +102,7 @@ class Progress:
             disable=True if is_quiet else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
             # Figures first: on a narrow terminal it is the bar that is cut.
-            bar_format="{percentage:3.0f}%{postfix}, {remaining} left |{bar}| {n_fmt}"
+            bar_format="{percentage:3.0f}%, {remaining} left{postfix} |{bar}| {n_fmt}"
             if run.total_steps
             else "{elapsed}{postfix}, {n_fmt} steps",
         )
@@ -112,9 +115,9 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, indent: int = 0) -> None:
         """Write a line above the bar, cut between words to fit."""
-        self._show(folded(visible(line)))
+        self._show(folded(visible(line), indent))
 
     def warn(self, sentence: str) -> None:
         """Write a warning above the bar, be it quiet or not."""
@@ -204,7 +207,9 @@ class Progress:
         chunk = (
             f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars, " if config.reduction == "sum" else ""
         )
-        return f"{chunk}{describe_loss(loss)}, {speed:,.0f} chars/s"
+        is_narrow = not self._bar.disable and terminal_size(sys.stderr).columns < _NARROW
+        words = f"{bits(loss):.3f} bits/char" if is_narrow else describe_loss(loss)
+        return f"{chunk}{words}, {speed:,.0f} chars/s"
 
 
 class TextProgress:
