@@ -94,17 +94,18 @@ class Progress:
             self.warn(sentence)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
+        self._is_timed = not run.total_steps  # then the bar is the time that is spent
         self._bar: tqdm[Any] = tqdm(
-            total=run.total_steps,
-            initial=run.trainer.step,
+            total=run.total_steps or run.pace.budget,
+            initial=self._seconds() if self._is_timed else run.trainer.step,
             unit="step",
             file=sys.stderr,
-            disable=True if is_quiet else None,  # None: only where stderr is a terminal
+            disable=True if is_quiet or run.is_finished else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
             # Figures first: on a narrow terminal it is the bar that is cut.
-            bar_format="{percentage:3.0f}%, {remaining} left{postfix} |{bar}| {n_fmt}"
-            if run.total_steps
-            else "{elapsed}{postfix}, {n_fmt} steps",
+            bar_format="{percentage:3.0f}%{postfix} |{bar}| {desc}"
+            if self._is_timed
+            else "{percentage:3.0f}%, {remaining} left{postfix} |{bar}| {n_fmt}",
         )
 
     def __enter__(self) -> Self:
@@ -148,7 +149,8 @@ class Progress:
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"
                 self.say(f"{event.reason}; back to step {event.step:,}, with half the learning rate, {rate}")
-                self._bar.n = event.step
+                if not self._is_timed:
+                    self._bar.n = event.step
             case OutOfPatience():
                 best = f"{describe_loss(event.best_loss)} at step {event.best_step:,}"
                 self.say(f"out of patience at step {event.step:,}: the best held out stays {best}")
@@ -182,13 +184,21 @@ class Progress:
                 self._show("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
 
     def _bound(self) -> str:
-        if self.run.config.patience:
-            return "give a later --steps or a greater --patience"
-        return "give a later --steps"
+        """Say what to give for a run to go on beyond its end."""
+        config = self.run.config
+        ways = {
+            "a later --steps": config.steps,
+            "more --epochs": config.epochs,
+            "more --minutes": config.minutes,
+            "a greater --patience": config.patience,
+        }
+        return "give " + " or ".join(way for way, bound in ways.items() if bound)
 
     def _step(self, report: StepReport) -> None:
         self._characters += report.characters
-        self._bar.update()
+        if self._is_timed:
+            self._bar.set_description_str(f"{report.step:,}", refresh=False)
+        self._bar.update(self._seconds() - self._bar.n if self._is_timed else 1)
         if self.is_quiet:
             return
         now = time.monotonic()
@@ -198,7 +208,12 @@ class Progress:
                 self.say(f"step {report.step:,}: {self._figures(report, now)}")
         elif now - self._figures_at >= _SECONDS_BETWEEN_FIGURES:
             self._figures_at = now
-            self._bar.set_postfix_str(self._figures(report, now), refresh=False)
+            left = f"{tqdm.format_interval(self.run.pace.budget - self._seconds())} left, " if self._is_timed else ""
+            self._bar.set_postfix_str(left + self._figures(report, now), refresh=False)
+
+    def _seconds(self) -> float:
+        """How much of the run's time is spent."""
+        return min(self.run.pace.elapsed, self.run.pace.budget)
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
