@@ -31,6 +31,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     """
     from charrnn.checkpoint import load
     from charrnn.report import scores
+    from charrnn.report.columns import stdout_width
     from charrnn.report.models import describe_model
     from charrnn.report.progress import TextProgress
     from charrnn.report.terminal import TextWriter, say
@@ -68,4 +69,4 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         if as_json:
             writer.write(scores.as_json(comparison, passage, path))
         else:
-            writer.write(scores.as_table(comparison) + scores.describe_unseen(passage))
+            writer.write(scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage))

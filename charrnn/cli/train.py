@@ -1,7 +1,6 @@
 """``charrnn train``."""
 
 import shlex
-import shutil
 import sys
 import time
 from io import FileIO
@@ -95,11 +94,12 @@ def train(
     """
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     if given["recipe"] == "list":
+        from charrnn.report.columns import stdout_width
         from charrnn.report.recipes import describe_recipes
 
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo("\n".join(describe_recipes(width)))
+        click.echo("\n".join(describe_recipes(stdout_width())))
         return
+    from charrnn.report.columns import stdout_width
     from charrnn.report.progress import Progress, TextProgress
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
@@ -128,7 +128,7 @@ def train(
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and evaluator:
         comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
-        click.echo((as_event if as_json else as_table)(comparison), nl=False)
+        click.echo(as_event(comparison) if as_json else as_table(comparison, stdout_width()), nl=False)
 
 
 def _prepare(

@@ -38,6 +38,11 @@ def terminal_size(stream: TextIO) -> os.terminal_size:
     return size if size.columns and size.lines else shutil.get_terminal_size()
 
 
+def stdout_width() -> int | None:
+    """Return how wide the terminal is that stdout is, or None where it is none: a pipe gets its lines whole."""
+    return terminal_size(sys.stdout).columns if sys.stdout.isatty() else None
+
+
 def wrap(text: str, width: int, indent: int = 0, *, may_cut_words: bool = True) -> Iterator[str]:
     """Yield the lines of a text, those that are too long cut at a space where there is one.
 
