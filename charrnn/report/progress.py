@@ -251,6 +251,7 @@ class TextProgress:
             total=total,
             desc=task,
             unit=" chars",
+            unit_scale=True,
             file=sys.stderr,
             disable=None,
             leave=False,
