@@ -7,7 +7,7 @@
     │   └── InUseError           another process trains into it
     ├── LogError                 the log of a run is missing, or is none
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
-    ├── PageError                a page cannot be written
+    ├── PageError                a page or a picture cannot be written
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
@@ -58,7 +58,7 @@ class DivergedError(CharRNNError):
 
 
 class PageError(CharRNNError):
-    """A page for a browser cannot be written."""
+    """A page for a browser, or a picture, cannot be written."""
 
 
 class WorkerError(CharRNNError):

@@ -23,16 +23,16 @@ def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     """
     from charrnn.checkpoint import load
     from charrnn.report.export import FORMATS
+    from charrnn.report.files import check_suffix
     from charrnn.report.models import describe_model
-    from charrnn.report.page import check_suffix
-    from charrnn.report.terminal import visible
+    from charrnn.report.terminal import say
     from charrnn.run_files import newest
 
     check_suffix(output, tuple(FORMATS))
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     if not quiet:
-        click.echo(describe_model(trained, path), err=True)
+        say(describe_model(trained, path))
     size = FORMATS[output.suffix.lower()](trained, output, path.stem)
     if not quiet:
-        click.echo(f"wrote {visible(str(output))} ({size / 1e6:,.1f} MB): open it in a browser", err=True)
+        say(f"wrote {output} ({size / 1e6:,.1f} MB): open it in a browser")

@@ -113,7 +113,6 @@ def sample(
     """
     from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
-    from charrnn.report.columns import folded
     from charrnn.report.models import introduce
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
@@ -135,7 +134,7 @@ def sample(
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
-        say(folded(line))
+        say(line)
     output, json_of = TextWriter(raw=raw), path if as_json else None
     display = choose_display(writer.samples, seed.text, output, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
     try:
@@ -146,4 +145,4 @@ def sample(
     finally:
         for pieces in display.pieces if report else ():
             written = vocabulary.encode("".join(pieces)).tolist()
-            say(folded(describe_copying(trained, written)))
+            say(describe_copying(trained, written))

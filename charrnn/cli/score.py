@@ -31,7 +31,9 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     """
     from charrnn.checkpoint import load
     from charrnn.report import scores
+    from charrnn.report.columns import stdout_width
     from charrnn.report.models import describe_model
+    from charrnn.report.progress import TextProgress
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
     from charrnn.scoring.score import Scorer
@@ -47,12 +49,13 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     for line in () if quiet else (describe_model(trained, path), *passage.notes):
         say(line)
+    track = TextProgress(is_quiet=quiet).track
     scorer = Scorer(trained.model, trained.params, vocabulary)
     if by_line:
         if unseen := scores.describe_unseen(passage):
             say(unseen.removesuffix("\n"))
         with TextWriter() as writer:
-            for ranked in scorer.rank_lines(passage):
+            for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
         return
     training = None
@@ -60,10 +63,10 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         training = training_part(trained)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
-    model = Figure("the model", scorer.mean(passage))
-    comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary)
+    model = Figure("the model", scorer.mean(passage, track))
+    comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary, track)
     with TextWriter() as writer:
         if as_json:
             writer.write(scores.as_json(comparison, passage, path))
         else:
-            writer.write(scores.as_table(comparison) + scores.describe_unseen(passage))
+            writer.write(scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage))

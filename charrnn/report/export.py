@@ -6,7 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.report.page import blob, escaped, fill, harmless_json, write_page
+from charrnn.report.files import write_file
+from charrnn.report.page import blob, escaped, fill, harmless_json
 from charrnn.report.units import bits
 
 
@@ -36,7 +37,7 @@ def write_html(trained: Checkpoint, path: Path, name: str) -> int:
         data=harmless_json(data),
         blobs=blob("numbers-weights", trained.params.vector),
     )
-    return write_page(path, page)
+    return write_file(path, page.encode())
 
 
 # What `charrnn export` can write, by the suffix of the file.

@@ -80,7 +80,7 @@ def resume_run(
     check_memory(config, len(corpus.vocabulary), len(split(corpus.ids, config.val_fraction)[0]))
     prepared = prepare(config, corpus, start.corpus, path, lock, corpus.notes, start=start)
     notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
-    return replace(prepared, notes=(*prepared.notes, *notes, *_warnings(start, prepared)))
+    return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path) -> Corpus:
@@ -119,20 +119,20 @@ def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     return [f"changed: {', '.join(changed)}"] if changed else []
 
 
-def _warnings(start: Checkpoint, prepared: PreparedRun) -> list[str]:
+def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
     run, warnings = prepared.run, []
     best = run.saving.best_path
     if start.progress.history and not best.exists():
-        warnings.append(f"warning: the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
+        warnings.append(f"the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
     differing = [
         f"{name} {start.machine[name]} then, {value} now"
         for name, value in run.machine.items()
         if start.machine.get(name, value) != value
     ]
     if differing:
-        warnings.append(f"warning: exact resume not guaranteed: {'; '.join(differing)}")
-    return warnings
+        warnings.append(f"exact resume not guaranteed: {'; '.join(differing)}")
+    return tuple(warnings)
 
 
 def _on_new_text(

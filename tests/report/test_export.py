@@ -131,6 +131,23 @@ def test_on_a_phone_nothing_is_cut_off_in_light_and_dark(browser: Browser, dark:
     assert browser.troubles == []
 
 
+def test_on_a_phone_stop_stays_under_the_thumb_wherever_the_page_is(browser: Browser) -> None:
+    browser.open(write(untrained(ALPHABET)), width=390, height=844, phone=True)
+    bottom = "document.getElementById('write').getBoundingClientRect().bottom"
+    assert 700 < browser.evaluate(bottom) <= 844
+    fill_in(browser, length="100000", pace="0")
+    browser.click("#write")
+    browser.wait("charrnn.text.length > 2000 && scrollY > 844")  # the page follows the text
+    assert 700 < browser.evaluate(bottom) <= 844
+    browser.click("#write")
+    assert browser.text("#write") == "Write"
+    last = "document.querySelector('#written').lastChild.getBoundingClientRect().bottom"
+    top = "document.querySelector('.buttons').getBoundingClientRect().top"
+    browser.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    assert browser.evaluate(last) < browser.evaluate(top)
+    assert browser.troubles == []
+
+
 def test_hostile_names_and_characters_stay_text() -> None:
     trained = untrained("<&>\u2028\x00a")
     trained = replace(trained, corpus=replace(trained.corpus, name="<img src=x>\u202e"))
