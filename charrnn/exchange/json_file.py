@@ -50,6 +50,7 @@ def from_json(path: str | Path) -> Checkpoint:
     --------
     >>> from charrnn.bundled import PRETRAINED
     >>> from charrnn.checkpoint import load
+    >>> from charrnn.exchange.json_file import from_json
     >>> from charrnn.report.export import export
     >>> size = export(load(PRETRAINED), "model.json")
     >>> checkpoint = from_json("model.json")

@@ -93,6 +93,7 @@ def from_torch(state_dict: Mapping[str, Any], chars: Sequence[str], name: str = 
     Examples
     --------
     >>> import numpy as np
+    >>> from charrnn.exchange.pytorch import from_torch
     >>> weights = {"rnn.weight_ih_l0": np.zeros((20, 3)), "rnn.weight_hh_l0": np.zeros((20, 5)),
     ...            "head.weight": np.zeros((3, 5)), "head.bias": np.log([0.5, 0.25, 0.25])}
     >>> checkpoint = from_torch(weights, "cab")

@@ -60,6 +60,7 @@ def from_safetensors(path: str | Path) -> Checkpoint:
     --------
     >>> from charrnn.bundled import PRETRAINED
     >>> from charrnn.checkpoint import load
+    >>> from charrnn.exchange.safetensors_file import from_safetensors
     >>> from charrnn.report.export import export
     >>> size = export(load(PRETRAINED), "model.safetensors")
     >>> checkpoint = from_safetensors("model.safetensors")

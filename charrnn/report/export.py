@@ -49,6 +49,7 @@ def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) ->
     >>> from pathlib import Path
     >>> from charrnn.bundled import PRETRAINED
     >>> from charrnn.checkpoint import load
+    >>> from charrnn.report.export import export
     >>> size = export(load(PRETRAINED), "model.json")
     >>> model = json.loads(Path("model.json").read_text())
     >>> model["cell"], model["hidden_sizes"], model["vocabulary"][-3:]

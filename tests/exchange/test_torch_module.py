@@ -9,6 +9,8 @@ pytest.importorskip("torch", reason="PyTorch is what is compared with")
 
 import torch
 
+torch.set_num_threads(1)  # as the program has it: on matrices this small more threads only wait for each other
+
 from charrnn.bundled import PRETRAINED
 from charrnn.checkpoint import load
 from charrnn.errors import ExchangeError
@@ -47,7 +49,8 @@ def test_there_and_back_is_the_same_model(cell: str, layout: tuple[tuple[int, ..
         name: array.shape for name, array in wanted.items()
     }
     assert_equal_models(from_torch(state_dict, trained.vocabulary.characters), trained)
-    assert_equal_models(from_torch(dict(module.named_parameters()), trained.vocabulary.characters), trained)
+    if not trained.model.tied:  # whose one matrix is a single parameter, though two in a state_dict
+        assert_equal_models(from_torch(dict(module.named_parameters()), trained.vocabulary.characters), trained)
 
 
 def test_the_model_that_ships_gives_its_log_probabilities_on_its_text() -> None:
