@@ -9,14 +9,14 @@ pytest.importorskip("torch", reason="PyTorch is what is compared with")
 
 import torch
 
-torch.set_num_threads(1)  # as the program has it: on matrices this small more threads only wait for each other
-
 from charrnn.bundled import PRETRAINED
 from charrnn.checkpoint import load
 from charrnn.errors import ExchangeError
 from charrnn.exchange.pytorch import from_torch, to_torch
 from charrnn.exchange.state_dict import to_state_dict
 from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
+
+torch.set_num_threads(1)  # as the program has it: on matrices this small more threads only wait for each other
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
