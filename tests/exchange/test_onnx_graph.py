@@ -52,7 +52,8 @@ def run(graph: Any, trained: Checkpoint, ids: Ids, states: dict[str, Array] | No
         for k, layer in enumerate(trained.model.zero_state(B, dtype_of(graph)))
         for name, array in layer._asdict().items()
     }
-    outputs = evaluator.run(None, {"ids": ids.astype(np.int64)} | (states or zeros))
+    # Contiguous: older references cannot gather by anything else.
+    outputs = evaluator.run(None, {"ids": np.ascontiguousarray(ids, np.int64)} | (states or zeros))
     return dict(zip(evaluator.output_names, outputs, strict=True))
 
 
