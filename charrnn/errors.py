@@ -29,7 +29,18 @@ def shown(name: str) -> str:
 
 
 class CharRNNError(Exception):
-    """An error whose message is one sentence for the user."""
+    """An error whose message is one sentence for the user.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> try:
+    ...     charrnn.TrainConfig(steps=-1)
+    ... except charrnn.CharRNNError as error:
+    ...     print(error)
+    --steps must be 0 or more, not -1
+
+    """
 
     exit_code = 1
 

@@ -13,9 +13,8 @@ from charrnn.report import progress
 from charrnn.report.progress import Progress, TextProgress, describe
 from charrnn.report.units import describe_loss, duration
 from charrnn.training import pace
-from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, StepReport, Stopped
 from charrnn.training.setup import PreparedRun, start_run
-from charrnn.training.trainer import StepReport
 from tests.report.conftest import Terminal
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8, 4), "batch_size": 2, "seq_length": 10, "steps": 58}
