@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from charrnn.bundled import PRETRAINED
     from charrnn.checkpoint import Checkpoint, load, save
     from charrnn.errors import CharRNNError
+    from charrnn.exchange.json_file import from_json
+    from charrnn.exchange.pytorch import from_torch, to_torch
+    from charrnn.exchange.safetensors_file import from_safetensors
     from charrnn.layers.checking import check_layer
     from charrnn.layers.loss import softmax_cross_entropy
     from charrnn.layers.plain import Dropout, Embedding, Linear
@@ -78,6 +81,9 @@ __all__ = [  # noqa: RUF022 - in the plain order of `sorted`
     "check_layer",
     "clip_norm",
     "clip_value",
+    "from_json",
+    "from_safetensors",
+    "from_torch",
     "global_norm",
     "learning_rate",
     "load",
@@ -93,6 +99,7 @@ __all__ = [  # noqa: RUF022 - in the plain order of `sorted`
     "split",
     "start_run",
     "start_training",
+    "to_torch",
     "tokenize",
 ]
 
@@ -101,6 +108,9 @@ _HOMES = {
     "charrnn.bundled": ("PRETRAINED",),
     "charrnn.checkpoint": ("Checkpoint", "load", "save"),
     "charrnn.errors": ("CharRNNError",),
+    "charrnn.exchange.json_file": ("from_json",),
+    "charrnn.exchange.pytorch": ("from_torch", "to_torch"),
+    "charrnn.exchange.safetensors_file": ("from_safetensors",),
     "charrnn.layers.checking": ("check_layer",),
     "charrnn.layers.loss": ("softmax_cross_entropy",),
     "charrnn.layers.plain": ("Dropout", "Embedding", "Linear"),
