@@ -49,8 +49,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     for line in () if quiet else (describe_model(trained, path), *passage.notes):
         say(line)
-    track = TextProgress(is_quiet=quiet).track
-    scorer = Scorer(trained.model, trained.params, vocabulary)
+    scorer, track = Scorer(trained.model, trained.params, vocabulary), TextProgress(is_quiet=quiet).track
     if by_line:
         if unseen := scores.describe_unseen(passage):
             say(unseen.removesuffix("\n"))
