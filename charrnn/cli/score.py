@@ -64,8 +64,6 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         say(f"no yardsticks that learn: {error}")
     model = Figure("the model", scorer.mean(passage, track))
     comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary, track)
+    table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
-        if as_json:
-            writer.write(scores.as_json(comparison, passage, path))
-        else:
-            writer.write(scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage))
+        writer.write(table or scores.as_json(comparison, passage, path))
