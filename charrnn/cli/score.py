@@ -49,8 +49,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     for line in () if quiet else (describe_model(trained, path), *passage.notes):
         say(line)
-    track = TextProgress(is_quiet=quiet).track
-    scorer = Scorer(trained.model, trained.params, vocabulary)
+    scorer, track = Scorer(trained.model, trained.params, vocabulary), TextProgress(is_quiet=quiet).track
     if by_line:
         if unseen := scores.describe_unseen(passage):
             say(unseen.removesuffix("\n"))
@@ -65,8 +64,6 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         say(f"no yardsticks that learn: {error}")
     model = Figure("the model", scorer.mean(passage, track))
     comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary, track)
+    table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
-        if as_json:
-            writer.write(scores.as_json(comparison, passage, path))
-        else:
-            writer.write(scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage))
+        writer.write(table or scores.as_json(comparison, passage, path))
