@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.bundled import CORPORA
 from charrnn.checkpoint import Checkpoint, CorpusInfo
 from charrnn.nn.model import CharRNN
-from charrnn.report.page import write_page
+from charrnn.report.files import write_file
 from charrnn.report.view import MOST_CHARACTERS, view_page
 from charrnn.text.passage import read_passage
 from charrnn.text.vocabulary import Vocabulary
@@ -47,7 +47,7 @@ def write(cell: str, page: Path) -> str:
     params = model.initialize(np.random.default_rng(0), std=0.08)
     trained = Checkpoint(model, params, vocabulary, CorpusInfo("text", ("text",), "utf-8", "", len(text)), {})
     began = time.perf_counter()
-    size = write_page(page, view_page(trained, read_passage([str(source)], vocabulary), "text"))
+    size = write_file(page, view_page(trained, read_passage([str(source)], vocabulary), "text").encode())
     return f"{time.perf_counter() - began:>8.1f} {size / 1e6:>8.1f}"
 
 

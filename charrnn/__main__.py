@@ -1,5 +1,5 @@
 """``python -m charrnn``."""
 
-from charrnn.cli.main import run
+from charrnn.cli.start import run
 
 run()

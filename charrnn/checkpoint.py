@@ -28,7 +28,7 @@ from charrnn.errors import CheckpointError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
-from charrnn.text.vocabulary import Vocabulary, unknown_symbol
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
 FORMAT = 1
@@ -95,7 +95,16 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model and where it stands."""
+    """A trained model and where it stands: what `charrnn.load` returns.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> trained = charrnn.load(charrnn.PRETRAINED)
+    >>> trained.model.cell, trained.params["cells.0.W_hh"].shape, trained.corpus.name, trained.progress.step
+    ('gru', (320, 960), 'harbour-clerk', 9000)
+
+    """
 
     model: CharRNN
     params: Parameters
@@ -106,11 +115,6 @@ class Checkpoint:
     resume: Resume | None = None
     machine: Mapping[str, str] = field(default_factory=dict)  # what decided the last bits of its sums, if that is known
 
-    @property
-    def unknown(self) -> int | None:
-        """The id of the symbol that its text's rare characters became; None where all were kept."""
-        return unknown_symbol(self.vocabulary, self.corpus.max_vocab)
-
 
 def save(path: PathLike, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all; equal checkpoints give equal bytes.
@@ -119,6 +123,12 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
     ------
     CheckpointError
         If the file cannot be written; what stood there before is untouched.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.save("copy.npz", charrnn.load(charrnn.PRETRAINED))
+
     """
     arrays, updates = _members(checkpoint.params, checkpoint.resume)
     earlier, fallback = None, checkpoint.resume and checkpoint.resume.fallback
@@ -152,6 +162,14 @@ def load(path: PathLike) -> Checkpoint:
     ------
     CheckpointError
         If the file is missing, damaged, made by a newer version, not a checkpoint, or contradicts itself.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.load("kafka.npz")
+    Traceback (most recent call last):
+    charrnn.errors.CheckpointError: no file kafka.npz; train one with `charrnn train`
+
     """
     arrays = read_arrays(path)
     where = shown(os.fspath(path))

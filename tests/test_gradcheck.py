@@ -150,6 +150,15 @@ def test_table_has_a_line_for_every_array_and_the_verdict() -> None:
     assert verdict == report.verdict(rows)
 
 
+@pytest.mark.parametrize("width", [47, 78, 79, 103, 104])
+def test_a_narrow_terminal_gets_the_models_as_headings_and_at_last_the_errors_alone(width: int) -> None:
+    lines = report.as_table(one_wrong(), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert ("worst entry" in lines[0]) == (width >= 79)
+    assert ("anyone's" in lines) == (width < 104)
+    assert sum("FAIL" in line for line in lines) == 1
+
+
 def test_json_lines_hold_every_number() -> None:
     rows = one_wrong()
     objects = [json.loads(line) for line in report.as_json_lines(rows).splitlines()]

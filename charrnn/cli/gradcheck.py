@@ -38,6 +38,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     from charrnn.cache import load_corpus
     from charrnn.checkpoint import load
     from charrnn.gradcheck import SLICE_LENGTH, check_checkpoint, check_small_models
+    from charrnn.report.columns import stdout_width
     from charrnn.report.gradients import as_json_lines, as_table, verdict
 
     rng = np.random.default_rng(rng_seed)
@@ -53,6 +54,6 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     if as_json:
         click.echo(as_json_lines(rows))
     elif not quiet:
-        click.echo(as_table(rows))
+        click.echo(as_table(rows, stdout_width()))
     if not all(row.passed for row in rows):
         raise WrongGradientError(verdict(rows))

@@ -75,6 +75,11 @@ class Group(click.Group):
         """Read the arguments; where there is none, show the help."""
         return super().parse_args(ctx, args or ["--help"])
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's
+        """Write the commands, each with the whole of what is said of it: Click ends it with dots."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in self.commands.items()])
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is Click's
         """Return the commands' names."""
         return list(self.commands)

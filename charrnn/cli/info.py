@@ -1,7 +1,5 @@
 """``charrnn info``."""
 
-import shutil
-import sys
 from pathlib import Path
 
 import click
@@ -26,8 +24,8 @@ def info(checkpoint: Path | None, as_json: bool) -> None:
     newest in ./checkpoints, or else the model that comes with the program.
     """
     from charrnn.report import info as report
+    from charrnn.report.columns import stdout_width
     from charrnn.run_files import newest
 
     values = report.gather(checkpoint or newest() or PRETRAINED)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    click.echo(report.as_json(values) if as_json else report.as_text(values, width), nl=False)
+    click.echo(report.as_json(values) if as_json else report.as_text(values, stdout_width()), nl=False)

@@ -10,9 +10,8 @@ import click
 
 from charrnn.cli.interruption import Interruption
 from charrnn.errors import TextError, UnknownCharacterError
-from charrnn.report.columns import folded
 from charrnn.report.samples import describe_fitting
-from charrnn.report.terminal import TextWriter, visible
+from charrnn.report.terminal import TextWriter, say
 from charrnn.sampling.turns import Turns
 from charrnn.text.nearest import Fitted
 
@@ -47,7 +46,7 @@ def converse(
     """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not quiet:
-        click.echo(folded(_HINT), err=True)
+        say(_HINT)
     with output as writer:
         if seed:
             turns.read(seed)
@@ -57,10 +56,10 @@ def converse(
             try:
                 fitted = fit(line.removesuffix(_UNFINISHED))
             except UnknownCharacterError as error:
-                click.echo(folded(visible(str(error))), err=True)
+                say(str(error))
                 continue
             for note in () if quiet else describe_fitting(fitted):
-                click.echo(folded(note), err=True)
+                say(note)
             if fitted.text:
                 writer.end_line()
             is_finished = not line.endswith(_UNFINISHED)

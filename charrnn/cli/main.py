@@ -53,16 +53,18 @@ charrnn.add_command(cache)
 
 def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    use_one_thread()
-    open_closed_streams()
     try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # what `start` did in its place is over
+        use_one_thread()
+        open_closed_streams()
         code = _exit_code()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the way out is short, and would only be told as a traceback
         sys.stdout.flush()
     except OSError as error:
         code = _output_failed(error)
     except KeyboardInterrupt:  # another Ctrl-C, when all is done but this
-        code = 130
+        code = 128 + signal.SIGINT
     sys.exit(code)
 
 
@@ -70,7 +72,7 @@ def _exit_code() -> int:
     try:
         code = charrnn(standalone_mode=False, prog_name="charrnn")
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return 128 + signal.SIGINT
     except SystemExit:
         if "_CHARRNN_COMPLETE" in os.environ:
             raise  # a shell's completion of a line, with an exit code of its own

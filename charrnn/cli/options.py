@@ -49,7 +49,13 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
             self.fail(f"{value!r} is not a number, nor numbers with commas between them.", param, ctx)
 
 
-count = click.IntRange(min=0)
+class WholeNumber(click.IntRange):
+    """Click's range of integers, by a name that a help page can show."""
+
+    name = "integer"
+
+
+count = WholeNumber(min=0)
 path = click.Path(path_type=Path, readable=False)  # who opens it says what is wrong with it
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 errors = click.option(
@@ -90,11 +96,11 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
     "rng_seed": (count, "Random seed; the same seed gives the same run."),
     "threads": (int, "Cores to use; 0 for all of the machine's."),
-    "steps": (int, "End after this many updates."),
-    "epochs": (float, "End after this many passes over the text."),
-    "minutes": (float, "End after this much time, all counted."),
+    "steps": (int, "End after this many updates; 0 for no such end."),
+    "epochs": (float, "End after this many passes over the text; 0 for no such end."),
+    "minutes": (float, "End after this much time, all counted; 0 for no such end."),
     "patience": (int, "End after this many evaluations in a row without a new best; 0 for never."),
-    "eval_every": (int, "Steps between evaluations on the held-out part; 0 for none."),
+    "eval_every": (int, "Steps between evaluations on the held-out part; 0 for none but at the end."),
     "sample_every": (int, "Steps between samples shown; 0 for none."),
     "sample_length": (int, "Characters in each of those samples."),
     "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
@@ -130,7 +136,7 @@ def train_config(command: Command) -> Command:
             command = click.option(flag(name), name, is_flag=True, default=None, help=text)(command)
             continue
         default = getattr(_DEFAULTS, name)
-        shown = format_sizes(default) if isinstance(default, tuple) else str(default)
+        shown = format_sizes(default) if isinstance(default, tuple) else str(default).removesuffix(".0")
         shown = "by how often the text is read" if name in suited_settings(0) else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

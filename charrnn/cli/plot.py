@@ -11,7 +11,7 @@ from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
-from charrnn.errors import CharRNNError, ConfigError, shown
+from charrnn.errors import ConfigError, shown
 
 
 @click.command(cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
@@ -35,6 +35,8 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     """
     from charrnn.report.curves import read_runs
     from charrnn.report.drawing import Drawing
+    from charrnn.report.files import write_file
+    from charrnn.report.terminal import say
     from charrnn.run_files import newest
 
     draw = _drawer(output) if output else None
@@ -43,27 +45,24 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     if not quiet:
         for run, path in zip(curves, paths, strict=True):
             if not run.training:
-                click.echo(f"{shown(str(path))} has no log of its steps: only its evaluations can be drawn", err=True)
+                say(f"{shown(str(path))} has no log of its steps: only its evaluations can be drawn")
     if output and draw:
-        try:
-            output.write_bytes(draw(curves))
-        except OSError as error:
-            raise CharRNNError(f"cannot write {shown(str(output))}: {error.strerror or error}") from error
+        size = write_file(output, draw(curves))
         if not quiet:
-            click.echo(f"saved {shown(str(output))}", err=True)
+            say(f"wrote {output} ({size / 1e3:,.0f} kB)")
     else:
         click.echo("\n".join(Drawing(sys.stdout).whole(curves)))
 
 
 def _drawer(output: Path) -> Callable[[Sequence[Any]], bytes]:
     """Return what draws the kind of picture that a file's name asks for, from curves."""
-    kind = output.suffix.lower()
-    if kind == ".svg":
+    from charrnn.report.files import check_suffix
+
+    check_suffix(output, (".svg", ".png"))
+    if output.suffix.lower() == ".svg":
         from charrnn.report.svg import as_svg
 
         return as_svg
-    if kind != ".png":
-        raise ConfigError(f"--output must end in .svg or .png, which {shown(str(output))} does not")
     try:
         from charrnn.report.png import as_png
     except ModuleNotFoundError as error:

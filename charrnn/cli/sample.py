@@ -113,7 +113,6 @@ def sample(
     """
     from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
-    from charrnn.report.columns import folded
     from charrnn.report.models import introduce
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
@@ -121,6 +120,7 @@ def sample(
     from charrnn.run_files import newest
     from charrnn.sampling.seed import fit_seed, read_seed
     from charrnn.sampling.writing import Writer
+    from charrnn.text.vocabulary import unknown_symbol
 
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):
@@ -129,14 +129,15 @@ def sample(
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
-    never = () if trained.unknown is None else (trained.unknown,)
+    unknown_id = unknown_symbol(vocabulary, trained.corpus.max_vocab)
+    never = () if unknown_id is None else (unknown_id,)
     writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed, never)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
-        say(folded(line))
+        say(line)
     output, json_of = TextWriter(raw=raw), path if as_json else None
     display = choose_display(writer.samples, seed.text, output, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
     try:
@@ -147,4 +148,4 @@ def sample(
     finally:
         for pieces in display.pieces if report else ():
             written = vocabulary.encode("".join(pieces)).tolist()
-            say(folded(describe_copying(trained, written)))
+            say(describe_copying(trained, written))

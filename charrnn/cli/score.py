@@ -31,8 +31,10 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     """
     from charrnn.checkpoint import load
     from charrnn.report import scores
+    from charrnn.report.columns import stdout_width
     from charrnn.report.models import describe_model
-    from charrnn.report.progress import Preparation
+    from charrnn.report.preparation import Preparation
+    from charrnn.report.progress import TextProgress
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
     from charrnn.scoring.score import Scorer
@@ -42,7 +44,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
 
     has_checkpoint = words[0].endswith(".npz")
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
-    trained = load(path)
+    trained, track = load(path), TextProgress(is_quiet=quiet).track
     vocabulary = trained.vocabulary
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
@@ -51,9 +53,9 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     scorer = Scorer(trained.model, trained.params, vocabulary)
     if by_line:
         if unseen := scores.describe_unseen(passage):
-            say(unseen.removesuffix("\n"))
+            say(unseen.rstrip())
         with TextWriter() as writer:
-            for ranked in scorer.rank_lines(passage):
+            for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
         return
     training = None
@@ -62,10 +64,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             training = training_part(trained, watcher)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
-    model = Figure("the model", scorer.mean(passage))
-    comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary)
+    model = Figure("the model", scorer.mean(passage, track))
+    comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary, track)
+    table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
-        if as_json:
-            writer.write(scores.as_json(comparison, passage, path))
-        else:
-            writer.write(scores.as_table(comparison) + scores.describe_unseen(passage))
+        writer.write(table or scores.as_json(comparison, passage, path))

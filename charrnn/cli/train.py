@@ -48,7 +48,9 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
     help="Where the defaults come from; list says what each recipe reaches.  [default: default]",
 )
 @options.train_config
-@click.option("--num-layers", type=click.IntRange(min=1), help="Layers, each of the one --hidden-size.  [default: 1]")
+@click.option(
+    "--num-layers", type=options.WholeNumber(min=1), help="Layers, each of the one --hidden-size.  [default: 1]"
+)
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
 @options.errors
 @click.option(
@@ -99,11 +101,14 @@ def train(
     """
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     if given["recipe"] == "list":
+        from charrnn.report.columns import stdout_width
         from charrnn.report.recipes import describe_recipes
 
-        click.echo("\n".join(describe_recipes()))
+        click.echo("\n".join(describe_recipes(stdout_width())))
         return
-    from charrnn.report.progress import Preparation, Progress
+    from charrnn.report.columns import stdout_width
+    from charrnn.report.preparation import Preparation
+    from charrnn.report.progress import Progress, TextProgress
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
@@ -131,8 +136,8 @@ def train(
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and evaluator:
-        comparison = compare_held_out(prepared.run, evaluator)
-        click.echo((as_event if as_json else as_table)(comparison), nl=False)
+        comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
+        click.echo(as_event(comparison) if as_json else as_table(comparison, stdout_width()), nl=False)
 
 
 def _prepare(

@@ -22,7 +22,7 @@ from charrnn.cli.help import Command
     "--length",
     default=10_000,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=options.WholeNumber(min=1),
     help="Characters of the text to show, at most 50,000.",
 )
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
@@ -37,13 +37,13 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     trained on.
     """
     from charrnn.checkpoint import load
-    from charrnn.report import page
+    from charrnn.report.files import check_suffix, write_file
     from charrnn.report.models import describe_model
-    from charrnn.report.terminal import visible
+    from charrnn.report.terminal import say
     from charrnn.report.view import choose_passage, shorten, view_page
     from charrnn.run_files import newest
 
-    page.check_suffix(output, (".html", ".htm"))
+    check_suffix(output, (".html", ".htm"))
     has_checkpoint = bool(words) and words[0].endswith(".npz")
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
     trained = load(path)
@@ -51,7 +51,7 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     passage, note = shorten(passage, trained, length)
     if not quiet:
         for line in filter(None, (describe_model(trained, path), *passage.notes, note)):
-            click.echo(line, err=True)
-    size = page.write_page(output, view_page(trained, passage, path.stem))
+            say(line)
+    size = write_file(output, view_page(trained, passage, path.stem).encode())
     if not quiet:
-        click.echo(f"wrote {visible(str(output))} ({size / 1e6:,.1f} MB): open it in a browser", err=True)
+        say(f"wrote {output} ({size / 1e6:,.1f} MB): open it in a browser")

@@ -1,13 +1,13 @@
 """Curves as text: braille lines for the training loss, marks for the held-out loss, as wide as the terminal."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TextIO
 
 from charrnn.report.axes import Axis, thinned
 from charrnn.report.braille import Canvas, Cell
+from charrnn.report.columns import terminal_size
 from charrnn.report.curves import Curves
 from charrnn.report.panels import Panel, all_panels, loss_panel, steps_axis
 from charrnn.report.terminal import visible
@@ -30,7 +30,7 @@ class Drawing:
     """
 
     def __init__(self, stream: TextIO, *, may_colour: bool = True) -> None:
-        size = _size(stream)
+        size = terminal_size(stream)
         self.width = max(_NARROWEST, min(size.columns - 1, _WIDEST))
         self.height = size.lines
         self.is_ascii = not _can_show("⠿┤", stream)
@@ -140,12 +140,6 @@ def _mark(run: int, runs: int) -> str:
 
 def _row(place: float, height: int) -> int:
     return round((1 - place) * (4 * height - 1)) // 4
-
-
-def _size(stream: TextIO) -> os.terminal_size:
-    """Return the size of the terminal that a stream is; of any other stream, what the environment says, or 80 × 24."""
-    size = os.get_terminal_size(stream.fileno()) if stream.isatty() else os.terminal_size((0, 0))
-    return size if size.columns and size.lines else shutil.get_terminal_size()
 
 
 def _can_show(text: str, stream: TextIO) -> bool:

@@ -7,18 +7,14 @@ JSON of plain ASCII in which ``<``, ``>`` and ``&`` are escaped too, so that no 
 import base64
 import html
 import json
-import os
 import re
-import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, PageError, shown
 from charrnn.report.terminal import visible
 
 _TEMPLATES = Path(__file__).with_name("pages")
@@ -54,38 +50,6 @@ def blob(name: str, array: NDArray[Any]) -> str:
     """Return an element that holds numbers: little-endian, in base64."""
     data = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
     return f'<script type="text/plain" id="{name}">{base64.b64encode(data.tobytes()).decode()}</script>'
-
-
-def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
-    """Raise `ConfigError` where a file's name does not end in one of the suffixes that can be written."""
-    if path.suffix.lower() not in suffixes:
-        ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
-        raise ConfigError(f"-o {shown(str(path))} {ending}: name a file that ends in {' or '.join(suffixes)}")
-
-
-def write_page(path: Path, page: str) -> int:
-    """Write a page, whole or not at all, over what stood there; return its size in bytes.
-
-    Raises
-    ------
-    PageError
-        If the file cannot be written; what stood there before is untouched.
-    """
-    data = page.encode("utf-8")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        if path.exists() and not path.is_file():
-            raise IsADirectoryError(0, "it exists and is not a regular file")
-        with temporary.open("xb") as stream:
-            stream.write(data)
-        temporary.replace(os.path.realpath(path))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise PageError(f"cannot write {shown(str(path))}: {why}; make room or choose another place") from error
-    finally:
-        with suppress(OSError, ValueError):  # gone already after a success
-            temporary.unlink()
-    return len(data)
 
 
 def _read(name: str) -> str:

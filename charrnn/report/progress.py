@@ -1,5 +1,7 @@
 """A run on the terminal: what will happen, a bar while it does, samples above it, and where it all went.
 
+And work on a long text: a bar for each of its tasks.
+
 Everything goes to stderr. Where stderr is no terminal there is no bar, but a plain line now and then, so that a log
 shows life.
 """
@@ -8,28 +10,41 @@ import contextlib
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
 
 from charrnn.errors import LogError
-from charrnn.machine import format_bytes
+from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
-from charrnn.report.units import describe_loss, duration
+from charrnn.report.units import bits, describe_loss, duration
 from charrnn.run_files import best_path
-from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.scoring.tracking import Piece
+from charrnn.training.events import (
+    Evaluated,
+    Event,
+    LossRose,
+    OutOfPatience,
+    RolledBack,
+    Sampled,
+    SaveFailed,
+    StepReport,
+    Stopped,
+)
 from charrnn.training.log import log_path
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
-from charrnn.training.trainer import StepReport
 
 _SECONDS_BETWEEN_LINES = 10.0
-_SECONDS_UNSHOWN = 1.0  # of a part of reading
 _SECONDS_BETWEEN_FIGURES = 0.2
+_SECONDS_BEFORE_A_BAR = 0.5
 _SECONDS_OF_MEASURING = 0.25
+_INDENT = len("speed  ")
+_NARROW = 72  # columns of a terminal, below which the bar's line has no room for the loss in both units
 _FEWEST_STEPS = 20  # that make a curve
 
 
@@ -46,7 +61,6 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     part = f", of which {scored:,} are read each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
-        *prepared.notes,
         f"text   {text} + {held_out:,} held out{part}",
         f"model  {layers}",
         f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
@@ -70,75 +84,6 @@ def _seconds_left(run: Run, speed: float) -> float:
     return min(bounds)
 
 
-class Preparation:
-    """What is heard before a run: how far a long text is read, with the time left, and what cannot wait.
-
-    A context manager that puts the terminal right again. A part that is over in a second is not shown.
-
-    Parameters
-    ----------
-    is_quiet : show nothing
-    """
-
-    def __init__(self, *, is_quiet: bool = False) -> None:
-        self._is_quiet = is_quiet
-        self._part = ""
-        self._bar: tqdm[Any] | None = None
-        self._began = self._line_at = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Show how far a part of the work is, in bytes; the total is 0 where nobody knows it."""
-        if self._is_quiet:
-            return
-        if what != self._part:
-            self._end()
-            self._part, self._began = what, time.monotonic()
-            self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_LINES
-        seconds = time.monotonic() - self._began
-        if self._bar is None and seconds >= _SECONDS_UNSHOWN:
-            self._bar = self._make_bar(done, total)
-        if self._bar is None:
-            return
-        self._bar.update(done - self._bar.n)
-        if self._bar.disable and time.monotonic() - self._line_at >= _SECONDS_BETWEEN_LINES:
-            self._line_at = time.monotonic()
-            left = f", {done / total:.0%}, {duration(seconds * (total - done) / done)} left" if total and done else ""
-            _write(f"{what} the text: {format_bytes(done)}{left}" if done else what)
-
-    def say(self, sentence: str) -> None:
-        """Write a line above the bar."""
-        if not self._is_quiet:
-            _write(sentence)
-
-    def _make_bar(self, done: int, total: int) -> "tqdm[Any]":
-        known = "{desc} {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|"
-        return tqdm(
-            total=total or None,
-            initial=done,
-            desc=self._part,
-            unit="B",
-            unit_scale=True,
-            file=sys.stderr,
-            disable=None,
-            leave=False,
-            dynamic_ncols=True,
-            bar_format=known if total else "{desc}, {elapsed}",
-        )
-
-    def _end(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
 class Progress:
     """The display of one run; a context manager that puts the terminal right again.
 
@@ -152,21 +97,26 @@ class Progress:
         self.run = run = prepared.run
         self.is_quiet = is_quiet
         if not is_quiet and not run.is_finished:
+            for note in prepared.notes:
+                self.say(note)
             for line in describe(prepared, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
-                self.say(line)
+                self.say(line, _INDENT)
+        for sentence in () if run.is_finished else prepared.warnings:
+            self.warn(sentence)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
+        self._is_timed = not run.total_steps  # then the bar is the time that is spent
         self._bar: tqdm[Any] = tqdm(
-            total=run.total_steps,
-            initial=run.trainer.step,
+            total=run.total_steps or run.pace.budget,
+            initial=self._seconds() if self._is_timed else run.trainer.step,
             unit="step",
             file=sys.stderr,
-            disable=True if is_quiet else None,  # None: only where stderr is a terminal
+            disable=True if is_quiet or run.is_finished else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
             # Figures first: on a narrow terminal it is the bar that is cut.
-            bar_format="{percentage:3.0f}%{postfix}, {remaining} left |{bar}| {n_fmt}"
-            if run.total_steps
-            else "{elapsed}{postfix}, {n_fmt} steps",
+            bar_format="{percentage:3.0f}%{postfix} |{bar}| {desc}"
+            if self._is_timed
+            else "{percentage:3.0f}%, {remaining} left{postfix} |{bar}| {n_fmt}",
         )
 
     def __enter__(self) -> Self:
@@ -177,14 +127,18 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def say(self, line: str) -> None:
-        """Write a line above the bar."""
-        if not self.is_quiet:
-            _write(line)
+    def say(self, line: str, indent: int = 0) -> None:
+        """Write a line above the bar, cut between words to fit."""
+        self._show(folded(visible(line), indent))
 
     def warn(self, sentence: str) -> None:
         """Write a warning above the bar, be it quiet or not."""
-        _write(f"warning: {sentence}")
+        _write(folded(visible(f"warning: {sentence}")))
+
+    def _show(self, text: str) -> None:
+        """Write a text above the bar, its lines as they are: a sample, a drawing, a command to copy."""
+        if not self.is_quiet:
+            _write(text)
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -192,7 +146,7 @@ class Progress:
             case StepReport():
                 self._step(event)
             case Sampled():
-                self.say(f"\n── a sample after {event.step:,} steps ──\n{event.text}\n")
+                self._show(f"\n── a sample after {event.step:,} steps ──\n{event.text}\n")
             case Evaluated():
                 best = ", the best so far" if event.is_best else ""
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
@@ -206,7 +160,8 @@ class Progress:
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"
                 self.say(f"{event.reason}; back to step {event.step:,}, with half the learning rate, {rate}")
-                self._bar.n = event.step
+                if not self._is_timed:
+                    self._bar.n = event.step
             case OutOfPatience():
                 best = f"{describe_loss(event.best_loss)} at step {event.best_step:,}"
                 self.say(f"out of patience at step {event.step:,}: the best held out stays {best}")
@@ -222,13 +177,13 @@ class Progress:
         self._draw()
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
-            self.say(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
+            self._show(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
             return
         best = best_path(path)
         has_best = bool(self.run.history) and best.exists()
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
-        self.say(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
+        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
@@ -237,16 +192,24 @@ class Progress:
         with contextlib.suppress(LogError):
             curves = read_curves(log_path(self.run.path))
             if len(curves.training) >= _FEWEST_STEPS:
-                self.say("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
+                self._show("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
 
     def _bound(self) -> str:
-        if self.run.config.patience:
-            return "give a later --steps or a greater --patience"
-        return "give a later --steps"
+        """Say what to give for a run to go on beyond its end."""
+        config = self.run.config
+        ways = {
+            "a later --steps": config.steps,
+            "more --epochs": config.epochs,
+            "more --minutes": config.minutes,
+            "a greater --patience": config.patience,
+        }
+        return "give " + " or ".join(way for way, bound in ways.items() if bound)
 
     def _step(self, report: StepReport) -> None:
         self._characters += report.characters
-        self._bar.update()
+        if self._is_timed:
+            self._bar.set_description_str(f"{report.step:,}", refresh=False)
+        self._bar.update(self._seconds() - self._bar.n if self._is_timed else 1)
         if self.is_quiet:
             return
         now = time.monotonic()
@@ -256,7 +219,12 @@ class Progress:
                 self.say(f"step {report.step:,}: {self._figures(report, now)}")
         elif now - self._figures_at >= _SECONDS_BETWEEN_FIGURES:
             self._figures_at = now
-            self._bar.set_postfix_str(self._figures(report, now), refresh=False)
+            left = f"{tqdm.format_interval(self.run.pace.budget - self._seconds())} left, " if self._is_timed else ""
+            self._bar.set_postfix_str(left + self._figures(report, now), refresh=False)
+
+    def _seconds(self) -> float:
+        """How much of the run's time is spent."""
+        return min(self.run.pace.elapsed, self.run.pace.budget)
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
@@ -265,7 +233,62 @@ class Progress:
         chunk = (
             f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars, " if config.reduction == "sum" else ""
         )
-        return f"{chunk}{describe_loss(loss)}, {speed:,.0f} chars/s"
+        is_narrow = not self._bar.disable and terminal_size(sys.stderr).columns < _NARROW
+        words = f"{bits(loss):.3f} bits/char" if is_narrow else describe_loss(loss)
+        return f"{chunk}{words}, {speed:,.0f} chars/s"
+
+
+class TextProgress:
+    """The display of work on a long text, one task after another; what is soon done is not shown.
+
+    Parameters
+    ----------
+    is_quiet : show nothing
+    """
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self.is_quiet = is_quiet
+
+    def track(
+        self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
+    ) -> Iterator[Piece]:
+        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.tracking.Track`)."""
+        if self.is_quiet:
+            yield from pieces
+            return
+        began = line_at = time.monotonic()
+        done = 0
+        with open_bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
+            for piece in pieces:
+                yield piece
+                done += size(piece)
+                bar.update(size(piece))
+                now = time.monotonic()
+                if bar.disable and now - line_at >= _SECONDS_BETWEEN_LINES:
+                    line_at = now
+                    _write(_how_far(task, done, total, now - began))
+
+
+def open_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
+    """Return the bar of a task on a long text; the total is 0 where nobody knows it."""
+    return tqdm(
+        total=total or None,
+        initial=done,
+        desc=task,
+        unit=unit,
+        unit_scale=True,
+        file=sys.stderr,
+        disable=None,
+        leave=False,
+        delay=delay,
+        dynamic_ncols=True,
+        bar_format="{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}",
+    )
+
+
+def _how_far(task: str, done: int, total: int, seconds: float) -> str:
+    left = duration(seconds * (total - done) / max(done, 1))
+    return f"{task}: {done / max(total, 1):.0%}, {done / seconds:,.0f} chars/s, about {left} left"
 
 
 def _write(line: str) -> None:

@@ -22,18 +22,24 @@ from charrnn.training.trained_on import training_part
 
 _LONGEST_QUOTE = 60  # characters
 _LINE_FEED = "\n"
+_LOSSES = 2 * (2 + 9)  # columns of a loss in nats and in bits
 
 
-def as_table(comparison: Comparison) -> str:
-    """Write one line a method, the model first, then its yardsticks from the best down."""
+def as_table(comparison: Comparison, width: int | None = None) -> str:
+    """Write one line a method, the model first, then its yardsticks from the best down.
+
+    `width` is the terminal's, if it goes to one: where it is narrow, the perplexity is left out.
+    """
     figures = (comparison.model, *comparison.yardsticks)
     header = f"on {comparison.characters:,} characters"
-    width = max(len(header), *(len(figure.name) for figure in figures))
-    rows = [
-        f"{figure.name:<{width}}  {figure.nats:>9.3f}  {bits(figure.nats):>9.3f}  {_perplexity(figure.nats):>10,.2f}"
-        for figure in figures
-    ]
-    return "".join(f"{line}\n" for line in [f"{header:<{width}}  nats/char  bits/char  perplexity", *rows])
+    names = max(len(header), *(len(figure.name) for figure in figures))
+    rows = [f"{header:<{names}}  nats/char  bits/char  perplexity"]
+    for figure in figures:
+        losses = f"{figure.nats:>9.3f}  {bits(figure.nats):>9.3f}"
+        rows.append(f"{figure.name:<{names}}  {losses}  {_perplexity(figure.nats):>10,.2f}")
+    if width and len(rows[0]) > width:
+        rows = [row[: names + _LOSSES] for row in rows]
+    return "".join(f"{row}\n" for row in rows)
 
 
 def describe_unseen(passage: Passage) -> str:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from charrnn.report.colour import alarming, bold
+from charrnn.report.columns import folded
 
 _SAFE = frozenset("\n\t")
 # Bidirectional overrides can make a line read as something else; they are not in category Cc.
@@ -28,15 +29,17 @@ def visible(text: str) -> str:
 
 
 def say(line: str, *, alarm: str = "") -> None:
-    """Write a line to stderr, harmless to a terminal; where stderr is full or closed, there is nobody to tell.
+    """Write a line to stderr, harmless to a terminal and, where it is one, cut between words to fit.
+
+    Where stderr is full or closed, there is nobody to tell.
 
     Parameters
     ----------
-    alarm : words of our own before it, which look on a terminal as an error does
+    alarm : a word of our own before it, which looks on a terminal as an error does
     """
     with contextlib.suppress(OSError, ValueError):
-        opening = f"{alarming(alarm, sys.stderr)} " if alarm else ""
-        sys.stderr.write(f"{opening}{visible(line)}\n")
+        whole = folded(f"{alarm} {visible(line)}" if alarm else visible(line))
+        sys.stderr.write(f"{alarming(alarm, sys.stderr)}{whole.removeprefix(alarm)}\n" if alarm else f"{whole}\n")
         sys.stderr.flush()
 
 

@@ -20,6 +20,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.scoring.tracking import Track, untracked
+
 Counts = NDArray[np.int64]
 BLOCK_LENGTH = 1 << 16  # characters scored at once
 _UNSEEN = -1  # the number of every gram that the training text does not have
@@ -72,14 +74,18 @@ class NGrams:
     training : (N,) ids, N ≥ 1
     vocab_size : V; every id is below it
     max_order : the longest gram, at least 1; order 1 knows no context. A shorter text ends it at its own length.
+    track : follows the counting
     """
 
-    def __init__(self, training: NDArray[np.integer], vocab_size: int, max_order: int) -> None:
+    def __init__(
+        self, training: NDArray[np.integer], vocab_size: int, max_order: int, track: Track = untracked
+    ) -> None:
         self.vocab_size = vocab_size
         characters = training.astype(np.int64)
         contexts, num_contexts = np.zeros_like(characters), 1  # order 1 has one context, the empty one
         orders: list[_Order] = []
-        for _ in range(min(max_order, len(training))):
+        N, longest = len(training), min(max_order, len(training))
+        for _ in track("counting n-grams", range(longest), longest * N, lambda _: N):
             order, grams = _Order.count(contexts, characters, num_contexts, vocab_size)
             orders.append(order)
             # The gram that ends at one character is the context of the next.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.scoring.tracking import Track, untracked
 from charrnn.text.numbering import CODE_SPACE
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
@@ -27,6 +28,7 @@ Ids = NDArray[np.integer]
 UNSEEN_NATS = math.log(CODE_SPACE)
 CHUNK_LENGTH = 32  # characters of each stream at once
 MAX_STREAMS = 16  # lines read side by side
+READING = "the model reads"
 
 
 def beginning(vocabulary: Vocabulary) -> Ids:
@@ -60,20 +62,21 @@ class Scorer:
         self.params = params
         self._beginning = beginning(vocabulary)
 
-    def mean(self, passage: Passage) -> float:
-        """Return the nats a character of a whole text, unseen ones included."""
+    def mean(self, passage: Passage, track: Track = untracked) -> float:
+        """Return the nats a character of a whole text, unseen ones included; `track` follows the reading."""
         known = passage.known
-        total = sum(float(nats.sum()) for nats in self.text(known))
+        total = sum(float(nats.sum()) for nats in track(READING, self.text(known), len(known)))
         return (total + passage.num_unseen * UNSEEN_NATS) / len(passage.ids)
 
-    def rank_lines(self, passage: Passage) -> list[ScoredLine]:
+    def rank_lines(self, passage: Passage, track: Track = untracked) -> list[ScoredLine]:
         """Score each line of a text for itself; the most surprising by the mean of its characters comes first.
 
+        `track` follows the reading.
         A line without a character of its own says nothing: how likely blank lines are would bury the others.
         """
         numbered = [(number, line) for number, line in enumerate(passage.lines(), start=1) if line.text() != "\n"]
         scored = []
-        sums = self.lines([line.known for _, line in numbered])
+        sums = self.lines([line.known for _, line in numbered], track)
         for (number, line), nats in zip(numbered, sums, strict=True):
             total = float(nats) + line.num_unseen * UNSEEN_NATS
             scored.append(ScoredLine(number, line, total / len(line.ids)))
@@ -92,7 +95,7 @@ class Scorer:
         for losses in self._read(stream[:, None]):
             yield losses[:, 0]
 
-    def lines(self, lines: Sequence[Ids]) -> NDArray[np.float64]:
+    def lines(self, lines: Sequence[Ids], track: Track = untracked) -> NDArray[np.float64]:
         """Return the nats of each line (L,), summed over its characters; each is read for itself, from a fresh state.
 
         Lines of similar length are read side by side; what is short is filled up, and the filling not counted.
@@ -105,7 +108,7 @@ class Scorer:
         lead = len(self._beginning)
         lengths = np.array([len(line) for line in lines], dtype=np.intp)
         sums = np.array([self._guessed(length).sum() for length in lengths])
-        for group in _groups(lengths):
+        for group in track(READING, _groups(lengths), int(lengths.sum()), lambda group: int(lengths[group].sum())):
             streams = np.zeros((len(group), lead + lengths[group[0]]), dtype=np.intp)
             for stream, place in zip(streams, group, strict=True):
                 stream[: lead + lengths[place]] = np.concatenate([self._beginning, lines[place]])

@@ -23,22 +23,24 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.scoring.ngram import NGrams
 from charrnn.scoring.score import UNSEEN_NATS, beginning
+from charrnn.scoring.tracking import Track, untracked
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
 
 Ids = NDArray[np.integer]
+Whole = TypeVar("Whole", bytes, Ids)
 MAX_ORDER = 6
 MOST_LEARNED = 2_000_000  # characters: their grams take about 140 MB where lines repeat, more where they do not
 # LZMA's window at preset 6: of what lies further back, neither compressor remembers anything.
 WINDOW = 8 << 20
-_PIECE = 1 << 20  # ids encoded at once
+_PIECE = 1 << 20  # ids or bytes packed at once
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Slice:
         return len(self.ids) + self.unseen
 
 
-def compare(model: Figure, text: Slice, vocabulary: Vocabulary) -> Comparison:
+def compare(model: Figure, text: Slice, vocabulary: Vocabulary, track: Track = untracked) -> Comparison:
     """Set a model's figure beside its yardsticks; without a training text, beside those that need none.
 
     Parameters
@@ -95,41 +97,48 @@ def compare(model: Figure, text: Slice, vocabulary: Vocabulary) -> Comparison:
     model : its figure on the same characters
     text : of at least one character
     vocabulary : of all the ids
+    track : follows what takes long
     """
-    sums = _sums(text, vocabulary)
+    sums = _sums(text, vocabulary, track)
     charge = text.unseen * UNSEEN_NATS
     figures = [Figure(name, (total + charge) / text.characters) for name, total in sums.items()]
     best_first = sorted(figures, key=lambda figure: figure.nats)
     return Comparison(text.characters, text.unseen, model, tuple(best_first))
 
 
-def _sums(text: Slice, vocabulary: Vocabulary) -> dict[str, float]:
+def _sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]:
     """Nats of each yardstick, summed over the known characters of the slice."""
     V = len(vocabulary)
     sums = {f"uniform over {V:,} symbols": len(text.ids) * math.log(V)}
     if text.training is not None:
-        sums |= _ngram_sums(text.training, text, V)
+        sums |= _ngram_sums(text.training, text, V, track)
     suffix = ", the text alone" if text.training is None else ""
-    return sums | {name + suffix: nats for name, nats in _packed_sums(text, vocabulary).items()}
+    return sums | {name + suffix: nats for name, nats in _packed_sums(text, vocabulary, track).items()}
 
 
-def _ngram_sums(training: Ids, text: Slice, V: int) -> dict[str, float]:
+def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, float]:
     of_all = f", of the last {MOST_LEARNED:,}" if len(training) > MOST_LEARNED else ""
-    ngrams = NGrams(training[-MOST_LEARNED:], V, MAX_ORDER)
+    ngrams = NGrams(training[-MOST_LEARNED:], V, MAX_ORDER, track)
     losses = np.zeros(ngrams.max_order)
-    for probs in ngrams.blocks(np.concatenate([text.before, text.ids]), len(text.before)):
+    blocks = ngrams.blocks(np.concatenate([text.before, text.ids]), len(text.before))
+    for probs in track("n-grams read", blocks, len(text.ids), lambda probs: probs.shape[1]):
         losses -= np.log(probs).sum(axis=1)
     best = int(losses.argmin())
     sums = {f"unigram{of_all}": float(losses[0])}
     return sums | {f"{best + 1}-gram, Witten-Bell{of_all}": float(losses[best])} if best else sums
 
 
-def _packed_sums(text: Slice, vocabulary: Vocabulary) -> dict[str, float]:
+def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]:
     training = text.ids[:0] if text.training is None else text.training[-WINDOW:]
-    earlier = b"".join(_encoded(np.concatenate([training, text.before]), vocabulary))[-WINDOW:]
+    learned = np.concatenate([training, text.before])
+    earlier = b"".join(_encoded(_cut(learned), vocabulary))[-WINDOW:]
     sums = {}
     for name, start in (("gzip", _gzip), ("xz", _xz)):
-        growth = _packed_size(start(), [earlier], _encoded(text.ids, vocabulary)) - _packed_size(start(), [earlier])
+        task = f"{name} packs what was learned"
+        before = _packed_size(start(), track(task, _cut(earlier), len(earlier)))
+        again = track(task, _cut(earlier), len(earlier))  # a compressor cannot be copied
+        new = _encoded(track(f"{name} packs the text", _cut(text.ids), len(text.ids)), vocabulary)
+        growth = _packed_size(start(), again, new) - before
         sums[name] = 8 * growth * math.log(2)
     return sums
 
@@ -152,7 +161,11 @@ def _packed_size(compressor: _Compressor, *texts: Iterable[bytes]) -> int:
     return sum(len(compressor.compress(piece)) for piece in chain(*texts)) + len(compressor.flush())
 
 
-def _encoded(ids: Ids, vocabulary: Vocabulary) -> Iterator[bytes]:
+def _cut(whole: Whole) -> Iterator[Whole]:
+    for start in range(0, len(whole), _PIECE):
+        yield whole[start : start + _PIECE]
+
+
+def _encoded(pieces: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[bytes]:
     """Yield the text of ids in UTF-8, piece after piece."""
-    for start in range(0, len(ids), _PIECE):
-        yield vocabulary.decode(ids[start : start + _PIECE]).encode()
+    return (vocabulary.decode(ids).encode() for ids in pieces)

@@ -26,6 +26,16 @@ class Evaluator:
     Attributes
     ----------
     ids : (M,), what is scored
+
+    Examples
+    --------
+    >>> import charrnn, math
+    >>> trained = charrnn.load(charrnn.PRETRAINED)
+    >>> _, held_out = charrnn.split(charrnn.read_corpus(["harbour-clerk.txt"]).ids, 0.1)
+    >>> nats = charrnn.Evaluator(trained.model, held_out).loss(trained.params)
+    >>> round(nats / math.log(2), 2)  # bits a character
+    1.8
+
     """
 
     def __init__(self, model: CharRNN, ids: NDArray[np.integer]) -> None:

@@ -12,7 +12,7 @@ from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import TrainConfig, format_sizes
 from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.parallel import worker_count
-from charrnn.training.trainer import build_model, longest_chunk
+from charrnn.training.sizes import build_model, longest_chunk
 
 # For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
 # weights. The terms stand in the docstrings of the cells' workspaces.

@@ -21,6 +21,8 @@ class PreparedRun:
     run: Run
     notes: tuple[str, ...]
     validation_characters: int
+    warnings: tuple[str, ...] = ()
+    """Notes that concern what the run promises: not for quiet ears to miss."""
 
 
 def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.cache import load_corpus
@@ -15,9 +17,11 @@ from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, split
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag
+from charrnn.training.given import describe_given, number_data
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
-from charrnn.training.trainer import build_model
+from charrnn.training.sizes import build_model
+from charrnn.training.trainer import Trainer
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
 RESUMABLE = (
@@ -61,6 +65,16 @@ def resume_run(
         If there is none, it cannot be gone on from, or another process does so.
     InputError, UnreadableTextError
         If the text is another or not there, or a field may not change.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> changes = {"steps": 3, "hidden_sizes": (8,), "sample_every": 0}
+    >>> _ = list(charrnn.start_run(["weather-court.txt"], changes).run.events())
+    >>> prepared = charrnn.resume_run([], {"steps": 5})
+    >>> [event.step for event in prepared.run.events() if isinstance(event, charrnn.StepReport)]
+    [4, 5]
+
     """
     path = path or newest(for_resume=True)
     if path is None:
@@ -88,7 +102,44 @@ def resume_run(
     check_memory(config, len(corpus.vocabulary), len(split(corpus.ids, config.val_fraction)[0]), watcher)
     prepared = prepare(config, corpus, start.corpus, path, lock, corpus.notes, start=start)
     notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
-    return replace(prepared, notes=(*prepared.notes, *notes, *_warnings(start, prepared)))
+    return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
+
+
+def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) -> Trainer:
+    """Prepare a training that goes on in memory exactly where a checkpoint stands.
+
+    Parameters
+    ----------
+    start : the checkpoint, such as `charrnn.load` returns
+    data : the text or the integers it was trained on, and any part held out by a run of files
+    changes : fields of the configuration to change; only those in `RESUMABLE`
+
+    Raises
+    ------
+    CheckpointError
+        If it was kept for sampling only.
+    ConfigError
+        If `data` is not what it was trained on, or a field may not change.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> text = "the lamp went round. " * 50
+    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,))
+    >>> _ = list(trainer)
+    >>> charrnn.save("lamp.npz", trainer.checkpoint())
+    >>> trainer = charrnn.resume_training(charrnn.load("lamp.npz"), text, steps=5)
+    >>> [report.step for report in trainer]
+    [4, 5]
+
+    """
+    if start.resume is None:
+        raise CheckpointError("this checkpoint was kept for sampling only; resume from the run's own")
+    config = _resumed_config(start, "the checkpoint", changes)
+    vocabulary, ids = number_data(data, start.vocabulary)
+    if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
+        raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
+    return Trainer(config, vocabulary, split(ids, config.val_fraction)[0], start)
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
@@ -106,7 +157,7 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         ) from error
 
 
-def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -> TrainConfig:
+def _resumed_config(start: Checkpoint, path: Path | str, changes: Mapping[str, Any]) -> TrainConfig:
     try:
         config = TrainConfig.from_json(start.config)
     except ConfigError as error:
@@ -128,20 +179,20 @@ def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     return [f"changed: {', '.join(changed)}"] if changed else []
 
 
-def _warnings(start: Checkpoint, prepared: PreparedRun) -> list[str]:
+def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
     run, warnings = prepared.run, []
     best = run.saving.best_path
     if start.progress.history and not best.exists():
-        warnings.append(f"warning: the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
+        warnings.append(f"the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
     differing = [
         f"{name} {start.machine[name]} then, {value} now"
         for name, value in run.machine.items()
         if start.machine.get(name, value) != value
     ]
     if differing:
-        warnings.append(f"warning: exact resume not guaranteed: {'; '.join(differing)}")
-    return warnings
+        warnings.append(f"exact resume not guaranteed: {'; '.join(differing)}")
+    return tuple(warnings)
 
 
 def _on_new_text(

@@ -185,7 +185,7 @@ EXPORT = {
     **HELP,
     **QUIET,
     "-o": Example(("-o", "other.html"), lambda _: Path("other.html").stat().st_size > 10_000),
-    "--output": Example(("--output", "other.html"), err("wrote other.html (")),
+    "--output": Example(("--output", "other.json"), err("wrote other.json (")),
 }
 PLOT = {
     **HELP,
@@ -283,7 +283,7 @@ def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn,
 
 def test_the_help_shows_the_defaults_of_the_configuration(charrnn: Charrnn) -> None:
     words = " ".join(charrnn("train", "--help").out.decode().split())
-    for option, default in (("hidden-size", "384"), ("batch-size", "16"), ("clip-norm", "5.0"), ("cell", "gru")):
+    for option, default in (("hidden-size", "384"), ("batch-size", "16"), ("clip-norm", "5"), ("cell", "gru")):
         assert f"[default: {default}]" in words.split(f"--{option} ", 1)[1].split(" --", 1)[0]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import bundled, checkpoint
+from charrnn.report import progress
 from charrnn.scoring.score import UNSEEN_NATS
 from tests.conftest import TEXT, Charrnn, run_process
 
@@ -112,3 +113,15 @@ def test_a_line_by_itself_costs_what_the_text_of_that_line_costs(charrnn: Charrn
 def test_scoring_writes_no_file(charrnn: Charrnn, trained: Path) -> None:
     charrnn("score", str(trained), "-", stdin=b"the lamp")
     assert not list(Path().iterdir())
+
+
+def test_a_long_text_shows_how_far_the_reading_is_and_a_quiet_one_does_not(
+    charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    loud = charrnn("score", str(trained), "-", stdin=TEXT.encode())
+    assert "\nthe model reads: 100%, " in loud.err
+    assert "\nxz packs the text: 100%, " in loud.err
+    assert "\nthe model reads: 100%, " in charrnn("score", str(trained), "-", "--by-line", stdin=TEXT.encode()).err
+    quiet = charrnn("score", str(trained), "-", "-q", stdin=TEXT.encode())
+    assert (quiet.out, quiet.err) == (loud.out, "")

@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 from charrnn import bundled, checkpoint
 from charrnn.cli.interruption import Interruption
+from charrnn.machine import describe_numerics
+from charrnn.training import run
 from charrnn.training.log import read_log
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process
 
@@ -61,6 +64,17 @@ def test_resuming_a_finished_run_says_so_and_touches_nothing(charrnn: Charrnn, t
     assert outcome.code == 0
     assert outcome.err == "run.npz is at the end of its run, step 3; give a later --steps to go on\n"
     assert bytes_in(Path()) == before
+
+
+def test_a_quiet_resume_still_says_that_it_may_not_be_exact(
+    charrnn: Charrnn, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charrnn("train", str(text_file), *QUICK)
+    go_on = ("train", "--resume", "--checkpoint", "run.npz", "-q")
+    assert charrnn(*go_on, "--steps", "4").err == ""
+    monkeypatch.setattr(run, "describe_numerics", lambda: {**describe_numerics(), "NumPy": "1.0"})
+    (line,) = charrnn(*go_on, "--steps", "5").error_lines
+    assert re.fullmatch(r"warning: exact resume not guaranteed: NumPy .* then, 1\.0 now", line)
 
 
 def test_resuming_a_run_that_lost_its_patience_says_what_would_go_on(charrnn: Charrnn, text_file: Path) -> None:

@@ -21,7 +21,7 @@ ENDLESS = (*TINY, "--steps", "1000000000", "--save-every", "5", "--eval-every", 
 AT_ONCE = 2
 IN_TRAINING = 0.15  # seconds, in which a save comes every few milliseconds
 # What the console script does, and a word when it begins: before, while Python itself is starting, signals are its own.
-PROGRAM = "import sys; from charrnn.cli.main import run; print(flush=True); run()"
+PROGRAM = "import sys; from charrnn.cli.start import run; print(flush=True); run()"
 
 
 def start(text: Path, folder: Path, program: str = PROGRAM) -> subprocess.Popen[bytes]:

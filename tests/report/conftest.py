@@ -1,5 +1,7 @@
-"""One browser for all tests of pages, and small models to make pages of."""
+"""One browser for all tests of pages, small models to make pages of, and a terminal of any size."""
 
+import io
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,3 +31,19 @@ def untrained(
     params = Parameters(model.shapes())
     params.vector[...] = np.random.default_rng(7).normal(0, 0.7, params.vector.size)  # biases too
     return Checkpoint(model, params, vocabulary, CorpusInfo("text", ("text.txt",), "utf-8", "", len(text)), {})
+
+
+class Terminal(io.StringIO):
+    """A terminal of a size."""
+
+    encoding = "utf-8"
+
+    def __init__(self, columns: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((columns, lines)))
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1

@@ -1,7 +1,6 @@
 """A drawing in the terminal: as wide as that, readable without colour, harmless, and true to its figures."""
 
 import io
-import os
 import unicodedata
 from typing import TextIO
 
@@ -10,6 +9,7 @@ import pytest
 from charrnn.report.curves import Curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
+from tests.report.conftest import Terminal
 
 STEPS = range(1, 1001, 3)
 
@@ -22,22 +22,6 @@ def falling(name: str = "run", loss: float = 1.0) -> Curves:
         learning_rate=[(step, 0.1 - step / 20_000) for step in STEPS],
         grad_norm=[(step, 0.2 + 100 / step) for step in STEPS],
     )
-
-
-class Terminal(io.StringIO):
-    """A terminal of a size."""
-
-    encoding = "utf-8"
-
-    def __init__(self, columns: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        super().__init__()
-        monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns, lines)))
-
-    def isatty(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return 1
 
 
 def to_file(encoding: str = "utf-8") -> TextIO:

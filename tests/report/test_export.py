@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.report.export import FORMATS, write_html
+from charrnn.errors import ConfigError
+from charrnn.report.export import FORMATS, export
 from charrnn.sampling.filters import Filters
 from charrnn.sampling.sampler import encode_seed, sample
 from tests.browser import Browser
@@ -22,7 +23,7 @@ LAYOUTS = [((7,), 0), ((6, 5), 0), ((6, 5), 3), ((5, 4), 4)]  # hidden sizes, em
 
 def write(trained: Checkpoint) -> Path:
     path = Path("model.html")
-    assert write_html(trained, path, "mine") == path.stat().st_size
+    assert export(trained, path, "mine") == path.stat().st_size
     return path
 
 
@@ -131,6 +132,23 @@ def test_on_a_phone_nothing_is_cut_off_in_light_and_dark(browser: Browser, dark:
     assert browser.troubles == []
 
 
+def test_on_a_phone_stop_stays_under_the_thumb_wherever_the_page_is(browser: Browser) -> None:
+    browser.open(write(untrained(ALPHABET)), width=390, height=844, phone=True)
+    bottom = "document.getElementById('write').getBoundingClientRect().bottom"
+    assert 700 < browser.evaluate(bottom) <= 844
+    fill_in(browser, length="100000", pace="0")
+    browser.click("#write")
+    browser.wait("charrnn.text.length > 2000 && scrollY > 844")  # the page follows the text
+    assert 700 < browser.evaluate(bottom) <= 844
+    browser.click("#write")
+    assert browser.text("#write") == "Write"
+    last = "document.querySelector('#written').lastChild.getBoundingClientRect().bottom"
+    top = "document.querySelector('.buttons').getBoundingClientRect().top"
+    browser.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    assert browser.evaluate(last) < browser.evaluate(top)
+    assert browser.troubles == []
+
+
 def test_hostile_names_and_characters_stay_text() -> None:
     trained = untrained("<&>\u2028\x00a")
     trained = replace(trained, corpus=replace(trained.corpus, name="<img src=x>\u202e"))
@@ -143,5 +161,10 @@ def test_hostile_names_and_characters_stay_text() -> None:
     assert json.loads(found[1])["vocabulary"] == trained.vocabulary.characters
 
 
-def test_a_format_is_chosen_by_its_suffix() -> None:
-    assert list(FORMATS) == [".html"]
+def test_a_format_is_chosen_by_its_suffix_in_any_case() -> None:
+    assert list(FORMATS) == [".html", ".safetensors", ".onnx", ".json"]
+    trained = untrained(ALPHABET)
+    assert export(trained, "MODEL.JSON") == Path("MODEL.JSON").stat().st_size
+    assert json.loads(Path("MODEL.JSON").read_text())["name"] == "text"
+    with pytest.raises(ConfigError, match=r"name a file that ends in \.html or \.safetensors or \.onnx or \.json$"):
+        export(trained, "model.pt")

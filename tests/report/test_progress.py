@@ -1,18 +1,22 @@
 """What a person reads about a run: before it, during it, and at its end. All of it on stderr."""
 
+import re
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charrnn.report import progress
-from charrnn.report.progress import Preparation, Progress, describe
+from charrnn.report.preparation import Preparation
+from charrnn.report.progress import Progress, TextProgress, describe
 from charrnn.report.units import describe_loss, duration
 from charrnn.training import pace
-from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, StepReport, Stopped
 from charrnn.training.setup import PreparedRun, start_run
-from charrnn.training.trainer import StepReport
+from tests.report.conftest import Terminal
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8, 4), "batch_size": 2, "seq_length": 10, "steps": 58}
 STEP = StepReport(step=1, epoch=0.1, characters=20, loss=2.0, smoothed_loss=2.5, grad_norm=1.0, learning_rate=0.1)
@@ -28,7 +32,7 @@ def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: Pre
     assert text == "text   lamp: 22 symbols, 588 characters + 66 held out"
     parameters = prepared.run.trainer.params.vector.size
     assert model == f"model  gru 8+4, one-hot input, {parameters:,} parameters in float32"
-    assert train == "train  batch 2 × seq 10, adagrad 0.1 cosine, 58 steps = 1.9 epochs"
+    assert train == "train  batch 2 × seq 10, adagrad 0.15 cosine, 58 steps = 1.9 epochs"
     assert speed == "speed  100 characters/s: about 12 s"
 
 
@@ -37,7 +41,8 @@ def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> 
         return describe(start_run([str(text_file)], {**SMALL, "steps": 0, **bounds}), speed=1.0)[-2:]
 
     def plan(**bounds: float) -> str:
-        return "; ".join(lines(**bounds)).removeprefix("train  batch 2 × seq 10, adagrad 0.1 cosine, ")
+        plan = "; ".join(lines(**bounds))
+        return re.sub(r"^train  batch 2 × seq 10, adagrad 0\.15? cosine, ", "", plan)  # 0.1 where it is read often
 
     assert plan(minutes=3) == "3 min; speed  1 characters/s: about 3 min"
     assert plan(steps=1000, minutes=3) == "1,000 steps = 33.3 epochs or 3 min; speed  1 characters/s: about 3 min"
@@ -108,6 +113,76 @@ def test_quiet_shows_only_what_went_wrong(prepared: PreparedRun, capsys: pytest.
     assert capsys.readouterr().err == "warning: the disk is full; training goes on and tries again\n"
 
 
+def test_warnings_of_what_a_run_promises_are_heard_by_quiet_ears_too(
+    prepared: PreparedRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for is_quiet in (True, False):
+        Progress(replace(prepared, notes=("a note",), warnings=("exact no more",)), is_quiet=is_quiet)
+        said = capsys.readouterr().err
+        assert said.count("warning: exact no more\n") == 1
+        assert ("a note" in said) != is_quiet
+
+
+def test_a_narrow_terminal_has_the_time_left_and_the_loss_in_one_unit(
+    prepared: PreparedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_FIGURES", 0.0)
+    shown = {}
+    for columns in (50, 80):
+        terminal = Terminal(columns, 24, monkeypatch)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Progress(prepared) as display:
+            display.show(STEP)
+        shown[columns] = terminal.getvalue().splitlines()[-1]
+    assert re.search(r" left, 3\.607 bits/char, [\d,]+ chars/s", shown[50])
+    assert re.search(r" left, 2\.500 nats/char = 3\.607 bits/char, [\d,]+ chars/s", shown[80])
+
+
+def test_the_bar_of_a_run_bounded_by_time_is_its_time(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_FIGURES", 0.0)
+    run = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 2})
+    monkeypatch.setattr(pace, "monotonic", lambda: run.run.pace.began + 30)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal(100, 24, monkeypatch))
+    with Progress(run) as display:
+        display.show(STEP)
+    assert re.search(r" 25%, 01:30 left, .*\| 1", terminal.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("bounds", "way"),
+    [
+        ({"steps": 9}, "a later --steps"),
+        ({"steps": 0, "epochs": 2.0}, "more --epochs"),
+        ({"steps": 9, "minutes": 1.0, "patience": 2}, "a later --steps or more --minutes or a greater --patience"),
+    ],
+)
+def test_a_run_at_its_end_names_the_bounds_that_it_has(text_file: Path, bounds: dict[str, Any], way: str) -> None:
+    assert Progress(start_run([str(text_file)], {**SMALL, **bounds}), is_quiet=True)._bound() == f"give {way}"
+
+
+def test_work_on_a_text_shows_now_and_then_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = ["ab", "cdef", "gh"]
+    assert list(TextProgress().track("it reads", pieces, 8)) == pieces
+    assert capsys.readouterr().err == ""  # soon done
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    assert list(TextProgress().track("it reads", pieces, 8)) == pieces
+    halves = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in halves] == ["it reads: 25%", "it reads: 75%", "it reads: 100%"]
+    assert re.fullmatch(r"it reads: 25%, [\d,]+ chars/s, about 0 s left", halves[0])
+    assert list(TextProgress(is_quiet=True).track("it reads", pieces, 8)) == pieces
+    assert capsys.readouterr().err == ""
+
+
+def test_on_a_terminal_work_on_a_text_has_a_bar_that_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BEFORE_A_BAR", 0.0)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal(60, 24, monkeypatch))
+    list(TextProgress().track("it reads", ["a"] * 3, 3))
+    assert "it reads:   0%" in terminal.getvalue()
+    assert re.search(r"\r +\r$", terminal.getvalue())  # erased
+
+
 @pytest.mark.parametrize("is_interrupted", [False, True])
 def test_the_end_says_where_all_went_and_what_to_type_next(
     prepared: PreparedRun, capsys: pytest.CaptureFixture[str], is_interrupted: bool
@@ -145,7 +220,7 @@ def test_a_long_preparation_is_told_now_and_then_with_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("charrnn.report.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("charrnn.report.preparation.time.monotonic", lambda: now)
     with Preparation() as preparation:
         for now in (100.0, 100.5, 101.0, 105.0, 112.0):
             preparation.advance("reading", round(1e6 * (now - 100)), 48_000_000)

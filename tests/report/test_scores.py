@@ -28,6 +28,14 @@ def test_the_table_has_the_model_first_and_both_units() -> None:
     )
 
 
+def test_a_narrow_terminal_gets_the_table_without_the_perplexity() -> None:
+    whole = scores.as_table(COMPARED).splitlines()
+    assert scores.as_table(COMPARED, len(whole[0])).splitlines() == whole
+    narrow = scores.as_table(COMPARED, 50).splitlines()
+    assert narrow[0] == "on 1,234 characters  nats/char  bits/char"
+    assert all(line.startswith(cut) for line, cut in zip(whole, narrow, strict=True))
+
+
 def test_the_units_agree_in_json() -> None:
     values = json.loads(scores.as_json(COMPARED, PASSAGE, Path("run.npz")))
     for figures in (values, *values["yardsticks"][:1]):

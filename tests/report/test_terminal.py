@@ -1,5 +1,6 @@
 """A terminal is sent nothing that it would obey; a pipe is sent the exact text."""
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.report.terminal import visible
+from charrnn.report.terminal import say, visible
+from tests.report.conftest import Terminal
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 CONTROLS = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
@@ -60,3 +62,15 @@ def write(text: str, encoding: str = "utf-8") -> bytes:
 def test_a_pipe_gets_every_character_exactly_whatever_its_encoding() -> None:
     text = CONTROLS + BIDI + "é🙂\r\n"
     assert write(text, "ascii") == text.encode()
+
+
+def test_an_error_is_cut_between_words_with_only_its_first_word_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    terminal = Terminal(24, 24, monkeypatch)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    say("it\x1b went wrong in lamp.txt", alarm="charrnn:")
+    assert terminal.getvalue() == "\x1b[1m\x1b[31mcharrnn:\x1b[0m it\\x1b went\nwrong in lamp.txt\n"
+    monkeypatch.setattr(sys, "stderr", log := io.StringIO())
+    say("it went wrong in lamp.txt, which was said in one line", alarm="charrnn:")
+    assert log.getvalue() == "charrnn: it went wrong in lamp.txt, which was said in one line\n"

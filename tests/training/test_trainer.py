@@ -12,8 +12,9 @@ from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import RECIPES, TrainConfig
+from charrnn.training.events import StepReport
 from charrnn.training.randomness import random_stream
-from charrnn.training.trainer import StepReport, Trainer
+from charrnn.training.trainer import Trainer
 from tests import reference
 from tests.conftest import TEXT
 

@@ -89,8 +89,8 @@ class Page {
     this.sampler.begin(seedText);
     find("written").replaceChildren();
     for (const character of seedText) this.put(character, "given");
-    if (matchMedia("(max-width: 860px)").matches) find("sheet").scrollIntoView();
     this.run();
+    if (matchMedia("(max-width: 860px)").matches) find("sheet").scrollIntoView();
   }
 
   troubleWith(seedText) {
@@ -150,6 +150,7 @@ class Page {
 
   show() {
     find("write").textContent = this.isWriting ? "Stop" : "Write";
+    find("write").classList.toggle("stop", this.isWriting);
     find("go-on").disabled = this.isWriting || !this.generator;
     find("written").classList.toggle("at-work", this.isWriting);
     if (!this.generator) return;
