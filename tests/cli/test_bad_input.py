@@ -85,7 +85,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*SAMPLE, "--interactive", "--seed-file", "-"), 2, "--interactive writes one text by turns"),
     ((*TRAIN, "--config", "missing.toml"), 1, "missing.toml cannot be read (No such file or directory)"),
     (("score",), 2, "Missing argument '[CHECKPOINT] TEXT...'"),
-    (("score", "good.npz"), 2, "no text was given: name a file, a bundled text, or - for stdin"),
+    (("score", "good.npz"), 2, "no text was given: name a file, a folder, a bundled text, or - for stdin"),
     (("score", "missing.npz", "lamp.txt"), 1, "no such checkpoint: 'missing.npz'"),
     (("score", "flipped.npz", "lamp.txt"), 1, "flipped.npz"),
     (("score", "text.npz", "lamp.txt"), 1, "not a charrnn checkpoint"),
