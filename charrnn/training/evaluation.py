@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.text.batches import Cursor
+from charrnn.text.documents import Documents
+from charrnn.text.items import Items
 
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500
@@ -39,6 +42,10 @@ class Evaluator:
         self.transitions = len(ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
 
+    def beginning(self, characters: int) -> "Evaluator":
+        """Return what scores only the first so many characters of the text."""
+        return Evaluator(self.model, self.ids[:characters])
+
     @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
     def loss(self, params: Parameters) -> float:
         """Mean nats a character; the parameters are only read."""
@@ -65,3 +72,52 @@ class Evaluator:
             losses, state = self.model.loss(params, ws, inputs, targets, state)
             total += float(losses.sum(dtype=np.float64))
         return total
+
+
+class ItemEvaluator:
+    """Scores items with whatever parameters it is given, each from the zero state to its separator, which counts too.
+
+    Items of similar lengths are read side by side.
+
+    Parameters
+    ----------
+    model : the network
+    items : at least one
+    """
+
+    def __init__(self, model: CharRNN, items: Items) -> None:
+        self.model = model
+        self.items = items
+        self.transitions = items.characters
+        self._batches = Documents(items, min(MAX_STREAMS, len(items)), CHUNK_LENGTH)
+
+    def beginning(self, characters: int) -> "ItemEvaluator":
+        """Return what scores only the first items that have so many characters together, at least one."""
+        enough = int(np.searchsorted(np.cumsum(self.items.spans), characters))
+        return ItemEvaluator(self.model, self.items.choose(slice(enough + 1)))
+
+    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def loss(self, params: Parameters) -> float:
+        """Mean nats a character; the parameters are only read."""
+        B, dtype, total = self._batches.batch_size, params.vector.dtype, 0.0
+        state = zero = self.model.zero_state(B, dtype)
+        ws, cursor = None, Cursor(0, 0)
+        while not cursor.epoch:
+            chunk = self._batches.chunk(cursor)
+            cursor = self._batches.advance(cursor)
+            if ws is None or ws.logits.shape[:2] != chunk.inputs.shape:
+                ws = self.model.workspace(len(chunk.inputs), B, dtype)
+                self.model.arrange(params, ws)
+            losses, state = self.model.loss(params, ws, chunk.inputs, chunk.targets, zero if chunk.is_first else state)
+            total += float(losses.sum(dtype=np.float64))
+        return total / self.transitions
+
+
+AnyEvaluator = Evaluator | ItemEvaluator
+
+
+def evaluator_for(model: CharRNN, part: NDArray[np.integer] | Items) -> AnyEvaluator | None:
+    """Return what scores a held-out part, if there is anything in it."""
+    if not len(part):
+        return None
+    return ItemEvaluator(model, part) if isinstance(part, Items) else Evaluator(model, part)

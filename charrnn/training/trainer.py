@@ -9,17 +9,18 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Fallback, Progress, Resume
+from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.machine import describe_numerics
 from charrnn.nn.dropout import Dropout
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
-from charrnn.text.batches import Chunk, Cursor, Streams
+from charrnn.text.batches import Chunk, Cursor
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
+from charrnn.training.division import Part, batches_of
 from charrnn.training.events import StepReport
 from charrnn.training.given import describe_given
 from charrnn.training.one_thread import OneThread
@@ -49,7 +50,7 @@ class Trainer:
     ----------
     config : how to train
     vocabulary : characters of the text, or for integers that are none `Vocabulary.of_integers`
-    ids : (N,) integers in 0…V−1, all of which are trained on
+    ids : (N,) integers in 0…V−1, all of which are trained on; or items, as `charrnn.text.items` has them
     start : checkpoint to go on from; by default a fresh model
     source : checkpoint whose weights a fresh model starts from
 
@@ -79,13 +80,13 @@ class Trainer:
         self,
         config: TrainConfig,
         vocabulary: Vocabulary,
-        ids: NDArray[np.integer],
+        ids: Part,
         start: Checkpoint | None = None,
         source: Checkpoint | None = None,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.streams = Streams(ids, config.batch_size, config.seq_length)
+        self.streams = batches_of(ids, config)
         self._update = Update(config.optimizer, config.clip_value, config.clip_norm)
         self.known = 0
         self.blind_loss = math.log(len(vocabulary))
@@ -119,6 +120,11 @@ class Trainer:
     def epoch(self) -> float:
         """Passes over the training text so far."""
         return self.cursor.epoch + self.cursor.position / self.streams.length
+
+    @property
+    def separator(self) -> str:
+        """What stands between two items; empty where it is one running text that is learned."""
+        return self.config.separator
 
     @property
     def share_done(self) -> float:
@@ -173,8 +179,8 @@ class Trainer:
         length = chunk_length(self.config, self.step)
         chunk = self.streams.chunk(self.cursor, length)
         loss, norm = self._compute_gradient(chunk)
-        rate = self._learning_rate(progress, length)
-        keep = _SMOOTHING**chunk.inputs.size
+        rate = self._learning_rate(progress, length, chunk.share)
+        keep = _SMOOTHING**chunk.characters
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
         if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
@@ -182,7 +188,7 @@ class Trainer:
             raise self._divergence(loss, norm, rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
         self.cursor = self.streams.advance(self.cursor, length)
-        return StepReport(self.step, self.epoch, chunk.inputs.size, loss, smoothed_loss, norm, rate)
+        return StepReport(self.step, self.epoch, chunk.characters, loss, smoothed_loss, norm, rate)
 
     def progress(self, *, elapsed_seconds: float = 0.0, history: tuple[tuple[int, float], ...] = ()) -> Progress:
         """Say how far training has come, after so many seconds and evaluations (see `charrnn.checkpoint.Progress`)."""
@@ -211,7 +217,7 @@ class Trainer:
             model=self.model,
             params=self.params,
             vocabulary=self.vocabulary,
-            corpus=corpus or describe_given(self.vocabulary, self.streams.ids),
+            corpus=corpus or describe_given(self.vocabulary, self.streams.part),
             config=self.config.to_json(),
             progress=progress or self.progress(),
             resume=Resume(self.optimizer_state, self.state, fallback),
@@ -247,7 +253,7 @@ class Trainer:
             self._compute_gradient(chunk)
             count, spent = count + 1, time.perf_counter() - started
         self._workers.set_state(state)
-        return chunk.inputs.size * count / spent
+        return chunk.characters * count / spent
 
     def close(self) -> None:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
@@ -260,7 +266,7 @@ class Trainer:
         -------
         loss, norm : mean loss, nats a character, and the gradient's length
         """
-        size = chunk.inputs.size
+        size = chunk.characters
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
         loss, norm = self._workers.compute(chunk, step=self.step, scale=scale)
         return loss / size, norm
@@ -269,7 +275,7 @@ class Trainer:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss
         self.cursor = Cursor(progress.epoch, progress.position)
 
-    def _learning_rate(self, progress: float, length: int) -> float:
+    def _learning_rate(self, progress: float, length: int, share: float) -> float:
         config = self.config
         rate = learning_rate(
             self.full_learning_rate,
@@ -282,7 +288,7 @@ class Trainer:
             decay_every=config.decay_every,
         )
         # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
-        return rate * (length / config.seq_length) if config.reduction == "mean" else rate
+        return rate * (length / config.seq_length) * share if config.reduction == "mean" else rate
 
     def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
         return DivergedError(
