@@ -24,6 +24,7 @@ from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_loss, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
+from charrnn.text.remembered import CorpusInfo
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -56,14 +57,23 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {corpus.characters - held_out:,} characters"
+    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {_parts(corpus, held_out)} held out"
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
-        f"text   {text} + {held_out:,} held out",
+        f"text   {text}",
         f"model  {layers}",
         f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
+
+
+def _parts(corpus: CorpusInfo, held_out: int) -> str:
+    if items := corpus.items:
+        return (
+            f"{items.training:,} items of {items.training_characters:,} characters + "
+            f"{items.held_out:,} of {items.held_out_characters:,}"
+        )
+    return f"{corpus.characters - held_out:,} characters + {held_out:,}"
 
 
 def _length(run: Run) -> str:
@@ -76,7 +86,7 @@ def _seconds_left(run: Run, speed: float) -> float:
     streams, total = run.trainer.streams, run.total_steps
     bounds = []
     if total:
-        bounds.append((total - run.trainer.step) * streams.batch_size * streams.seq_length / speed)
+        bounds.append((total - run.trainer.step) * streams.characters_per_chunk / speed)
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
@@ -181,7 +191,8 @@ class Progress:
         has_best = bool(self.run.history) and best.exists()
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
-        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
+        amount = "--num 20" if self.run.config.separator else "-n 400"
+        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} {amount}")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
