@@ -18,8 +18,8 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## As a library\n")[2].partition("\n## ")[0]
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 SOURCES = sorted((REPOSITORY / "charrnn").rglob("*.py"))
-# What Python itself names with an underscore although it is for everyone.
-OF_NAMED_TUPLES = {"_asdict", "_fields", "_replace"}
+# What Python itself names with an underscore although it is for everyone: of named tuples, and of `os`.
+FOR_EVERYONE = {"_asdict", "_fields", "_replace", "_exit"}
 
 
 def test_ten_lines_train_save_and_sample() -> None:
@@ -81,4 +81,4 @@ def test_no_file_reaches_for_what_another_keeps_to_itself(path: Path) -> None:
 
 
 def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name not in OF_NAMED_TUPLES
+    return name.startswith("_") and not name.startswith("__") and name not in FOR_EVERYONE
