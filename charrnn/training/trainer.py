@@ -23,7 +23,7 @@ from charrnn.training.config import TrainConfig
 from charrnn.training.division import Part, batches_of
 from charrnn.training.events import StepReport
 from charrnn.training.given import describe_given
-from charrnn.training.one_thread import OneThread
+from charrnn.training.one_thread import with_one_thread
 from charrnn.training.pace import Pace
 from charrnn.training.parallel import Workers, worker_count
 from charrnn.training.randomness import random_stream
@@ -133,10 +133,10 @@ class Trainer:
         return max(self.step / steps if steps else 0.0, self.epoch / epochs if epochs else 0.0)
 
     @cached_property
+    @with_one_thread
     def machine(self) -> Mapping[str, str]:
         """What decides the last bits of its sums."""
-        with OneThread():
-            return {**describe_numerics(), "worker processes": str(self.workers)}
+        return {**describe_numerics(), "worker processes": str(self.workers)}
 
     @property
     def full_learning_rate(self) -> float:
@@ -161,7 +161,7 @@ class Trainer:
         """Where the learning rate's schedule stands, 0 to 1, when this share of the run is done."""
         return self.step / self.config.schedule_steps if self.config.schedule_steps else done
 
-    @OneThread()
+    @with_one_thread
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:
         """Learn the next chunk.
@@ -241,7 +241,7 @@ class Trainer:
         self._stand_at(fallback.progress)
         self.rollbacks += 1
 
-    @OneThread()
+    @with_one_thread
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
         chunk = self.streams.chunk(self.cursor)

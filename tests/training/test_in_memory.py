@@ -90,6 +90,7 @@ def test_a_run_of_files_goes_on_in_memory(text_file: Path) -> None:
     for _ in start_run([str(text_file)], {**TINY, "steps": 4}, path=Path("lamp.npz")).run.events():
         pass
     trainer = charrnn.resume_training(charrnn.load("lamp.npz"), TEXT, steps=6)
+    assert len(trainer.streams.ids) == charrnn.split(np.arange(len(TEXT)), 0.1)[0].size  # the rest stays held out
     assert [report.step for report in trainer] == [5, 6]
 
 
