@@ -1,9 +1,7 @@
 """A run on the terminal: what will happen, a bar while it does, samples above it, and where it all went.
 
-And work on a long text: a bar for each of its tasks.
-
-Everything goes to stderr. Where stderr is no terminal there is no bar, but a plain line now and then, so that a log
-shows life.
+And work on a long text: a bar for each of its tasks. Everything goes to stderr. Where stderr is no terminal there is no
+bar, but a plain line now and then, so that a log shows life.
 """
 
 import contextlib
