@@ -64,9 +64,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         training = training_part(trained)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
-    model = Figure("the model", scorer.mean(passage, track))
     text = Slice.from_passage(passage, vocabulary, training, trained.separator)
-    comparison = compare(model, text, vocabulary, track)
+    comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
         writer.write(table or scores.as_json(comparison, passage, path))

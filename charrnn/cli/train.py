@@ -90,7 +90,6 @@ def train(
     yardsticks: bool,
     as_json: bool,
     quiet: bool,
-    by_line: bool,
     **given: Any,
 ) -> None:
     """Learn TEXT: files, - for stdin, or the name of a bundled text.
@@ -112,10 +111,6 @@ def train(
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.run_log import RunLog
 
-    if by_line:
-        if given["separator"] not in (None, LINE_END):
-            raise ConfigError("--by-line and --separator are two ways to part items; give one")
-        given["separator"] = LINE_END
     prepared = _prepare(texts, checkpoint, given, resume=resume, allow_new_text=allow_new_text)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
@@ -146,6 +141,10 @@ def _prepare(
 ) -> "PreparedRun":
     from charrnn.training.setup import resume_run, start_run
 
+    if given.pop("by_line"):
+        if given["separator"] not in (None, LINE_END):
+            raise ConfigError("--by-line and --separator are two ways to part items; give one")
+        given["separator"] = LINE_END
     setting = {name: value for name in _FRESH if (value := given.pop(name))}
     changes = {name: value for name, value in given.items() if value is not None}
     if resume and setting:

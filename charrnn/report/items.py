@@ -7,7 +7,7 @@ from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError
-from charrnn.report.samples import Display, JsonLines
+from charrnn.report.samples import Display, JsonLines, choose_display
 from charrnn.report.terminal import TextWriter, visible
 from charrnn.sampling.ending import Reason
 from charrnn.sampling.writing import Sample
@@ -127,22 +127,25 @@ class ItemLines(Display):
             self.writer.heading(f"── {label} ──")
 
 
-def choose_item_display(
+def display_for(
     trained: Checkpoint,
     samples: Sequence[Sample],
     seed: str,
     writer: TextWriter,
     *,
+    by_turns: bool,
     json_of: Path | None,
     echo: bool,
     is_quiet: bool,
+    keep: bool,
 ) -> tuple[Display, Labels | None]:
-    """Return how to show items, and their labels, if anybody will see those."""
-    is_terminal = sys.stdout.isatty()
+    """Return how to show samples (see `choose_display`), and the labels of items, if anybody will see those."""
+    if by_turns or not trained.separator:
+        running = choose_display(samples, seed, writer, json_of=json_of, echo=echo, is_quiet=is_quiet, keep=keep)
+        return running, None
+    is_terminal, separator = sys.stdout.isatty(), trained.separator
     labels = Labels(trained) if json_of or is_terminal or not is_quiet else None
     if json_of:
         return JsonLines(samples, seed, writer, json_of, labels.label if labels else None), labels
-    beside = labels if is_terminal else None
-    shown = seed if echo else ""
-    separator = trained.separator
+    beside, shown = labels if is_terminal else None, seed if echo else ""
     return ItemLines(samples, shown, writer, separator=separator, labels=beside, seed=seed, is_quiet=is_quiet), labels

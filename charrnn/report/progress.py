@@ -18,11 +18,11 @@ from charrnn.errors import LogError
 from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
+from charrnn.report.models import describe_parts
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_loss, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
-from charrnn.text.remembered import CorpusInfo
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -55,7 +55,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {_parts(corpus, held_out)} held out"
+    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {describe_parts(corpus, held_out)}"
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
         f"text   {text}",
@@ -63,15 +63,6 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
         f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
-
-
-def _parts(corpus: CorpusInfo, held_out: int) -> str:
-    if items := corpus.items:
-        return (
-            f"{items.training:,} items of {items.training_characters:,} characters + "
-            f"{items.held_out:,} of {items.held_out_characters:,}"
-        )
-    return f"{corpus.characters - held_out:,} characters + {held_out:,}"
 
 
 def _length(run: Run) -> str:

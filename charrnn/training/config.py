@@ -216,7 +216,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "items": Recipe(
             TrainConfig(separator=LINE_END, hidden_sizes=(256,), steps=1500),
-            "the default of --by-line: a GRU of 256, 1,500 steps: half a minute; on 1,200 names 1.74 nats held out",
+            "for --by-line: a GRU of 256, 1,500 steps: 13 s of two cores; on 1,200 names 1.74 nats/char held out",
             is_suited=True,
         ),
         "min-char-rnn": Recipe(
