@@ -94,6 +94,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "clip_value": (float, "Bring each gradient into ± this; 0 for no such limit."),
     "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
+    "accumulate": (int, "Chunks whose gradients are added up before each update, which --steps counts."),
     "rng_seed": (count, "Random seed; the same seed gives the same run."),
     "threads": (int, "Cores to use; 0 for all of the machine's."),
     "steps": (int, "End after this many updates; 0 for no such end."),
@@ -111,7 +112,7 @@ TRAIN_SECTIONS = {
     "The text": ("encoding", "errors", "normalize", "val_fraction", "batch_size", "seq_length", "bptt_jitter"),
     "Each update": (
         *("optimizer", "learning_rate", "schedule", "schedule_steps", "warmup_steps", "decay_factor", "decay_every"),
-        *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction"),
+        *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction", "accumulate"),
     ),
     "How long": ("steps", "epochs", "minutes", "patience"),
     "On the way": ("eval_every", "sample_every", "sample_length", "save_every", "keep"),

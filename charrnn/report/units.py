@@ -2,6 +2,8 @@
 
 import math
 
+from charrnn.training.config import TrainConfig
+
 
 def bits(nats: float) -> float:
     """Return an amount of information in bits."""
@@ -18,3 +20,9 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def describe_batch(config: TrainConfig) -> str:
+    """Say what one update learns from: ``batch 16 × seq 50``, or so many of those."""
+    chunks = f"{config.accumulate} × " if config.accumulate > 1 else ""
+    return f"{chunks}batch {config.batch_size} × seq {config.seq_length}"

@@ -1,10 +1,14 @@
 """The held-out figure: nats a character on text the model did not train on."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.training.shard import share
 
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500
@@ -21,24 +25,51 @@ class Evaluator:
     ----------
     model : the network
     ids : (N,) array of at least 2 ids
+    total : adds up the nats of all parts, where others have them; by default they are all scored here
     """
 
-    def __init__(self, model: CharRNN, ids: NDArray[np.integer]) -> None:
+    def __init__(
+        self, model: CharRNN, ids: NDArray[np.integer], total: Callable[[Parameters], float] | None = None
+    ) -> None:
         self.model = model
         self.ids = ids
         self.transitions = len(ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
+        self._total = total or self.part(0, 1).total
 
-    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def part(self, index: int, count: int) -> "Part":
+        """Return the streams that are those of one of `count` who score the text together."""
+        length = self.transitions // self.streams
+        own = share(self.streams, index, count)
+        end = self.transitions if own.stop == self.streams else own.stop * length
+        return Part(self.model, self.ids[own.start * length : end + 1], len(own), length)
+
     def loss(self, params: Parameters) -> float:
         """Mean nats a character; the parameters are only read."""
-        length, rest = divmod(self.transitions, self.streams)
-        starts = np.arange(self.streams) * length
-        total = self._sum(params, starts, length)
-        if rest:
+        return self._total(params) / self.transitions
+
+
+class Part(NamedTuple):
+    """Some of an evaluation's streams."""
+
+    model: CharRNN
+    ids: NDArray[np.integer]
+    """(N,): the streams' text one after another, and what did not divide evenly."""
+    streams: int
+    length: int
+    """Transitions in each."""
+
+    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def total(self, params: Parameters) -> float:
+        """Nats summed over all transitions; the parameters are only read."""
+        if not self.streams:
+            return 0.0
+        total = self._sum(params, np.arange(self.streams) * self.length, self.length)
+        transitions = len(self.ids) - 1
+        if rest := transitions - self.streams * self.length:
             # What does not divide evenly: the last few transitions, fewer than there are streams.
-            total += self._sum(params, np.array([self.transitions - rest]), rest)
-        return total / self.transitions
+            total += self._sum(params, np.array([transitions - rest]), rest)
+        return total
 
     def _sum(self, params: Parameters, starts: NDArray[np.intp], length: int) -> float:
         """Nats summed over `length` transitions from each start."""

@@ -9,8 +9,8 @@ from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint, CorpusInfo
 from charrnn.text.corpus import Corpus, split
 from charrnn.training.config import BOUNDS, TrainConfig
-from charrnn.training.evaluation import Evaluator
 from charrnn.training.run import Run
+from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
 
 
@@ -49,6 +49,7 @@ def prepare(
     *,
     start: Checkpoint | None = None,
     source: Checkpoint | None = None,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Build the network and all that trains it.
 
@@ -58,8 +59,9 @@ def prepare(
     path, lock : where to save, and what keeps other runs off it
     start : checkpoint to go on from
     source : checkpoint whose weights a fresh run starts from
+    team : who trains it
     """
     training, validation = split(corpus.ids, config.val_fraction)
-    trainer = Trainer(config, corpus.vocabulary, training, start, source)
-    evaluator = Evaluator(trainer.model, validation) if len(validation) else None
+    trainer = Trainer(config, corpus.vocabulary, training, start, source, team)
+    evaluator = team.evaluator(trainer.model, validation) if len(validation) else None
     return PreparedRun(Run(trainer, info, evaluator, path, start, lock), notes, len(validation))

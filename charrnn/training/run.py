@@ -39,6 +39,7 @@ _MOST_ROLLBACKS = 5
 # Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
 # larger, be it by chance, the good state before stays.
 _CALM_WITHIN = 1.0
+RANKS = "MPI ranks"  # what a checkpoint calls their number
 _TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
 
@@ -69,7 +70,7 @@ class Run:
         self.corpus = corpus
         self.evaluator = evaluator
         self.path = path
-        self.machine = {**describe_numerics(), "worker processes": str(trainer.workers)}
+        self.machine = {**describe_numerics(), "worker processes": str(trainer.workers), RANKS: str(trainer.ranks)}
         self.history = _on_schedule(start) if start else []
         self.is_fresh = start is None
         self.pace = Pace(60 * self.config.minutes, start.progress.elapsed_seconds if start else 0.0)
@@ -87,7 +88,8 @@ class Run:
             bounds.append(self.config.steps)
         if self.config.epochs:
             whole, part = divmod(self.config.epochs, 1)
-            bounds.append(int(whole) * streams.chunks_per_epoch + math.ceil(part * streams.length / streams.seq_length))
+            chunks = int(whole) * streams.chunks_per_epoch + math.ceil(part * streams.length / streams.seq_length)
+            bounds.append(-(-chunks // self.config.accumulate))
         return min(bounds, default=None)
 
     @property

@@ -23,6 +23,7 @@ from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.resuming import RESUMABLE, resume_run
+from charrnn.training.team import ALONE, Team
 
 __all__ = ["RESUMABLE", "PreparedRun", "resume_run", "start_run"]
 
@@ -39,6 +40,7 @@ def start_run(
     path: Path | None = None,
     overwrite: bool = False,
     init_from: Path | None = None,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a fresh run.
 
@@ -52,6 +54,7 @@ def start_run(
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
     init_from : checkpoint whose weights the run starts from; the model is then like its own
+    team : who trains
 
     Raises
     ------
@@ -72,14 +75,14 @@ def start_run(
     batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     if recipe == "default":
-        check_memory(config, len(corpus.vocabulary), len(training))  # before anything is measured with it
-        config = _suit(config, changes, corpus.vocabulary, training)
-    check_memory(config, len(corpus.vocabulary), len(training))
+        check_memory(config, len(corpus.vocabulary), len(training), team)  # before anything is measured with it
+        config = _suit(config, changes, corpus.vocabulary, training, team)
+    check_memory(config, len(corpus.vocabulary), len(training), team)
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)
     info = corpus_info(corpus, decoding)
-    prepared = prepare(config, corpus, info, path, lock, (*notes, *shrunk), source=source)
+    prepared = prepare(config, corpus, info, path, lock, (*notes, *shrunk), source=source, team=team)
     if init_from is None:
         return prepared
     known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)
@@ -121,13 +124,13 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
 
 
 def _suit(
-    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, ids: NDArray[np.integer]
+    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, ids: NDArray[np.integer], team: Team
 ) -> TrainConfig:
     """Choose what the default recipe drops and how fast Adagrad learns, where that was not asked for."""
     names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
     if all(name in changes for name in names):
         return config
-    suited: dict[str, Any] = suited_settings(planned_passes(config, vocabulary, ids))
+    suited: dict[str, Any] = suited_settings(planned_passes(config, vocabulary, ids, team))
     return replace(config, **{name: suited[name] for name in names if name not in changes})
 
 

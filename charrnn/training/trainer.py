@@ -5,23 +5,25 @@ A step is: the next chunk of text → forward → loss → backward → a finite
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
-from charrnn.errors import DivergedError
+from charrnn.errors import ConfigError, DivergedError
 from charrnn.nn.dropout import Dropout
-from charrnn.nn.model import CharRNN
+from charrnn.nn.model import CharRNN, State
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Chunk, Cursor, Streams
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
-from charrnn.training.parallel import Workers, worker_count
+from charrnn.training.parallel import worker_count
 from charrnn.training.randomness import random_stream
-from charrnn.training.shard import Update
+from charrnn.training.shard import Plan, Update
+from charrnn.training.team import ALONE, Team
 from charrnn.training.transfer import transfer
 
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
@@ -53,16 +55,16 @@ def build_model(config: TrainConfig, vocab_size: int) -> CharRNN:
     return CharRNN(vocab_size, config.cell, config.hidden_sizes, config.embedding_size, config.tied)
 
 
-def chunk_length(config: TrainConfig, step: int) -> int:
-    """Characters a stream reads in one step: `seq_length`, or around it where it is to vary.
+def chunk_length(config: TrainConfig, number: int) -> int:
+    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
 
     Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
-    gradient is not cut at the same places in each epoch. A pure function of seed and step. Merity, Keskar & Socher,
-    "Regularizing and optimizing LSTM language models", 2018.
+    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
+    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
     """
     if not config.bptt_jitter:
         return config.seq_length
-    rng = random_stream(config.rng_seed, "length", step)
+    rng = random_stream(config.rng_seed, "length", number)
     usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
     drawn = rng.normal(usual, config.bptt_jitter)
     return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
@@ -83,12 +85,13 @@ class Trainer:
     ids : (N,) training text
     start : checkpoint to go on from; by default a fresh model
     source : checkpoint whose weights a fresh model starts from
+    team : who shares each step
 
     Attributes
     ----------
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character that a guess costs which holds all symbols for equally likely
-    workers : processes that share each step, this one included
+    workers : processes that share each step on this machine, or of each rank, this one included
     """
 
     step: int
@@ -102,7 +105,13 @@ class Trainer:
         ids: NDArray[np.integer],
         start: Checkpoint | None = None,
         source: Checkpoint | None = None,
+        team: Team = ALONE,
     ) -> None:
+        if config.batch_size < team.ranks:
+            raise ConfigError(
+                f"a batch of {config.batch_size} streams cannot be divided among {team.ranks} ranks; "
+                "give a larger --batch-size, or start fewer"
+            )
         self.config = config
         self.vocabulary = vocabulary
         self.streams = Streams(ids, config.batch_size, config.seq_length)
@@ -124,16 +133,31 @@ class Trainer:
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
-        count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
-        dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
-        self.workers = count
-        longest, seed = longest_chunk(config), config.rng_seed
-        self._workers = workers = Workers(
-            self.model, params, state, optimizer_state, longest, count, self._update, dropout, seed
+        batch_size, self.ranks = config.batch_size, team.ranks
+        self.workers = worker_count(self.model, batch_size, config.seq_length, config.threads, team.ranks)
+        plan = Plan(
+            self.model,
+            dtype=config.dtype,
+            batch_size=batch_size,
+            seq_length=longest_chunk(config),
+            workers=self.workers,
+            dropout=Dropout(config.dropout, config.weight_drop, config.locked_dropout),
+            rng_seed=config.rng_seed,
+            update=self._update,
+            ranks=team.ranks,
         )
-        # All of them change in place.
-        self.params, self.grads, self.state = workers.params, workers.grads, workers.state
-        self.optimizer_state = workers.optimizer_state
+        self._reducer = team.reducer(plan, params, optimizer_state, state)
+        self.params, self.grads = self._reducer.params, self._reducer.grads  # both change in place
+
+    @property
+    def optimizer_state(self) -> OptimizerState:
+        """What the optimizer remembers; the next step changes it in place."""
+        return self._reducer.optimizer_state
+
+    @property
+    def state(self) -> State:
+        """The state of all streams; the next step changes it in place."""
+        return self._reducer.state
 
     @property
     def epoch(self) -> float:
@@ -159,64 +183,74 @@ class Trainer:
             If the loss or the gradient is not finite, or the smoothed loss far above blind guessing; the weights are
             then still those of the step before. Also if the update itself leaves the range of the numbers.
         """
-        length = chunk_length(self.config, self.step)
-        chunk = self.streams.chunk(self.cursor, length)
-        loss, norm = self._compute_gradient(chunk)
+        chunks, length, cursor = self._next_chunks()
+        loss, norm = self._compute_gradient(chunks)
         rate = self._learning_rate(progress, length)
-        keep = _SMOOTHING**chunk.inputs.size
+        characters = _characters(chunks)
+        keep = _SMOOTHING**characters
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
         if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
-        if not self._workers.apply(rate, norm):
+        if not self._reducer.apply(rate, norm):
             raise self._divergence(loss, norm, rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
-        self.cursor = self.streams.advance(self.cursor, length)
-        return StepReport(self.step, self.epoch, chunk.inputs.size, loss, smoothed_loss, norm, rate)
+        self.cursor = cursor
+        return StepReport(self.step, self.epoch, characters, loss, smoothed_loss, norm, rate)
 
     def fallback(self, progress: Progress) -> Fallback:
         """Copy the present state, to go back to; `progress` is the run's."""
-        memories = {name: memory.copy() for name, memory in self.optimizer_state.memories.items()}
-        resume = Resume(OptimizerState(memories, self.optimizer_state.updates), self._workers.copy_state())
+        live = self.optimizer_state
+        memories = {name: memory.copy() for name, memory in live.memories.items()}
+        resume = Resume(OptimizerState(memories, live.updates), _copy(self.state))
         return Fallback(self.params.copy(), progress, resume)
 
     def fall_back(self, fallback: Fallback) -> None:
         """Stand where `fallback` was made, at half the present learning rate."""
-        np.copyto(self.params.vector, fallback.params.vector)
-        memory = fallback.resume.optimizer_state
-        for name, values in self.optimizer_state.memories.items():
-            np.copyto(values.vector, memory.memories[name].vector)
-        self.optimizer_state.updates = memory.updates
-        self._workers.set_state(fallback.resume.state)
+        self._reducer.restore(fallback.params, fallback.resume.optimizer_state, fallback.resume.state)
         self._stand_at(fallback.progress)
         self.rollbacks += 1
 
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
-        chunk = self.streams.chunk(self.cursor)
-        state = self._workers.copy_state()
-        self._compute_gradient(chunk)  # the first time also touches fresh memory
+        chunks = [self.streams.chunk(self.cursor)] * self.config.accumulate
+        state = _copy(self.state)
+        self._compute_gradient(chunks)  # the first time also touches fresh memory
         started = time.perf_counter()
         count, spent = 0, 0.0
         while spent < seconds:
-            self._compute_gradient(chunk)
+            self._compute_gradient(chunks)
             count, spent = count + 1, time.perf_counter() - started
-        self._workers.set_state(state)
-        return chunk.inputs.size * count / spent
+        self._reducer.restore(self.params, self.optimizer_state, state)
+        return _characters(chunks) * count / spent
 
     def close(self) -> None:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
-        self._workers.close()
+        self._reducer.close()
 
-    def _compute_gradient(self, chunk: Chunk) -> tuple[float, float]:
-        """Fill ``self.grads`` for a chunk and carry the state over it.
+    def _next_chunks(self) -> tuple[list[Chunk], int, Cursor]:
+        """Return what the next update learns from, its length as it was to be, and where the text goes on."""
+        chunks, lengths, cursor = [], 0, self.cursor
+        for k in range(self.config.accumulate):
+            length = chunk_length(self.config, self._number + k)
+            chunks.append(self.streams.chunk(cursor, length))
+            lengths, cursor = lengths + length, self.streams.advance(cursor, length)
+        return chunks, lengths, cursor
+
+    @property
+    def _number(self) -> int:
+        """Chunks before the next update: for what is drawn anew for each."""
+        return self.step * self.config.accumulate
+
+    def _compute_gradient(self, chunks: Sequence[Chunk]) -> tuple[float, float]:
+        """Fill ``self.grads`` for the chunks of one update and carry the state over them.
 
         Returns
         -------
         loss, norm : mean loss, nats a character, and the gradient's length
         """
-        size = chunk.inputs.size
+        size = _characters(chunks)
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
-        loss, norm = self._workers.compute(chunk, step=self.step, scale=scale)
+        loss, norm = self._reducer.compute(chunks, number=self._number, scale=scale)
         return loss / size, norm
 
     def _stand_at(self, progress: Progress) -> None:
@@ -236,10 +270,19 @@ class Trainer:
             decay_every=config.decay_every,
         )
         # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
-        return rate * (length / config.seq_length) if config.reduction == "mean" else rate
+        usual = config.seq_length * config.accumulate
+        return rate * (length / usual) if config.reduction == "mean" else rate
 
     def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
         return DivergedError(
             f"training diverged at step {self.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}, "
             f"learning rate {rate:.4g}"
         )
+
+
+def _characters(chunks: Sequence[Chunk]) -> int:
+    return sum(chunk.inputs.size for chunk in chunks)
+
+
+def _copy(state: State) -> State:
+    return tuple(type(layer)(*(array.copy() for array in layer)) for layer in state)

@@ -44,8 +44,9 @@ DROPPING = {"cell": "gru", "hidden_sizes": (6, 4), "embedding_size": 4, "tied": 
     "dropout": 0.4,
     "weight_drop": 0.3,
 }
-NETWORKS = [VANILLA, LSTM, GRU, DROPPING]
-NAMES = ["vanilla", "lstm", "gru", "dropout"]
+SEVERAL_CHUNKS = {"cell": "gru", "hidden_sizes": (6,), "dropout": 0.4, "accumulate": 2, "bptt_jitter": 2.0}
+NETWORKS = [VANILLA, LSTM, GRU, DROPPING, SEVERAL_CHUNKS]
+NAMES = ["vanilla", "lstm", "gru", "dropout", "accumulate"]
 
 
 @pytest.fixture(autouse=True)
