@@ -33,6 +33,7 @@ OUTSIDE = {
     "click": "charrnn.cli",
     "tqdm": "charrnn.report.progress",
     "matplotlib": "charrnn.report.png",
+    "mpi4py": "charrnn.training.mpi",
 }
 
 

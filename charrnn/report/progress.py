@@ -53,8 +53,18 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
         f"text   {text} + {held_out:,} held out",
         f"model  {layers}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
+        *_ranks(run),
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
+
+
+def _ranks(run: Run) -> list[str]:
+    ranks, streams = run.trainer.ranks, run.config.batch_size
+    if ranks == 1:
+        return []
+    fewest, most = streams // ranks, -(-streams // ranks)
+    each = f"{fewest} to {most}" if fewest < most else str(most)
+    return [f"ranks  {ranks:,}, of {each} streams and {run.trainer.workers} processes each"]
 
 
 def _length(run: Run) -> str:
