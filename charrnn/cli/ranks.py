@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from charrnn.cli.interruption import SIGNALS, Interruption
 from charrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _LAUNCHERS = (
     ("PMIX_RANK", "PMIX_SIZE"),
     ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
 )
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def launched_rank(arguments: list[str]) -> int | None:
@@ -50,18 +50,19 @@ def exit_code_of(rank: int, command: Callable[["Team"], int], fail: Callable[[Ex
     fail : says what went wrong and returns an exit code
     """
     if rank:
-        for number in _SIGNALS:  # the first rank finishes the step, saves, and lets the others go
+        for number in SIGNALS:  # the first rank finishes the step, saves, and lets the others go
             signal.signal(number, signal.SIG_IGN)
         return _follow(rank, fail)
-    watch = _Watch()
+    watch, early = _Watch(), Interruption()
     try:
-        from charrnn.training.mpi.leader import Ranks
+        with early:  # the others must be there before they can be let go
+            from charrnn.training.mpi.leader import Ranks
 
-        ranks = Ranks()
+            ranks = Ranks()
     except (ImportError, RuntimeError) as error:
         watch.end()
         return fail(_missing(error))
-    code = command(ranks)
+    code = early.exit_code if early.is_requested() else command(ranks)
     watch.end()
     ranks.end(code)
     return code
@@ -113,7 +114,7 @@ class _Watch:
 
 def _wait(reading: int) -> None:
     os.setsid()  # away from those that are killed together
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
