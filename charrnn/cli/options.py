@@ -96,7 +96,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
     "accumulate": (int, "Chunks whose gradients are added up before each update, which --steps counts."),
     "rng_seed": (count, "Random seed; the same seed gives the same run."),
-    "threads": (int, "Cores to use; 0 for all of the machine's."),
+    "threads": (int, "Cores to use; 0 for all of the machine's, or one for each rank under mpirun."),
     "steps": (int, "End after this many updates; 0 for no such end."),
     "epochs": (float, "End after this many passes over the text; 0 for no such end."),
     "minutes": (float, "End after this much time, all counted; 0 for no such end."),
