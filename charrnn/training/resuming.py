@@ -15,9 +15,8 @@ from charrnn.text.corpus import Corpus, read_corpus, split
 from charrnn.training.config import BOUNDS, TrainConfig, flag
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
-from charrnn.training.run import RANKS
 from charrnn.training.team import ALONE, Team
-from charrnn.training.trainer import build_model
+from charrnn.training.trainer import RANKS, build_model
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
 RESUMABLE = (

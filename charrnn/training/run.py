@@ -31,7 +31,7 @@ from charrnn.training.events import (
 from charrnn.training.pace import Pace
 from charrnn.training.randomness import random_stream
 from charrnn.training.saving import Saving, kept_loss
-from charrnn.training.trainer import StepReport, Trainer
+from charrnn.training.trainer import RANKS, StepReport, Trainer
 
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
 # Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
@@ -39,7 +39,6 @@ _MOST_ROLLBACKS = 5
 # Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
 # larger, be it by chance, the good state before stays.
 _CALM_WITHIN = 1.0
-RANKS = "MPI ranks"  # what a checkpoint calls their number
 _TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
 

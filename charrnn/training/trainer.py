@@ -26,6 +26,7 @@ from charrnn.training.shard import Plan, Update
 from charrnn.training.team import ALONE, Team
 from charrnn.training.transfer import transfer
 
+RANKS = "MPI ranks"  # what a checkpoint calls their number
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
 _SMOOTHING = 0.999 ** (1 / 25)
 # Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
