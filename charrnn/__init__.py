@@ -1,9 +1,157 @@
 """charrnn: learn a text one character at a time, and write more like it, in NumPy.
 
 The way of the data is the layout: ``text`` → ``nn`` → ``optim`` → ``training`` → ``checkpoint`` → ``sampling``, with
-``cli`` at the door.
+``layers`` for other people's arrays and ``cli`` at the door.
+
+The public names are those of ``__all__``. Each is loaded when it is first asked for, so that the command's help needs
+no NumPy.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from charrnn.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from charrnn.bundled import PRETRAINED
+    from charrnn.checkpoint import Checkpoint, load, save
+    from charrnn.errors import CharRNNError
+    from charrnn.exchange.json_file import from_json
+    from charrnn.exchange.pytorch import from_torch, to_torch
+    from charrnn.exchange.safetensors_file import from_safetensors
+    from charrnn.layers.checking import check_layer
+    from charrnn.layers.loss import softmax_cross_entropy
+    from charrnn.layers.plain import Dropout, Embedding, Linear
+    from charrnn.layers.recurrent import GRU, LSTM, Vanilla
+    from charrnn.layers.stack import Stack
+    from charrnn.nn.embedding import one_hot
+    from charrnn.nn.gru import GRUState
+    from charrnn.nn.loss import log_softmax
+    from charrnn.nn.lstm import LSTMState
+    from charrnn.nn.model import CharRNN
+    from charrnn.nn.parameters import Parameters
+    from charrnn.nn.vanilla import VanillaState
+    from charrnn.optim.clipping import clip_norm, clip_value, global_norm
+    from charrnn.optim.optimizers import SGD, Adagrad, Adam, RMSProp
+    from charrnn.optim.schedules import learning_rate
+    from charrnn.sampling.config import SampleConfig
+    from charrnn.sampling.filters import Filters
+    from charrnn.sampling.sampler import sample
+    from charrnn.sampling.writing import Writer, sample_text
+    from charrnn.text.corpus import read_corpus, split
+    from charrnn.text.sequences import tokenize
+    from charrnn.text.vocabulary import Vocabulary
+    from charrnn.training.config import TrainConfig
+    from charrnn.training.evaluation import Evaluator
+    from charrnn.training.events import Evaluated, StepReport
+    from charrnn.training.resuming import resume_run, resume_training
+    from charrnn.training.setup import start_run, start_training
+    from charrnn.training.trainer import Trainer
+
+__all__ = [  # noqa: RUF022 - in the plain order of `sorted`
+    "Adagrad",
+    "Adam",
+    "CharRNN",
+    "CharRNNError",
+    "Checkpoint",
+    "Dropout",
+    "Embedding",
+    "Evaluated",
+    "Evaluator",
+    "Filters",
+    "GRU",
+    "GRUState",
+    "LSTM",
+    "LSTMState",
+    "Linear",
+    "PRETRAINED",
+    "Parameters",
+    "RMSProp",
+    "SGD",
+    "SampleConfig",
+    "Stack",
+    "StepReport",
+    "TrainConfig",
+    "Trainer",
+    "Vanilla",
+    "VanillaState",
+    "Vocabulary",
+    "Writer",
+    "__version__",
+    "check_layer",
+    "clip_norm",
+    "clip_value",
+    "from_json",
+    "from_safetensors",
+    "from_torch",
+    "global_norm",
+    "learning_rate",
+    "load",
+    "log_softmax",
+    "one_hot",
+    "read_corpus",
+    "resume_run",
+    "resume_training",
+    "sample",
+    "sample_text",
+    "save",
+    "softmax_cross_entropy",
+    "split",
+    "start_run",
+    "start_training",
+    "to_torch",
+    "tokenize",
+]
+
+# Where each is, as the imports above have it.
+_HOMES = {
+    "charrnn.bundled": ("PRETRAINED",),
+    "charrnn.checkpoint": ("Checkpoint", "load", "save"),
+    "charrnn.errors": ("CharRNNError",),
+    "charrnn.exchange.json_file": ("from_json",),
+    "charrnn.exchange.pytorch": ("from_torch", "to_torch"),
+    "charrnn.exchange.safetensors_file": ("from_safetensors",),
+    "charrnn.layers.checking": ("check_layer",),
+    "charrnn.layers.loss": ("softmax_cross_entropy",),
+    "charrnn.layers.plain": ("Dropout", "Embedding", "Linear"),
+    "charrnn.layers.recurrent": ("GRU", "LSTM", "Vanilla"),
+    "charrnn.layers.stack": ("Stack",),
+    "charrnn.nn.embedding": ("one_hot",),
+    "charrnn.nn.gru": ("GRUState",),
+    "charrnn.nn.loss": ("log_softmax",),
+    "charrnn.nn.lstm": ("LSTMState",),
+    "charrnn.nn.model": ("CharRNN",),
+    "charrnn.nn.parameters": ("Parameters",),
+    "charrnn.nn.vanilla": ("VanillaState",),
+    "charrnn.optim.clipping": ("clip_norm", "clip_value", "global_norm"),
+    "charrnn.optim.optimizers": ("SGD", "Adagrad", "Adam", "RMSProp"),
+    "charrnn.optim.schedules": ("learning_rate",),
+    "charrnn.sampling.config": ("SampleConfig",),
+    "charrnn.sampling.filters": ("Filters",),
+    "charrnn.sampling.sampler": ("sample",),
+    "charrnn.sampling.writing": ("Writer", "sample_text"),
+    "charrnn.text.corpus": ("read_corpus", "split"),
+    "charrnn.text.sequences": ("tokenize",),
+    "charrnn.text.vocabulary": ("Vocabulary",),
+    "charrnn.training.config": ("TrainConfig",),
+    "charrnn.training.evaluation": ("Evaluator",),
+    "charrnn.training.events": ("Evaluated", "StepReport"),
+    "charrnn.training.resuming": ("resume_run", "resume_training"),
+    "charrnn.training.setup": ("start_run", "start_training"),
+    "charrnn.training.trainer": ("Trainer",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # so that a type checker finds a mistyped name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value  # from now on it is found without this function
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -94,7 +94,16 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model and where it stands."""
+    """A trained model and where it stands: what `charrnn.load` returns.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> trained = charrnn.load(charrnn.PRETRAINED)
+    >>> trained.model.cell, trained.params["cells.0.W_hh"].shape, trained.corpus.name, trained.progress.step
+    ('gru', (320, 960), 'harbour-clerk', 9000)
+
+    """
 
     model: CharRNN
     params: Parameters
@@ -113,6 +122,12 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
     ------
     CheckpointError
         If the file cannot be written; what stood there before is untouched.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.save("copy.npz", charrnn.load(charrnn.PRETRAINED))
+
     """
     arrays, updates = _members(checkpoint.params, checkpoint.resume)
     earlier, fallback = None, checkpoint.resume and checkpoint.resume.fallback
@@ -146,6 +161,14 @@ def load(path: PathLike) -> Checkpoint:
     ------
     CheckpointError
         If the file is missing, damaged, made by a newer version, not a checkpoint, or contradicts itself.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.load("kafka.npz")
+    Traceback (most recent call last):
+    charrnn.errors.CheckpointError: no file kafka.npz; train one with `charrnn train`
+
     """
     arrays = read_arrays(path)
     where = shown(os.fspath(path))

@@ -7,12 +7,14 @@
     │   └── InUseError           another process trains into it
     ├── LogError                 the log of a run is missing, or is none
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
-    ├── PageError                a page or a picture cannot be written
+    ├── PageError                a page, a picture or an exported model cannot be written
+    ├── ExchangeError            a model from elsewhere is none that can be read
     ├── WorkerError              a process that helped with training has died
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
         ├── ConfigError          an option's value, or two that do not go together
+        │   └── MissingPackageError  what was asked for needs a package that is not installed
         ├── TextError            a text that is missing, empty, too short, or not in its encoding
         └── UnknownCharacterError  characters the model never saw
 
@@ -27,7 +29,18 @@ def shown(name: str) -> str:
 
 
 class CharRNNError(Exception):
-    """An error whose message is one sentence for the user."""
+    """An error whose message is one sentence for the user.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> try:
+    ...     charrnn.TrainConfig(steps=-1)
+    ... except charrnn.CharRNNError as error:
+    ...     print(error)
+    --steps must be 0 or more, not -1
+
+    """
 
     exit_code = 1
 
@@ -58,7 +71,11 @@ class DivergedError(CharRNNError):
 
 
 class PageError(CharRNNError):
-    """A page for a browser, or a picture, cannot be written."""
+    """A page for a browser, a picture or an exported model cannot be written."""
+
+
+class ExchangeError(CharRNNError):
+    """A model from another program, or an exported file, cannot be read as a model of this one."""
 
 
 class WorkerError(CharRNNError):
@@ -81,6 +98,10 @@ class InputError(CharRNNError):
 
 class ConfigError(InputError):
     """An option's value cannot be used, or does not go with another."""
+
+
+class MissingPackageError(ConfigError):
+    """What was asked for needs a package that is not installed."""
 
 
 class TextError(InputError):

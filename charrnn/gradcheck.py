@@ -169,7 +169,7 @@ def _by_name(state: State) -> dict[str, Array]:
 
 
 def _complex_step(loss: Loss, arrays: Mapping[str, Array], name: str, index: int) -> float:
-    moved = arrays[name].astype(np.complex128)
+    moved = arrays[name].astype(np.complex128, order="C")  # so that `reshape` is a view
     moved.reshape(-1)[index] += 1j * _COMPLEX_STEP
     return float(loss({**arrays, name: moved}).imag / _COMPLEX_STEP)
 

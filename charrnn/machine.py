@@ -36,28 +36,37 @@ def format_bytes(count: int) -> str:
 
 def describe_numerics() -> Mapping[str, str]:
     """Name what decides the last bits of floating-point sums, so that equal descriptions mean equal bits."""
-    core = sys.modules["numpy._core._multiarray_umath"]  # `numpy.show_runtime` prints the same, from the same place
+    core = _numpy_core()
     simd = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
     return {
         "NumPy": np.__version__,
-        "BLAS": _describe_blas(str(core.__file__)),
+        "BLAS": _describe_blas(),
         "SIMD": " ".join(simd),
         "machine": f"{platform.system()} {platform.machine()}",
     }
 
 
-def _describe_blas(core: str) -> str:
-    """Name OpenBLAS's version, kernels and threads; of another library, what NumPy was built with."""
-    library = _library(core)
+def openblas(*functions: str) -> tuple[Any, ...] | None:
+    """Return functions of the OpenBLAS that NumPy computes with, by their plain names; None where it is another."""
+    library = _library(str(_numpy_core().__file__))
     for name in _OPENBLAS_NAMES:
-        config, kernels, threads = (
-            getattr(library, name.format(function), None)
-            for function in ("get_config", "get_corename", "get_num_threads")
-        )
-        if config and kernels and threads:
-            config.restype = kernels.restype = ctypes.c_char_p
-            version = " ".join(config().decode().split()[:2])
-            return f"{version}, {kernels().decode()} kernels, threads: {threads()}"
+        found = tuple(getattr(library, name.format(function), None) for function in functions)
+        if all(found):
+            return found
+    return None
+
+
+def _numpy_core() -> Any:
+    return sys.modules["numpy._core._multiarray_umath"]  # `numpy.show_runtime` prints what it says, from the same place
+
+
+def _describe_blas() -> str:
+    """Name OpenBLAS's version, kernels and threads; of another library, what NumPy was built with."""
+    if found := openblas("get_config", "get_corename", "get_num_threads"):
+        config, kernels, threads = found
+        config.restype = kernels.restype = ctypes.c_char_p
+        version = " ".join(config().decode().split()[:2])
+        return f"{version}, {kernels().decode()} kernels, threads: {threads()}"
     built: Any = np.show_config(mode="dicts")
     blas = built["Build Dependencies"]["blas"]
     return f"{blas['name']} {blas['version']}"

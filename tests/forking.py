@@ -113,7 +113,8 @@ def _load_everything() -> None:
 
     for module in pkgutil.walk_packages(charrnn.__path__, "charrnn."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with contextlib.suppress(ModuleNotFoundError):  # what needs a package that is not installed stays out
+                importlib.import_module(module.name)
     for encoding in ("ascii", "latin-1", "utf-32-le"):  # which somebody without rights might not find any more
         codecs.lookup(encoding)
 

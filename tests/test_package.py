@@ -34,11 +34,6 @@ def test_the_version_stands_in_one_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", charrnn.__version__)
 
 
-def test_public_names_are_sorted() -> None:
-    assert charrnn.__all__ == sorted(charrnn.__all__)
-    assert all(hasattr(charrnn, name) for name in charrnn.__all__)
-
-
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_no_file_and_no_function_is_too_long(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

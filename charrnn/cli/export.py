@@ -10,7 +10,7 @@ from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
 
 
-@click.command(cls=Command, epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.html")
+@click.command(cls=Command, epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.onnx")
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.output("model.html", "The file to write, over an older one; its suffix says what.")
 @options.quiet
@@ -18,11 +18,14 @@ def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     """Write a model as a file that works without this program.
 
     A name that ends in .html becomes a page with the whole model in it, which writes text in any browser: with a seed
-    text, a temperature and a random seed, with which it writes what `charrnn sample` does. CHECKPOINT is by default the
-    newest in ./checkpoints, or else the model that comes with the program.
+    text, a temperature and a random seed, with which it writes what `charrnn sample` does. One in .safetensors becomes
+    tensors with PyTorch's names and layout, one in .onnx a graph for onnxruntime and its like, one in .json lists that
+    every language reads. CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the
+    program.
     """
     from charrnn.checkpoint import load
     from charrnn.report.export import FORMATS
+    from charrnn.report.export import export as write_model
     from charrnn.report.files import check_suffix
     from charrnn.report.models import describe_model
     from charrnn.report.terminal import say
@@ -33,6 +36,6 @@ def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     trained = load(path)
     if not quiet:
         say(describe_model(trained, path))
-    size = FORMATS[output.suffix.lower()](trained, output, path.stem)
+    size = write_model(trained, output, path.stem)
     if not quiet:
-        say(f"wrote {output} ({size / 1e6:,.1f} MB): open it in a browser")
+        say(f"wrote {output} ({size / 1e6:,.1f} MB): {FORMATS[output.suffix.lower()].use}")

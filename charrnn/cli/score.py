@@ -43,17 +43,16 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
 
     has_checkpoint = words[0].endswith(".npz")
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
-    trained = load(path)
+    trained, track = load(path), TextProgress(is_quiet=quiet).track
     vocabulary = trained.vocabulary
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     for line in () if quiet else (describe_model(trained, path), *passage.notes):
         say(line)
-    track = TextProgress(is_quiet=quiet).track
     scorer = Scorer(trained.model, trained.params, vocabulary)
     if by_line:
         if unseen := scores.describe_unseen(passage):
-            say(unseen.removesuffix("\n"))
+            say(unseen.rstrip())
         with TextWriter() as writer:
             for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
@@ -65,8 +64,6 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         say(f"no yardsticks that learn: {error}")
     model = Figure("the model", scorer.mean(passage, track))
     comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary, track)
+    table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
-        if as_json:
-            writer.write(scores.as_json(comparison, passage, path))
-        else:
-            writer.write(scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage))
+        writer.write(table or scores.as_json(comparison, passage, path))

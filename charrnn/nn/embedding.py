@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from charrnn.nn.parameters import Array
 
@@ -20,6 +20,60 @@ Ids = NDArray[np.intp]
 _FEW_POSITIONS = 32
 # Rows of one symbol gathered at once: enough for one product to sum them, few enough to stay in the second-level cache.
 GATHERED_ROWS = 64
+
+
+def as_ids(ids: ArrayLike, size: int) -> Ids:
+    """Return ids, of any shape, as the functions here take them, checked by `check_ids`."""
+    found = np.asarray(ids)
+    check_ids(found, size)
+    return found.astype(np.intp)
+
+
+def check_ids(ids: NDArray[Any], size: int) -> None:
+    """Check that ids are what they should be.
+
+    Raises
+    ------
+    TypeError
+        If they are no integers.
+    IndexError
+        If one is not in 0…size−1.
+    """
+    if not ids.size:
+        return
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"ids must be integers, not {ids.dtype}")
+    if not 0 <= int(ids.min()) <= int(ids.max()) < size:
+        raise IndexError(f"ids must be 0…{size - 1}, and these are {ids.min()}…{ids.max()}")
+
+
+def one_hot(ids: ArrayLike, vocab_size: int, dtype: DTypeLike = np.float32) -> Array:
+    """Return a vector (V,) for each id that is 1 at its place and 0 elsewhere: (..., V).
+
+    No layer here needs it: ids themselves are taken for one-hot vectors, and a row is looked up where these would be
+    multiplied. It is for looking at, and for other people's layers.
+
+    Parameters
+    ----------
+    ids : (...) integers in 0…V−1
+    vocab_size : V
+    dtype : of the vectors
+
+    Raises
+    ------
+    IndexError, TypeError
+        If an id is not in 0…V−1, or no integer.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.one_hot([0, 2], 3)
+    array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
+
+    """
+    vectors: Array = np.eye(vocab_size, dtype=dtype)[as_ids(ids, vocab_size)]
+    return vectors
 
 
 def lookup(table: Array, ids: Ids, out: Array) -> None:

@@ -48,7 +48,16 @@ from charrnn.nn.tiling import panels, tiles, turned_panels
 
 
 class GRUState(NamedTuple):
-    """What the cell remembers: ``h`` (B, H)."""
+    """What the cell remembers: ``h`` (B, H).
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> outputs, state = charrnn.GRU(3, 2, rng=0).forward(np.ones((1, 5, 3)))
+    >>> state._fields, state.h.shape
+    (('h',), (1, 2))
+
+    """
 
     h: Array
 

@@ -17,7 +17,15 @@ def _shift(logits: Array) -> None:
 
 
 def log_softmax(logits: Array) -> Array:
-    """Log-probabilities of scores along the last axis; fresh, same shape, nats."""
+    """Log-probabilities of scores along the last axis; fresh, same shape, nats.
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> charrnn.log_softmax(np.array([1000.0, 1000.0])) / np.log(2)
+    array([-1., -1.])
+
+    """
     shifted = logits.copy()
     _shift(shifted)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

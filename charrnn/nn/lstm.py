@@ -45,7 +45,15 @@ from charrnn.nn.tiling import panels, tiles, turned_panels
 
 
 class LSTMState(NamedTuple):
-    """What the cell remembers: hidden state ``h`` and memory ``c``, both (B, H)."""
+    """What the cell remembers: hidden state ``h`` and memory ``c``, both (B, H).
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> charrnn.LSTMState(h=np.zeros((1, 2)), c=np.ones((1, 2))).c
+    array([[1., 1.]])
+
+    """
 
     h: Array
     c: Array

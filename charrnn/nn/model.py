@@ -57,6 +57,23 @@ class CharRNN:
     embedding_size : width of a learned embedding, or 0 for one-hot input
     tied : whether the output's weights are the embedding's, ``W_hy = W_eᵀ`` (Press & Wolf, 2017); the embedding must
         then be as wide as the last layer
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> model = charrnn.CharRNN(26, "lstm", (128, 64))
+    >>> params = model.initialize(np.random.default_rng(0))
+    >>> inputs = np.arange(25).repeat(2).reshape(25, 2)  # (T, B): the alphabet in two streams
+    >>> ws = model.workspace(25, 2)
+    >>> model.arrange(params, ws)
+    >>> losses, state = model.loss(params, ws, inputs, inputs + 1, model.zero_state(2))
+    >>> losses.shape, state[1].c.shape
+    ((25, 2), (2, 64))
+    >>> grads = params.like()
+    >>> _ = model.backward(params, grads, ws, inputs, inputs + 1, scale=1 / losses.size)
+    >>> grads["linear.W_hy"].shape
+    (64, 26)
+
     """
 
     vocab_size: int

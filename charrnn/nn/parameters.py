@@ -31,6 +31,15 @@ class Parameters(Mapping[str, Array]):
     ------
     ValueError
         If `vector` has not exactly the size the shapes ask for.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> params = charrnn.Parameters({"linear.W_hy": (2, 3), "linear.b_y": (3,)})
+    >>> params["linear.b_y"][...] = 1
+    >>> params.vector
+    array([0., 0., 0., 0., 0., 0., 1., 1., 1.], dtype=float32)
+
     """
 
     def __init__(self, shapes: Shapes, vector: Array | None = None, dtype: DTypeLike = np.float32) -> None:

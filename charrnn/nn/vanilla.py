@@ -30,7 +30,16 @@ from charrnn.nn.parameters import Array
 
 
 class VanillaState(NamedTuple):
-    """What the cell remembers: ``h`` (B, H)."""
+    """What the cell remembers: ``h`` (B, H).
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> outputs, state = charrnn.Vanilla(3, 2, rng=0).forward(np.ones((1, 5, 3)))
+    >>> bool((outputs == state.h).all())
+    True
+
+    """
 
     h: Array
 

@@ -21,6 +21,13 @@ def global_norm(grads: Array) -> float:
 
     Scaled by the largest number where the plain sum of squares would leave the data type's range (in float32 a square
     overflows at 2e19 and vanishes at 1e-23).
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> charrnn.global_norm(np.array([3.0, 4.0]))
+    5.0
+
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = float(np.dot(grads, grads))
@@ -34,7 +41,17 @@ def global_norm(grads: Array) -> float:
 
 
 def clip_value(grads: Array, limit: float) -> None:
-    """Bring every number into [−limit, limit]."""
+    """Bring every number into [−limit, limit].
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> grads = np.array([3.0, 40.0])  # of a layer or a network it is `grads.vector`
+    >>> charrnn.clip_value(grads, 5.0)
+    >>> grads
+    array([3., 5.])
+
+    """
     np.clip(grads, -limit, limit, out=grads)
 
 
@@ -42,6 +59,15 @@ def clip_norm(grads: Array, norm: float, max_norm: float) -> None:
     """Shorten the vector, whose length is `norm`, to at most `max_norm`; its direction stays.
 
     Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013.
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> grads = np.array([30.0, 40.0])
+    >>> charrnn.clip_norm(grads, charrnn.global_norm(grads), 5.0)
+    >>> grads
+    array([3., 4.])
+
     """
     if norm > max_norm:
         np.multiply(grads, max_norm / norm, out=grads)

@@ -71,6 +71,20 @@ class Adagrad(_Memories):
     A float32 sum of squares stops growing once it is 2²⁴ times a new square.
 
     Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization", 2011.
+
+    Examples
+    --------
+    One step on one weight, whose gradient is 2:
+
+    >>> import charrnn
+    >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
+    >>> grads = params.like()
+    >>> grads["w"][...] = 2
+    >>> optimizer = charrnn.Adagrad()
+    >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
+    >>> params["w"].round(4)
+    array([-0.1])
+
     """
 
     eps: float = 1e-8
@@ -100,6 +114,20 @@ class RMSProp(_Memories):
         p −= learning_rate · g / (√mean_square + eps)
 
     Tieleman & Hinton, "Lecture 6.5: RMSProp", 2012; eps outside the root, as in PyTorch.
+
+    Examples
+    --------
+    One step on one weight, whose gradient is 2:
+
+    >>> import charrnn
+    >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
+    >>> grads = params.like()
+    >>> grads["w"][...] = 2
+    >>> optimizer = charrnn.RMSProp()
+    >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
+    >>> params["w"].round(4)
+    array([-0.4472])
+
     """
 
     decay: float = 0.95
@@ -134,6 +162,20 @@ class Adam(_Memories):
 
     Kingma & Ba, "Adam: a method for stochastic optimization", 2015. The correction is never applied to the stored
     means themselves: dividing those in place is the classic mistake, and stops learning within ten steps.
+
+    Examples
+    --------
+    One step on one weight, whose gradient is 2:
+
+    >>> import charrnn
+    >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
+    >>> grads = params.like()
+    >>> grads["w"][...] = 2
+    >>> optimizer = charrnn.Adam()
+    >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
+    >>> params["w"].round(4)
+    array([-0.1])
+
     """
 
     beta1: float = 0.9
@@ -173,6 +215,20 @@ class SGD(_Memories):
 
         velocity = momentum · velocity + g
         p −= learning_rate · velocity
+
+    Examples
+    --------
+    One step on one weight, whose gradient is 2:
+
+    >>> import charrnn
+    >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
+    >>> grads = params.like()
+    >>> grads["w"][...] = 2
+    >>> optimizer = charrnn.SGD(momentum=0.0)
+    >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
+    >>> params["w"].round(4)
+    array([-0.2])
+
     """
 
     momentum: float = 0.9

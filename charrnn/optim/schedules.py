@@ -22,12 +22,12 @@ def learning_rate(
     base: float,
     schedule: str,
     *,
-    step: int,
-    epoch: float,
-    progress: float,
-    warmup_steps: int,
-    decay_factor: float,
-    decay_every: float,
+    step: int = 0,
+    epoch: float = 0.0,
+    progress: float = 0.0,
+    warmup_steps: int = 0,
+    decay_factor: float = 1.0,
+    decay_every: float = 1.0,
 ) -> float:
     """Learning rate of one update.
 
@@ -38,15 +38,19 @@ def learning_rate(
     step : updates already made; the first `warmup_steps` of them climb from ``base / warmup_steps`` in a straight line
     epoch : passes over the text already made
     progress : share of the whole run already done, 0 to 1
-    decay_factor, decay_every : of the ``"step"`` schedule; `decay_every` is in epochs
+    decay_factor, decay_every : of the ``"step"`` schedule; `decay_every` is in epochs. Where nothing is given for it,
+        nothing of it happens
 
     Examples
     --------
-    >>> how = {"warmup_steps": 0, "decay_factor": 0.5, "decay_every": 5.0}
-    >>> [learning_rate(0.1, "cosine", step=s, epoch=0, progress=s / 4, **how) for s in (0, 2, 4)]
+    >>> import charrnn
+    >>> [charrnn.learning_rate(0.1, "cosine", progress=step / 4) for step in (0, 2, 4)]
     [0.1, 0.05, 0.0]
-    >>> [learning_rate(0.1, "step", step=0, epoch=e, progress=0, **how) for e in (4.9, 5, 10)]
+    >>> [charrnn.learning_rate(0.1, "step", epoch=e, decay_factor=0.5, decay_every=5) for e in (4.9, 5, 10)]
     [0.1, 0.05, 0.025]
+    >>> [charrnn.learning_rate(0.1, "constant", step=step, warmup_steps=2) for step in (0, 1, 2)]
+    [0.05, 0.1, 0.1]
+
     """
     rate = base * min(1.0, (step + 1) / warmup_steps) if warmup_steps else base
     if schedule == "step":

@@ -1,26 +1,70 @@
 """A whole model as a file for other programs, by the file's suffix."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.report.files import write_file
+from charrnn.exchange.json_file import as_json
+from charrnn.exchange.onnx_file import as_onnx
+from charrnn.exchange.safetensors_file import as_safetensors
+from charrnn.report.files import check_suffix, write_file
 from charrnn.report.page import blob, escaped, fill, harmless_json
 from charrnn.report.units import bits
 
 
-def write_html(trained: Checkpoint, path: Path, name: str) -> int:
-    """Write a page that holds the model and writes text with it in any browser; return its size in bytes.
+def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) -> int:
+    """Write a model as a file for another program.
 
-    The weights are the checkpoint's own numbers; the page computes with them in float64, as the sampler does with
-    parameters in float64.
+    Parameters
+    ----------
+    checkpoint : read, not changed
+    path : the file, written whole or not at all, over an older one. Its suffix says what it becomes: ``.html`` (a page
+        that writes text), ``.json`` (plain lists), ``.onnx`` (a graph; needs onnx) or ``.safetensors`` (tensors by
+        PyTorch's names; needs safetensors)
+    name : what the file calls the model; by default the text it learned
+
+    Returns
+    -------
+    The file's size in bytes.
 
     Raises
     ------
+    ConfigError
+        If the suffix is none of these.
+    MissingPackageError
+        If the package that it needs is not installed.
     PageError
-        If the file cannot be written.
+        If the file cannot be written; what stood there before is untouched.
+
+    See Also
+    --------
+    from_json, from_safetensors : read such a file again.
+    to_torch : a PyTorch module, without a file.
+
+    Examples
+    --------
+    >>> import json
+    >>> from pathlib import Path
+    >>> from charrnn.bundled import PRETRAINED
+    >>> from charrnn.checkpoint import load
+    >>> from charrnn.report.export import export
+    >>> size = export(load(PRETRAINED), "model.json")
+    >>> model = json.loads(Path("model.json").read_text())
+    >>> model["cell"], model["hidden_sizes"], model["vocabulary"][-3:]
+    ('gru', [320], ['x', 'y', 'z'])
+    """
+    path = Path(path)
+    check_suffix(path, tuple(FORMATS))
+    return write_file(path, FORMATS[path.suffix.lower()].data(checkpoint, name or checkpoint.corpus.name))
+
+
+def as_html(trained: Checkpoint, name: str) -> bytes:
+    """Return a page that holds the model and writes text with it in any browser.
+
+    The weights are the checkpoint's own numbers; the page computes with them in float64, as the sampler does with
+    parameters in float64.
     """
     data = {
         "model": asdict(trained.model),
@@ -37,11 +81,28 @@ def write_html(trained: Checkpoint, path: Path, name: str) -> int:
         data=harmless_json(data),
         blobs=blob("numbers-weights", trained.params.vector),
     )
-    return write_file(path, page.encode())
+    return page.encode()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that a model can become."""
+
+    data: Callable[[Checkpoint, str], bytes]
+    """What makes it of a checkpoint and its name."""
+    use: str
+    """What to do with such a file."""
 
 
 # What `charrnn export` can write, by the suffix of the file.
-FORMATS: Mapping[str, Callable[[Checkpoint, Path, str], int]] = MappingProxyType({".html": write_html})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        ".html": Format(as_html, "open it in a browser"),
+        ".safetensors": Format(as_safetensors, "tensors by PyTorch's names; its metadata has the vocabulary"),
+        ".onnx": Format(as_onnx, "ids and state become log_probs and final_state"),
+        ".json": Format(as_json, "arrays are plain lists under params"),
+    }
+)
 
 
 def _describe(trained: Checkpoint) -> str:

@@ -1,4 +1,4 @@
-"""Files that a person asked for, pages and pictures: written whole or not at all."""
+"""Files that a person asked for, pages, pictures and models: written whole or not at all."""
 
 import os
 import secrets

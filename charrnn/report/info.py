@@ -50,7 +50,7 @@ def gather(path: Path) -> dict[str, Any]:
         "rollbacks": progress.rollbacks,
         "evaluations": [list(evaluation) for evaluation in progress.history],
         "best": _best(trained),
-        "command": command_for(trained.corpus, config),
+        "command": command_for(trained.corpus, config) if trained.corpus.sources else None,
         "log": _log(path, progress.step),
     }
 
@@ -67,11 +67,7 @@ def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
         ("model", _model(values)),
         ("symbols", f"{len(values['vocabulary'])}: {_symbols(values['vocabulary'])}"),
         ("text", _text(values)),
-        ("SHA-256", values["corpus"]["sha256"]),
-        ("trained", _trained(values)),
-        ("held out", _held_out(values)),
-        ("settings", _settings(TrainConfig.from_json(values["config"]))),
-        *_commands(values),
+        *(_training(values) if values["corpus"]["sources"] else []),
     ]
     lines = [f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}" for name, words in rows]
     if width:
@@ -133,8 +129,20 @@ def _symbols(characters: str) -> str:
 
 def _text(values: Mapping[str, Any]) -> str:
     corpus = values["corpus"]
+    if not corpus["sources"]:
+        return f"{corpus['name']}: the model is from elsewhere, and its text is not known"
     held_out = f"{corpus['training']:,} characters to train on + {corpus['held_out']:,} held out"
     return f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {held_out}"
+
+
+def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("SHA-256", values["corpus"]["sha256"]),
+        ("trained", _trained(values)),
+        ("held out", _held_out(values)),
+        ("settings", _settings(TrainConfig.from_json(values["config"]))),
+        *_commands(values),
+    ]
 
 
 def _trained(values: Mapping[str, Any]) -> str:

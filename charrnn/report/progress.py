@@ -24,11 +24,20 @@ from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_batch, describe_loss, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
-from charrnn.training.events import Evaluated, Event, LossRose, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.events import (
+    Evaluated,
+    Event,
+    LossRose,
+    OutOfPatience,
+    RolledBack,
+    Sampled,
+    SaveFailed,
+    StepReport,
+    Stopped,
+)
 from charrnn.training.log import log_path
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
-from charrnn.training.trainer import StepReport
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2

@@ -17,6 +17,13 @@ class SampleConfig:
     ------
     ConfigError
         If values do not go together.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.SampleConfig(temperatures=(0.7,), top_p=0.9, length=200).most_characters
+    200
+
     """
 
     # How characters are drawn: one text, or one group of texts, for each temperature

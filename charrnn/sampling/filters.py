@@ -33,6 +33,16 @@ class Filters:
     ------
     ConfigError
         If a value is outside its range.
+
+    Examples
+    --------
+    A power on the probabilities is a temperature: its square takes (1, 3)/4 to (1, 9)/10.
+
+    >>> import charrnn, numpy as np
+    >>> scores = np.log(np.array([1.0, 3.0]))
+    >>> charrnn.Filters(temperature=1 / 2).apply(scores)
+    array([0.1, 0.9])
+
     """
 
     temperature: float = 1.0  # see `soften`

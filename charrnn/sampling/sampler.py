@@ -54,6 +54,16 @@ def sample(
     seed : (n,) ids, n ≥ 1, all of which the state takes in before the first draw
     rng : one uniform number is drawn for each character, whatever the filters
     filters : what shapes the distribution before each draw
+
+    Examples
+    --------
+    >>> import charrnn, itertools, numpy as np
+    >>> model = charrnn.CharRNN(26, "gru", (8,))
+    >>> rng = np.random.default_rng(0)
+    >>> ids = charrnn.sample(model, model.initialize(rng), np.array([0, 1, 2]), rng)
+    >>> len(list(itertools.islice(ids, 100)))
+    100
+
     """
     for ids in sample_streams(model, params, seed[:, None], rng, filters):
         yield int(ids[0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from charrnn.sampling.config import SampleConfig
 from charrnn.sampling.ending import Bounds, Ending
 from charrnn.sampling.filters import Filters, Shaper, SideBySide
 from charrnn.sampling.sampler import OwnGenerators, Streams, line_start
+from charrnn.sampling.seed import fit_seed
 from charrnn.sampling.turns import Turns
 from charrnn.text.vocabulary import Vocabulary
 
@@ -50,6 +52,59 @@ def check_ends(vocabulary: Vocabulary, config: SampleConfig, banned: Sequence[in
     return Bounds(config.most_characters, config.lines, config.stops)
 
 
+class Trained(Protocol):
+    """What text can be written with: a `charrnn.Checkpoint` is one, and so is a `charrnn.Trainer` at any step."""
+
+    @property
+    def model(self) -> CharRNN:
+        """The network."""
+
+    @property
+    def params(self) -> Parameters:
+        """Its weights."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its characters."""
+
+
+_DEFAULT = SampleConfig()
+
+
+def sample_text(
+    trained: Trained, seed_text: str = "", config: SampleConfig = _DEFAULT, *, rng_seed: int
+) -> Iterator[str]:
+    """Yield the characters of a text one by one, each as soon as it is drawn.
+
+    Parameters
+    ----------
+    trained : a checkpoint, or a trainer
+    seed_text : what the text goes on from, and what is not yielded; without one it begins as a line does
+    config : how characters are drawn, and where the text ends
+    rng_seed : the same numbers write the same text, as ``charrnn sample --rng-seed`` does
+
+    Raises
+    ------
+    ConfigError
+        If a value is outside its range, or several texts are asked for: a `Writer` writes those.
+    UnknownCharacterError
+        If the model never saw a character of the seed text, and ``config.unknown`` does not say what to do with it.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> how = charrnn.SampleConfig(temperatures=(0.0,), length=25)
+    >>> "".join(charrnn.sample_text(charrnn.load(charrnn.PRETRAINED), "The light", how, rng_seed=4))
+    ' was a stairs and the sta'
+
+    """
+    if config.is_several:
+        raise ConfigError("sample_text writes one text; a Writer writes several side by side")
+    writer = Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed)
+    seed = fit_seed(seed_text, trained.vocabulary, config.unknown).text
+    return (character for (piece,) in writer.write(seed) for character in piece)
+
+
 class Writer:
     """Writes the texts of one configuration side by side in a batch.
 
@@ -63,6 +118,17 @@ class Writer:
     ------
     ConfigError
         If a value is outside its range, or values do not go together.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> trained = charrnn.load(charrnn.PRETRAINED)
+    >>> config = charrnn.SampleConfig(num=3, length=10)
+    >>> writer = charrnn.Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed=0)
+    >>> texts = ["".join(pieces) for pieces in zip(*writer.write("The light"))]
+    >>> [len(text) for text in texts]
+    [10, 10, 10]
+
     """
 
     def __init__(

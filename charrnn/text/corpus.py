@@ -65,6 +65,14 @@ def read_corpus(
         all, or characters that are not in the vocabulary given.
     UnreadableTextError
         If a text is there and cannot be read.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> corpus = charrnn.read_corpus(["harbour-clerk.txt"])
+    >>> len(corpus.ids), len(corpus.vocabulary)
+    (139309, 61)
+
     """
     numbering = Numbering(vocabulary.characters if vocabulary else "")
     sha256, notes = number(names, numbering, encoding, errors, normalize)
@@ -108,6 +116,14 @@ def split(ids: NDArray[np.integer], val_fraction: float) -> tuple[NDArray[np.int
     ------
     ConfigError
         If the fraction is not at least 0 and below 1.
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> training, held_out = charrnn.split(np.arange(10), 0.2)
+    >>> training, held_out
+    (array([0, 1, 2, 3, 4, 5, 6, 7]), array([8, 9]))
+
     """
     if not 0 <= val_fraction < 1:
         raise ConfigError(f"the validation fraction must be at least 0 and below 1, not {val_fraction}")

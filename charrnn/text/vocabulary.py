@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import UnknownCharacterError
+from charrnn.text.sequences import tokenize
 
 MOST_LISTED = 10
+# Unicode's last two planes, for private use: no text has these code points.
+_FIRST_STAND_IN, _STAND_INS = 0xF0000, 0x20000
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -44,6 +47,21 @@ class Vocabulary:
     ------
     ValueError
         If `characters` is anything else.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> vocabulary = charrnn.Vocabulary.from_text("hello")
+    >>> vocabulary.characters, len(vocabulary)
+    ('ehlo', 4)
+    >>> vocabulary.encode("hole")
+    array([1, 3, 2, 0])
+    >>> vocabulary.decode([1, 0, 2, 2, 3])
+    'hello'
+    >>> vocabulary.tokenize("hellohello", 5)
+    array([[1, 0, 2, 2, 3],
+           [1, 0, 2, 2, 3]])
+
     """
 
     characters: str
@@ -61,6 +79,21 @@ class Vocabulary:
     def from_text(cls, text: str) -> Self:
         """Make the vocabulary of a text's own characters."""
         return cls("".join(sorted(set(text))))
+
+    @classmethod
+    def of_integers(cls, vocab_size: int) -> Self:
+        """Make a vocabulary for integers that are no text: private-use characters stand for 0…V−1.
+
+        So a model of any integer sequence has a vocabulary, as a checkpoint and a sampler need one.
+
+        Raises
+        ------
+        ValueError
+            If there are more than 131,072, or none.
+        """
+        if not 1 <= vocab_size <= _STAND_INS:
+            raise ValueError(f"integers 0…V−1 need a V of 1 to {_STAND_INS:,}, not {vocab_size:,}")
+        return cls("".join(map(chr, range(_FIRST_STAND_IN, _FIRST_STAND_IN + vocab_size))))
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -83,6 +116,16 @@ class Vocabulary:
                 "leave them out, or train a model on a text that has them"
             )
         return ids
+
+    def tokenize(self, text: str, seq_length: int, *, stride: int | None = None) -> NDArray[np.integer]:
+        """Return the ids of a text as rows of fixed length, (n, T): `charrnn.tokenize` of `encode`.
+
+        Raises
+        ------
+        UnknownCharacterError
+            If a character is not in the vocabulary.
+        """
+        return tokenize(self.encode(text), seq_length, stride=stride)
 
     def decode(self, ids: ArrayLike) -> str:
         """Return the text that the ids, a 1-D array of integers, stand for.

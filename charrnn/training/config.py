@@ -24,6 +24,18 @@ class TrainConfig:
     """One training run.
 
     The first bound reached among `steps`, `epochs` and `minutes` ends it; 0 means no such bound.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be used.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.TrainConfig(cell="lstm", hidden_sizes=(256, 128), epochs=2.0).optimizer
+    'adagrad'
+
     """
 
     # The model

@@ -26,6 +26,16 @@ class Evaluator:
     model : the network
     ids : (N,) array of at least 2 ids
     total : adds up the nats of all parts, where others have them; by default they are all scored here
+
+    Examples
+    --------
+    >>> import charrnn, math
+    >>> trained = charrnn.load(charrnn.PRETRAINED)
+    >>> _, held_out = charrnn.split(charrnn.read_corpus(["harbour-clerk.txt"]).ids, 0.1)
+    >>> nats = charrnn.Evaluator(trained.model, held_out).loss(trained.params)
+    >>> round(nats / math.log(2), 2)  # bits a character
+    1.8
+
     """
 
     def __init__(

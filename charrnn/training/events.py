@@ -3,7 +3,29 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from charrnn.training.trainer import StepReport
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did. Losses are nats a character.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> trainer = charrnn.start_training("abc" * 200, steps=2, hidden_sizes=(8,), seq_length=10)
+    >>> for report in trainer:
+    ...     print(f"step {report.step}, epoch {report.epoch:.2f}: {report.characters} characters")
+    step 1, epoch 0.26: 160 characters
+    step 2, epoch 0.53: 160 characters
+
+    """
+
+    step: int  # updates made so far, this one included
+    epoch: float  # passes over the training text so far
+    characters: int  # trained in this step
+    loss: float  # before the update
+    smoothed_loss: float
+    grad_norm: float  # before clipping
+    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -16,7 +38,17 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The held-out figure."""
+    """The held-out figure.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> prepared = charrnn.start_run(["weather-court.txt"], {"steps": 2, "hidden_sizes": (8,), "sample_every": 0})
+    >>> evaluations = [event for event in prepared.run.events() if isinstance(event, charrnn.Evaluated)]
+    >>> evaluations[-1].step, evaluations[-1].is_best
+    (2, True)
+
+    """
 
     step: int
     loss: float

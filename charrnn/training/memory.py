@@ -11,8 +11,8 @@ from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.training.config import TrainConfig, format_sizes
 from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.parallel import worker_count
+from charrnn.training.sizes import build_model, longest_chunk
 from charrnn.training.team import ALONE, Team
-from charrnn.training.trainer import build_model, longest_chunk
 
 # For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
 # weights. The terms stand in the docstrings of the cells' workspaces.

@@ -18,9 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from charrnn.training.events import Event, RolledBack, Stopped
+from charrnn.training.events import Event, RolledBack, StepReport, Stopped
 from charrnn.training.setup import PreparedRun
-from charrnn.training.trainer import StepReport
 from charrnn.version import __version__
 
 LOG_FORMAT = 1

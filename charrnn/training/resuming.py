@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint, Resume
@@ -13,10 +15,12 @@ from charrnn.run_files import FOLDER, newest
 from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import Corpus, read_corpus, split
 from charrnn.training.config import BOUNDS, TrainConfig, flag
+from charrnn.training.given import describe_given, number_data
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
+from charrnn.training.sizes import build_model
 from charrnn.training.team import ALONE, Team
-from charrnn.training.trainer import RANKS, build_model
+from charrnn.training.trainer import RANKS, Trainer
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
 RESUMABLE = (
@@ -60,6 +64,16 @@ def resume_run(
         If there is none, it cannot be gone on from, or another process does so.
     InputError, UnreadableTextError
         If the text is another or not there, or a field may not change.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> changes = {"steps": 3, "hidden_sizes": (8,), "sample_every": 0}
+    >>> _ = list(charrnn.start_run(["weather-court.txt"], changes).run.events())
+    >>> prepared = charrnn.resume_run([], {"steps": 5})
+    >>> [event.step for event in prepared.run.events() if isinstance(event, charrnn.StepReport)]
+    [4, 5]
+
     """
     path = path or newest(for_resume=True)
     if path is None:
@@ -94,6 +108,43 @@ def resume_run(
     return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
 
 
+def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) -> Trainer:
+    """Prepare a training that goes on in memory exactly where a checkpoint stands.
+
+    Parameters
+    ----------
+    start : the checkpoint, such as `charrnn.load` returns
+    data : the text or the integers it was trained on, and any part held out by a run of files
+    changes : fields of the configuration to change; only those in `RESUMABLE`
+
+    Raises
+    ------
+    CheckpointError
+        If it was kept for sampling only.
+    ConfigError
+        If `data` is not what it was trained on, or a field may not change.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> text = "the lamp went round. " * 50
+    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,))
+    >>> _ = list(trainer)
+    >>> charrnn.save("lamp.npz", trainer.checkpoint())
+    >>> trainer = charrnn.resume_training(charrnn.load("lamp.npz"), text, steps=5)
+    >>> [report.step for report in trainer]
+    [4, 5]
+
+    """
+    if start.resume is None:
+        raise CheckpointError("this checkpoint was kept for sampling only; resume from the run's own")
+    config = _resumed_config(start, "the checkpoint", changes)
+    vocabulary, ids = number_data(data, start.vocabulary)
+    if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
+        raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
+    return Trainer(config, vocabulary, split(ids, config.val_fraction)[0], start)
+
+
 def _read(texts: Sequence[str], start: Checkpoint, path: Path) -> Corpus:
     if not texts and "-" in start.corpus.sources:
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
@@ -108,7 +159,7 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path) -> Corpus:
         ) from error
 
 
-def _resumed_config(start: Checkpoint, path: Path, changes: Mapping[str, Any]) -> TrainConfig:
+def _resumed_config(start: Checkpoint, path: Path | str, changes: Mapping[str, Any]) -> TrainConfig:
     try:
         config = TrainConfig.from_json(start.config)
     except ConfigError as error:

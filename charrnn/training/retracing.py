@@ -24,6 +24,8 @@ def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
 def epochs(trained: Checkpoint, config: TrainConfig) -> float:
     """Count the passes over the training text that a checkpoint has behind it."""
     characters, _ = parts(trained.corpus, config)
+    if not characters:  # of a model from elsewhere the text is not known
+        return 0.0
     streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
     return trained.progress.epoch + trained.progress.position / streams.length
 

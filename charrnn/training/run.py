@@ -10,9 +10,8 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from charrnn.archive import Lock
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress, Resume
+from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress
 from charrnn.errors import CheckpointError, DivergedError
-from charrnn.machine import describe_numerics
 from charrnn.sampling.sampler import line_start, sample
 from charrnn.training.alarm import Alarm
 from charrnn.training.config import TrainConfig
@@ -26,12 +25,13 @@ from charrnn.training.events import (
     Sampled,
     Saved,
     SaveFailed,
+    StepReport,
     Stopped,
 )
 from charrnn.training.pace import Pace
 from charrnn.training.randomness import random_stream
 from charrnn.training.saving import Saving, kept_loss
-from charrnn.training.trainer import RANKS, StepReport, Trainer
+from charrnn.training.trainer import Trainer
 
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
 # Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
@@ -69,7 +69,7 @@ class Run:
         self.corpus = corpus
         self.evaluator = evaluator
         self.path = path
-        self.machine = {**describe_numerics(), "worker processes": str(trainer.workers), RANKS: str(trainer.ranks)}
+        self.machine = trainer.machine
         self.history = _on_schedule(start) if start else []
         self.is_fresh = start is None
         self.pace = Pace(60 * self.config.minutes, start.progress.elapsed_seconds if start else 0.0)
@@ -151,7 +151,7 @@ class Run:
         """Train until the run is finished, or asked to stop: return whether it was that."""
         while not self.is_finished:
             with self.pace.timing("step"):
-                report = self.trainer.train_step(self._schedule_progress())
+                report = self.trainer.train_step(self.trainer.schedule_progress(self._share_done()))
             yield report
             if self._alarm.rings(report.loss):
                 yield LossRose(report.step, report.loss)
@@ -237,16 +237,7 @@ class Run:
         # Left out where it is the same state, and where the clock makes no two runs equal anyway.
         if fallback and (fallback.progress.step == trainer.step or self.config.minutes):
             fallback = None
-        return Checkpoint(
-            model=trainer.model,
-            params=trainer.params,
-            vocabulary=trainer.vocabulary,
-            corpus=self.corpus,
-            config=self.config.to_json(),
-            progress=self._progress(),
-            resume=Resume(trainer.optimizer_state, trainer.state, fallback),
-            machine=self.machine,
-        )
+        return trainer.checkpoint(self.corpus, self._progress(), fallback)
 
     def _progress(self) -> Progress:
         trainer, elapsed = self.trainer, 0.0
@@ -254,32 +245,14 @@ class Run:
             elapsed = self.pace.elapsed + self.pace.cost("save")
             if self.pace.share(*_ENDING) >= 1:
                 elapsed = max(elapsed, self.pace.budget)  # what is too short for a step is spent too
-        return Progress(
-            step=trainer.step,
-            epoch=trainer.cursor.epoch,
-            position=trainer.cursor.position,
-            smoothed_loss=trainer.smoothed_loss,
-            elapsed_seconds=elapsed,
-            history=tuple(self.history),
-            rollbacks=trainer.rollbacks,
-        )
+        return trainer.progress(elapsed_seconds=elapsed, history=tuple(self.history))
 
     def _has_time_for(self, *parts: str) -> bool:
         """Whether parts that are not needed leave time for another step."""
         return self.pace.has_time_for(*parts, "step", *_ENDING)
 
     def _share_done(self) -> float:
-        shares = [self.pace.share(*_ENDING)]
-        if self.config.steps:
-            shares.append(self.trainer.step / self.config.steps)
-        if self.config.epochs:
-            shares.append(self.trainer.epoch / self.config.epochs)
-        return max(shares)
-
-    def _schedule_progress(self) -> float:
-        if self.config.schedule_steps:
-            return self.trainer.step / self.config.schedule_steps
-        return self._share_done()
+        return max(self.pace.share(*_ENDING), self.trainer.share_done)
 
 
 def _best(history: list[tuple[int, float]]) -> tuple[int, float]:

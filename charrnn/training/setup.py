@@ -1,12 +1,13 @@
-"""From what a user asks for to a `Run` that is ready: a fresh one; `resuming` has those that go on."""
+"""From what a user asks for to a `Run` of files or a `Trainer` in memory; `resuming` has those that go on."""
 
+import warnings
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from charrnn import checkpoint
 from charrnn.archive import Lock
@@ -18,14 +19,16 @@ from charrnn.text.batches import fit
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings
+from charrnn.training.given import number_data
 from charrnn.training.log import log_path
 from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.resuming import RESUMABLE, resume_run
 from charrnn.training.team import ALONE, Team
+from charrnn.training.trainer import Trainer
 
-__all__ = ["RESUMABLE", "PreparedRun", "resume_run", "start_run"]
+__all__ = ["RESUMABLE", "PreparedRun", "resume_run", "start_run", "start_training"]
 
 
 def start_run(
@@ -62,6 +65,25 @@ def start_run(
         If `init_from` cannot be used, nothing can be saved at `path`, or another process does so.
     InputError, UnreadableTextError
         If the text or the options cannot be used.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> changes = {"steps": 4, "hidden_sizes": (8,), "sample_every": 0}
+    >>> prepared = charrnn.start_run(["weather-court.txt"], changes)
+    >>> for event in prepared.run.events():
+    ...     print(event.step, type(event).__name__)
+    0 Saved
+    1 StepReport
+    2 StepReport
+    3 StepReport
+    4 StepReport
+    4 Evaluated
+    4 Saved
+    4 Stopped
+    >>> str(prepared.run.path)
+    'checkpoints/weather-court.npz'
+
     """
     config = _stack(change(RECIPES[recipe].config, changes), num_layers)
     source = checkpoint.load(init_from) if init_from else None
@@ -72,12 +94,7 @@ def start_run(
     corpus = read_corpus(texts or [DEFAULT_CORPUS], **decoding)
     notes = list(corpus.notes)
     training, _ = split(corpus.ids, config.val_fraction)
-    batch_size, seq_length, shrunk = fit(len(training), config.batch_size, config.seq_length)
-    config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    if recipe == "default":
-        check_memory(config, len(corpus.vocabulary), len(training), team)  # before anything is measured with it
-        config = _suit(config, changes, corpus.vocabulary, training, team)
-    check_memory(config, len(corpus.vocabulary), len(training), team)
+    config, shrunk = _fitted(config, changes, corpus.vocabulary, training, recipe=recipe, team=team)
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)
@@ -88,6 +105,87 @@ def start_run(
     known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)
     note = f"starts from {shown(str(init_from))}: {known} of {symbols} characters known, {symbols - known} new"
     return replace(prepared, notes=(*prepared.notes, note))
+
+
+def start_training(
+    data: str | ArrayLike,
+    *,
+    vocabulary: Vocabulary | None = None,
+    vocab_size: int | None = None,
+    recipe: str = "default",
+    **changes: Any,
+) -> Trainer:
+    """Prepare a fresh training of what is in memory: a text, or any integers. No file is read or written.
+
+    The configuration is fitted to the data as `start_run` does for the command line; a warning says where a short text
+    makes the batch smaller. All that is given is trained on: keep a part back, with `charrnn.split`, and give it to a
+    `charrnn.Evaluator`.
+
+    Parameters
+    ----------
+    data : a text, or (N,) integers in 0…V−1
+    vocabulary : characters of the text, or what the integers stand for; by default the text's own, or
+        `Vocabulary.of_integers`
+    vocab_size : V, of integers that are no text; by default the largest and one
+    recipe : name of the configuration to start from
+    changes : fields of the `TrainConfig` that differ from the recipe's; those for files and evaluations say nothing
+        here
+
+    Returns
+    -------
+    An iterator of reports. Its ``checkpoint()`` is what `charrnn.save` takes.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be used, or there is not enough memory.
+    TextError, UnknownCharacterError
+        If there are fewer than two characters or integers, or characters that are not in the vocabulary.
+    IndexError, TypeError, ValueError
+        If `data` is neither a text nor integers (N,) in 0…V−1, or a field is unknown.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> trainer = charrnn.start_training("the lamp went round. " * 50, steps=60, hidden_sizes=(32,))
+    >>> losses = [report.loss for report in trainer]
+    >>> losses[0] > 2 > losses[-1]
+    True
+    >>> charrnn.save("lamp.npz", trainer.checkpoint())
+
+    """
+    if "val_fraction" in changes:
+        raise ConfigError("all that is given is trained on; keep a part back with charrnn.split")
+    vocabulary, ids = number_data(data, vocabulary, vocab_size)
+    config = change(RECIPES[recipe].config, {**changes, "val_fraction": 0.0})
+    config, shrunk = _fitted(config, changes, vocabulary, ids, recipe=recipe, team=ALONE)
+    for note in shrunk:
+        warnings.warn(note, stacklevel=2)
+    return Trainer(config, vocabulary, ids)
+
+
+def _fitted(
+    config: TrainConfig,
+    changes: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    ids: NDArray[np.integer],
+    *,
+    recipe: str,
+    team: Team,
+) -> tuple[TrainConfig, tuple[str, ...]]:
+    """Fit a configuration to the text that is trained on, and to the machine.
+
+    Returns
+    -------
+    config, notes : the one that fits, and a sentence for each part that had to shrink
+    """
+    batch_size, seq_length, notes = fit(len(ids), config.batch_size, config.seq_length)
+    config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    check_memory(config, len(vocabulary), len(ids), team)  # before anything is measured with it
+    if recipe == "default":
+        config = _suit(config, changes, vocabulary, ids, team)
+        check_memory(config, len(vocabulary), len(ids), team)
+    return config, notes
 
 
 def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) -> TrainConfig:

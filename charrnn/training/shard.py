@@ -210,6 +210,11 @@ def copy_state(source: State, target: State, streams: range | None = None) -> No
             array[...] = value[rows]
 
 
+def copy_of(state: State) -> State:
+    """Return a state's numbers in arrays of its own."""
+    return tuple(type(layer)(*(array.copy() for array in layer)) for layer in state)
+
+
 def _slice(places: range) -> slice:
     return slice(places.start, places.stop)
 

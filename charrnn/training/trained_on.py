@@ -18,6 +18,8 @@ def training_part(trained: Checkpoint) -> NDArray[np.integer]:
         If the text is not here any more, or not the same; the sentence says why.
     """
     corpus, val_fraction = trained.corpus, trained.config.get("val_fraction")
+    if not corpus.sources:
+        raise TextError("the model is from elsewhere, and its training text is not known")
     if STDIN in corpus.sources:
         raise TextError("the training text came from stdin and was not kept")
     if not isinstance(val_fraction, float):

@@ -5,24 +5,29 @@ A step is: the next chunk of text → forward → loss → backward → a finite
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
-from charrnn.errors import ConfigError, DivergedError
-from charrnn.nn.dropout import Dropout
-from charrnn.nn.model import CharRNN, State
+from charrnn.checkpoint import Checkpoint, CorpusInfo, Fallback, Progress, Resume
+from charrnn.errors import DivergedError
+from charrnn.machine import describe_numerics
+from charrnn.nn.model import State
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
-from charrnn.text.batches import Chunk, Cursor, Streams
+from charrnn.text.batches import Cursor, Streams
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
-from charrnn.training.parallel import worker_count
+from charrnn.training.events import StepReport
+from charrnn.training.given import describe_given
+from charrnn.training.one_thread import OneThread
+from charrnn.training.pace import Pace
+from charrnn.training.planning import Lesson, next_lesson, plan_for
 from charrnn.training.randomness import random_stream
-from charrnn.training.shard import Plan, Update
+from charrnn.training.shard import Update, copy_of
+from charrnn.training.sizes import build_model
 from charrnn.training.team import ALONE, Team
 from charrnn.training.transfer import transfer
 
@@ -34,56 +39,19 @@ _SMOOTHING = 0.999 ** (1 / 25)
 # warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where
 # a short text is known by heart.
 _LOST_ABOVE = 5.0
-_SHORTEST = 5  # characters in a chunk whose length is drawn
-_HALVED = 0.05  # share of the chunks that are about half as long
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one step did. Losses are nats a character."""
-
-    step: int  # updates made so far, this one included
-    epoch: float  # passes over the training text so far
-    characters: int  # trained in this step
-    loss: float  # before the update
-    smoothed_loss: float
-    grad_norm: float  # before clipping
-    learning_rate: float
-
-
-def build_model(config: TrainConfig, vocab_size: int) -> CharRNN:
-    """Return the network that a configuration describes."""
-    return CharRNN(vocab_size, config.cell, config.hidden_sizes, config.embedding_size, config.tied)
-
-
-def chunk_length(config: TrainConfig, number: int) -> int:
-    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
-
-    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
-    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
-    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
-    """
-    if not config.bptt_jitter:
-        return config.seq_length
-    rng = random_stream(config.rng_seed, "length", number)
-    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
-    drawn = rng.normal(usual, config.bptt_jitter)
-    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
-
-
-def longest_chunk(config: TrainConfig) -> int:
-    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
-    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
 
 
 class Trainer:
     """A model in training: its weights, the optimizer's memory, and its place in the text.
 
+    It is an iterator of reports, one a step, to the end that its configuration sets. `charrnn.start_training` makes one
+    from a text or from integers, and `charrnn.start_run` a whole run that also evaluates, samples and saves.
+
     Parameters
     ----------
     config : how to train
-    vocabulary : characters of the text
-    ids : (N,) training text
+    vocabulary : characters of the text, or for integers that are none `Vocabulary.of_integers`
+    ids : (N,) integers in 0…V−1, all of which are trained on
     start : checkpoint to go on from; by default a fresh model
     source : checkpoint whose weights a fresh model starts from
     team : who shares each step
@@ -93,6 +61,17 @@ class Trainer:
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character that a guess costs which holds all symbols for equally likely
     workers : processes that share each step on this machine, or of each rank, this one included
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> vocabulary = charrnn.Vocabulary.of_integers(3)
+    >>> config = charrnn.TrainConfig(hidden_sizes=(8,), batch_size=1, seq_length=10, steps=50, warmup_steps=0)
+    >>> trainer = charrnn.Trainer(config, vocabulary, charrnn.tokenize([0, 1, 2] * 100, 300)[0])
+    >>> losses = [report.loss for report in trainer]
+    >>> len(losses), losses[0] > 1 > losses[-1]
+    (50, True)
+
     """
 
     step: int
@@ -108,11 +87,6 @@ class Trainer:
         source: Checkpoint | None = None,
         team: Team = ALONE,
     ) -> None:
-        if config.batch_size < team.ranks:
-            raise ConfigError(
-                f"a batch of {config.batch_size} streams cannot be divided among {team.ranks} ranks; "
-                "give a larger --batch-size, or start fewer"
-            )
         self.config = config
         self.vocabulary = vocabulary
         self.streams = Streams(ids, config.batch_size, config.seq_length)
@@ -134,19 +108,8 @@ class Trainer:
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
-        batch_size, self.ranks = config.batch_size, team.ranks
-        self.workers = worker_count(self.model, batch_size, config.seq_length, config.threads, team.ranks)
-        plan = Plan(
-            self.model,
-            dtype=config.dtype,
-            batch_size=batch_size,
-            seq_length=longest_chunk(config),
-            workers=self.workers,
-            dropout=Dropout(config.dropout, config.weight_drop, config.locked_dropout),
-            rng_seed=config.rng_seed,
-            update=self._update,
-            ranks=team.ranks,
-        )
+        plan = plan_for(config, self.model, self._update, team.ranks)
+        self.workers, self.ranks = plan.workers, plan.ranks
         self._reducer = team.reducer(plan, params, optimizer_state, state)
         self.params, self.grads = self._reducer.params, self._reducer.grads  # both change in place
 
@@ -166,10 +129,41 @@ class Trainer:
         return self.cursor.epoch + self.cursor.position / self.streams.length
 
     @property
+    def share_done(self) -> float:
+        """Share of the configured steps or epochs that is done, whichever is more; from 1 on the run is over."""
+        steps, epochs = self.config.steps, self.config.epochs
+        return max(self.step / steps if steps else 0.0, self.epoch / epochs if epochs else 0.0)
+
+    @cached_property
+    def machine(self) -> Mapping[str, str]:
+        """What decides the last bits of its sums."""
+        with OneThread():
+            return {**describe_numerics(), "worker processes": str(self.workers), RANKS: str(self.ranks)}
+
+    @property
     def full_learning_rate(self) -> float:
         """What the schedule scales: the rate asked for, or the optimizer's own, halved at each rollback."""
         return (self.config.learning_rate or self._update.rule.default_learning_rate) * 0.5**self.rollbacks
 
+    def __iter__(self) -> Iterator[StepReport]:
+        """Train to the end: as many steps or epochs in all as the configuration says, or its minutes from now.
+
+        Raises
+        ------
+        DivergedError
+            As `train_step` does.
+        """
+        pace = Pace(60 * self.config.minutes, 0.0)
+        while (done := max(self.share_done, pace.share())) < 1:
+            with pace.timing("step"):
+                report = self.train_step(self.schedule_progress(done))
+            yield report
+
+    def schedule_progress(self, done: float) -> float:
+        """Where the learning rate's schedule stands, 0 to 1, when this share of the run is done."""
+        return self.step / self.config.schedule_steps if self.config.schedule_steps else done
+
+    @OneThread()
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:
         """Learn the next chunk.
@@ -184,25 +178,58 @@ class Trainer:
             If the loss or the gradient is not finite, or the smoothed loss far above blind guessing; the weights are
             then still those of the step before. Also if the update itself leaves the range of the numbers.
         """
-        chunks, length, cursor = self._next_chunks()
-        loss, norm = self._compute_gradient(chunks)
-        rate = self._learning_rate(progress, length)
-        characters = _characters(chunks)
-        keep = _SMOOTHING**characters
+        lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
+        loss, norm = self._compute_gradient(lesson)
+        rate = self._learning_rate(progress, lesson.length)
+        keep = _SMOOTHING**lesson.characters
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
         if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
         if not self._reducer.apply(rate, norm):
             raise self._divergence(loss, norm, rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
-        self.cursor = cursor
-        return StepReport(self.step, self.epoch, characters, loss, smoothed_loss, norm, rate)
+        self.cursor = lesson.cursor
+        return StepReport(self.step, self.epoch, lesson.characters, loss, smoothed_loss, norm, rate)
+
+    def progress(self, *, elapsed_seconds: float = 0.0, history: tuple[tuple[int, float], ...] = ()) -> Progress:
+        """Say how far training has come, after so many seconds and evaluations (see `charrnn.checkpoint.Progress`)."""
+        return Progress(
+            step=self.step,
+            epoch=self.cursor.epoch,
+            position=self.cursor.position,
+            smoothed_loss=self.smoothed_loss,
+            elapsed_seconds=elapsed_seconds,
+            history=history,
+            rollbacks=self.rollbacks,
+        )
+
+    def checkpoint(
+        self, corpus: CorpusInfo | None = None, progress: Progress | None = None, fallback: Fallback | None = None
+    ) -> Checkpoint:
+        """Return all that `charrnn.save` needs. The arrays are the trainer's own: save before the next step.
+
+        Parameters
+        ----------
+        corpus : the text it learns; by default described as one that was given in memory
+        progress : how far it has come; by default `progress`
+        fallback : an earlier state to go back to
+        """
+        return Checkpoint(
+            model=self.model,
+            params=self.params,
+            vocabulary=self.vocabulary,
+            corpus=corpus or describe_given(self.vocabulary, self.streams.ids),
+            config=self.config.to_json(),
+            progress=progress or self.progress(),
+            resume=Resume(self.optimizer_state, self.state, fallback),
+            machine=self.machine,
+        )
 
     def fallback(self, progress: Progress) -> Fallback:
         """Copy the present state, to go back to; `progress` is the run's."""
         live = self.optimizer_state
         memories = {name: memory.copy() for name, memory in live.memories.items()}
-        resume = Resume(OptimizerState(memories, live.updates), _copy(self.state))
+        resume = Resume(OptimizerState(memories, live.updates), copy_of(self.state))
         return Fallback(self.params.copy(), progress, resume)
 
     def fall_back(self, fallback: Fallback) -> None:
@@ -211,47 +238,34 @@ class Trainer:
         self._stand_at(fallback.progress)
         self.rollbacks += 1
 
+    @OneThread()
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
-        chunks = [self.streams.chunk(self.cursor)] * self.config.accumulate
-        state = _copy(self.state)
-        self._compute_gradient(chunks)  # the first time also touches fresh memory
+        lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
+        state = copy_of(self.state)
+        self._compute_gradient(lesson)  # the first time also touches fresh memory
         started = time.perf_counter()
         count, spent = 0, 0.0
         while spent < seconds:
-            self._compute_gradient(chunks)
+            self._compute_gradient(lesson)
             count, spent = count + 1, time.perf_counter() - started
         self._reducer.restore(self.params, self.optimizer_state, state)
-        return _characters(chunks) * count / spent
+        return lesson.characters * count / spent
 
     def close(self) -> None:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
         self._reducer.close()
 
-    def _next_chunks(self) -> tuple[list[Chunk], int, Cursor]:
-        """Return what the next update learns from, its length as it was to be, and where the text goes on."""
-        chunks, lengths, cursor = [], 0, self.cursor
-        for k in range(self.config.accumulate):
-            length = chunk_length(self.config, self._number + k)
-            chunks.append(self.streams.chunk(cursor, length))
-            lengths, cursor = lengths + length, self.streams.advance(cursor, length)
-        return chunks, lengths, cursor
-
-    @property
-    def _number(self) -> int:
-        """Chunks before the next update: for what is drawn anew for each."""
-        return self.step * self.config.accumulate
-
-    def _compute_gradient(self, chunks: Sequence[Chunk]) -> tuple[float, float]:
+    def _compute_gradient(self, lesson: Lesson) -> tuple[float, float]:
         """Fill ``self.grads`` for the chunks of one update and carry the state over them.
 
         Returns
         -------
         loss, norm : mean loss, nats a character, and the gradient's length
         """
-        size = _characters(chunks)
+        size = lesson.characters
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
-        loss, norm = self._reducer.compute(chunks, number=self._number, scale=scale)
+        loss, norm = self._reducer.compute(lesson.chunks, number=lesson.number, scale=scale)
         return loss / size, norm
 
     def _stand_at(self, progress: Progress) -> None:
@@ -279,11 +293,3 @@ class Trainer:
             f"training diverged at step {self.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}, "
             f"learning rate {rate:.4g}"
         )
-
-
-def _characters(chunks: Sequence[Chunk]) -> int:
-    return sum(chunk.inputs.size for chunk in chunks)
-
-
-def _copy(state: State) -> State:
-    return tuple(type(layer)(*(array.copy() for array in layer)) for layer in state)

@@ -185,7 +185,7 @@ EXPORT = {
     **HELP,
     **QUIET,
     "-o": Example(("-o", "other.html"), lambda _: Path("other.html").stat().st_size > 10_000),
-    "--output": Example(("--output", "other.html"), err("wrote other.html (")),
+    "--output": Example(("--output", "other.json"), err("wrote other.json (")),
 }
 PLOT = {
     **HELP,

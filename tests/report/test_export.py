@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.report.export import FORMATS, write_html
+from charrnn.errors import ConfigError
+from charrnn.report.export import FORMATS, export
 from charrnn.sampling.filters import Filters
 from charrnn.sampling.sampler import encode_seed, sample
 from tests.browser import Browser
@@ -22,7 +23,7 @@ LAYOUTS = [((7,), 0), ((6, 5), 0), ((6, 5), 3), ((5, 4), 4)]  # hidden sizes, em
 
 def write(trained: Checkpoint) -> Path:
     path = Path("model.html")
-    assert write_html(trained, path, "mine") == path.stat().st_size
+    assert export(trained, path, "mine") == path.stat().st_size
     return path
 
 
@@ -160,5 +161,10 @@ def test_hostile_names_and_characters_stay_text() -> None:
     assert json.loads(found[1])["vocabulary"] == trained.vocabulary.characters
 
 
-def test_a_format_is_chosen_by_its_suffix() -> None:
-    assert list(FORMATS) == [".html"]
+def test_a_format_is_chosen_by_its_suffix_in_any_case() -> None:
+    assert list(FORMATS) == [".html", ".safetensors", ".onnx", ".json"]
+    trained = untrained(ALPHABET)
+    assert export(trained, "MODEL.JSON") == Path("MODEL.JSON").stat().st_size
+    assert json.loads(Path("MODEL.JSON").read_text())["name"] == "text"
+    with pytest.raises(ConfigError, match=r"name a file that ends in \.html or \.safetensors or \.onnx or \.json$"):
+        export(trained, "model.pt")

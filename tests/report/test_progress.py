@@ -13,9 +13,8 @@ from charrnn.report import progress
 from charrnn.report.progress import Progress, TextProgress, describe
 from charrnn.report.units import describe_loss, duration
 from charrnn.training import pace
-from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, Stopped
+from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, StepReport, Stopped
 from charrnn.training.setup import PreparedRun, start_run
-from charrnn.training.trainer import StepReport
 from tests.report.conftest import Terminal
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8, 4), "batch_size": 2, "seq_length": 10, "steps": 58}
@@ -32,7 +31,7 @@ def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: Pre
     assert text == "text   lamp: 22 symbols, 588 characters + 66 held out"
     parameters = prepared.run.trainer.params.vector.size
     assert model == f"model  gru 8+4, one-hot input, {parameters:,} parameters in float32"
-    assert train == "train  batch 2 × seq 10, adagrad 0.1 cosine, 58 steps = 1.9 epochs"
+    assert train == "train  batch 2 × seq 10, adagrad 0.15 cosine, 58 steps = 1.9 epochs"
     assert speed == "speed  100 characters/s: about 12 s"
 
 
@@ -41,7 +40,8 @@ def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> 
         return describe(start_run([str(text_file)], {**SMALL, "steps": 0, **bounds}), speed=1.0)[-2:]
 
     def plan(**bounds: float) -> str:
-        return "; ".join(lines(**bounds)).removeprefix("train  batch 2 × seq 10, adagrad 0.1 cosine, ")
+        plan = "; ".join(lines(**bounds))
+        return re.sub(r"^train  batch 2 × seq 10, adagrad 0\.15? cosine, ", "", plan)  # 0.1 where it is read often
 
     assert plan(minutes=3) == "3 min; speed  1 characters/s: about 3 min"
     assert plan(steps=1000, minutes=3) == "1,000 steps = 33.3 epochs or 3 min; speed  1 characters/s: about 3 min"

@@ -12,7 +12,8 @@ from charrnn.text.batches import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.setup import start_run
-from charrnn.training.trainer import Trainer, chunk_length
+from charrnn.training.sizes import chunk_length
+from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
 VOCABULARY = Vocabulary.from_text(TEXT)

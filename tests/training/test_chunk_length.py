@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import checkpoint
+from charrnn.checkpoint import Progress
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
+from charrnn.training.events import StepReport
 from charrnn.training.parallel import Workers
 from charrnn.training.setup import resume_run, start_run
-from charrnn.training.trainer import StepReport, Trainer, chunk_length, longest_chunk
+from charrnn.training.sizes import chunk_length, longest_chunk
+from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
 VOCABULARY = Vocabulary.from_text(TEXT)
@@ -122,7 +125,7 @@ def test_only_two_lengths_have_a_workspace_at_a_time() -> None:
 
 def test_the_lengths_of_a_step_that_is_lost_are_those_of_its_repetition(text_file: Path) -> None:
     trainer = start_run([str(text_file)], {"hidden_sizes": (8,), "bptt_jitter": 9.0, "seq_length": 30}).run.trainer
-    fallback = trainer.fallback(checkpoint.Progress(smoothed_loss=math.log(2)))
+    fallback = trainer.fallback(Progress(smoothed_loss=math.log(2)))
     first = [trainer.train_step(0.0).characters for _ in range(6)]
     trainer.fall_back(fallback)
     assert [trainer.train_step(0.0).characters for _ in range(6)] == first

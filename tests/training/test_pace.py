@@ -9,11 +9,11 @@ from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
 from charrnn.training import pace
 from charrnn.training.evaluation import Evaluator
-from charrnn.training.events import Evaluated, Event, Sampled, Saved, Stopped
+from charrnn.training.events import Evaluated, Event, Sampled, Saved, StepReport, Stopped
 from charrnn.training.pace import Pace
 from charrnn.training.run import Run
 from charrnn.training.setup import resume_run, start_run
-from charrnn.training.trainer import StepReport, Trainer
+from charrnn.training.trainer import Trainer
 
 STEP, EVALUATION, SAVE = 0.25, 2.0, 1.0  # seconds on the clock below
 SMALL = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "warmup_steps": 0, "learning_rate": 0.1}

@@ -18,9 +18,8 @@ from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training.config import flag
-from charrnn.training.events import Event, Stopped
+from charrnn.training.events import Event, StepReport, Stopped
 from charrnn.training.setup import resume_run, start_run
-from charrnn.training.trainer import StepReport
 from tests.conftest import TEXT, TINY, command
 
 N = 12

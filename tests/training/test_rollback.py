@@ -12,11 +12,10 @@ from charrnn import checkpoint
 from charrnn.checkpoint import Progress
 from charrnn.errors import CheckpointError, DivergedError
 from charrnn.training.evaluation import Evaluator
-from charrnn.training.events import Evaluated, Event, RolledBack, Saved, Stopped
+from charrnn.training.events import Evaluated, Event, RolledBack, Saved, StepReport, Stopped
 from charrnn.training.run import Run
 from charrnn.training.setup import resume_run, start_run
 from charrnn.training.shard import Shard
-from charrnn.training.trainer import StepReport
 from tests.test_checkpoint import edited
 
 SMALL: Mapping[str, Any] = {

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from charrnn.errors import DivergedError
-from charrnn.training.events import Event
+from charrnn.training.events import Event, StepReport
 from charrnn.training.log import log_path, read_log
 from charrnn.training.records import is_recorded
 from charrnn.training.run_log import RunLog
 from charrnn.training.setup import PreparedRun, resume_run, start_run
-from charrnn.training.trainer import StepReport
 from tests.conftest import TEXT, TINY, command
 
 N = 12

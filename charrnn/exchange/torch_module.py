@@ -1,0 +1,75 @@
+"""The network as a PyTorch module: only this file imports PyTorch, which is not among what this program needs."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from charrnn.exchange.state_dict import is_one_module
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Array
+
+_RECURRENT = {"vanilla": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class TorchCharRNN(nn.Module):  # type: ignore[misc]  # what only some machines have is of any type
+    """An embedding or one-hot input, recurrent layers, and a linear layer to scores.
+
+    Parameters
+    ----------
+    model : the network's description
+    dtype : of its weights
+    """
+
+    def __init__(self, model: CharRNN, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.vocab_size = model.vocab_size
+        sizes = [model.embedding_size or model.vocab_size, *model.hidden_sizes]
+        self.embedding = nn.Embedding(model.vocab_size, sizes[0], dtype=dtype) if model.embedding_size else None
+        recurrent = _RECURRENT[model.cell]
+        self.rnn = (
+            recurrent(sizes[0], sizes[1], len(model.hidden_sizes), dtype=dtype)
+            if is_one_module(model)
+            else nn.ModuleList(recurrent(D, H, dtype=dtype) for D, H in pairwise(sizes))
+        )
+        self.linear = nn.Linear(sizes[-1], model.vocab_size, dtype=dtype)
+        if self.embedding is not None and model.tied:
+            self.linear.weight = self.embedding.weight
+
+    def forward(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
+        """Score what may follow each character.
+
+        Parameters
+        ----------
+        ids : (T, B) integers in 0…V−1
+        state : what an earlier call returned, to go on from there; None for the beginning of a text
+
+        Returns
+        -------
+        logits : (T, B, V)
+        state : after the last input; PyTorch's own, or a list with one a layer where the layers differ in size
+        """
+        if self.embedding is not None:
+            x = self.embedding(ids)
+        else:
+            x = nn.functional.one_hot(ids, self.vocab_size).to(self.linear.weight.dtype)
+        if not isinstance(self.rnn, nn.ModuleList):
+            x, state = self.rnn(x, state)
+            return self.linear(x), state
+        final = []
+        for layer, initial in zip(self.rnn, state or [None] * len(self.rnn), strict=True):
+            x, after = layer(x, initial)
+            final.append(after)
+        return self.linear(x), final
+
+
+def build(model: CharRNN, arrays: Mapping[str, Array]) -> TorchCharRNN:
+    """Return the module with these weights, in eval mode; PyTorch's random numbers are left as they were."""
+    weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    with torch.random.fork_rng(devices=[]):
+        module = TorchCharRNN(model, weights["linear.bias"].dtype)
+    module.load_state_dict(weights)
+    module.eval()
+    return module

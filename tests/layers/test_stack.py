@@ -1,0 +1,152 @@
+"""Layers on top of each other: the same as the whole network, as PyTorch's, and as finite differences."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn.layers.recurrent import Recurrent
+from charrnn.nn.parameters import Array
+from tests.fixtures import make_torch_fixtures as torch_side
+from tests.test_torch_equivalence import STORED, stored
+
+KINDS: dict[str, Any] = {"vanilla": charrnn.Vanilla, "lstm": charrnn.LSTM, "gru": charrnn.GRU}
+
+
+def network(cell: str, V: int, sizes: tuple[int, ...], E: int, arrays: dict[str, Array]) -> charrnn.Stack:
+    """The layers of a `CharRNN`, with weights by its names."""
+    options: dict[str, Any] = {"rng": 0, "dtype": np.float64}
+    layers: list[Any] = [charrnn.Embedding(V, E, **options)] if E else []
+    names = ["embedding"] * len(layers) + [f"cells.{k}" for k in range(len(sizes))] + ["linear"]
+    for D, H in zip((E or V, *sizes), sizes, strict=False):
+        layers.append(KINDS[cell](D, H, batch_first=False, **options))
+    stack = charrnn.Stack([*layers, charrnn.Linear(sizes[-1], V, **options)])
+    for k, name in enumerate(names):
+        for short, array in stack.layers[k].params.items():
+            array[...] = arrays[f"{name}.{short}"]
+    return stack
+
+
+@pytest.mark.parametrize("name", torch_side.CASES)
+def test_a_stack_equals_pytorchs_stored_numbers(name: str) -> None:
+    case, numbers = torch_side.CASES[name], stored(name)
+    weights = {key.removeprefix("params/"): array for key, array in numbers.items() if key.startswith("params/")}
+    V, H = weights["linear.b_y"].size, len(weights["linear.W_hy"])
+    stack = network(case.cell, V, (H,) * case.num_layers, case.embedding_size, weights)
+    recurrent = [layer for layer in stack.layers if isinstance(layer, Recurrent)]
+    zeros = [layer.zero_state(1) for layer in recurrent]
+    states = tuple(
+        type(zero)(*(numbers[f"state0/{k}/{field}"] for field in zero._fields)) for k, zero in enumerate(zeros)
+    )
+    logits, finals = stack.forward(numbers["inputs"], states, return_sequences=True)
+    loss, d_logits = charrnn.softmax_cross_entropy(logits, numbers["targets"])
+    _, d_states = stack.backward(d_logits)
+    found: dict[str, Any] = {"logits": logits, "loss": loss}
+    for title, layers in (("final_state", finals), ("d_state0", d_states)):
+        found |= {f"{title}/{k}/{field}": a for k, layer in enumerate(layers) for field, a in layer._asdict().items()}
+    names = ["embedding"] * bool(case.embedding_size) + [f"cells.{k}" for k in range(case.num_layers)] + ["linear"]
+    for k, prefix in enumerate(names):
+        found |= {f"grads/{prefix}.{short}": array for short, array in stack.layers[k].grads.items()}
+    assert set(found) <= {member.removeprefix(f"{name}/") for member in STORED}
+    for key, array in found.items():
+        assert np.linalg.norm(array - numbers[key]) <= 1e-10 * np.linalg.norm(numbers[key]), key
+
+
+@pytest.mark.parametrize("E", [0, 3])
+@pytest.mark.parametrize("cell", KINDS)
+def test_a_stack_is_the_network_that_trains(cell: str, E: int) -> None:
+    rng = np.random.default_rng(0)
+    model = charrnn.CharRNN(6, cell, (5, 4), E)
+    params = model.initialize(rng, dtype=np.float64)
+    inputs, targets = rng.integers(0, 6, (2, 7, 3))
+    ws, grads = model.workspace(7, 3, np.float64), params.like()
+    model.arrange(params, ws)
+    losses, _ = model.loss(params, ws, inputs, targets, model.zero_state(3, np.float64))
+    model.backward(params, grads, ws, inputs, targets, scale=1 / 21)
+    stack = network(cell, 6, (5, 4), E, dict(params))
+    logits, _ = stack.forward(inputs, return_sequences=True)
+    loss, d_logits = charrnn.softmax_cross_entropy(logits, targets)
+    stack.backward(d_logits)
+    assert loss == pytest.approx(losses.mean(), rel=1e-12)
+    np.testing.assert_allclose(stack.grads.vector, grads.vector, rtol=1e-10, atol=1e-14)
+
+
+def mixed() -> charrnn.Stack:
+    return charrnn.Stack(
+        [
+            charrnn.LSTM(4, 6, rng=1),
+            charrnn.Dropout(0.3),
+            charrnn.GRU(6, 5, rng=2),
+            charrnn.Vanilla(5, 3, rng=3),
+            charrnn.Dropout(0.3, locked=True),
+            charrnn.Linear(3, 2, rng=4),
+        ]
+    )
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_every_gradient_of_a_stack_of_different_kinds_and_sizes_is_right(return_sequences: bool) -> None:
+    rng = np.random.default_rng(0)
+    stack = mixed()
+    x = rng.normal(size=(2, 5, 4))
+    _, zero = stack.forward(x)
+    states = tuple(type(state)(*(rng.normal(size=array.shape) for array in state)) for state in zero)
+    before = stack.params.vector.copy()
+    rows = charrnn.check_layer(stack, x, states, return_sequences=return_sequences, rng=5)
+    assert len(rows) == len(stack.params) + 1 + 4
+    assert all(row.passed for row in rows)
+    np.testing.assert_array_equal(stack.params.vector, before)
+
+
+def test_the_vector_of_a_stack_is_that_of_its_layers() -> None:
+    stack = mixed()
+    stack.params["2.W_hh"][0, 0] = 7
+    stack.layers[5].params["b_y"][0] = 8
+    assert stack.layers[2].params["W_hh"][0, 0] == 7
+    assert stack.params["5.b_y"][0] == 8
+    assert sum(layer.params.vector.size for layer in stack.layers) == stack.params.vector.size
+    stack.forward(np.ones((2, 5, 4)))
+    stack.backward(np.ones((2, 2)))
+    assert stack.grads["5.b_y"][0] == 2
+
+
+def test_without_sequences_only_the_last_recurrent_layer_gives_its_last_output() -> None:
+    stack, x = mixed(), np.ones((2, 5, 4))
+    last, states = stack.forward(x)
+    whole, states_too = stack.forward(x, return_sequences=True)
+    assert whole.shape == (2, 5, 2)
+    np.testing.assert_allclose(last, whole[:, -1], rtol=1e-5)
+    np.testing.assert_array_equal(states[2].h, states_too[2].h)
+
+
+def test_a_split_sequence_with_its_states_carried_equals_the_whole() -> None:
+    stack, x = mixed(), np.random.default_rng(0).normal(size=(2, 6, 4))
+    whole, _ = stack.forward(x, return_sequences=True)
+    first, states = stack.forward(x[:, :2], return_sequences=True)
+    second, _ = stack.forward(x[:, 2:], states, return_sequences=True)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-5)
+
+
+def test_random_numbers_drop_and_the_same_drop_the_same() -> None:
+    stack, x = mixed(), np.ones((2, 5, 4))
+    some, _ = stack.forward(x, rng=0)
+    same, _ = stack.forward(x, rng=np.random.default_rng(0))
+    none, _ = stack.forward(x)
+    np.testing.assert_array_equal(some, same)
+    assert not np.allclose(some, none)
+
+
+def test_stacks_that_cannot_be_are_refused() -> None:
+    layer = charrnn.GRU(3, 3, rng=0)
+    with pytest.raises(ValueError, match="at least one"):
+        charrnn.Stack([])
+    with pytest.raises(ValueError, match="one place"):
+        charrnn.Stack([layer, layer])
+    with pytest.raises(ValueError, match="data types differ: float32, float64"):
+        charrnn.Stack([charrnn.GRU(3, 3, rng=0), charrnn.Linear(3, 3, rng=0, dtype=np.float64)])
+    stack = charrnn.Stack([layer])
+    with pytest.raises(ValueError, match="one stack"):
+        charrnn.Stack([layer])
+    with pytest.raises(ValueError, match="1 recurrent layers need as many states, not 2"):
+        stack.forward(np.ones((2, 5, 3)), (None, None))
