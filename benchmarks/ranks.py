@@ -1,6 +1,6 @@
 """Several ranks on this machine against one process with as many threads, and a model of many machines on a network.
 
-    python benchmarks/ranks.py [--runs 3] [--seconds 1]
+    python benchmarks/ranks.py [--runs 7] [--seconds 2]
 
 The first table is measured: a step of one process with one thread and with two, of one rank and of two (each with one
 thread), and what the two send each other with nothing else to do. The second is the model's: what follows from these
