@@ -77,8 +77,9 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "tied": (bool, "Use the embedding's weights for the output too."),
     "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
     "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
-    "val_fraction": (float, "Share of the text, at its end, held out to validate."),
-    "batch_size": (int, "Streams of text read side by side."),
+    "separator": (str, "Learn items, each for itself: this text, which may be a line end, stands between them."),
+    "val_fraction": (float, "Share of the text, at its end, held out to validate; of items, a choice by --rng-seed."),
+    "batch_size": (int, "Streams of text, or items, read side by side."),
     "seq_length": (int, "Characters a gradient reaches back."),
     "bptt_jitter": (float, "Vary that length from step to step, with this standard deviation; 0 for one length."),
     "optimizer": (click.Choice(OPTIMIZERS), "How gradients become steps."),
@@ -109,7 +110,10 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
 }
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
-    "The text": ("encoding", "errors", "normalize", "val_fraction", "batch_size", "seq_length", "bptt_jitter"),
+    "The text": (
+        *("encoding", "errors", "normalize", "by_line", "separator", "val_fraction"),
+        *("batch_size", "seq_length", "bptt_jitter"),
+    ),
     "Each update": (
         *("optimizer", "learning_rate", "schedule", "schedule_steps", "warmup_steps", "decay_factor", "decay_every"),
         *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction", "accumulate"),
@@ -129,6 +133,7 @@ def train_config(command: Command) -> Command:
             continue
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default).removesuffix(".0")
+        shown = "none: one running text" if name == "separator" else shown
         shown = "by how often the text is read" if name in suited_settings(0) else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

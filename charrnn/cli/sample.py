@@ -109,10 +109,12 @@ def sample(
     """Write text with a trained model.
 
     CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
-    and what follows go to stdout, each character as it is drawn; stderr says which model wrote it.
+    and what follows go to stdout, each character as it is drawn; stderr says which model wrote it. A model that learned
+    items, names line by line say, writes one, or K with --num, and tells which stand in its training text.
     """
     from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
+    from charrnn.report.items import choose_item_display
     from charrnn.report.models import introduce
     from charrnn.report.samples import choose_display, describe_fitting
     from charrnn.report.scores import describe_copying
@@ -128,7 +130,9 @@ def sample(
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
-    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed)
+    if items := trained.corpus.items:
+        config = config.of_items(items.longest)
+    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed, trained.separator)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
@@ -136,12 +140,19 @@ def sample(
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
     output, json_of = TextWriter(raw=raw), path if as_json else None
-    display = choose_display(writer.samples, seed.text, output, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
+    shown: dict[str, Any] = {"json_of": json_of, "echo": echo, "is_quiet": quiet}
+    labels = None
+    if items and not interactive:
+        display, labels = choose_item_display(trained, writer.samples, seed.text, output, **shown)
+    else:
+        display = choose_display(writer.samples, seed.text, output, keep=keep, **shown)
     try:
         if interactive:
             converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
         else:
             display.follow(writer.write(seed.text, with_log_probs=as_json))
+        if labels and not quiet:
+            say(labels.summary(display, seed.text))
     finally:
         for pieces in display.pieces if report else ():
             written = vocabulary.encode("".join(pieces)).tolist()

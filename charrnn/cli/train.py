@@ -16,7 +16,7 @@ from charrnn.cli.interruption import Interruption
 from charrnn.cli.run_file import read_into_context
 from charrnn.errors import ConfigError
 from charrnn.text.choices import FORMS
-from charrnn.training.config import RECIPES
+from charrnn.training.config import LINE_END, RECIPES
 
 if TYPE_CHECKING:
     from charrnn.training.prepared import PreparedRun
@@ -44,9 +44,14 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
 @click.option(
     "--recipe",
     type=click.Choice([*RECIPES, "list"]),
-    help="Where the defaults come from; list says what each recipe reaches.  [default: default]",
+    help="Where the defaults come from; list says what each recipe reaches.  [default: default; items with --by-line]",
 )
 @options.train_config
+@click.option(
+    "--by-line",
+    is_flag=True,
+    help="Learn lines, each for itself: names, words. The same as --separator with a line end.",
+)
 @click.option(
     "--num-layers", type=options.WholeNumber(min=1), help="Layers, each of the one --hidden-size.  [default: 1]"
 )
@@ -85,12 +90,13 @@ def train(
     yardsticks: bool,
     as_json: bool,
     quiet: bool,
+    by_line: bool,
     **given: Any,
 ) -> None:
     """Learn TEXT: files, - for stdin, or the name of a bundled text.
 
-    Without TEXT, learn The Harbour Clerk, a novella that comes with the program. Progress goes to stderr. Ctrl-C
-    finishes the step, saves and stops.
+    Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or with --by-line 1,200 names of
+    villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
     """
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     if given["recipe"] == "list":
@@ -106,6 +112,10 @@ def train(
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.run_log import RunLog
 
+    if by_line:
+        if given["separator"] not in (None, LINE_END):
+            raise ConfigError("--by-line and --separator are two ways to part items; give one")
+        given["separator"] = LINE_END
     prepared = _prepare(texts, checkpoint, given, resume=resume, allow_new_text=allow_new_text)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:

@@ -21,7 +21,7 @@ from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.terminal import visible
-from charrnn.report.units import bits, describe_batch, describe_loss, duration
+from charrnn.report.units import bits, describe_batch, describe_loss, describe_parts, describe_ranks, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
 from charrnn.training.events import (
@@ -56,24 +56,15 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {corpus.characters - held_out:,} characters"
+    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {describe_parts(corpus, held_out)} held out"
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
-        f"text   {text} + {held_out:,} held out",
+        f"text   {text}",
         f"model  {layers}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
-        *_ranks(run),
+        *describe_ranks(trainer.ranks, config.batch_size, trainer.workers),
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
-
-
-def _ranks(run: Run) -> list[str]:
-    ranks, streams = run.trainer.ranks, run.config.batch_size
-    if ranks == 1:
-        return []
-    fewest, most = streams // ranks, -(-streams // ranks)
-    each = f"{fewest} to {most}" if fewest < most else str(most)
-    return [f"ranks  {ranks:,}, of {each} streams and {run.trainer.workers} processes each"]
 
 
 def _length(run: Run) -> str:
@@ -90,8 +81,8 @@ def _seconds_left(run: Run, speed: float) -> float:
     streams, total = run.trainer.streams, run.total_steps
     bounds = []
     if total:
-        chunks = (total - run.trainer.step) * run.config.accumulate
-        bounds.append(chunks * streams.batch_size * streams.seq_length / speed)
+        updates = total - run.trainer.step
+        bounds.append(updates * run.config.accumulate * streams.characters_per_chunk / speed)
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
@@ -196,7 +187,8 @@ class Progress:
         has_best = bool(self.run.history) and best.exists()
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
-        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
+        amount = "--num 20" if self.run.config.separator else "-n 400"
+        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} {amount}")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""

@@ -2,6 +2,7 @@
 
 import math
 
+from charrnn.text.remembered import CorpusInfo
 from charrnn.training.config import TrainConfig
 
 
@@ -26,3 +27,20 @@ def describe_batch(config: TrainConfig) -> str:
     """Say what one update learns from: ``batch 16 × seq 50``, or so many of those."""
     chunks = f"{config.accumulate} × " if config.accumulate > 1 else ""
     return f"{chunks}batch {config.batch_size} × seq {config.seq_length}"
+
+
+def describe_ranks(ranks: int, streams: int, workers: int) -> list[str]:
+    """Say in a line how several ranks divide the streams; of one there is nothing to say."""
+    fewest, most = streams // ranks, -(-streams // ranks)
+    each = f"{fewest} to {most}" if fewest < most else str(most)
+    return [f"ranks  {ranks:,}, of {each} streams and {workers} processes each"] if ranks > 1 else []
+
+
+def describe_parts(corpus: CorpusInfo, held_out: int) -> str:
+    """Say what of a text is trained on, and after a plus what is held out."""
+    if items := corpus.items:
+        return (
+            f"{items.training:,} items of {items.training_characters:,} characters + "
+            f"{items.held_out:,} of {items.held_out_characters:,}"
+        )
+    return f"{corpus.characters - held_out:,} characters + {held_out:,}"

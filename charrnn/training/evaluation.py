@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.text.batches import Cursor
+from charrnn.text.documents import Documents
+from charrnn.text.items import Items
 from charrnn.training.shard import share
 
 MAX_STREAMS = 16
@@ -45,14 +48,19 @@ class Evaluator:
         self.ids = ids
         self.transitions = len(ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
-        self._total = total or self.part(0, 1).total
+        self._total = total or Part(model, ids, self.streams, self.transitions // self.streams).total
 
-    def part(self, index: int, count: int) -> "Part":
-        """Return the streams that are those of one of `count` who score the text together."""
+    def part(self, index: int, count: int) -> "Part | None":
+        """Return the streams, if any, that are those of one of `count` who score the text together."""
         length = self.transitions // self.streams
         own = share(self.streams, index, count)
         end = self.transitions if own.stop == self.streams else own.stop * length
-        return Part(self.model, self.ids[own.start * length : end + 1], len(own), length)
+        ids = np.asarray(self.ids[own.start * length : end + 1])
+        return Part(self.model, ids, len(own), length) if own else None
+
+    def beginning(self, characters: int) -> "Evaluator":
+        """Return what scores only the first so many characters of the text."""
+        return Evaluator(self.model, self.ids[:characters])
 
     def loss(self, params: Parameters) -> float:
         """Mean nats a character; the parameters are only read."""
@@ -72,8 +80,6 @@ class Part(NamedTuple):
     @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
     def total(self, params: Parameters) -> float:
         """Nats summed over all transitions; the parameters are only read."""
-        if not self.streams:
-            return 0.0
         total = self._sum(params, np.arange(self.streams) * self.length, self.length)
         transitions = len(self.ids) - 1
         if rest := transitions - self.streams * self.length:
@@ -96,3 +102,65 @@ class Part(NamedTuple):
             losses, state = self.model.loss(params, ws, inputs, targets, state)
             total += float(losses.sum(dtype=np.float64))
         return total
+
+
+class ItemEvaluator:
+    """Scores items with whatever parameters it is given, each from the zero state to its separator, which counts too.
+
+    Items of similar lengths are read side by side.
+
+    Parameters
+    ----------
+    model : the network
+    items : at least one
+    total : adds up the nats of all parts, where others have them; by default they are all scored here
+    """
+
+    def __init__(self, model: CharRNN, items: Items, total: Callable[[Parameters], float] | None = None) -> None:
+        self.model = model
+        self._total = total or self.total
+        self.items = items
+        self.transitions = items.characters
+        self._batches = Documents(items, min(MAX_STREAMS, len(items)), CHUNK_LENGTH)
+
+    def beginning(self, characters: int) -> "ItemEvaluator":
+        """Return what scores only the first items that have so many characters together, at least one."""
+        enough = int(np.searchsorted(np.cumsum(self.items.spans), characters))
+        return ItemEvaluator(self.model, self.items.choose(slice(enough + 1)))
+
+    def part(self, index: int, count: int) -> "ItemEvaluator | None":
+        """Return the items, if any, that are those of one of `count` who score them together."""
+        own = share(len(self.items), index, count)
+        return ItemEvaluator(self.model, self.items.choose(slice(own.start, own.stop))) if own else None
+
+    def loss(self, params: Parameters) -> float:
+        """Mean nats a character; the parameters are only read."""
+        return self._total(params) / self.transitions
+
+    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def total(self, params: Parameters) -> float:
+        """Nats summed over all characters; the parameters are only read."""
+        B, dtype, total = self._batches.batch_size, params.vector.dtype, 0.0
+        state = zero = self.model.zero_state(B, dtype)
+        ws, cursor = None, Cursor(0, 0)
+        while not cursor.epoch:
+            chunk = self._batches.chunk(cursor)
+            cursor = self._batches.advance(cursor)
+            if ws is None or ws.logits.shape[:2] != chunk.inputs.shape:
+                ws = self.model.workspace(len(chunk.inputs), B, dtype)
+                self.model.arrange(params, ws)
+            losses, state = self.model.loss(params, ws, chunk.inputs, chunk.targets, zero if chunk.is_first else state)
+            total += float(losses.sum(dtype=np.float64))
+        return total
+
+
+AnyEvaluator = Evaluator | ItemEvaluator
+
+
+def evaluator_for(
+    model: CharRNN, part: NDArray[np.integer] | Items, total: Callable[[Parameters], float] | None = None
+) -> AnyEvaluator | None:
+    """Return what scores a held-out part, if there is anything in it."""
+    if not len(part):
+        return None
+    return ItemEvaluator(model, part, total) if isinstance(part, Items) else Evaluator(model, part, total)

@@ -61,7 +61,8 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     state = weights * ((ranks > 1) + 1 + workers * (1 + (config.accumulate > 1)) + memories + 1 + memories)
     # The usual chunk and an epoch's last have a workspace each; an evaluation has its own.
     longest = longest_chunk(config)
-    last = -(-(characters - 1) // config.batch_size) % config.seq_length
+    # Of items the chunks have all lengths.
+    last = config.seq_length if config.separator else -(-(characters - 1) // config.batch_size) % config.seq_length
     training = _workspace(model, config, longest * batch_size, workers)
     if last or longest > config.seq_length:
         training += _workspace(model, config, (last or longest) * batch_size, workers)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from charrnn.errors import ConfigError
 from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN
-from charrnn.text.batches import Chunk, Cursor, Streams
+from charrnn.text.batches import Chunk, Cursor
 from charrnn.training.config import TrainConfig
+from charrnn.training.division import Batches
 from charrnn.training.parallel import worker_count
 from charrnn.training.shard import Plan, Update
 from charrnn.training.sizes import chunk_length, longest_chunk
@@ -45,23 +46,24 @@ class Lesson(NamedTuple):
     chunks: Sequence[Chunk]
     number: int
     """Of the first chunk in the run: for what is drawn anew for each."""
-    length: int
-    """Characters that a stream was to read in all of them; an epoch's last chunk has fewer."""
+    length: float
+    """Characters that a stream was to read in all of them, on average; an epoch's last chunk has fewer."""
     cursor: Cursor
     """Where the text goes on."""
 
     @property
     def characters(self) -> int:
         """Those of all streams."""
-        return sum(chunk.inputs.size for chunk in self.chunks)
+        return sum(chunk.characters for chunk in self.chunks)
 
 
-def next_lesson(config: TrainConfig, streams: Streams, step: int, cursor: Cursor) -> Lesson:
+def next_lesson(config: TrainConfig, streams: Batches, step: int, cursor: Cursor) -> Lesson:
     """Return what the update after so many learns from: as many chunks as the configuration accumulates."""
     number = step * config.accumulate
-    chunks, total = [], 0
+    chunks, total = [], 0.0
     for k in range(number, number + config.accumulate):
         length = chunk_length(config, k)
-        chunks.append(streams.chunk(cursor, length))
-        total, cursor = total + length, streams.advance(cursor, length)
+        chunk = streams.chunk(cursor, length)
+        chunks.append(chunk)
+        total, cursor = total + length * chunk.share, streams.advance(cursor, length)
     return Lesson(chunks, number, total, cursor)

@@ -7,14 +7,12 @@ computes the parts and adds them up. A team makes one, and an evaluator.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
-from charrnn.training.evaluation import Evaluator
+from charrnn.training.division import Part
+from charrnn.training.evaluation import AnyEvaluator, evaluator_for
 from charrnn.training.parallel import Workers
 from charrnn.training.shard import Plan
 
@@ -57,8 +55,8 @@ class Team(Protocol):
     def reducer(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> Reducer:
         """Return what computes the steps of a training that starts here."""
 
-    def evaluator(self, model: CharRNN, ids: NDArray[np.integer]) -> Evaluator:
-        """Return what scores a text."""
+    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
+        """Return what scores a held-out part, if there is anything in it."""
 
 
 class Alone:
@@ -66,7 +64,7 @@ class Alone:
 
     ranks = ranks_here = 1
     reducer = Workers
-    evaluator = Evaluator
+    evaluator = staticmethod(evaluator_for)
 
 
 ALONE: Team = Alone()

@@ -7,10 +7,17 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError, TextError
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.reading import STDIN
+from charrnn.training.config import TrainConfig
+from charrnn.training.division import Division, Part, divide, running
 
 
 def training_part(trained: Checkpoint) -> NDArray[np.integer]:
-    """Return the ids of what the model learned from: its text without the part that was held out.
+    """Return the ids of what the model learned from, as one text; the errors are those of `learned`."""
+    return running(learned(trained))
+
+
+def learned(trained: Checkpoint) -> Part:
+    """Return what the model learned from: its text without the part that was held out.
 
     Raises
     ------
@@ -26,7 +33,10 @@ def training_part(trained: Checkpoint) -> NDArray[np.integer]:
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
         found = read_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding)
-        training, _ = split(found.ids, val_fraction)
+        if trained.separator:
+            division = divide(found.ids, trained.vocabulary, TrainConfig.from_json(trained.config))
+        else:
+            division = Division(*split(found.ids, val_fraction))
     except CharRNNError as error:
         raise TextError(f"the training text cannot be read again ({error})") from error
     if found.sha256 != corpus.sha256:
@@ -34,4 +44,6 @@ def training_part(trained: Checkpoint) -> NDArray[np.integer]:
             f"{corpus.name} has changed since the model learned it "
             f"(SHA-256 {corpus.sha256[:12]}… then, {found.sha256[:12]}… now)"
         )
-    return training
+    if division.counts != corpus.items:
+        raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
+    return division.training

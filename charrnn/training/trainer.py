@@ -9,20 +9,21 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Fallback, Progress, Resume
+from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.machine import describe_numerics
 from charrnn.nn.model import State
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
-from charrnn.text.batches import Cursor, Streams
+from charrnn.text.batches import Cursor
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
+from charrnn.training.division import Part, batches_of
 from charrnn.training.events import StepReport
 from charrnn.training.given import describe_given
-from charrnn.training.one_thread import OneThread
+from charrnn.training.one_thread import with_one_thread
 from charrnn.training.pace import Pace
 from charrnn.training.planning import Lesson, next_lesson, plan_for
 from charrnn.training.randomness import random_stream
@@ -51,7 +52,7 @@ class Trainer:
     ----------
     config : how to train
     vocabulary : characters of the text, or for integers that are none `Vocabulary.of_integers`
-    ids : (N,) integers in 0…V−1, all of which are trained on
+    ids : (N,) integers in 0…V−1, all of which are trained on; or items, as `charrnn.text.items` has them
     start : checkpoint to go on from; by default a fresh model
     source : checkpoint whose weights a fresh model starts from
     team : who shares each step
@@ -82,14 +83,14 @@ class Trainer:
         self,
         config: TrainConfig,
         vocabulary: Vocabulary,
-        ids: NDArray[np.integer],
+        ids: Part,
         start: Checkpoint | None = None,
         source: Checkpoint | None = None,
         team: Team = ALONE,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.streams = Streams(ids, config.batch_size, config.seq_length)
+        self.streams = batches_of(ids, config)
         self._update = Update(config.optimizer, config.clip_value, config.clip_norm)
         self.known = 0
         self.blind_loss = math.log(len(vocabulary))
@@ -129,16 +130,21 @@ class Trainer:
         return self.cursor.epoch + self.cursor.position / self.streams.length
 
     @property
+    def separator(self) -> str:
+        """What stands between two items; empty where it is one running text that is learned."""
+        return self.config.separator
+
+    @property
     def share_done(self) -> float:
         """Share of the configured steps or epochs that is done, whichever is more; from 1 on the run is over."""
         steps, epochs = self.config.steps, self.config.epochs
         return max(self.step / steps if steps else 0.0, self.epoch / epochs if epochs else 0.0)
 
     @cached_property
+    @with_one_thread
     def machine(self) -> Mapping[str, str]:
         """What decides the last bits of its sums."""
-        with OneThread():
-            return {**describe_numerics(), "worker processes": str(self.workers), RANKS: str(self.ranks)}
+        return {**describe_numerics(), "worker processes": str(self.workers), RANKS: str(self.ranks)}
 
     @property
     def full_learning_rate(self) -> float:
@@ -163,7 +169,7 @@ class Trainer:
         """Where the learning rate's schedule stands, 0 to 1, when this share of the run is done."""
         return self.step / self.config.schedule_steps if self.config.schedule_steps else done
 
-    @OneThread()
+    @with_one_thread
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:
         """Learn the next chunk.
@@ -218,7 +224,7 @@ class Trainer:
             model=self.model,
             params=self.params,
             vocabulary=self.vocabulary,
-            corpus=corpus or describe_given(self.vocabulary, self.streams.ids),
+            corpus=corpus or describe_given(self.vocabulary, self.streams.part),
             config=self.config.to_json(),
             progress=progress or self.progress(),
             resume=Resume(self.optimizer_state, self.state, fallback),
@@ -238,7 +244,7 @@ class Trainer:
         self._stand_at(fallback.progress)
         self.rollbacks += 1
 
-    @OneThread()
+    @with_one_thread
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
         lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
@@ -272,7 +278,7 @@ class Trainer:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss
         self.cursor = Cursor(progress.epoch, progress.position)
 
-    def _learning_rate(self, progress: float, length: int) -> float:
+    def _learning_rate(self, progress: float, length: float) -> float:
         config = self.config
         rate = learning_rate(
             self.full_learning_rate,
@@ -285,8 +291,7 @@ class Trainer:
             decay_every=config.decay_every,
         )
         # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
-        usual = config.seq_length * config.accumulate
-        return rate * (length / usual) if config.reduction == "mean" else rate
+        return rate * (length / (config.seq_length * config.accumulate)) if config.reduction == "mean" else rate
 
     def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
         return DivergedError(

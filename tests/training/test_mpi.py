@@ -33,6 +33,8 @@ SMALL = ("--batch-size", "5", "--seq-length", "20", "--val-fraction", "0", "--wa
 NETWORKS = {
     "gru": ("--hidden-size", "7,5", "--dropout", "0.4", "--weight-drop", "0.3", "--accumulate", "2"),
     "lstm": ("--cell", "lstm", "--hidden-size", "6", "--bptt-jitter", "4", "--embedding-size", "6", "--tied"),
+    # Items of several lengths, so that some places have nothing to guess, and some streams are over before others.
+    "items": ("--hidden-size", "6,4", "--separator", " ", "--accumulate", "2", "--val-fraction", "0.3"),
     # Long enough a step for each rank to have a second worker process.
     "threads": ("--hidden-size", "200", "--seq-length", "30", "--threads", "2", "--optimizer", "adam"),
 }
@@ -102,7 +104,12 @@ def launching(text_file: Path) -> Iterator[Launching]:
 @needs_mpi
 @pytest.mark.parametrize(
     ("network", "ranks", "dtype", "tolerance"),
-    [("gru", 3, "float64", 1e-12), ("lstm", 2, "float32", 1e-5), ("threads", 2, "float64", 1e-12)],
+    [
+        ("gru", 3, "float64", 1e-12),
+        ("lstm", 2, "float32", 1e-5),
+        ("items", 2, "float64", 1e-12),
+        ("threads", 2, "float64", 1e-12),
+    ],
 )
 def test_ranks_equal_one_process_on_the_joined_batch(
     text_file: Path, network: str, ranks: int, dtype: str, tolerance: float

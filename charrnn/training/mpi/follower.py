@@ -10,7 +10,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.training.mpi.rank import LEADER, NUMBERS, Rank, Task, loss_of_a_rank, memory_of, ranks_on_this_machine
 
 if TYPE_CHECKING:
-    from charrnn.training.evaluation import Part
+    from charrnn.training.evaluation import ItemEvaluator, Part
 
 
 def follow() -> None:
@@ -40,7 +40,7 @@ class Follower:
     def __init__(self) -> None:
         self._comm = MPI.COMM_WORLD
         self._rank: Rank
-        self._part: Part
+        self._part: Part | ItemEvaluator | None
 
     def serve(self) -> None:
         """Do what is told, one thing after another."""
@@ -66,8 +66,8 @@ class Follower:
         self._rank = Rank(self._comm, plan, params, memory_of(params, memories, updates), state)
 
     def _score(self) -> None:
-        params = Parameters(self._part.model.shapes(), self._comm.bcast(None))
-        self._comm.gather(self._part.total(params))
+        vector, part = self._comm.bcast(None), self._part
+        self._comm.gather(part.total(Parameters(part.model.shapes(), vector)) if part else 0.0)
 
     def _train(self, task: Task, numbers: Sequence[float]) -> None:
         rank = self._rank

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 import numpy as np
 from mpi4py import MPI
-from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
-from charrnn.training.evaluation import Evaluator
+from charrnn.training.division import Part
+from charrnn.training.evaluation import AnyEvaluator, evaluator_for
 from charrnn.training.mpi.rank import LEADER, NUMBERS, Rank, Task, loss_of_a_rank, plain, ranks_on_this_machine
 from charrnn.training.shard import Plan
 
@@ -111,18 +111,18 @@ class Ranks:
         """Start a training from here on all ranks."""
         return Reducer(self, plan, params, optimizer_state, state)
 
-    def evaluator(self, model: CharRNN, ids: NDArray[np.integer]) -> Evaluator:
-        """Give each rank its part of a text to score; that of an earlier text is forgotten."""
-        evaluator = Evaluator(model, ids, self._total)
-        with self.telling(Task.TAKE_PART):
-            parts = (evaluator.part(rank, self.ranks) for rank in range(self.ranks))
-            self._part = self.comm.scatter([part._replace(ids=np.array(part.ids)) for part in parts])
+    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
+        """Give each rank its share of a part to score; those of an earlier one are forgotten."""
+        evaluator = evaluator_for(model, part, self._total)
+        if evaluator:
+            with self.telling(Task.TAKE_PART):
+                self._part = self.comm.scatter([evaluator.part(rank, self.ranks) for rank in range(self.ranks)])
         return evaluator
 
     def _total(self, params: Parameters) -> float:
         with self.telling(Task.SCORE):
             self.comm.bcast(params.vector)
-            totals: list[float] = self.comm.gather(self._part.total(params)) or []
+            totals: list[float] = self.comm.gather(self._part.total(params) if self._part else 0.0) or []
         return sum(totals)
 
     def end(self, code: int) -> None:

@@ -60,7 +60,7 @@ class Rank:
         self._own = slice(stretches[comm.rank].start, stretches[comm.rank].stop)
         self._received = np.empty((comm.size, len(stretches[comm.rank])), plan.dtype)
         self._streams = [len(share(plan.batch_size, rank, comm.size)) for rank in range(comm.size)]
-        self._kind = np.min_scalar_type(plan.model.vocab_size - 1)  # ids travel as one or two bytes each
+        self._kind = np.min_scalar_type(-plan.model.vocab_size)  # ids, and what is none, travel in few bytes
         self._loss = 0.0
 
     def compute(self, task: Task, number: int, T: int, scale: float, *, is_first: bool, chunk: Chunk | None) -> None:
@@ -70,7 +70,7 @@ class Rank:
         if chunk:
             everything = np.stack((chunk.inputs.T, chunk.targets.T), axis=1).astype(self._kind, order="C")
         self._comm.Scatterv([everything, counts], ids, LEADER)
-        own = Chunk(ids[:, 0].T, ids[:, 1].T, is_first)
+        own = Chunk(ids[:, 0].T, ids[:, 1].T, is_first, characters=ids[:, 1].size)
         loss = self.workers.compute_one(own, number, scale, is_first=task == Task.COMPUTE)
         self._loss = loss if task == Task.COMPUTE else self._loss + loss
 
