@@ -17,6 +17,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers
+from charrnn.training.planning import next_lesson
 from charrnn.training.trainer import Trainer
 
 # Lengths from 1 to 17; five fill a batch.
