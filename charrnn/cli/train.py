@@ -140,17 +140,19 @@ def _prepare(
     texts: tuple[str, ...], checkpoint: Path | None, given: dict[str, Any], *, resume: bool, allow_new_text: bool
 ) -> "PreparedRun":
     from charrnn.training.setup import resume_run, start_run
+    from charrnn.training.team import ALONE
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
             raise ConfigError("--by-line and --separator are two ways to part items; give one")
         given["separator"] = LINE_END
+    team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
     setting = {name: value for name in _FRESH if (value := given.pop(name))}
     changes = {name: value for name, value in given.items() if value is not None}
     if resume and setting:
         raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
     if resume:
-        return resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text)
+        return resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text, team=team)
     if allow_new_text:
         raise ConfigError("--allow-new-text goes with --resume")
-    return start_run(texts, changes, path=checkpoint, **setting)
+    return start_run(texts, changes, path=checkpoint, **setting, team=team)

@@ -13,7 +13,7 @@ from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, ConfigError, LogError, shown
 from charrnn.report.terminal import visible
-from charrnn.report.units import bits, describe_loss, duration
+from charrnn.report.units import bits, describe_batch, describe_loss, duration
 from charrnn.training.config import LINE_END, TrainConfig, flag
 from charrnn.training.log import log_path, read_log
 from charrnn.training.retracing import command_for, epochs, parts
@@ -172,7 +172,7 @@ def _held_out(values: Mapping[str, Any]) -> str:
 
 def _settings(config: TrainConfig) -> str:
     rate = f" {config.learning_rate:g}" if config.learning_rate else ""
-    words = [f"batch {config.batch_size} × seq {config.seq_length}", f"{config.optimizer}{rate} {config.schedule}"]
+    words = [describe_batch(config), f"{config.optimizer}{rate} {config.schedule}"]
     names = ("clip_value", "clip_norm", "dropout", "weight_drop", "bptt_jitter")
     words += [f"{flag(name)[2:]} {getattr(config, name):g}" for name in names if getattr(config, name)]
     return ", ".join([*words, f"rng-seed {config.rng_seed}"])

@@ -20,7 +20,7 @@ from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
 from charrnn.report.models import describe_parts
 from charrnn.report.terminal import visible
-from charrnn.report.units import bits, describe_loss, duration
+from charrnn.report.units import bits, describe_batch, describe_loss, describe_ranks, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
 from charrnn.training.events import (
@@ -60,14 +60,19 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     return [
         f"text   {text}",
         f"model  {layers}",
-        f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
+        f"train  {describe_batch(config)}, {rate}, {_length(run)}",
+        *describe_ranks(trainer.ranks, config.batch_size, trainer.workers),
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
 
 
 def _length(run: Run) -> str:
     total, minutes = run.total_steps, run.config.minutes
-    steps = f"{total:,} steps = {total / run.trainer.streams.chunks_per_epoch:.1f} epochs" if total else ""
+    steps = (
+        f"{total:,} steps = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
+        if total
+        else ""
+    )
     return " or ".join(filter(None, [steps, f"{minutes:g} min" if minutes else ""]))
 
 
@@ -75,7 +80,8 @@ def _seconds_left(run: Run, speed: float) -> float:
     streams, total = run.trainer.streams, run.total_steps
     bounds = []
     if total:
-        bounds.append((total - run.trainer.step) * streams.characters_per_chunk / speed)
+        updates = total - run.trainer.step
+        bounds.append(updates * run.config.accumulate * streams.characters_per_chunk / speed)
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)

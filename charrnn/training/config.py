@@ -66,6 +66,7 @@ class TrainConfig:
     clip_value: float = 0.0  # 0: no clipping by value
     clip_norm: float = 5.0  # 0: no clipping by norm
     reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
+    accumulate: int = 1  # chunks whose gradients make one update
     rng_seed: int = 0
     threads: int = 0  # cores to use; 0: all of the machine's
     # How long
@@ -99,7 +100,7 @@ class TrainConfig:
             raise ConfigError("the run has no end: give --steps, --epochs or --minutes")
 
     def _check_sizes(self) -> None:
-        for name in ("batch_size", "seq_length"):
+        for name in ("batch_size", "seq_length", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{flag(name)} must be at least 1, not {getattr(self, name)}")
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
@@ -166,7 +167,7 @@ class TrainConfig:
 # Fields that the first checkpoints lack; what they default to is how those runs were trained.
 _ADDED_LATER = (
     *("threads", "tied", "bptt_jitter", "decay_factor", "decay_every"),
-    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator"),
+    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator", "accumulate"),
 )
 MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.layout`)
 # Far beyond what any machine has the memory for (see `charrnn.training.memory`), and not beyond what can be counted.
@@ -174,6 +175,7 @@ _LARGEST = 10**12
 _MOST = {
     **dict.fromkeys(("embedding_size", "batch_size", "seq_length"), _LARGEST),
     "threads": 256,
+    "accumulate": 1_000_000,
     "init_std": 1e6,
     "sample_length": 1_000_000,
     **dict.fromkeys(

@@ -12,8 +12,8 @@ from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import BOUNDS, TrainConfig
 from charrnn.training.division import Division, characters_in
-from charrnn.training.evaluation import evaluator_for
 from charrnn.training.run import Run
+from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
 
 
@@ -58,6 +58,7 @@ def prepare(
     *,
     start: Checkpoint | None = None,
     source: Checkpoint | None = None,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Build the network and all that trains it.
 
@@ -68,8 +69,9 @@ def prepare(
     path, lock : where to save, and what keeps other runs off it
     start : checkpoint to go on from
     source : checkpoint whose weights a fresh run starts from
+    team : who trains it
     """
-    trainer = Trainer(config, vocabulary, division.training, start, source)
-    evaluator = evaluator_for(trainer.model, division.held_out)
+    trainer = Trainer(config, vocabulary, division.training, start, source, team)
+    evaluator = team.evaluator(trainer.model, division.held_out)
     run = Run(trainer, info, evaluator, path, start, lock)
     return PreparedRun(run, (*notes, *division.notes), characters_in(division.held_out))

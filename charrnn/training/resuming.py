@@ -19,7 +19,8 @@ from charrnn.training.given import describe_given, number_data
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.sizes import build_model
-from charrnn.training.trainer import Trainer
+from charrnn.training.team import ALONE, Team
+from charrnn.training.trainer import RANKS, Trainer
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
 RESUMABLE = (
@@ -39,7 +40,12 @@ RESUMABLE = (
 
 
 def resume_run(
-    texts: Sequence[str], changes: Mapping[str, Any], *, path: Path | None = None, allow_new_text: bool = False
+    texts: Sequence[str],
+    changes: Mapping[str, Any],
+    *,
+    path: Path | None = None,
+    allow_new_text: bool = False,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a run that goes on exactly where its checkpoint stands.
 
@@ -50,6 +56,7 @@ def resume_run(
     path : the checkpoint; by default the newest in ./checkpoints
     allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
         are then kept, and the place in the text, the streams' states and the evaluations so far are not
+    team : who trains; the streams are divided among its ranks, however many there were before
 
     Raises
     ------
@@ -92,9 +99,14 @@ def resume_run(
         notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
     if not _fits(start, config, division):
         raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(corpus.vocabulary), characters_in(division.training))
-    prepared = prepare(config, corpus.vocabulary, division, start.corpus, path, lock, corpus.notes, start=start)
-    notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
+    check_memory(config, len(corpus.vocabulary), characters_in(division.training), team)
+    vocabulary, info = corpus.vocabulary, start.corpus
+    prepared = prepare(config, vocabulary, division, info, path, lock, corpus.notes, start=start, team=team)
+    notes = [
+        f"goes on from {shown(str(path))} at step {start.progress.step:,}",
+        *_redistributed(start, prepared),
+        *notes,
+    ]
     return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
 
 
@@ -186,6 +198,15 @@ def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     if differing:
         warnings.append(f"exact resume not guaranteed: {'; '.join(differing)}")
     return tuple(warnings)
+
+
+def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
+    """Say that the streams are divided anew, where there were more ranks or fewer."""
+    ranks, before = prepared.run.trainer.ranks, start.machine.get(RANKS, "1")
+    if before == str(ranks):
+        return []
+    streams = prepared.run.config.batch_size
+    return [f"the {streams:,} streams are redistributed: over {before} ranks until now, over {ranks} from here on"]
 
 
 def _on_new_text(

@@ -86,7 +86,7 @@ class Run:
         if self.config.steps:
             bounds.append(self.config.steps)
         if self.config.epochs:
-            bounds.append(self.trainer.streams.chunks_in(self.config.epochs))
+            bounds.append(-(-self.trainer.streams.chunks_in(self.config.epochs) // self.config.accumulate))
         return min(bounds, default=None)
 
     @property

@@ -24,6 +24,7 @@ from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.resuming import RESUMABLE, resume_run
+from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
 
 __all__ = ["RESUMABLE", "PreparedRun", "resume_run", "start_run", "start_training"]
@@ -41,6 +42,7 @@ def start_run(
     path: Path | None = None,
     overwrite: bool = False,
     init_from: Path | None = None,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a fresh run.
 
@@ -54,6 +56,7 @@ def start_run(
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
     init_from : checkpoint whose weights the run starts from; the model is then like its own
+    team : who trains
 
     Raises
     ------
@@ -91,12 +94,14 @@ def start_run(
     corpus = read_corpus(texts or [default_corpus(config.separator)], **decoding)
     notes = list(corpus.notes)
     division = divide(corpus.ids, corpus.vocabulary, config)
-    config, shrunk = _fitted(config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited)
+    config, shrunk = _fitted(config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team)
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)
     info = corpus_info(corpus, decoding, division)
-    prepared = prepare(config, corpus.vocabulary, division, info, path, lock, (*notes, *shrunk), source=source)
+    prepared = prepare(
+        config, corpus.vocabulary, division, info, path, lock, (*notes, *shrunk), source=source, team=team
+    )
     if init_from is None:
         return prepared
     known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)
@@ -157,14 +162,20 @@ def start_training(
     base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
     config = change(base.config, {**changes, "val_fraction": 0.0})
     division = divide(ids, vocabulary, config)
-    config, shrunk = _fitted(config, changes, vocabulary, division.training, is_suited=base.is_suited)
+    config, shrunk = _fitted(config, changes, vocabulary, division.training, is_suited=base.is_suited, team=ALONE)
     for note in (*shrunk, *division.notes):
         warnings.warn(note, stacklevel=2)
     return Trainer(config, vocabulary, division.training)
 
 
 def _fitted(
-    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part, *, is_suited: bool
+    config: TrainConfig,
+    changes: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    training: Part,
+    *,
+    is_suited: bool,
+    team: Team,
 ) -> tuple[TrainConfig, tuple[str, ...]]:
     """Fit a configuration to the text that is trained on, and to the machine.
 
@@ -175,10 +186,10 @@ def _fitted(
     batch_size, seq_length, notes = fit_part(training, config)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     characters = characters_in(training)
-    check_memory(config, len(vocabulary), characters)  # before anything is measured with it
+    check_memory(config, len(vocabulary), characters, team)  # before anything is measured with it
     if is_suited:
-        config = _suit(config, changes, vocabulary, training)
-        check_memory(config, len(vocabulary), characters)
+        config = _suit(config, changes, vocabulary, training, team)
+        check_memory(config, len(vocabulary), characters, team)
     return config, notes
 
 
@@ -215,12 +226,14 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
 
 
-def _suit(config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part) -> TrainConfig:
+def _suit(
+    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part, team: Team
+) -> TrainConfig:
     """Choose what a default recipe drops and how fast Adagrad learns, where that was not asked for."""
     names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
     if all(name in changes for name in names):
         return config
-    passes = planned_passes(config, vocabulary, training)
+    passes = planned_passes(config, vocabulary, training, team)
     suited: dict[str, Any] = suited_settings(passes, of_items=bool(config.separator))
     return replace(config, **{name: suited[name] for name in names if name not in changes})
 

@@ -82,6 +82,7 @@ TRAIN = {
     "--clip-value": Example(("--clip-value", "0.5"), learned(clip_value=0.5)),
     "--clip-norm": Example(("--clip-norm", "0.5"), learned(clip_norm=0.5)),
     "--reduction": Example(("--reduction", "sum"), learned(reduction="sum")),
+    "--accumulate": Example(("--accumulate", "3"), err("train  3 × batch 2 × seq 10")),
     "--rng-seed": Example(("--rng-seed", "7"), learned(rng_seed=7)),
     "--threads": Example(("--threads", "2"), learned(threads=2)),
     "--steps": Example(("--steps", "5"), err("done at step 5")),

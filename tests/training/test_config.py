@@ -74,6 +74,7 @@ LATER = {
     "patience": 0,
     "keep": 0,
     "separator": "",
+    "accumulate": 1,
     "decay_factor": 0.5,
     "decay_every": 5.0,
 }

@@ -17,6 +17,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers
+from charrnn.training.planning import next_lesson
 from charrnn.training.trainer import Trainer
 
 # Lengths from 1 to 17; five fill a batch.
@@ -114,7 +115,8 @@ def check_that_steps_are_the_items(trainer: Trainer) -> None:
         read = [chunk] if chunk.is_first else [*read, chunk]
         if len(read) == 1:  # only there is the state known without what was learned in between
             alone = [gradient(trainer.model, trainer.params, own) for own in one_at_a_time([chunk])]
-            loss, norm = trainer._compute_gradient(chunk)
+            lesson = next_lesson(trainer.config, trainer.streams, trainer.step, trainer.cursor)
+            loss, norm = trainer._compute_gradient(lesson)
             assert loss * chunk.characters == pytest.approx(sum(loss for loss, _ in alone), rel=1e-12)
             wanted = np.sum([grads for _, grads in alone], axis=0)
             np.testing.assert_allclose(trainer.grads.vector, wanted, rtol=0, atol=1e-12)
