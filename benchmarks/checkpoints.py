@@ -40,9 +40,10 @@ def run(request: Mapping[str, Any]) -> Answer:
 
     from charrnn import checkpoint
     from charrnn.archive import read_arrays
-    from charrnn.checkpoint import Checkpoint, CorpusInfo, Resume
+    from charrnn.checkpoint import Checkpoint, Resume
     from charrnn.nn.model import CharRNN
     from charrnn.optim.optimizers import OPTIMIZERS
+    from charrnn.text.remembered import CorpusInfo
     from charrnn.text.vocabulary import Vocabulary
     from charrnn.training.config import TrainConfig
 

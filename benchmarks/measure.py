@@ -36,6 +36,7 @@ class Rival(NamedTuple):
     script: str  # its file in this folder
     request: Mapping[str, Any]  # what it is asked, in JSON's types
     threads: int = 1  # that its matrix library and OpenMP may use
+    launcher: Sequence[str] = ()  # what is to start it, such as an MPI's
 
 
 # --- in the rival's process ---
@@ -117,7 +118,7 @@ def thread_counts() -> tuple[int, ...]:
 def launch(rival: Rival) -> Answer:
     """Run a rival to its end and return its answer; every library gets the same limit on threads."""
     environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(rival.threads))
-    command = [sys.executable, str(_HERE / rival.script), json.dumps(rival.request)]
+    command = [*rival.launcher, sys.executable, str(_HERE / rival.script), json.dumps(rival.request)]
     finished = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if finished.returncode:
         sys.exit(f"{rival.script} ended with code {finished.returncode}; what it printed stands above")

@@ -12,8 +12,13 @@ _HOME = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
 
 CORPORA = _HOME / "corpora"
 PRETRAINED = _HOME / "checkpoints" / "pretrained.npz"
-DEFAULT_CORPUS = "harbour-clerk.txt"
+DEFAULT_CORPUS, DEFAULT_ITEMS = "harbour-clerk.txt", "villages.txt"
 LOCAL_CHECKPOINTS = Path("checkpoints")
+
+
+def default_corpus(separator: str = "") -> str:
+    """Return what is learned where no text is named: a running text, or one of items where these have a separator."""
+    return DEFAULT_ITEMS if separator else DEFAULT_CORPUS
 
 
 def corpus_names() -> list[str]:

@@ -28,6 +28,7 @@ from charrnn.errors import CheckpointError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.text.remembered import CorpusInfo, ItemCounts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
@@ -36,25 +37,6 @@ FORMAT = 1
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
 _FALLBACK = "fallback/"
 PathLike = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class CorpusInfo:
-    """The text a model was trained on, as far as a checkpoint remembers it."""
-
-    name: str
-    sources: tuple[str, ...]
-    encoding: str
-    sha256: str
-    characters: int
-    errors: str = "strict"
-    normalize: str = "none"
-    max_vocab: int = 0  # 0: no bound
-
-    @property
-    def decoding(self) -> dict[str, Any]:
-        """How its bytes were read, as `charrnn.text.corpus.read_corpus` takes it."""
-        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize", "max_vocab")}
 
 
 @dataclass(frozen=True)
@@ -114,6 +96,11 @@ class Checkpoint:
     progress: Progress = field(default_factory=Progress)
     resume: Resume | None = None
     machine: Mapping[str, str] = field(default_factory=dict)  # what decided the last bits of its sums, if that is known
+
+    @property
+    def separator(self) -> str:
+        """What stands between two items, where each was learned for itself; empty where it was one running text."""
+        return str(self.config.get("separator", ""))  # files of version 0.1 have none
 
 
 def save(path: PathLike, checkpoint: Checkpoint) -> None:
@@ -219,7 +206,11 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
         resume = replace(resume, fallback=fallback)
     if arrays:
         raise ValueError(f"unknown member {min(arrays)}")
+    if not set(typed(config.get("separator", ""), str)) <= set(vocabulary.characters):
+        raise ValueError("the separator has characters that the vocabulary has not")
     corpus, progress = _corpus(meta["corpus"]), _progress(meta["progress"])
+    if bool(config.get("separator")) != (corpus.items is not None):
+        raise ValueError("the text has items without a separator, or a separator without items")
     machine = {name: typed(value, str) for name, value in typed(meta.get("machine", {}), dict).items()}
     return Checkpoint(model, params, vocabulary, corpus, config, progress, resume, machine)
 
@@ -288,7 +279,9 @@ def _corpus(values: dict[str, Any]) -> CorpusInfo:
     texts: Any = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
     characters, most = count(values["characters"]), count(values.get("max_vocab", 0))
-    return CorpusInfo(sources=sources, characters=characters, max_vocab=most, **texts)
+    counts = values.get("items")
+    items = ItemCounts(**{name: count(number) for name, number in typed(counts, dict).items()}) if counts else None
+    return CorpusInfo(sources=sources, characters=characters, max_vocab=most, items=items, **texts)
 
 
 def _progress(values: dict[str, Any]) -> Progress:

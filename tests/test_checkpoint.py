@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Fallback, Progress, Resume
+from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.setup import resume_run

@@ -34,6 +34,7 @@ OUTSIDE = {
     "click": "charrnn.cli",
     "tqdm": "charrnn.report.progress",
     "matplotlib": "charrnn.report.png",
+    "mpi4py": "charrnn.training.mpi",
     "onnx": "charrnn.exchange.onnx_graph",
     "safetensors": "charrnn.exchange.safetensors_file",
     "torch": "charrnn.exchange.torch_module",

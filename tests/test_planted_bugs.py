@@ -35,6 +35,7 @@ NETWORKS = {
     "square": (CharRNN(V, "vanilla", (V,)), 5),
     "long": (CharRNN(V, "vanilla", (3,)), 17),  # more positions than `nn.embedding` calls few
     "tied": (CharRNN(V, "vanilla", (3,), 3, tied=True), 5),
+    "padded": (CharRNN(V, "vanilla", (3,)), 5),  # the last targets of a stream do not count
     "dropped": (CharRNN(V, "vanilla", (6, 5)), 5),
     "weights dropped": (CharRNN(V, "gru", (6, 5)), 5),
 }
@@ -306,6 +307,15 @@ scale forgotten | loss | vanilla | linear.b_y
 scale applied twice | loss | vanilla | linear.b_y
 - probs *= scale
 + probs *= scale * scale
+padding has a gradient | loss | padded | linear.b_y
+- probs[gaps] = 0
++ pass
+padding has a loss | loss | padded | linear.b_y
+- losses[targets < 0] = 0
++ pass
+padding taken for the character before | loss | padded | linear.b_y
+- gaps, targets = targets < 0, np.maximum(targets, 0)
++ gaps = targets < 0
 probabilities not normalised | loss | vanilla | linear.b_y
 - logits /= total
 + pass
@@ -380,8 +390,10 @@ def spoiled(file: str, source: str, network: str) -> set[str]:
         broken = gradcheck.CharRNN(**asdict(model))
         assert type(broken) is not CharRNN
         state = gradcheck.random_state(broken, B, rng)
+        inputs, targets = text[:-1], text[1:].copy()
+        targets[3:, 1] = [-1] * (T - 3) if network == "padded" else targets[3:, 1]
         dropout = gradcheck.Dropout(**asdict(DROPPED.get(network, NOTHING)))
-        rows = list(gradcheck.check_model(broken, params, text[:-1], text[1:], state, label=network, dropout=dropout))
+        rows = list(gradcheck.check_model(broken, params, inputs, targets, state, label=network, dropout=dropout))
     return {row.array for row in rows if not row.complex_step_error <= gradcheck.COMPLEX_STEP_GATE}
 
 

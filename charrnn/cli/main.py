@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -15,6 +15,7 @@ from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.help import Group
 from charrnn.cli.info import info
 from charrnn.cli.plot import plot
+from charrnn.cli.ranks import exit_code_of, launched_rank
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.streams import open_closed_streams
@@ -22,6 +23,9 @@ from charrnn.cli.train import train
 from charrnn.cli.view import view
 from charrnn.errors import CharRNNError
 from charrnn.version import __version__
+
+if TYPE_CHECKING:
+    from charrnn.training.team import Team
 
 _HOW_TO_REPORT = "please report it, with `charrnn --version` and what CHARRNN_DEBUG=1 shows in the same place"
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
@@ -58,7 +62,8 @@ def run() -> NoReturn:
             signal.signal(signal.SIGINT, signal.default_int_handler)  # what `start` did in its place is over
         use_one_thread()
         open_closed_streams()
-        code = _exit_code()
+        rank = launched_rank(sys.argv[1:])
+        code = _exit_code() if rank is None else exit_code_of(rank, _exit_code, _failed)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the way out is short, and would only be told as a traceback
         sys.stdout.flush()
     except OSError as error:
@@ -68,9 +73,9 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
-def _exit_code() -> int:
+def _exit_code(team: "Team | None" = None) -> int:
     try:
-        code = charrnn(standalone_mode=False, prog_name="charrnn")
+        code = charrnn(standalone_mode=False, prog_name="charrnn", obj=team)
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
     except SystemExit:

@@ -77,8 +77,9 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "tied": (bool, "Use the embedding's weights for the output too."),
     "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
     "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
-    "val_fraction": (float, "Share of the text, at its end, held out to validate."),
-    "batch_size": (int, "Streams of text read side by side."),
+    "separator": (str, "Learn items, each for itself: this text, which may be a line end, stands between them."),
+    "val_fraction": (float, "Share of the text, at its end, held out to validate; of items, a choice by --rng-seed."),
+    "batch_size": (int, "Streams of text, or items, read side by side."),
     "seq_length": (int, "Characters a gradient reaches back."),
     "bptt_jitter": (float, "Vary that length from step to step, with this standard deviation; 0 for one length."),
     "optimizer": (click.Choice(OPTIMIZERS), "How gradients become steps."),
@@ -94,8 +95,9 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "clip_value": (float, "Bring each gradient into ± this; 0 for no such limit."),
     "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
     "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
+    "accumulate": (int, "Chunks whose gradients are added up before each update, which --steps counts."),
     "rng_seed": (count, "Random seed; the same seed gives the same run."),
-    "threads": (int, "Cores to use; 0 for all of the machine's."),
+    "threads": (int, "Cores to use; 0 for all of the machine's, or one for each rank under mpirun."),
     "steps": (int, "End after this many updates; 0 for no such end."),
     "epochs": (float, "End after this many passes over the text; 0 for no such end."),
     "minutes": (float, "End after this much time, all counted; 0 for no such end."),
@@ -109,18 +111,12 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
     "The text": (
-        "encoding",
-        "errors",
-        "normalize",
-        "max_vocab",
-        "val_fraction",
-        "batch_size",
-        "seq_length",
-        "bptt_jitter",
+        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "val_fraction"),
+        *("batch_size", "seq_length", "bptt_jitter"),
     ),
     "Each update": (
         *("optimizer", "learning_rate", "schedule", "schedule_steps", "warmup_steps", "decay_factor", "decay_every"),
-        *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction"),
+        *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction", "accumulate"),
     ),
     "How long": ("steps", "epochs", "minutes", "patience"),
     "On the way": ("eval_every", "sample_every", "sample_length", "save_every", "keep"),
@@ -137,6 +133,7 @@ def train_config(command: Command) -> Command:
             continue
         default = getattr(_DEFAULTS, name)
         shown = format_sizes(default) if isinstance(default, tuple) else str(default).removesuffix(".0")
+        shown = "none: one running text" if name == "separator" else shown
         shown = "by how often the text is read" if name in suited_settings(0) else shown
         command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
     return command

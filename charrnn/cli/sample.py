@@ -3,7 +3,7 @@
 import secrets
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,10 @@ from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError
 from charrnn.sampling.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint import Checkpoint
+    from charrnn.sampling.writing import Writer
 
 _SECTIONS = {
     "What to go on from": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
@@ -109,18 +113,18 @@ def sample(
     """Write text with a trained model.
 
     CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
-    and what follows go to stdout, each character as it is drawn; stderr says which model wrote it.
+    and what follows go to stdout, each character as it is drawn; stderr says which model wrote it. A model that learned
+    items, names line by line say, writes one, or K with --num, and tells which stand in its training text.
     """
     from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
+    from charrnn.report.items import display_for
     from charrnn.report.models import introduce
-    from charrnn.report.samples import choose_display, describe_fitting
+    from charrnn.report.samples import describe_fitting
     from charrnn.report.scores import describe_copying
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
     from charrnn.sampling.seed import fit_seed, read_seed
-    from charrnn.sampling.writing import Writer
-    from charrnn.text.vocabulary import unknown_symbol
 
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):
@@ -129,9 +133,7 @@ def sample(
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
-    unknown_id = unknown_symbol(vocabulary, trained.corpus.max_vocab)
-    never = () if unknown_id is None else (unknown_id,)
-    writer = Writer(trained.model, trained.params, vocabulary, config, rng_seed, never)
+    writer = _writer(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
@@ -139,13 +141,27 @@ def sample(
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
     output, json_of = TextWriter(raw=raw), path if as_json else None
-    display = choose_display(writer.samples, seed.text, output, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
+    shown: dict[str, Any] = {"json_of": json_of, "echo": echo, "is_quiet": quiet, "keep": keep}
+    display, labels = display_for(trained, writer.samples, seed.text, output, by_turns=interactive, **shown)
     try:
         if interactive:
             converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
         else:
             display.follow(writer.write(seed.text, with_log_probs=as_json))
+        if labels and not quiet:
+            say(labels.summary(display, seed.text))
     finally:
         for pieces in display.pieces if report else ():
             written = vocabulary.encode("".join(pieces)).tolist()
             say(describe_copying(trained, written))
+
+
+def _writer(trained: "Checkpoint", config: SampleConfig, rng_seed: int) -> "Writer":
+    from charrnn.sampling.writing import Writer
+    from charrnn.text.vocabulary import unknown_symbol
+
+    unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)
+    never = () if unknown is None else (unknown,)
+    if items := trained.corpus.items:
+        config = config.of_items(items.longest)
+    return Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed, trained.separator, never)

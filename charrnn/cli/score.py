@@ -26,8 +26,9 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     """Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
 
     A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
-    model that comes with the program. What simple methods that know the same training text reach is shown beside it.
-    With --by-line each line that is not blank comes with its bits a character and its number, tabs between.
+    model that comes with the program. What simple methods that know the same training text reach is shown beside it. A
+    model that learned items, line by line say, reads each of them for itself. With --by-line each line that is not
+    blank comes with its bits a character and its number, tabs between.
     """
     from charrnn.checkpoint import load
     from charrnn.report import scores
@@ -37,7 +38,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.report.progress import TextProgress
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
-    from charrnn.scoring.score import Scorer
+    from charrnn.scoring.score import Scorer, as_items
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
     from charrnn.training.trained_on import training_part
@@ -48,9 +49,10 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     vocabulary = trained.vocabulary
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
+    passage = passage if by_line else as_items(passage, vocabulary.encode(trained.separator))
     for line in () if quiet else (describe_model(trained, path), *passage.notes):
         say(line)
-    scorer = Scorer(trained.model, trained.params, vocabulary)
+    scorer = Scorer(trained.model, trained.params, vocabulary, trained.separator)
     if by_line:
         if unseen := scores.describe_unseen(passage):
             say(unseen.rstrip())
@@ -64,8 +66,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             training = training_part(trained, watcher)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
-    model = Figure("the model", scorer.mean(passage, track))
-    comparison = compare(model, Slice.from_passage(passage, vocabulary, training), vocabulary, track)
+    text = Slice.from_passage(passage, vocabulary, training, trained.separator)
+    comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
         writer.write(table or scores.as_json(comparison, passage, path))

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.checkpoint import Checkpoint
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.version import __version__

@@ -22,6 +22,7 @@ from charrnn.nn.parameters import Array
 # default shape, where `Generator.random` took 1.1. Drawn in blocks that stay in the second-level cache.
 _LEVELS = 2**16
 _BLOCK_NUMBERS = 16_384
+_AT_ONCE = 4  # numbers from 64 bits
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ class DropoutWorkspace:
 
     Each list has one array a layer of H units and G gates, or none where nothing is dropped: 2·T·B·H numbers for the
     outputs (locked: T·B·H + B·H), 2·G·H·H for the weights. Where the B streams are some of a larger batch, the random
-    numbers are drawn for all of it, so that a stream's masks do not depend on who trains it.
+    numbers of the others are skipped, so that a stream's masks do not depend on who trains it.
     """
 
     dropout: Dropout
-    drawn: tuple[Array, ...]  # (T, streams of the whole batch, H), or (1, …) where locked
-    masks: tuple[Array, ...]  # (T or 1, B, H), views of `drawn`: 0, or 1 over the share that is kept
+    streams: range  # which of the whole batch's these are
+    batch_size: int  # of the whole batch
+    masks: tuple[Array, ...]  # (T or 1, B, H): 0, or 1 over the share that is kept
     outputs: tuple[Array, ...]  # (T, B, H): a layer's outputs times their mask
     weight_masks: tuple[Array, ...]  # (H, G·H)
     W_hh: tuple[Array, ...]  # (H, G·H): W_hh times its mask
@@ -71,11 +73,11 @@ class DropoutWorkspace:
         """
         real = np.zeros(0, dtype).real.dtype  # gradcheck sends complex numbers through masks of real ones
         of_outputs, of_weights = (shapes if share else () for share in (dropout.outputs, dropout.weights))
-        drawn = tuple(np.empty((1 if dropout.locked else T, B, H), real) for H, _ in of_outputs)
         return cls(
             dropout,
-            drawn,
-            masks=tuple(mask[:, streams.start : streams.stop] for mask in drawn),
+            streams,
+            batch_size=B,
+            masks=tuple(np.empty((1 if dropout.locked else T, len(streams), H), real) for H, _ in of_outputs),
             outputs=tuple(np.empty((T, len(streams), H), dtype) for H, _ in of_outputs),
             weight_masks=tuple(np.empty(shape, real) for shape in of_weights),
             W_hh=tuple(np.empty(shape, dtype) for shape in of_weights),
@@ -83,9 +85,13 @@ class DropoutWorkspace:
 
     def draw(self, rng: np.random.Generator) -> None:
         """Draw all masks anew."""
-        for share, masks in ((self.dropout.outputs, self.drawn), (self.dropout.weights, self.weight_masks)):
-            for mask in masks:
-                _draw_mask(rng.bit_generator, mask.reshape(-1), share)
+        for mask in self.masks:
+            if len(self.streams) == self.batch_size:
+                _draw_mask(rng.bit_generator, mask.reshape(-1), self.dropout.outputs)
+            else:
+                _draw_some(rng.bit_generator, mask, self.dropout.outputs, self.streams.start, self.batch_size)
+        for mask in self.weight_masks:
+            _draw_mask(rng.bit_generator, mask.reshape(-1), self.dropout.weights)
 
     def mask_outputs(self, layer: int, outputs: Array) -> None:
         """Keep what the layer above will see of a layer's outputs (T, B, H), in ``self.outputs``."""
@@ -114,9 +120,34 @@ class DropoutWorkspace:
 
 def _draw_mask(bits: np.random.BitGenerator, mask: Array, share: float) -> None:
     """Fill a flat mask: 0 for the share that is dropped, and 1 over the share that is kept."""
-    dropped = min(round(share * _LEVELS), _LEVELS - 1)
     for start in range(0, len(mask), _BLOCK_NUMBERS):
         block = mask[start : start + _BLOCK_NUMBERS]
-        levels = bits.random_raw(-(-len(block) // 4)).view(np.uint16)[: len(block)]
-        np.greater_equal(levels, dropped, out=block)
-        np.multiply(block, _LEVELS / (_LEVELS - dropped), out=block)
+        _fill(block, bits.random_raw(-(-len(block) // _AT_ONCE)).view(np.uint16)[: len(block)], share)
+
+
+def _draw_some(bits: Any, mask: Array, share: float, first: int, batch_size: int) -> None:
+    """Fill the mask (T, B, H) of some streams with what a mask of the whole batch would have there.
+
+    Parameters
+    ----------
+    bits : whose stream can be gone along without drawing
+    first : of these streams in the batch
+    """
+    T, B, H = mask.shape
+    drawn = 0  # of 64 bits
+    for t in range(T):
+        start = (t * batch_size + first) * H
+        words, skipped = divmod(start, _AT_ONCE)
+        bits.advance(words - drawn)
+        count = -(-(skipped + B * H) // _AT_ONCE)
+        levels = bits.random_raw(count).view(np.uint16)[skipped : skipped + B * H]
+        _fill(mask[t].reshape(-1), levels, share)
+        drawn = words + count
+    bits.advance(-(-T * batch_size * H // _AT_ONCE) - drawn)
+
+
+def _fill(mask: Array, levels: Array, share: float) -> None:
+    """Write 0 where a level is among the share that is dropped, and elsewhere 1 over the share that is kept."""
+    dropped = min(round(share * _LEVELS), _LEVELS - 1)
+    np.greater_equal(levels, dropped, out=mask)
+    np.multiply(mask, _LEVELS / (_LEVELS - dropped), out=mask)

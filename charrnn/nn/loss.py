@@ -2,7 +2,7 @@
 
 With ``z = logits − max``, ``s = Σ exp z`` and target t: ``−log p_t = log s − z_t``, and its gradient by the logits is
 ``p − one_hot(t)``. Shifting keeps ``exp`` from overflowing, and the logarithm of the sum keeps a probability that
-underflows from becoming ``log 0``.
+underflows from becoming ``log 0``. Where a target is below 0 there is nothing to guess: no loss, and no gradient.
 """
 
 import numpy as np
@@ -38,11 +38,11 @@ def cross_entropy(logits: Array, targets: Ids) -> Array:
     Parameters
     ----------
     logits : (T, B, V), overwritten with the softmax probabilities, ready for `cross_entropy_backward`
-    targets : (T, B) integers in 0…V−1
+    targets : (T, B) integers in 0…V−1, or below 0 where there is none
 
     Returns
     -------
-    (T, B) array, fresh: ``−log p[target]``
+    (T, B) array, fresh: ``−log p[target]``, 0 without a target
     """
     T, B, V = logits.shape
     _shift(logits)
@@ -51,7 +51,10 @@ def cross_entropy(logits: Array, targets: Ids) -> Array:
     total = np.add.reduce(logits, axis=-1, keepdims=True)
     losses += np.log(total).reshape(-1)
     logits /= total
-    return losses.reshape(T, B)
+    losses = losses.reshape(T, B)
+    if _has_gaps(targets):
+        losses[targets < 0] = 0
+    return losses
 
 
 def cross_entropy_backward(probs: Array, targets: Ids, scale: float) -> None:
@@ -59,8 +62,18 @@ def cross_entropy_backward(probs: Array, targets: Ids, scale: float) -> None:
 
     `scale` is 1 for the sum over all targets, ``1/(T·B)`` for their mean.
     """
+    gaps = None
+    if _has_gaps(targets):
+        gaps, targets = targets < 0, np.maximum(targets, 0)  # any target will do there, as nothing of it is left
     probs.reshape(-1)[_flat_index(targets, probs.shape[-1])] -= 1
     probs *= scale
+    if gaps is not None:
+        probs[gaps] = 0
+
+
+def _has_gaps(targets: Ids) -> bool:
+    """Whether some places have nothing to guess; asked first, as most sequences have none and should not pay for it."""
+    return bool(np.minimum.reduce(targets, axis=None) < 0)
 
 
 def _flat_index(targets: Ids, V: int) -> Ids:

@@ -3,7 +3,7 @@
 import os
 from typing import TextIO
 
-_BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[0m"
+_BOLD, _FAINT, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -14,6 +14,11 @@ def has_colour(stream: TextIO) -> bool:
 def bold(text: str, stream: TextIO) -> str:
     """Return a harmless text as a heading looks on a stream."""
     return f"{_BOLD}{text}{_PLAIN}" if has_colour(stream) else text
+
+
+def faint(text: str, stream: TextIO) -> str:
+    """Return a harmless text as a remark looks on a stream."""
+    return f"{_FAINT}{text}{_PLAIN}" if has_colour(stream) else text
 
 
 def alarming(text: str, stream: TextIO) -> str:

@@ -74,6 +74,7 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
         "arrays": [[array_name, list(shape)] for array_name, shape in trained.params.shapes.items()],
         "dtype": trained.params.vector.dtype.name,
         "vocabulary": trained.vocabulary.characters,
+        "separator": trained.separator,
     }
     params = trained.params
     unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)

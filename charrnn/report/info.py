@@ -13,8 +13,8 @@ from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, ConfigError, LogError, shown
 from charrnn.report.terminal import visible
-from charrnn.report.units import bits, describe_loss, duration
-from charrnn.training.config import TrainConfig, flag
+from charrnn.report.units import bits, describe_batch, describe_loss, duration
+from charrnn.training.config import LINE_END, TrainConfig, flag
 from charrnn.training.log import log_path, read_log
 from charrnn.training.retracing import command_for, epochs, parts
 
@@ -130,9 +130,16 @@ def _symbols(characters: str) -> str:
 
 
 def _text(values: Mapping[str, Any]) -> str:
-    corpus = values["corpus"]
+    corpus, items = values["corpus"], values["corpus"]["items"]
     if not corpus["sources"]:
         return f"{corpus['name']}: the model is from elsewhere, and its text is not known"
+    if items:
+        what = "lines" if values["config"]["separator"] == LINE_END else f"items by {values['config']['separator']!r}"
+        return (
+            f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {what}, each for itself: "
+            f"{items['training']:,} of {items['training_characters']:,} characters to train on + {items['held_out']:,} "
+            f"of {items['held_out_characters']:,} held out"
+        )
     held_out = f"{corpus['training']:,} characters to train on + {corpus['held_out']:,} held out"
     return f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {held_out}"
 
@@ -167,7 +174,7 @@ def _held_out(values: Mapping[str, Any]) -> str:
 
 def _settings(config: TrainConfig) -> str:
     rate = f" {config.learning_rate:g}" if config.learning_rate else ""
-    words = [f"batch {config.batch_size} × seq {config.seq_length}", f"{config.optimizer}{rate} {config.schedule}"]
+    words = [describe_batch(config), f"{config.optimizer}{rate} {config.schedule}"]
     names = ("clip_value", "clip_norm", "dropout", "weight_drop", "bptt_jitter")
     words += [f"{flag(name)[2:]} {getattr(config, name):g}" for name in names if getattr(config, name)]
     return ", ".join([*words, f"rng-seed {config.rng_seed}"])

@@ -1,9 +1,7 @@
 """A run on the terminal: what will happen, a bar while it does, samples above it, and where it all went.
 
-And work on a long text: a bar for each of its tasks.
-
-Everything goes to stderr. Where stderr is no terminal there is no bar, but a plain line now and then, so that a log
-shows life.
+And work on a long text: a bar for each of its tasks. Everything goes to stderr. Where stderr is no terminal there is no
+bar, but a plain line now and then, so that a log shows life.
 """
 
 import contextlib
@@ -20,8 +18,9 @@ from charrnn.errors import LogError
 from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
+from charrnn.report.models import describe_parts
 from charrnn.report.terminal import visible
-from charrnn.report.units import bits, describe_loss, duration
+from charrnn.report.units import bits, describe_batch, describe_loss, describe_ranks, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
 from charrnn.training.events import (
@@ -56,21 +55,26 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size:,} symbols, {corpus.characters - held_out:,} characters"
-    scored = len(run.evaluator.ids) if run.evaluator else 0
+    text = f"{corpus.name}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
+    scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
     part = f", of which {scored:,} are read each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
-        f"text   {text} + {held_out:,} held out{part}",
+        f"text   {text}{part}",
         f"model  {layers}",
-        f"train  batch {config.batch_size} × seq {config.seq_length}, {rate}, {_length(run)}",
+        f"train  {describe_batch(config)}, {rate}, {_length(run)}",
+        *describe_ranks(trainer.ranks, config.batch_size, trainer.workers),
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
 
 
 def _length(run: Run) -> str:
     total, minutes = run.total_steps, run.config.minutes
-    steps = f"{total:,} steps = {total / run.trainer.streams.chunks_per_epoch:.1f} epochs" if total else ""
+    steps = (
+        f"{total:,} steps = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
+        if total
+        else ""
+    )
     return " or ".join(filter(None, [steps, f"{minutes:g} min" if minutes else ""]))
 
 
@@ -78,7 +82,8 @@ def _seconds_left(run: Run, speed: float) -> float:
     streams, total = run.trainer.streams, run.total_steps
     bounds = []
     if total:
-        bounds.append((total - run.trainer.step) * streams.batch_size * streams.seq_length / speed)
+        updates = total - run.trainer.step
+        bounds.append(updates * run.config.accumulate * streams.characters_per_chunk / speed)
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
@@ -183,7 +188,8 @@ class Progress:
         has_best = bool(self.run.history) and best.exists()
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
-        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} -n 400")
+        amount = "--num 20" if self.run.config.separator else "-n 400"
+        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} {amount}")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
@@ -271,19 +277,10 @@ class TextProgress:
 
 def open_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
     """Return the bar of a task on a long text; the total is 0 where nobody knows it."""
-    return tqdm(
-        total=total or None,
-        initial=done,
-        desc=task,
-        unit=unit,
-        unit_scale=True,
-        file=sys.stderr,
-        disable=None,
-        leave=False,
-        delay=delay,
-        dynamic_ncols=True,
-        bar_format="{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}",
-    )
+    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
+    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
+    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
+    return tqdm(file=sys.stderr, **what, **how)
 
 
 def _how_far(task: str, done: int, total: int, seconds: float) -> str:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -141,11 +141,19 @@ class JsonLines(Display):
     ----------
     samples, echo, writer : see `Display`; here the echo is a field of its own
     checkpoint : where the model is
+    label : what to call a text, seed and all, beside its sample; by default nothing
     """
 
-    def __init__(self, samples: Sequence[Sample], echo: str, writer: TextWriter, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        echo: str,
+        writer: TextWriter,
+        checkpoint: Path,
+        label: Callable[[str, Sample], str | None] | None = None,
+    ) -> None:
         super().__init__(samples, echo, writer)
-        self._checkpoint = checkpoint
+        self._checkpoint, self._label = checkpoint, label
         self._shown = 0
 
     def show(self, gained: Sequence[str]) -> None:  # noqa: ARG002 - the pieces are kept by now
@@ -173,6 +181,8 @@ class JsonLines(Display):
             "bits_per_char": None if nats is None else bits(nats),
             "log_probs": log_probs,
         }
+        if self._label:
+            values["label"] = self._label(self.echo + text, sample)
         self.writer.write(json.dumps(values) + "\n")
         self._shown += 1
 

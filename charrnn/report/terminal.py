@@ -10,7 +10,7 @@ import unicodedata
 from types import TracebackType
 from typing import Self
 
-from charrnn.report.colour import alarming, bold
+from charrnn.report.colour import alarming, bold, faint
 from charrnn.report.columns import folded
 
 _SAFE = frozenset("\n\t")
@@ -72,6 +72,11 @@ class TextWriter:
         sys.stdout.buffer.write(f"{bold(line, sys.stdout)}\n".encode(self._encoding(), "backslashreplace"))
         sys.stdout.buffer.flush()
         self._ends_line = True
+
+    def aside(self, words: str) -> None:
+        """Write harmless words of our own within a line, which stand back on a terminal."""
+        sys.stdout.buffer.write(faint(words, sys.stdout).encode(self._encoding(), "backslashreplace"))
+        sys.stdout.buffer.flush()
 
     def end_line(self) -> None:
         """Begin a new line, where the last has not ended."""

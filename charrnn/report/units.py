@@ -2,6 +2,8 @@
 
 import math
 
+from charrnn.training.config import TrainConfig
+
 
 def bits(nats: float) -> float:
     """Return an amount of information in bits."""
@@ -18,3 +20,16 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def describe_batch(config: TrainConfig) -> str:
+    """Say what one update learns from: ``batch 16 × seq 50``, or so many of those."""
+    chunks = f"{config.accumulate} × " if config.accumulate > 1 else ""
+    return f"{chunks}batch {config.batch_size} × seq {config.seq_length}"
+
+
+def describe_ranks(ranks: int, streams: int, workers: int) -> list[str]:
+    """Say in a line how several ranks divide the streams; of one there is nothing to say."""
+    fewest, most = streams // ranks, -(-streams // ranks)
+    each = f"{fewest} to {most}" if fewest < most else str(most)
+    return [f"ranks  {ranks:,}, of {each} streams and {workers} processes each"] if ranks > 1 else []

@@ -1,6 +1,7 @@
 """Everything that can be asked of a sample. No NumPy is imported: the command line takes its defaults from here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from charrnn.errors import ConfigError
 
@@ -48,6 +49,22 @@ class SampleConfig:
             raise ConfigError("--temperature has the same number twice")
         if self.is_endless and self.is_several:
             raise ConfigError("-n -1 writes one text without end; for several give each an end: -n, --lines or --stop")
+
+    def of_items(self, longest: int) -> Self:
+        """Return the same for a model that learned items: a text is one of them, and its usual bound leaves it room.
+
+        Parameters
+        ----------
+        longest : characters of the longest item it learned
+
+        Raises
+        ------
+        ConfigError
+            If lines are to be counted.
+        """
+        if self.lines:
+            raise ConfigError("--lines does not go with a model that learned items, each for itself: --num K writes K")
+        return replace(self, length=max(DEFAULT_LENGTH, 2 * longest)) if self.length is None else self
 
     @property
     def is_several(self) -> bool:

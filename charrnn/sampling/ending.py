@@ -10,6 +10,7 @@ class Reason(StrEnum):
     LENGTH = "length"
     LINES = "lines"
     STOP = "stop"
+    ITEM = "item"
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Bounds:
     length: int | None = None  # characters; None for no such bound
     lines: int = 0  # line feeds, the last of them included; 0 for no such bound
     stops: tuple[str, ...] = ()  # it ends before the first of these; none is empty
+    separator: str = ""  # likewise: what ends an item; empty for no such bound
 
 
 class Ending:
@@ -33,7 +35,8 @@ class Ending:
     """
 
     def __init__(self, bounds: Bounds) -> None:
-        self._most_characters, self._most_lines, self._stops = bounds.length, bounds.lines, bounds.stops
+        self._most_characters, self._most_lines, self._separator = bounds.length, bounds.lines, bounds.separator
+        self._stops = bounds.stops + (bounds.separator,) * bool(bounds.separator)
         self._length = self._lines = 0
         self._held = ""  # may be the beginning of a stop text
         self.reason: Reason | None = Reason.LENGTH if bounds.length == 0 else None
@@ -56,8 +59,9 @@ class Ending:
         text = self._held + character
         found = [stop for stop in self._stops if text.endswith(stop)]
         if found:
-            self.reason = Reason.STOP
-            return text.removesuffix(max(found, key=len))
+            longest = max(found, key=len)
+            self.reason = Reason.ITEM if longest == self._separator else Reason.STOP
+            return text.removesuffix(longest)
         self._held = "" if self.reason else self._beginning_of_stop(text)
         return text.removesuffix(self._held)
 

@@ -126,9 +126,15 @@ class Streams:
             self._state = forward(params, ws, ids[None], self._state)
 
 
-def line_start(vocabulary: Vocabulary, rng: np.random.Generator) -> str:
-    """Return what to begin from where no seed text is given: a line end, or any character of a text without lines."""
+def line_start(vocabulary: Vocabulary, rng: np.random.Generator, separator: str = "") -> str:
+    """Return what to begin from where no seed text is given.
+
+    That is the last character of a separator, from which items are learned (see `charrnn.text.items`). Of a running
+    text it is a line end, or any character of a text without lines.
+    """
     characters = vocabulary.characters
+    if separator:
+        return separator[-1]
     return "\n" if "\n" in characters else characters[rng.integers(len(characters))]
 
 

@@ -21,6 +21,7 @@ class Turns:
     filters : what shapes the distribution before each draw
     bounds : where a turn of the network ends
     rng : one uniform number is drawn for each character
+    separator : what ends an item, where the model learned those: whoever writes it, the next item begins from nothing
     """
 
     def __init__(
@@ -31,18 +32,27 @@ class Turns:
         filters: Shaper,
         bounds: Bounds,
         rng: np.random.Generator,
+        separator: str = "",
     ) -> None:
         self._vocabulary, self._filters, self._bounds, self._rng = vocabulary, filters, bounds, rng
+        self._separator, self._item = separator, ""
         self._streams = Streams(model, params, 1)
         self._line_end = "\n" if "\n" in vocabulary.characters else ""
-        self.read(line_start(vocabulary, rng))
+        self._streams.read(vocabulary.encode(line_start(vocabulary, rng, separator))[:, None])
+        self._beginning = self._streams.mark()
         self._is_within_line = False
 
     def read(self, text: str) -> None:
         """Take in what was written, all of it in known characters."""
-        if text:
-            self._streams.read(self._vocabulary.encode(text)[:, None])
-            self._is_within_line = not text.endswith("\n")
+        if not text:
+            return
+        self._is_within_line = not text.endswith("\n")
+        if self._separator:
+            _, found, self._item = (self._item + text).rpartition(self._separator)
+            if found:
+                self._streams.rewind(self._beginning)
+                text = self._item
+        self._streams.read(self._vocabulary.encode(text)[:, None])
 
     def read_line(self, text: str, *, is_finished: bool = True) -> None:
         """Take in what the person has typed as a line of its own, or its beginning; nothing where it is empty."""
@@ -68,4 +78,4 @@ class Turns:
                     ending = Ending(self._bounds)  # blank lines are no turn
         finally:
             self._streams.rewind(start)
-            self.read(written)
+            self.read(written + self._separator * (ending.reason is Reason.ITEM))

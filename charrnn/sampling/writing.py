@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -34,13 +35,13 @@ class Sample:
     are the last."""
 
 
-def check_ends(vocabulary: Vocabulary, config: SampleConfig, banned: Sequence[int]) -> Bounds:
+def check_ends(vocabulary: Vocabulary, config: SampleConfig, banned: Sequence[int], separator: str = "") -> Bounds:
     """Return where a text ends.
 
     Raises
     ------
     ConfigError
-        If a stop text or a line end can never come, as a character of it is unknown or banned.
+        If a stop text, a line end or the separator can never come, as a character of it is unknown or banned.
     """
     possible = set(vocabulary.characters) - {vocabulary.characters[number] for number in banned}
     for stop in config.stops:
@@ -49,7 +50,9 @@ def check_ends(vocabulary: Vocabulary, config: SampleConfig, banned: Sequence[in
             raise ConfigError(f"--stop {stop!r} can never come: the model does not write {min(missing)!r}{hint}")
     if config.lines and "\n" not in possible:
         raise ConfigError("--lines counts line ends, and the model writes none; use --length")
-    return Bounds(config.most_characters, config.lines, config.stops)
+    if missing := set(separator) - possible:
+        raise ConfigError(f"--allow and --ban leave out {min(missing)!r}, by which an item ends: let it be written")
+    return Bounds(config.most_characters, config.lines, config.stops, separator)
 
 
 class Trained(Protocol):
@@ -66,6 +69,10 @@ class Trained(Protocol):
     @property
     def vocabulary(self) -> Vocabulary:
         """Its characters."""
+
+    @property
+    def separator(self) -> str:
+        """What ends an item, where it learned those; else empty."""
 
 
 _DEFAULT = SampleConfig()
@@ -100,7 +107,7 @@ def sample_text(
     """
     if config.is_several:
         raise ConfigError("sample_text writes one text; a Writer writes several side by side")
-    writer = Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed)
+    writer = Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed, trained.separator)
     seed = fit_seed(seed_text, trained.vocabulary, config.unknown).text
     return (character for (piece,) in writer.write(seed) for character in piece)
 
@@ -112,6 +119,7 @@ class Writer:
     ----------
     model, params, vocabulary : the trained network
     config : what is asked for
+    separator : what ends an item, where the model learned those
     rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
     never : ids that are not drawn whatever is asked for
 
@@ -139,15 +147,19 @@ class Writer:
         vocabulary: Vocabulary,
         config: SampleConfig,
         rng_seed: int,
+        separator: str = "",
         never: Sequence[int] = (),
     ) -> None:
         banned = tuple(never)
         if config.allow or config.ban:
             banned = banned_ids(vocabulary, config.allow, config.ban, never)
+        if len(separator) == 1:  # it is no character of an item, and must come for an item to end
+            banned = tuple(number for number in banned if vocabulary.characters[number] != separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
         self.filters: Shaper = SideBySide(filters) if len(filters) > 1 else filters[0]
         self._writes_lines = "\n" in vocabulary.characters and vocabulary.characters.index("\n") not in banned
-        self.bounds = check_ends(vocabulary, config, banned)
+        self.bounds = check_ends(vocabulary, config, banned, separator)
+        self._separator = separator
         self._model, self._params, self._vocabulary = model, params, vocabulary
         self.samples = [
             Sample(rng_seed + k, temperature, Ending(self.bounds))
@@ -160,19 +172,34 @@ class Writer:
         """Return the first text as one that is written by turns, which end with a line unless more are asked for."""
         bounds = replace(self.bounds, lines=self.bounds.lines or int(self._writes_lines))
         rng = np.random.default_rng(self.samples[0].rng_seed)
-        return Turns(self._model, self._params, self._vocabulary, self.filters, bounds, rng)
+        if self._separator == "\n":  # with the line that a turn is, its item ends
+            bounds = replace(bounds, separator="")
+        return Turns(self._model, self._params, self._vocabulary, self.filters, bounds, rng, self._separator)
 
     def write(self, seed_text: str, *, with_log_probs: bool = False) -> Iterator[list[str]]:
         """Yield by what each text grows, a step after another, until all have ended.
 
         Parameters
         ----------
-        seed_text : known characters that every text goes on from; without any, each begins as `line_start` says
+        seed_text : known characters that every text goes on from; without any, each begins as `line_start` says.
+            An item always begins so, and the seed is its beginning.
         with_log_probs : whether to keep each sample's `log_probs`
+
+        Raises
+        ------
+        ConfigError
+            If the seed text goes beyond the end of an item.
         """
+        separator = self._separator
+        if separator and separator in seed_text:
+            raise ConfigError(f"the seed text has {separator!r}, by which an item ends: give the beginning of one item")
+        return self._steps(seed_text, with_log_probs=with_log_probs)
+
+    def _steps(self, seed_text: str, *, with_log_probs: bool) -> Iterator[list[str]]:
         characters, samples = self._vocabulary.characters, self.samples
         generators = [np.random.default_rng(sample.rng_seed) for sample in samples]
-        seeds = [seed_text or line_start(self._vocabulary, rng) for rng in generators]
+        begin, is_item = partial(line_start, self._vocabulary, separator=self._separator), bool(self._separator)
+        seeds = [seed_text if seed_text and not is_item else begin(rng) + seed_text for rng in generators]
         streams = Streams(self._model, self._params, len(samples))
         streams.read(np.stack([self._vocabulary.encode(seed) for seed in seeds], axis=1))
         rng = OwnGenerators(generators) if len(samples) > 1 else generators[0]

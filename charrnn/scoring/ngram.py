@@ -9,6 +9,8 @@ A context that the training text never continues leaves the lower order's word a
 and T. Bell, "The Zero-Frequency Problem" (1991), in the interpolated form of S. Chen and J. Goodman, "An Empirical
 Study of Smoothing Techniques for Language Modeling" (1998).
 
+Where a text is made of items, each of them for itself, no context reaches from one into another.
+
 A gram of order k is the number of its context, itself a gram of order k−1, and the character after it. The distinct
 grams of each order are numbered anew, 0, 1, …, so that ``context · V + character`` stays far below 2⁶³ whatever V is.
 """
@@ -74,22 +76,34 @@ class NGrams:
     training : (N,) ids, N ≥ 1
     vocab_size : V; every id is below it
     max_order : the longest gram, at least 1; order 1 knows no context. A shorter text ends it at its own length.
+    reach : (N,) how many characters before each may be its context; by default all that there are
     track : follows the counting
     """
 
     def __init__(
-        self, training: NDArray[np.integer], vocab_size: int, max_order: int, track: Track = untracked
+        self,
+        training: NDArray[np.integer],
+        vocab_size: int,
+        max_order: int,
+        reach: NDArray[np.integer] | None = None,
+        track: Track = untracked,
     ) -> None:
         self.vocab_size = vocab_size
         characters = training.astype(np.int64)
         contexts, num_contexts = np.zeros_like(characters), 1  # order 1 has one context, the empty one
         orders: list[_Order] = []
         N, longest = len(training), min(max_order, len(training))
-        for _ in track("counting n-grams", range(longest), longest * N, lambda _: N):
-            order, grams = _Order.count(contexts, characters, num_contexts, vocab_size)
+        for length in track("counting n-grams", range(longest), longest * N, lambda _: N):
+            counted = slice(None) if reach is None else np.flatnonzero(reach >= length)
+            if not characters[counted].size:
+                break
+            order, own = _Order.count(contexts[counted], characters[counted], num_contexts, vocab_size)
+            grams = np.full(len(characters), _UNSEEN)
+            grams[counted] = own
             orders.append(order)
             # The gram that ends at one character is the context of the next.
             contexts, characters, num_contexts = grams[:-1], characters[1:], len(order.keys)
+            reach = None if reach is None else reach[1:]
         self._orders = tuple(orders)
 
     @property
@@ -97,13 +111,16 @@ class NGrams:
         """The longest gram that is counted."""
         return len(self._orders)
 
-    def probabilities(self, ids: NDArray[np.integer], first: int = 0) -> NDArray[np.float64]:
+    def probabilities(
+        self, ids: NDArray[np.integer], first: int = 0, reach: NDArray[np.integer] | None = None
+    ) -> NDArray[np.float64]:
         """Return what each order expected of the characters of a text.
 
         Parameters
         ----------
         ids : (M,) the text
         first : place of the first character asked for; those before it are context only
+        reach : (M,) how many characters before each may be its context; by default all that there are
 
         Returns
         -------
@@ -113,7 +130,9 @@ class NGrams:
         contexts = np.zeros_like(characters)
         probs = np.full(len(characters), 1 / self.vocab_size)
         rows = []
-        for order in self._orders:
+        for length, order in enumerate(self._orders):
+            if reach is not None:
+                contexts = np.where(reach >= length, contexts, _UNSEEN)
             grams = order.find(contexts, characters, self.vocab_size)
             probs = order.mix(contexts, grams, probs)
             rows.append(probs[first:])
@@ -121,8 +140,11 @@ class NGrams:
             contexts = np.concatenate([np.full(1, _UNSEEN), grams[:-1]])[: len(characters)]
         return np.stack(rows)
 
-    def blocks(self, ids: NDArray[np.integer], first: int = 0) -> Iterator[NDArray[np.float64]]:
+    def blocks(
+        self, ids: NDArray[np.integer], first: int = 0, reach: NDArray[np.integer] | None = None
+    ) -> Iterator[NDArray[np.float64]]:
         """Yield the same as `probabilities` in pieces, so that a long text needs little memory."""
         for start in range(first, len(ids), BLOCK_LENGTH):
             begin = max(start - self.max_order + 1, 0)
-            yield self.probabilities(ids[begin : start + BLOCK_LENGTH], start - begin)
+            piece = slice(begin, start + BLOCK_LENGTH)
+            yield self.probabilities(ids[piece], start - begin, None if reach is None else reach[piece])

@@ -9,12 +9,12 @@ Characters the model never saw have no id and cannot be read; `UNSEEN_NATS` says
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import DivergedError
+from charrnn.errors import DivergedError, TextError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.scoring.tracking import Track, untracked
@@ -31,9 +31,12 @@ MAX_STREAMS = 16  # lines read side by side
 READING = "the model reads"
 
 
-def beginning(vocabulary: Vocabulary) -> Ids:
-    """Return what stands before a text that is scored: the id of a line feed, or nothing where there is none."""
-    return vocabulary.encode("\n" if "\n" in vocabulary.characters else "")
+def beginning(vocabulary: Vocabulary, separator: str = "") -> Ids:
+    """Return what stands before a text that is scored: the id of a line feed, or nothing where there is none.
+
+    Before an item it is the last character of the separator, from which items are learned.
+    """
+    return vocabulary.encode(separator[-1:] or ("\n" if "\n" in vocabulary.characters else ""))
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,25 @@ class ScoredLine:
     """A character, the mean over all of them."""
 
 
+def as_items(passage: Passage, separator: Ids) -> Passage:
+    """Return a text as a model of items reads it: no empty item, and a separator after each; a note says how many.
+
+    Without a separator it stays as it is.
+
+    Raises
+    ------
+    TextError
+        If there is none.
+    """
+    if not separator.size:
+        return passage
+    items = passage.items(separator.astype(np.intp))
+    if not items:
+        raise TextError("there is nothing to score: the text has no items, only what stands between them")
+    note = f"read as {len(items):,} items, each for itself"
+    return replace(passage, ids=np.concatenate([item.ids for item in items]), notes=(*passage.notes, note))
+
+
 class Scorer:
     """Reads texts with a trained model.
 
@@ -55,17 +77,25 @@ class Scorer:
     ----------
     model, params : the trained network; parameters are only read
     vocabulary : its characters
+    separator : what ends an item, where the model learned those
     """
 
-    def __init__(self, model: CharRNN, params: Parameters, vocabulary: Vocabulary) -> None:
+    def __init__(self, model: CharRNN, params: Parameters, vocabulary: Vocabulary, separator: str = "") -> None:
         self.model = model
         self.params = params
-        self._beginning = beginning(vocabulary)
+        self._beginning = beginning(vocabulary, separator)
+        self._separator = vocabulary.encode(separator)
 
     def mean(self, passage: Passage, track: Track = untracked) -> float:
-        """Return the nats a character of a whole text, unseen ones included; `track` follows the reading."""
-        known = passage.known
-        total = sum(float(nats.sum()) for nats in track(READING, self.text(known), len(known)))
+        """Return the nats a character of a whole text, unseen ones included; `track` follows the reading.
+
+        A model of items reads each for itself, from a fresh state to the separator that ends it.
+        """
+        if self._separator.size:
+            total = float(self.lines([item.known for item in passage.items(self._separator)], track).sum())
+        else:
+            known = passage.known
+            total = sum(float(nats.sum()) for nats in track(READING, self.text(known), len(known)))
         return (total + passage.num_unseen * UNSEEN_NATS) / len(passage.ids)
 
     def rank_lines(self, passage: Passage, track: Track = untracked) -> list[ScoredLine]:

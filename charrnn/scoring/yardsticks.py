@@ -7,7 +7,8 @@ uniform
 unigram
     how frequent each character is (order 1 of the n-grams)
 n-gram
-    interpolated Witten-Bell (see `charrnn.scoring.ngram`), of whatever order up to 6 comes out best on this very text
+    interpolated Witten-Bell (see `charrnn.scoring.ngram`), of whatever order up to 6 comes out best on this very text;
+    of items each for itself, as the model reads them
 gzip, xz
     by how many bytes the compressed training text grows when the text follows it: DEFLATE at level 9 and LZMA2 at
     preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they go on learning as they read.
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from charrnn.scoring.ngram import NGrams
 from charrnn.scoring.score import UNSEEN_NATS, beginning
 from charrnn.scoring.tracking import Track, untracked
+from charrnn.text.items import reach_within_items
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
 
@@ -77,11 +79,16 @@ class Slice:
     """(M,) the characters that the model knows."""
     unseen: int = 0
     """How many others there are."""
+    separator: NDArray[np.intp] | None = None
+    """(S,) what stands between two items, where both texts are made of items, each for itself."""
 
     @classmethod
-    def from_passage(cls, passage: Passage, vocabulary: Vocabulary, training: Ids | None) -> Self:
-        """Return a whole text as it is scored: after a line feed, as the model reads it."""
-        return cls(training, beginning(vocabulary), passage.known, passage.num_unseen)
+    def from_passage(cls, passage: Passage, vocabulary: Vocabulary, training: Ids | None, separator: str = "") -> Self:
+        """Return a whole text as it is scored: after a line feed or a separator, as the model reads it."""
+        before = vocabulary.encode(separator) if separator else beginning(vocabulary)
+        return cls(
+            training, before, passage.known, passage.num_unseen, vocabulary.encode(separator) if separator else None
+        )
 
     @property
     def characters(self) -> int:
@@ -117,10 +124,13 @@ def _sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]
 
 
 def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, float]:
+    ids = np.concatenate([text.before, text.ids])
     of_all = f", of the last {MOST_LEARNED:,}" if len(training) > MOST_LEARNED else ""
-    ngrams = NGrams(training[-MOST_LEARNED:], V, MAX_ORDER, track)
+    training = training[-MOST_LEARNED:]
+    reaches = [None if text.separator is None else reach_within_items(part, text.separator) for part in (training, ids)]
+    ngrams = NGrams(training, V, MAX_ORDER, reaches[0], track)
     losses = np.zeros(ngrams.max_order)
-    blocks = ngrams.blocks(np.concatenate([text.before, text.ids]), len(text.before))
+    blocks = ngrams.blocks(ids, len(text.before), reaches[1])
     for probs in track("n-grams read", blocks, len(text.ids), lambda probs: probs.shape[1]):
         losses -= np.log(probs).sum(axis=1)
     best = int(losses.argmin())

@@ -1,9 +1,11 @@
 """Batches for training: B streams that read a text side by side, T characters at a time.
 
-Each stream goes on where its last chunk ended, so the state of the network is carried from chunk to chunk.
-Where a run stands is a `Cursor`; the batches are pure functions of it, so a saved cursor resumes exactly.
+Those here are of one running text; `charrnn.text.documents` has those of many short ones, each for itself. Each stream
+goes on where its last chunk ended, so the state of the network is carried from chunk to chunk. Where a run stands is a
+`Cursor`; the batches are pure functions of it, so a saved cursor resumes exactly.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +19,8 @@ from charrnn.text.mapped import let_go
 # Bytes that all streams together read of a memory map before they let go of what they have read.
 _MOST_MAPPED = 32 << 20
 
+NO_TARGET = -1  # where there is nothing to guess
+
 
 class Cursor(NamedTuple):
     """Where the next chunk begins."""
@@ -24,7 +28,7 @@ class Cursor(NamedTuple):
     epoch: int
     """Passes over the text that are complete."""
     position: int
-    """Transitions that each stream has done in this epoch."""
+    """Transitions that each stream has done in this epoch; of documents, those that all items together have done."""
 
 
 class Chunk(NamedTuple):
@@ -33,9 +37,13 @@ class Chunk(NamedTuple):
     inputs: NDArray[np.intp]
     """(T, B)"""
     targets: NDArray[np.intp]
-    """(T, B): for each input the character after it."""
+    """(T, B): for each input the character after it, or `NO_TARGET`."""
     is_first: bool
-    """Whether the epoch begins here, so that the state must be zero."""
+    """Whether the streams begin here, so that the state must be zero."""
+    characters: int
+    """How many targets there are."""
+    share: float = 1.0
+    """Of the streams, those that have any."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -70,9 +78,24 @@ class Streams:
         return -(-(len(self.ids) - 1) // self.batch_size)
 
     @property
+    def part(self) -> NDArray[np.integer]:
+        """What is read: the ids."""
+        return self.ids
+
+    @property
     def chunks_per_epoch(self) -> int:
         """Chunks that take every stream to its end."""
         return -(-self.length // self.seq_length)
+
+    @property
+    def characters_per_chunk(self) -> int:
+        """Targets in a chunk of the usual length."""
+        return self.batch_size * self.seq_length
+
+    def chunks_in(self, epochs: float) -> int:
+        """Return how many chunks so many epochs have, or part of one."""
+        whole, part = divmod(epochs, 1)
+        return int(whole) * self.chunks_per_epoch + math.ceil(part * self.length / self.seq_length)
 
     def chunk(self, cursor: Cursor, length: int | None = None) -> Chunk:
         """Return the chunk at a cursor, in arrays of its own: `seq_length` steps, or `length`.
@@ -91,7 +114,7 @@ class Streams:
         size = self.batch_size * self.ids.itemsize
         if end * size // _MOST_MAPPED > cursor.position * size // _MOST_MAPPED:
             let_go(self.ids)
-        return Chunk(window[:-1], window[1:], is_first=cursor.position == 0)
+        return Chunk(window[:-1], window[1:], is_first=cursor.position == 0, characters=window[1:].size)
 
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
         """Return the cursor of the chunk after this one, which took `seq_length` steps, or `length`."""

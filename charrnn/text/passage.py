@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from charrnn.errors import TextError
 from charrnn.text.corpus import called, check_memory_for, number
 from charrnn.text.finding import find_sources
+from charrnn.text.items import find_items
 from charrnn.text.numbering import Numbering
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
 
@@ -63,6 +64,16 @@ class Passage:
         for ids in np.split(self.ids, ends):
             if ids.size:  # after a last line feed there is no line
                 yield replace(self, ids=ids, notes=())
+
+    def items(self, separator: NDArray[np.intp]) -> list[Self]:
+        """Return its items, each with the separator (S,) that ends it, and no empty ones."""
+        items, _ = find_items(self.ids, separator)
+        end = separator.astype(self.ids.dtype)
+        parts = zip(items.starts.tolist(), items.lengths.tolist(), strict=True)
+        return [
+            replace(self, ids=np.concatenate([self.ids[start : start + length], end]), notes=())
+            for start, length in parts
+        ]
 
     def text(self) -> str:
         """Return the text itself."""

@@ -1,10 +1,17 @@
 """The held-out figure: nats a character on text the model did not train on."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.text.batches import Cursor
+from charrnn.text.documents import Documents
+from charrnn.text.items import Items
+from charrnn.training.shard import share
 
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500
@@ -22,6 +29,7 @@ class Evaluator:
     ----------
     model : the network
     ids : (N,) array of at least 2 ids; what comes after the first `MOST_CHARACTERS` is left alone
+    total : adds up the nats of all parts, where others have them; by default they are all scored here
 
     Attributes
     ----------
@@ -38,22 +46,51 @@ class Evaluator:
 
     """
 
-    def __init__(self, model: CharRNN, ids: NDArray[np.integer]) -> None:
+    def __init__(
+        self, model: CharRNN, ids: NDArray[np.integer], total: Callable[[Parameters], float] | None = None
+    ) -> None:
         self.model = model
         self.ids = ids[:MOST_CHARACTERS]
         self.transitions = len(self.ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
+        self._total = total or Part(model, self.ids, self.streams, self.transitions // self.streams).total
 
-    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def part(self, index: int, count: int) -> "Part | None":
+        """Return the streams, if any, that are those of one of `count` who score the text together."""
+        length = self.transitions // self.streams
+        own = share(self.streams, index, count)
+        end = self.transitions if own.stop == self.streams else own.stop * length
+        ids = np.asarray(self.ids[own.start * length : end + 1])
+        return Part(self.model, ids, len(own), length) if own else None
+
+    def beginning(self, characters: int) -> "Evaluator":
+        """Return what scores only the first so many characters of the text."""
+        return Evaluator(self.model, self.ids[:characters])
+
     def loss(self, params: Parameters) -> float:
         """Mean nats a character; the parameters are only read."""
-        length, rest = divmod(self.transitions, self.streams)
-        starts = np.arange(self.streams) * length
-        total = self._sum(params, starts, length)
-        if rest:
+        return self._total(params) / self.transitions
+
+
+class Part(NamedTuple):
+    """Some of an evaluation's streams."""
+
+    model: CharRNN
+    ids: NDArray[np.integer]
+    """(N,): the streams' text one after another, and what did not divide evenly."""
+    streams: int
+    length: int
+    """Transitions in each."""
+
+    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def total(self, params: Parameters) -> float:
+        """Nats summed over all transitions; the parameters are only read."""
+        total = self._sum(params, np.arange(self.streams) * self.length, self.length)
+        transitions = len(self.ids) - 1
+        if rest := transitions - self.streams * self.length:
             # What does not divide evenly: the last few transitions, fewer than there are streams.
-            total += self._sum(params, np.array([self.transitions - rest]), rest)
-        return total / self.transitions
+            total += self._sum(params, np.array([transitions - rest]), rest)
+        return total
 
     def _sum(self, params: Parameters, starts: NDArray[np.intp], length: int) -> float:
         """Nats summed over `length` transitions from each start."""
@@ -70,3 +107,65 @@ class Evaluator:
             losses, state = self.model.loss(params, ws, inputs, targets, state)
             total += float(losses.sum(dtype=np.float64))
         return total
+
+
+class ItemEvaluator:
+    """Scores items with whatever parameters it is given, each from the zero state to its separator, which counts too.
+
+    Items of similar lengths are read side by side.
+
+    Parameters
+    ----------
+    model : the network
+    items : at least one
+    total : adds up the nats of all parts, where others have them; by default they are all scored here
+    """
+
+    def __init__(self, model: CharRNN, items: Items, total: Callable[[Parameters], float] | None = None) -> None:
+        self.model = model
+        self._total = total or self.total
+        self.items = items
+        self.transitions = items.characters
+        self._batches = Documents(items, min(MAX_STREAMS, len(items)), CHUNK_LENGTH)
+
+    def beginning(self, characters: int) -> "ItemEvaluator":
+        """Return what scores only the first items that have so many characters together, at least one."""
+        enough = int(np.searchsorted(np.cumsum(self.items.spans), characters))
+        return ItemEvaluator(self.model, self.items.choose(slice(enough + 1)))
+
+    def part(self, index: int, count: int) -> "ItemEvaluator | None":
+        """Return the items, if any, that are those of one of `count` who score them together."""
+        own = share(len(self.items), index, count)
+        return ItemEvaluator(self.model, self.items.choose(slice(own.start, own.stop))) if own else None
+
+    def loss(self, params: Parameters) -> float:
+        """Mean nats a character; the parameters are only read."""
+        return self._total(params) / self.transitions
+
+    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
+    def total(self, params: Parameters) -> float:
+        """Nats summed over all characters; the parameters are only read."""
+        B, dtype, total = self._batches.batch_size, params.vector.dtype, 0.0
+        state = zero = self.model.zero_state(B, dtype)
+        ws, cursor = None, Cursor(0, 0)
+        while not cursor.epoch:
+            chunk = self._batches.chunk(cursor)
+            cursor = self._batches.advance(cursor)
+            if ws is None or ws.logits.shape[:2] != chunk.inputs.shape:
+                ws = self.model.workspace(len(chunk.inputs), B, dtype)
+                self.model.arrange(params, ws)
+            losses, state = self.model.loss(params, ws, chunk.inputs, chunk.targets, zero if chunk.is_first else state)
+            total += float(losses.sum(dtype=np.float64))
+        return total
+
+
+AnyEvaluator = Evaluator | ItemEvaluator
+
+
+def evaluator_for(
+    model: CharRNN, part: NDArray[np.integer] | Items, total: Callable[[Parameters], float] | None = None
+) -> AnyEvaluator | None:
+    """Return what scores a held-out part, if there is anything in it."""
+    if not len(part):
+        return None
+    return ItemEvaluator(model, part, total) if isinstance(part, Items) else Evaluator(model, part, total)

@@ -5,22 +5,26 @@ import hashlib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from charrnn.checkpoint import CorpusInfo
 from charrnn.errors import TextError
 from charrnn.nn.embedding import check_ids
 from charrnn.text.finding import STDIN
+from charrnn.text.items import Items
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.division import Division, Part
 
 
-def describe_given(vocabulary: Vocabulary, ids: NDArray[np.integer]) -> CorpusInfo:
+def describe_given(vocabulary: Vocabulary, part: Part) -> CorpusInfo:
     """Describe a text without a file, like one from a pipe: ``--resume`` knows a file of the same text by its SHA-256.
 
     Parameters
     ----------
-    ids : (N,)
+    part : (N,) ids, or all items of a text
     """
+    ids = part.ids if isinstance(part, Items) else part
+    counts = Division(part, part.choose(slice(0))).counts if isinstance(part, Items) else None
     text = vocabulary.decode(ids).encode()
-    return CorpusInfo("given text", (STDIN,), "utf-8", hashlib.sha256(text).hexdigest(), len(ids))
+    return CorpusInfo("given text", (STDIN,), "utf-8", hashlib.sha256(text).hexdigest(), len(ids), items=counts)
 
 
 def number_data(

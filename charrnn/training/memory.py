@@ -13,6 +13,7 @@ from charrnn.training.config import TrainConfig, format_sizes
 from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.parallel import worker_count
 from charrnn.training.sizes import build_model, longest_chunk
+from charrnn.training.team import ALONE, Team
 
 # For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
 # weights. The terms stand in the docstrings of the cells' workspaces.
@@ -22,7 +23,9 @@ _WORTH_TELLING = 200_000_000  # bytes
 _PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
 
 
-def check_memory(config: TrainConfig, vocab_size: int, characters: int, watcher: Watcher = NOBODY) -> None:
+def check_memory(
+    config: TrainConfig, vocab_size: int, characters: int, team: Team = ALONE, watcher: Watcher = NOBODY
+) -> None:
     """Refuse a network that this machine has no room to train.
 
     Parameters
@@ -35,7 +38,7 @@ def check_memory(config: TrainConfig, vocab_size: int, characters: int, watcher:
     ConfigError
         If it takes more memory than is free; the sentence says how much.
     """
-    needed, free = estimate_memory(config, vocab_size, characters), available_memory()
+    needed, free = team.ranks_here * estimate_memory(config, vocab_size, characters, team.ranks), available_memory()
     if free is not None and needed > free:
         embedded, or_embedding = "", ""
         if config.embedding_size:
@@ -49,26 +52,31 @@ def check_memory(config: TrainConfig, vocab_size: int, characters: int, watcher:
         watcher.say(f"memory about {format_bytes(needed)} for the network and its training")
 
 
-def estimate_memory(config: TrainConfig, vocab_size: int, characters: int) -> int:
+def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks: int = 1) -> int:
     """Return about how many bytes training takes beyond the text and what Python and NumPy hold already.
 
     Parameters
     ----------
     characters : of the text to train on
+    ranks : that share the batch; the estimate is that of each
     """
     model = build_model(config, vocab_size)
     size = np.dtype(config.dtype).itemsize
     weights = sum(prod(shape) for shape in model.shapes().values())
     memories = len(OPTIMIZERS[config.optimizer].memories)
-    workers = worker_count(model, config.batch_size, config.seq_length, config.threads)
-    # Weights, a gradient for each worker, the optimizer's memories, and a good state to go back to.
-    state = weights * (1 + workers + memories + 1 + memories)
+    workers = worker_count(model, config.batch_size, config.seq_length, config.threads, ranks)
+    batch_size = -(-config.batch_size // ranks)
+    # Weights, a gradient for each worker (and, where several chunks make an update, one of a chunk), the optimizer's
+    # memories, and a good state to go back to.
+    # Where there are other ranks, all that they send for one's own stretch are as many numbers as the weights.
+    state = weights * ((ranks > 1) + 1 + workers * (1 + (config.accumulate > 1)) + memories + 1 + memories)
     # The usual chunk and an epoch's last have a workspace each; an evaluation has its own.
     longest = longest_chunk(config)
-    last = -(-(characters - 1) // config.batch_size) % config.seq_length
-    training = _workspace(model, config, longest * config.batch_size, workers)
+    # Of items the chunks have all lengths.
+    last = config.seq_length if config.separator else -(-(characters - 1) // config.batch_size) % config.seq_length
+    training = _workspace(model, config, longest * batch_size, workers)
     if last or longest > config.seq_length:
-        training += _workspace(model, config, (last or longest) * config.batch_size, workers)
+        training += _workspace(model, config, (last or longest) * batch_size, workers)
     evaluation = _workspace(model, config, CHUNK_LENGTH * MAX_STREAMS, 1) if config.val_fraction else 0
     return int(size * (state + training + evaluation)) + (workers - 1) * _PROCESS
 

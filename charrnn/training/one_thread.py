@@ -2,36 +2,40 @@
 
 import os
 from collections.abc import Callable
-from contextlib import ContextDecorator
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from charrnn.blas import THREAD_VARIABLES
 from charrnn.machine import openblas
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class OneThread(ContextDecorator):
-    """Keeps OpenBLAS to one thread for a while, and gives it back those it had.
+
+def with_one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep OpenBLAS to one thread while a function runs, and give it back those it had.
 
     What somebody has chosen in the environment is left alone; so the command, which does, has nothing done here.
     """
 
-    def __enter__(self) -> None:
-        self._before, functions = 1, _functions()
-        if functions:
-            get, set_ = functions
-            self._before = get()
-            if self._before > 1:
-                set_(1)
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        functions = _thread_functions()
+        if functions is None:
+            return function(*args, **kwargs)
+        get, set_ = functions
+        before = get()
+        set_(1)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            set_(before)
 
-    def __exit__(self, *_: object) -> None:
-        functions = _functions()
-        if functions and self._before > 1:
-            functions[1](self._before)
+    return run
 
 
 @cache
-def _functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
+def _thread_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
     """Return what says, and what sets, how many threads OpenBLAS has; None where that is not to be touched."""
     if any(name in os.environ for name in THREAD_VARIABLES):
         return None

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -31,7 +32,7 @@ import numpy as np
 
 from charrnn.errors import WorkerError
 from charrnn.nn.dropout import Dropout
-from charrnn.nn.model import NOTHING, CharRNN, State
+from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
@@ -41,28 +42,31 @@ from charrnn.training.shard import Memory, Plan, Shard, Update, copy_state, stre
 _LEAST_WORK = 5_000_000
 # The part of a step, and what it needs: two whole numbers and two others (see `_do`).
 _TASK = struct.Struct("=bqqdd")
-_COMPUTE, _JOIN, _APPLY = range(3)
+_COMPUTE, _ADD, _JOIN, _APPLY = range(4)
 _ANSWER = struct.Struct("=d")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _RAM = Path("/dev/shm")  # noqa: S108 - the file made there has no name, so nobody else can open it
 
 
-def worker_count(model: CharRNN, batch_size: int, seq_length: int, threads: int) -> int:
+def worker_count(model: CharRNN, batch_size: int, seq_length: int, threads: int, ranks: int = 1) -> int:
     """Decide how many workers serve a shape: one where a step is short, else one for each thread.
 
     A rule by shape, not a timing, so that a run computes the same bits each time.
 
     Parameters
     ----------
-    threads : at most so many; 0 for all the cores this process may use
+    threads : at most so many; 0 for all the cores this process may use, or one core where there are other ranks, of
+        which a launcher starts one a core
+    ranks : that share the batch; the count is that of each
     """
     if sys.platform == "win32":  # a file cannot be handed on without a name there
         return 1
     weights = sum(prod(shape) for shape in model.shapes().values())
-    if batch_size * seq_length * weights < _LEAST_WORK:
+    streams = batch_size // ranks
+    if streams * seq_length * weights < _LEAST_WORK:
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(threads or cores, batch_size)
+    return min(threads or (cores if ranks == 1 else 1), streams)
 
 
 class Workers:
@@ -72,31 +76,16 @@ class Workers:
 
     Parameters
     ----------
-    model, params, state, optimizer_state : to start from; the arrays are copied
-    seq_length : of the longest chunk
-    count : workers, at most B
-    update : how a gradient becomes new weights
-    dropout, rng_seed : what is dropped, and the seed of the masks, which differ from step to step
+    plan : what is shared, and by how many
+    params, optimizer_state, state : to start from, copied; the state is that of all streams of the batch
 
     Attributes
     ----------
     close : function without arguments that lets the worker processes go
     """
 
-    def __init__(
-        self,
-        model: CharRNN,
-        params: Parameters,
-        state: State,
-        optimizer_state: OptimizerState,
-        seq_length: int,
-        count: int,
-        update: Update,
-        dropout: Dropout = NOTHING,
-        rng_seed: int = 0,
-    ) -> None:
-        dtype, batch_size = params.vector.dtype.name, len(state[0].h)
-        self._plan = plan = Plan(model, dtype, batch_size, seq_length, count, dropout, rng_seed, update)
+    def __init__(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
+        self.plan, count = plan, plan.workers
         self._processes: list[subprocess.Popen[bytes]] = []
         if count == 1:
             memory = Memory(plan, bytearray(plan.bytes_needed()))
@@ -112,25 +101,22 @@ class Workers:
         self.params, self.grads, self.state = self._shard.params, self._shard.grads, stream_state(plan, memory)
         memories = {name: params.like(memory.numbers[f"memory.{name}"]) for name in optimizer_state.memories}
         self.optimizer_state = OptimizerState(memories, optimizer_state.updates)
+        self.restore(params, optimizer_state, state)
+
+    def restore(self, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
+        """Copy weights, the optimizer's memory and the state of all streams over the present ones."""
         self.params.vector[...] = params.vector
-        for name, values in optimizer_state.memories.items():
-            memories[name].vector[...] = values.vector
-        copy_state(state, self.state)
+        for name, memory in self.optimizer_state.memories.items():
+            memory.vector[...] = optimizer_state.memories[name].vector
+        self.optimizer_state.updates = optimizer_state.updates
+        copy_state(state, self.state, self.plan.streams)
 
-    def copy_state(self) -> State:
-        """Return the present state of all streams in arrays of its own."""
-        return tuple(type(layer)(*(array.copy() for array in layer)) for layer in self.state)
-
-    def set_state(self, state: State) -> None:
-        """Copy a state of all streams over the present one."""
-        copy_state(state, self.state)
-
-    def compute(self, chunk: Chunk, *, step: int, scale: float) -> tuple[float, float]:
-        """Fill `grads` with the gradient of ``scale`` times a chunk's summed loss.
+    def compute(self, chunks: Sequence[Chunk], *, number: int, scale: float) -> tuple[float, float]:
+        """Fill `grads` with the gradient of ``scale`` times the summed loss of some chunks, one after the other.
 
         Parameters
         ----------
-        step : of the run, for the masks of dropout
+        number : of the first chunk in the run, for the masks of dropout
 
         Returns
         -------
@@ -141,14 +127,22 @@ class Workers:
         WorkerError
             If a worker process has died.
         """
+        loss = sum(self.compute_one(chunk, number + k, scale, is_first=k == 0) for k, chunk in enumerate(chunks))
+        return loss, self.join()
+
+    def compute_one(self, chunk: Chunk, number: int, scale: float, *, is_first: bool) -> float:
+        """Let each worker compute the gradient of its streams, or (not first) add it to that of the chunks before."""
         T = len(chunk.inputs)
         if chunk.is_first:
             for layer in self.state:
                 for array in layer:
                     array[...] = 0
         self._ids["inputs"][:T], self._ids["targets"][:T] = chunk.inputs, chunk.targets
-        loss = sum(self._do(_COMPUTE, step, T, scale))
-        return loss, math.hypot(*self._do(_JOIN))
+        return sum(self._do(_COMPUTE if is_first else _ADD, number, T, scale))
+
+    def join(self) -> float:
+        """Add up the workers' gradients in `grads`; return the length of the sum."""
+        return math.hypot(*self._do(_JOIN))
 
     def apply(self, rate: float, norm: float) -> bool:
         """Clip the gradient, whose length is `norm`, and take a step by it; return whether all weights are finite."""
@@ -168,8 +162,8 @@ class Workers:
 
 def _do(shard: Shard, part: int, first: int, second: int, third: float, fourth: float) -> float:
     """Do one worker's part of a step; where a question has the answer yes, that is 1."""
-    if part == _COMPUTE:
-        return shard.compute(first, second, third)
+    if part in (_COMPUTE, _ADD):
+        return shard.compute(first, second, third, is_first=part == _COMPUTE)
     return shard.join() if part == _JOIN else shard.apply(first, third, fourth)
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.archive import Lock
-from charrnn.checkpoint import Checkpoint, CorpusInfo
-from charrnn.text.corpus import Corpus, split
+from charrnn.checkpoint import Checkpoint
+from charrnn.text.corpus import Corpus
+from charrnn.text.remembered import CorpusInfo
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import BOUNDS, TrainConfig
-from charrnn.training.evaluation import Evaluator
+from charrnn.training.division import Division, characters_in
 from charrnn.training.run import Run
+from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
 
 
@@ -32,16 +35,22 @@ def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     return replace(config.with_bounds(bounds), **others)
 
 
-def corpus_info(corpus: Corpus, decoding: Mapping[str, Any]) -> CorpusInfo:
-    """Return what a checkpoint remembers of a text that was read so."""
+def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division) -> CorpusInfo:
+    """Return what a checkpoint remembers of a text that was read and divided so."""
     return CorpusInfo(
-        name=corpus.name, sources=corpus.sources, sha256=corpus.sha256, characters=len(corpus.ids), **decoding
+        name=corpus.name,
+        sources=corpus.sources,
+        sha256=corpus.sha256,
+        characters=len(corpus.ids),
+        items=division.counts,
+        **decoding,
     )
 
 
 def prepare(
     config: TrainConfig,
-    corpus: Corpus,
+    vocabulary: Vocabulary,
+    division: Division,
     info: CorpusInfo,
     path: Path,
     lock: Lock,
@@ -49,17 +58,20 @@ def prepare(
     *,
     start: Checkpoint | None = None,
     source: Checkpoint | None = None,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Build the network and all that trains it.
 
     Parameters
     ----------
-    info : of the corpus, for the checkpoint
+    vocabulary, division : of the text
+    info : what the checkpoint remembers of it
     path, lock : where to save, and what keeps other runs off it
     start : checkpoint to go on from
     source : checkpoint whose weights a fresh run starts from
+    team : who trains it
     """
-    training, validation = split(corpus.ids, config.val_fraction)
-    trainer = Trainer(config, corpus.vocabulary, training, start, source)
-    evaluator = Evaluator(trainer.model, validation) if len(validation) else None
-    return PreparedRun(Run(trainer, info, evaluator, path, start, lock), notes, len(validation))
+    trainer = Trainer(config, vocabulary, division.training, start, source, team)
+    evaluator = team.evaluator(trainer.model, division.held_out)
+    run = Run(trainer, info, evaluator, path, start, lock)
+    return PreparedRun(run, (*notes, *division.notes), characters_in(division.held_out))

@@ -13,15 +13,16 @@ from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, newest
-from charrnn.text.batches import Streams, fit
-from charrnn.text.corpus import Corpus, split
+from charrnn.text.corpus import Corpus
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag
+from charrnn.training.division import Division, batches_of, can_train, characters_in, divide, fit_part
 from charrnn.training.given import describe_given, number_data
 from charrnn.training.memory import check_memory
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.sizes import build_model
-from charrnn.training.trainer import Trainer
+from charrnn.training.team import ALONE, Team
+from charrnn.training.trainer import RANKS, Trainer
 
 # What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
 RESUMABLE = (
@@ -47,6 +48,7 @@ def resume_run(
     path: Path | None = None,
     allow_new_text: bool = False,
     watcher: Watcher = NOBODY,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a run that goes on exactly where its checkpoint stands.
 
@@ -58,6 +60,7 @@ def resume_run(
     allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
         are then kept, and the place in the text, the streams' states and the evaluations so far are not
     watcher : hears how far a long text is read, and how much memory the run will take before it takes it
+    team : who trains; the streams are divided among its ranks, however many there were before
 
     Raises
     ------
@@ -88,6 +91,7 @@ def resume_run(
     if config.learning_rate != start.config["learning_rate"]:
         start = _without_rollbacks(start, start.resume)
     corpus = _read(texts, start, path, watcher)
+    division = divide(corpus.ids, corpus.vocabulary, config)
     if corpus.sha256 != start.corpus.sha256:
         if not allow_new_text:
             raise ConfigError(
@@ -95,13 +99,18 @@ def resume_run(
                 f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
                 "give the text it was trained on, or learn this one with --allow-new-text"
             )
-        start, config, shrunk = _on_new_text(start, config, corpus)
+        start, config, shrunk = _on_new_text(start, config, corpus, division)
         notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
-    if not _fits(start, config, corpus):
+    if not _fits(start, config, division):
         raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(corpus.vocabulary), len(split(corpus.ids, config.val_fraction)[0]), watcher)
-    prepared = prepare(config, corpus, start.corpus, path, lock, corpus.notes, start=start)
-    notes = [f"goes on from {shown(str(path))} at step {start.progress.step:,}", *notes]
+    check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
+    vocabulary, info = corpus.vocabulary, start.corpus
+    prepared = prepare(config, vocabulary, division, info, path, lock, corpus.notes, start=start, team=team)
+    notes = [
+        f"goes on from {shown(str(path))} at step {start.progress.step:,}",
+        *_redistributed(start, prepared),
+        *notes,
+    ]
     return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
 
 
@@ -137,9 +146,10 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
         raise CheckpointError("this checkpoint was kept for sampling only; resume from the run's own")
     config = _resumed_config(start, "the checkpoint", changes)
     vocabulary, ids = number_data(data, start.vocabulary)
+    division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
-    return Trainer(config, vocabulary, split(ids, config.val_fraction)[0], start)
+    return Trainer(config, vocabulary, division.training, start)
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
@@ -195,27 +205,36 @@ def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
+    """Say that the streams are divided anew, where there were more ranks or fewer."""
+    ranks, before = prepared.run.trainer.ranks, start.machine.get(RANKS, "1")
+    if before == str(ranks):
+        return []
+    streams = prepared.run.config.batch_size
+    return [f"the {streams:,} streams are redistributed: over {before} ranks until now, over {ranks} from here on"]
+
+
 def _on_new_text(
-    start: Checkpoint, config: TrainConfig, corpus: Corpus
+    start: Checkpoint, config: TrainConfig, corpus: Corpus, division: Division
 ) -> tuple[Checkpoint, TrainConfig, tuple[str, ...]]:
     """Put a run at the beginning of another text."""
-    training, _ = split(corpus.ids, config.val_fraction)
-    batch_size, seq_length, notes = fit(len(training), config.batch_size, config.seq_length)
+    batch_size, seq_length, notes = fit_part(division.training, config)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     resume = start.resume and Resume(
         start.resume.optimizer_state, start.model.zero_state(batch_size, start.params.vector.dtype)
     )
     progress = replace(start.progress, position=0, history=())
-    info = corpus_info(corpus, start.corpus.decoding)
+    info = corpus_info(corpus, start.corpus.decoding, division)
     return replace(start, corpus=info, progress=progress, resume=resume), config, notes
 
 
-def _fits(start: Checkpoint, config: TrainConfig, corpus: Corpus) -> bool:
+def _fits(start: Checkpoint, config: TrainConfig, division: Division) -> bool:
     """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
-    training, _ = split(corpus.ids, config.val_fraction)
-    if start.model != build_model(config, len(start.vocabulary)) or start.resume is None or len(training) < 2:
+    if start.model != build_model(config, len(start.vocabulary)) or start.resume is None:
         return False
-    streams = Streams(training, config.batch_size, config.seq_length)
+    if start.corpus.items != division.counts or not can_train(division.training):
+        return False
+    streams = batches_of(division.training, config)
     moments = [(start.progress, start.resume)]
     if fallback := start.resume.fallback:
         moments.append((fallback.progress, fallback.resume))

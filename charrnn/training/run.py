@@ -9,11 +9,12 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from charrnn.archive import Lock
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Progress
+from charrnn.checkpoint import Checkpoint, Progress
 from charrnn.errors import CheckpointError, DivergedError
+from charrnn.text.remembered import CorpusInfo
 from charrnn.training.alarm import Alarm
 from charrnn.training.config import TrainConfig
-from charrnn.training.evaluation import Evaluator
+from charrnn.training.evaluation import AnyEvaluator
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -57,7 +58,7 @@ class Run:
         self,
         trainer: Trainer,
         corpus: CorpusInfo,
-        evaluator: Evaluator | None,
+        evaluator: AnyEvaluator | None,
         path: Path,
         start: Checkpoint | None = None,
         lock: Lock | None = None,
@@ -80,12 +81,11 @@ class Run:
     @property
     def total_steps(self) -> int | None:
         """Step at which the run ends, about there where chunks vary in length; None if only the clock ends it."""
-        streams, bounds = self.trainer.streams, []
+        bounds = []
         if self.config.steps:
             bounds.append(self.config.steps)
         if self.config.epochs:
-            whole, part = divmod(self.config.epochs, 1)
-            bounds.append(int(whole) * streams.chunks_per_epoch + math.ceil(part * streams.length / streams.seq_length))
+            bounds.append(-(-self.trainer.streams.chunks_in(self.config.epochs) // self.config.accumulate))
         return min(bounds, default=None)
 
     @property
@@ -139,7 +139,7 @@ class Run:
             if self.config.sample_every:
                 yield self._sample()
         if self.config.minutes and self.evaluator:
-            tried = Evaluator(self.evaluator.model, self.evaluator.ids[:_TRIED_CHARACTERS])
+            tried = self.evaluator.beginning(_TRIED_CHARACTERS)
             with self.pace.timing("evaluate", share=tried.transitions / self.evaluator.transitions):
                 tried.loss(self.trainer.params)
         self._good = self._good or self.trainer.fallback(self._progress())
@@ -192,7 +192,7 @@ class Run:
         self.history = list(good.progress.history)
         return RolledBack(trainer.step, error.reason, trainer.full_learning_rate)
 
-    def _evaluate(self, evaluator: Evaluator) -> Iterator[Event]:
+    def _evaluate(self, evaluator: AnyEvaluator) -> Iterator[Event]:
         step = self.trainer.step
         with self.pace.timing("evaluate"):
             loss = evaluator.loss(self.trainer.params)

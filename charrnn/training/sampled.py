@@ -1,10 +1,8 @@
 """What the network writes on the way: a sample that is drawn alike whatever else a run does."""
 
-import itertools
-
-from charrnn.checkpoint import CorpusInfo
+from charrnn.sampling.excerpt import excerpt
 from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import line_start, sample
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import unknown_symbol
 from charrnn.training.events import Sampled
 from charrnn.training.randomness import random_stream
@@ -17,6 +15,7 @@ def draw_sample(trainer: Trainer, corpus: CorpusInfo) -> Sampled:
     unknown = unknown_symbol(vocabulary, corpus.max_vocab)
     filters = Filters(banned=() if unknown is None else (unknown,))
     rng = random_stream(config.rng_seed, "sample", trainer.step)
-    seed = vocabulary.encode(line_start(vocabulary, rng))
-    ids = itertools.islice(sample(trainer.model, trainer.params, seed, rng, filters), config.sample_length)
-    return Sampled(trainer.step, vocabulary.decode(list(ids)))
+    length, separator = config.sample_length, config.separator
+    return Sampled(
+        trainer.step, excerpt(trainer.model, trainer.params, vocabulary, rng, length, separator, filters=filters)
+    )

@@ -9,7 +9,7 @@ from charrnn.archive import Lock, sweep_temporaries
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.run_files import best_path, kept_path, kept_states
-from charrnn.training.evaluation import Evaluator
+from charrnn.training.evaluation import AnyEvaluator
 
 
 class Saving:
@@ -95,7 +95,7 @@ def _remove(path: Path, what: str) -> None:
         raise CheckpointError(f"cannot remove {str(path)!a}, {what}: {error.strerror}; move it away") from error
 
 
-def kept_loss(run: Checkpoint, best: Path, evaluator: Evaluator | None) -> float:
+def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> float:
     """Return the held-out figure of the best model that a resumed run finds on the disk; infinity if there is none.
 
     Parameters

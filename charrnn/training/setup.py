@@ -6,27 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from charrnn import checkpoint
 from charrnn.archive import Lock
-from charrnn.bundled import DEFAULT_CORPUS
+from charrnn.bundled import default_corpus
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.run_files import FOLDER, best_path, kept_path, kept_states
-from charrnn.text.batches import fit
-from charrnn.text.corpus import split
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings
+from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings, usual_recipe
+from charrnn.training.division import Part, characters_in, divide, fit_part
 from charrnn.training.given import number_data
 from charrnn.training.log import log_path
 from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
 from charrnn.training.resuming import RESUMABLE, resume_run
+from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
 
 __all__ = ["RESUMABLE", "PreparedRun", "resume_run", "start_run", "start_training"]
@@ -36,7 +35,7 @@ def start_run(
     texts: Sequence[str],
     changes: Mapping[str, Any],
     *,
-    recipe: str = "default",
+    recipe: str | None = None,
     num_layers: int | None = None,
     encoding: str = "utf-8",
     errors: str = "strict",
@@ -46,6 +45,7 @@ def start_run(
     overwrite: bool = False,
     init_from: Path | None = None,
     watcher: Watcher = NOBODY,
+    team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a fresh run.
 
@@ -53,13 +53,14 @@ def start_run(
     ----------
     texts : names as `charrnn.cache.load_corpus` takes them; none for the bundled default
     changes : fields of the configuration that differ from the recipe's
-    recipe : name of the configuration to start from
+    recipe : name of the configuration to start from; by default the one for a running text, or that for items
     num_layers : layers of the one hidden size
     encoding, errors, normalize, max_vocab : of the texts, as `charrnn.cache.load_corpus` takes them
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
     init_from : checkpoint whose weights the run starts from; the model is then like its own
     watcher : hears how far a long text is read, and how much memory the run will take before it takes it
+    team : who trains
 
     Raises
     ------
@@ -87,21 +88,26 @@ def start_run(
     'checkpoints/weather-court.npz'
 
     """
-    config = _stack(change(RECIPES[recipe].config, changes), num_layers)
+    base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
+    config = _stack(change(base.config, changes), num_layers)
     source = checkpoint.load(init_from) if init_from else None
     if source:
         config = _like(source, config, {*changes, *(["hidden_sizes"] if num_layers else [])})
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
-    corpus = load_corpus(texts or [DEFAULT_CORPUS], **decoding, watcher=watcher)
+    corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
     notes = list(corpus.notes)
-    training, _ = split(corpus.ids, config.val_fraction)
-    config, shrunk = _fitted(config, changes, corpus.vocabulary, training, recipe=recipe, watcher=watcher)
+    division = divide(corpus.ids, corpus.vocabulary, config)
+    config, shrunk = _fitted(
+        config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
+    )
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)
-    info = corpus_info(corpus, decoding)
-    prepared = prepare(config, corpus, info, path, lock, (*notes, *shrunk), source=source)
+    info = corpus_info(corpus, decoding, division)
+    prepared = prepare(
+        config, corpus.vocabulary, division, info, path, lock, (*notes, *shrunk), source=source, team=team
+    )
     if init_from is None:
         return prepared
     known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)
@@ -114,7 +120,7 @@ def start_training(
     *,
     vocabulary: Vocabulary | None = None,
     vocab_size: int | None = None,
-    recipe: str = "default",
+    recipe: str | None = None,
     **changes: Any,
 ) -> Trainer:
     """Prepare a fresh training of what is in memory: a text, or any integers. No file is read or written.
@@ -129,7 +135,7 @@ def start_training(
     vocabulary : characters of the text, or what the integers stand for; by default the text's own, or
         `Vocabulary.of_integers`
     vocab_size : V, of integers that are no text; by default the largest and one
-    recipe : name of the configuration to start from
+    recipe : name of the configuration to start from; by default the one for a running text, or that for items
     changes : fields of the `TrainConfig` that differ from the recipe's; those for files and evaluations say nothing
         here
 
@@ -159,20 +165,23 @@ def start_training(
     if "val_fraction" in changes:
         raise ConfigError("all that is given is trained on; keep a part back with charrnn.split")
     vocabulary, ids = number_data(data, vocabulary, vocab_size)
-    config = change(RECIPES[recipe].config, {**changes, "val_fraction": 0.0})
-    config, shrunk = _fitted(config, changes, vocabulary, ids, recipe=recipe)
-    for note in shrunk:
+    base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
+    config = change(base.config, {**changes, "val_fraction": 0.0})
+    division = divide(ids, vocabulary, config)
+    config, shrunk = _fitted(config, changes, vocabulary, division.training, is_suited=base.is_suited, team=ALONE)
+    for note in (*shrunk, *division.notes):
         warnings.warn(note, stacklevel=2)
-    return Trainer(config, vocabulary, ids)
+    return Trainer(config, vocabulary, division.training)
 
 
 def _fitted(
     config: TrainConfig,
     changes: Mapping[str, Any],
     vocabulary: Vocabulary,
-    ids: NDArray[np.integer],
+    training: Part,
     *,
-    recipe: str,
+    is_suited: bool,
+    team: Team,
     watcher: Watcher = NOBODY,
 ) -> tuple[TrainConfig, tuple[str, ...]]:
     """Fit a configuration to the text that is trained on, and to the machine.
@@ -181,12 +190,13 @@ def _fitted(
     -------
     config, notes : the one that fits, and a sentence for each part that had to shrink
     """
-    batch_size, seq_length, notes = fit(len(ids), config.batch_size, config.seq_length)
+    batch_size, seq_length, notes = fit_part(training, config)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    check_memory(config, len(vocabulary), len(ids), watcher)  # before anything is measured with it
-    if recipe == "default":
-        config = _suit(config, changes, vocabulary, ids)
-        check_memory(config, len(vocabulary), len(ids))
+    characters = characters_in(training)
+    check_memory(config, len(vocabulary), characters, team, watcher)  # before anything is measured with it
+    if is_suited:
+        config = _suit(config, changes, vocabulary, training, team)
+        check_memory(config, len(vocabulary), characters, team)
     return config, notes
 
 
@@ -224,13 +234,14 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
 
 
 def _suit(
-    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, ids: NDArray[np.integer]
+    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part, team: Team
 ) -> TrainConfig:
-    """Choose what the default recipe drops and how fast Adagrad learns, where that was not asked for."""
+    """Choose what a default recipe drops and how fast Adagrad learns, where that was not asked for."""
     names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
     if all(name in changes for name in names):
         return config
-    suited: dict[str, Any] = suited_settings(planned_passes(config, vocabulary, ids))
+    passes = planned_passes(config, vocabulary, training, team)
+    suited: dict[str, Any] = suited_settings(passes, of_items=bool(config.separator))
     return replace(config, **{name: suited[name] for name in names if name not in changes})
 
 

@@ -3,7 +3,10 @@
 The memory that all workers share holds the weights, a gradient for each worker, the optimizer's memories, and the ids
 and states of all streams. A step has three parts, and no worker begins one before all have ended the one before: each
 writes the gradient of its own streams; each adds up all the gradients along its own stretch of the flat vector; each
-updates that stretch.
+updates a stretch of the weights.
+
+Where other machines train too, all of this is one rank's: some of the batch's streams, and the update of a stretch of
+the weights (see `charrnn.training.mpi`).
 """
 
 import math
@@ -45,28 +48,45 @@ class Stretch(NamedTuple):
     vector: Array
 
 
+def share(size: int, index: int, count: int) -> range:
+    """Return which of so many things are those of one of `count`: a stretch, as long as the others' or one longer."""
+    return range(index * size // count, (index + 1) * size // count)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What every worker must know to find its part of the memory."""
 
     model: CharRNN
     dtype: str
-    batch_size: int
+    batch_size: int  # of all ranks together
     seq_length: int
     workers: int
     dropout: Dropout
     rng_seed: int
     update: Update
+    rank: int = 0  # the machine, or the process of MPI, that this memory is in
+    ranks: int = 1
+
+    @property
+    def size(self) -> int:
+        """Numbers in the flat vector of the weights."""
+        return sum(prod(shape) for shape in self.model.shapes().values())
+
+    @property
+    def streams(self) -> range:
+        """The streams of the batch that are this rank's."""
+        return share(self.batch_size, self.rank, self.ranks)
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what is shared in the model's type.
 
         Weights, a gradient for each worker, what the optimizer remembers, all streams' states.
         """
-        size = sum(prod(shape) for shape in self.model.shapes().values())
+        size = self.size
         states = {
             f"state.{layer}.{name}": array.shape
-            for layer, state in enumerate(self.model.zero_state(self.batch_size))
+            for layer, state in enumerate(self.model.zero_state(len(self.streams)))
             for name, array in state._asdict().items()
         }
         grads = {f"grads.{k}": (size,) for k in range(self.workers)}
@@ -75,7 +95,7 @@ class Plan:
 
     def ids(self) -> dict[str, tuple[int, ...]]:
         """Shapes of a chunk's inputs and targets."""
-        shape = (self.seq_length, self.batch_size)
+        shape = (self.seq_length, len(self.streams))
         return {"inputs": shape, "targets": shape}
 
     def bytes_needed(self) -> int:
@@ -96,35 +116,49 @@ class Shard:
     """One worker's streams, in whichever process it lives."""
 
     def __init__(self, plan: Plan, memory: Memory, index: int) -> None:
-        first, last = (k * plan.batch_size // plan.workers for k in (index, index + 1))
-        self.streams = range(first, last)
         self.plan = plan
+        own = share(len(plan.streams), index, plan.workers)
+        self.streams = plan.streams[own.start : own.stop]
         self.params, self.grads = (
             Parameters(plan.model.shapes(), memory.numbers[name]) for name in ("params", f"grads.{index}")
         )
-        self.state = stream_state(plan, memory, slice(first, last))
-        self.inputs, self.targets = (memory.ids[name][:, first:last] for name in ("inputs", "targets"))
-        size = self.params.vector.size
-        own = slice(index * size // plan.workers, (index + 1) * size // plan.workers)
-        self._parts = [memory.numbers[f"grads.{k}"][own] for k in range(plan.workers)]
-        self._params, self._grads = Stretch(self.params.vector[own]), Stretch(self._parts[0])
-        memories = {name: Stretch(memory.numbers[f"memory.{name}"][own]) for name in plan.update.rule.memories}
+        self.state = stream_state(plan, memory, slice(own.start, own.stop))
+        self.inputs, self.targets = (memory.ids[name][:, own.start : own.stop] for name in ("inputs", "targets"))
+        added = _slice(share(plan.size, index, plan.workers))
+        self._parts = [memory.numbers[f"grads.{k}"][added] for k in range(plan.workers)]
+        of_rank = share(plan.size, plan.rank, plan.ranks)
+        own = share(len(of_rank), index, plan.workers)
+        updated = _slice(of_rank[own.start : own.stop])
+        self._params, self._grads = (Stretch(memory.numbers[name][updated]) for name in ("params", "grads.0"))
+        memories = {name: Stretch(memory.numbers[f"memory.{name}"][updated]) for name in plan.update.rule.memories}
         self._optimizer_state = OptimizerState(memories)
         self._workspaces: dict[int, Workspace] = {}
+        self._chunk_grads: Parameters | None = None
 
-    def compute(self, step: int, T: int, scale: float) -> float:
-        """Fill this worker's gradient for the first T steps of the ids; return its summed loss, in nats."""
+    def compute(self, number: int, T: int, scale: float, *, is_first: bool = True) -> float:
+        """Fill this worker's gradient for the first T steps of the ids; return its summed loss, in nats.
+
+        Parameters
+        ----------
+        number : of the chunk in the run, for the masks of dropout
+        is_first : whether the update begins with this chunk; the gradient of a later one is added
+        """
         if T not in self._workspaces:
             if len(self._workspaces) == _MOST_WORKSPACES:
                 del self._workspaces[next(iter(self._workspaces))]  # the oldest
             self._workspaces[T] = self._make_workspace(T)
         ws, model = self._workspaces[T], self.plan.model
         if ws.dropout:
-            ws.dropout.draw(random_stream(self.plan.rng_seed, "dropout", step))
+            ws.dropout.draw(random_stream(self.plan.rng_seed, "dropout", number))
+        grads = self.grads
+        if not is_first:
+            grads = self._chunk_grads = self._chunk_grads or self.grads.like(np.empty_like(self.grads.vector))
         inputs, targets = self.inputs[:T], self.targets[:T]
         model.arrange(self.params, ws)
         losses, final = model.loss(self.params, ws, inputs, targets, self.state)
-        model.backward(self.params, self.grads, ws, inputs, targets, scale=scale)
+        model.backward(self.params, grads, ws, inputs, targets, scale=scale)
+        if grads is not self.grads:
+            np.add(self.grads.vector, grads.vector, out=self.grads.vector)
         copy_state(final, self.state)
         return float(losses.sum(dtype=np.float64))
 
@@ -168,11 +202,21 @@ def stream_state(plan: Plan, memory: Memory, streams: slice = _ALL) -> State:
     )
 
 
-def copy_state(source: State, target: State) -> None:
-    """Copy a state's numbers into another's arrays."""
+def copy_state(source: State, target: State, streams: range | None = None) -> None:
+    """Copy a state's numbers, or those of some of its streams, into another's arrays."""
+    rows = _slice(streams) if streams is not None else _ALL
     for layer, values in zip(target, source, strict=True):
         for array, value in zip(layer, values, strict=True):
-            array[...] = value
+            array[...] = value[rows]
+
+
+def copy_of(state: State) -> State:
+    """Return a state's numbers in arrays of its own."""
+    return tuple(type(layer)(*(array.copy() for array in layer)) for layer in state)
+
+
+def _slice(places: range) -> slice:
+    return slice(places.start, places.stop)
 
 
 def _count(shapes: dict[str, tuple[int, ...]]) -> int:

@@ -17,16 +17,16 @@ def build_model(config: TrainConfig, vocab_size: int) -> CharRNN:
     return CharRNN(vocab_size, config.cell, config.hidden_sizes, config.embedding_size, config.tied)
 
 
-def chunk_length(config: TrainConfig, step: int) -> int:
-    """Characters a stream reads in one step: `seq_length`, or around it where it is to vary.
+def chunk_length(config: TrainConfig, number: int) -> int:
+    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
 
     Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
-    gradient is not cut at the same places in each epoch. A pure function of seed and step. Merity, Keskar & Socher,
-    "Regularizing and optimizing LSTM language models", 2018.
+    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
+    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
     """
     if not config.bptt_jitter:
         return config.seq_length
-    rng = random_stream(config.rng_seed, "length", step)
+    rng = random_stream(config.rng_seed, "length", number)
     usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
     drawn = rng.normal(usual, config.bptt_jitter)
     return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))

@@ -9,10 +9,17 @@ from charrnn.errors import CharRNNError, TextError
 from charrnn.text.corpus import split
 from charrnn.text.finding import STDIN
 from charrnn.text.reading import NOBODY, Watcher
+from charrnn.training.config import TrainConfig
+from charrnn.training.division import Division, Part, divide, running
 
 
 def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
-    """Return the ids of what the model learned from: its text without the part that was held out.
+    """Return the ids of what the model learned from, as one text; the errors are those of `learned`."""
+    return running(learned(trained, watcher))
+
+
+def learned(trained: Checkpoint, watcher: Watcher = NOBODY) -> Part:
+    """Return what the model learned from: its text without the part that was held out.
 
     Raises
     ------
@@ -28,7 +35,10 @@ def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
         found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding, watcher=watcher)
-        training, _ = split(found.ids, val_fraction)
+        if trained.separator:
+            division = divide(found.ids, trained.vocabulary, TrainConfig.from_json(trained.config))
+        else:
+            division = Division(*split(found.ids, val_fraction))
     except CharRNNError as error:
         raise TextError(f"the training text cannot be read again ({error})") from error
     if found.sha256 != corpus.sha256:
@@ -36,4 +46,6 @@ def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.
             f"{corpus.name} has changed since the model learned it "
             f"(SHA-256 {corpus.sha256[:12]}… then, {found.sha256[:12]}… now)"
         )
-    return training
+    if division.counts != corpus.items:
+        raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
+    return division.training

@@ -9,33 +9,35 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.checkpoint import Checkpoint, CorpusInfo, Fallback, Progress, Resume
+from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.machine import describe_numerics
-from charrnn.nn.dropout import Dropout
+from charrnn.nn.model import State
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
-from charrnn.text.batches import Chunk, Cursor, Streams
+from charrnn.text.batches import Cursor
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
+from charrnn.training.division import Part, batches_of
 from charrnn.training.events import StepReport
 from charrnn.training.given import describe_given
-from charrnn.training.one_thread import OneThread
+from charrnn.training.one_thread import with_one_thread
 from charrnn.training.pace import Pace
-from charrnn.training.parallel import Workers, worker_count
+from charrnn.training.planning import Lesson, next_lesson, plan_for
 from charrnn.training.randomness import random_stream
-from charrnn.training.shard import Update
-from charrnn.training.sizes import build_model, chunk_length, longest_chunk
+from charrnn.training.shard import Update, copy_of
+from charrnn.training.sizes import build_model
+from charrnn.training.team import ALONE, Team
 from charrnn.training.transfer import transfer
 
+RANKS = "MPI ranks"  # what a checkpoint calls their number
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
 _SMOOTHING = 0.999 ** (1 / 25)
 # Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
-# passages cannot do that: they count for what they are of the last 25,000 characters. Adagrad's first steps without a
-# warm-up come 3.8 above it, and find back. Nothing is measured by the best loss so far, which is next to nothing where
-# a short text is known by heart.
+# passages cannot do that: they count for what they are of the last 25,000 characters. Adagrad without a warm-up comes
+# 3.8 above it at first. The best loss so far is no measure: where a text is known by heart it is next to nothing.
 _LOST_ABOVE = 5.0
 
 
@@ -49,15 +51,16 @@ class Trainer:
     ----------
     config : how to train
     vocabulary : characters of the text, or for integers that are none `Vocabulary.of_integers`
-    ids : (N,) integers in 0…V−1, all of which are trained on
+    ids : (N,) integers in 0…V−1, all of which are trained on; or items, as `charrnn.text.items` has them
     start : checkpoint to go on from; by default a fresh model
     source : checkpoint whose weights a fresh model starts from
+    team : who shares each step
 
     Attributes
     ----------
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character that a guess costs which holds all symbols for equally likely
-    workers : processes that share each step, this one included
+    workers : processes that share each step on this machine, or of each rank, this one included
 
     Examples
     --------
@@ -79,13 +82,14 @@ class Trainer:
         self,
         config: TrainConfig,
         vocabulary: Vocabulary,
-        ids: NDArray[np.integer],
+        ids: Part,
         start: Checkpoint | None = None,
         source: Checkpoint | None = None,
+        team: Team = ALONE,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.streams = Streams(ids, config.batch_size, config.seq_length)
+        self.streams = batches_of(ids, config)
         self._update = Update(config.optimizer, config.clip_value, config.clip_norm)
         self.known = 0
         self.blind_loss = math.log(len(vocabulary))
@@ -104,21 +108,30 @@ class Trainer:
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
-        count = worker_count(self.model, config.batch_size, config.seq_length, config.threads)
-        dropout = Dropout(config.dropout, config.weight_drop, config.locked_dropout)
-        self.workers = count
-        longest, seed = longest_chunk(config), config.rng_seed
-        self._workers = workers = Workers(
-            self.model, params, state, optimizer_state, longest, count, self._update, dropout, seed
-        )
-        # All of them change in place.
-        self.params, self.grads, self.state = workers.params, workers.grads, workers.state
-        self.optimizer_state = workers.optimizer_state
+        plan = plan_for(config, self.model, self._update, team.ranks)
+        self.workers, self.ranks = plan.workers, plan.ranks
+        self._reducer = team.reducer(plan, params, optimizer_state, state)
+        self.params, self.grads = self._reducer.params, self._reducer.grads  # both change in place
+
+    @property
+    def optimizer_state(self) -> OptimizerState:
+        """What the optimizer remembers; the next step changes it in place."""
+        return self._reducer.optimizer_state
+
+    @property
+    def state(self) -> State:
+        """The state of all streams; the next step changes it in place."""
+        return self._reducer.state
 
     @property
     def epoch(self) -> float:
         """Passes over the training text so far."""
         return self.cursor.epoch + self.cursor.position / self.streams.length
+
+    @property
+    def separator(self) -> str:
+        """What stands between two items; empty where it is one running text that is learned."""
+        return self.config.separator
 
     @property
     def share_done(self) -> float:
@@ -127,10 +140,10 @@ class Trainer:
         return max(self.step / steps if steps else 0.0, self.epoch / epochs if epochs else 0.0)
 
     @cached_property
+    @with_one_thread
     def machine(self) -> Mapping[str, str]:
         """What decides the last bits of its sums."""
-        with OneThread():
-            return {**describe_numerics(), "worker processes": str(self.workers)}
+        return {**describe_numerics(), "worker processes": str(self.workers), RANKS: str(self.ranks)}
 
     @property
     def full_learning_rate(self) -> float:
@@ -155,7 +168,7 @@ class Trainer:
         """Where the learning rate's schedule stands, 0 to 1, when this share of the run is done."""
         return self.step / self.config.schedule_steps if self.config.schedule_steps else done
 
-    @OneThread()
+    @with_one_thread
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
     def train_step(self, progress: float) -> StepReport:
         """Learn the next chunk.
@@ -170,19 +183,18 @@ class Trainer:
             If the loss or the gradient is not finite, or the smoothed loss far above blind guessing; the weights are
             then still those of the step before. Also if the update itself leaves the range of the numbers.
         """
-        length = chunk_length(self.config, self.step)
-        chunk = self.streams.chunk(self.cursor, length)
-        loss, norm = self._compute_gradient(chunk)
-        rate = self._learning_rate(progress, length)
-        keep = _SMOOTHING**chunk.inputs.size
+        lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
+        loss, norm = self._compute_gradient(lesson)
+        rate = self._learning_rate(progress, lesson.length)
+        keep = _SMOOTHING**lesson.characters
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
         if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
             raise self._divergence(loss, norm, rate)
-        if not self._workers.apply(rate, norm):
+        if not self._reducer.apply(rate, norm):
             raise self._divergence(loss, norm, rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
-        self.cursor = self.streams.advance(self.cursor, length)
-        return StepReport(self.step, self.epoch, chunk.inputs.size, loss, smoothed_loss, norm, rate)
+        self.cursor = lesson.cursor
+        return StepReport(self.step, self.epoch, lesson.characters, loss, smoothed_loss, norm, rate)
 
     def progress(self, *, elapsed_seconds: float = 0.0, history: tuple[tuple[int, float], ...] = ()) -> Progress:
         """Say how far training has come, after so many seconds and evaluations (see `charrnn.checkpoint.Progress`)."""
@@ -211,7 +223,7 @@ class Trainer:
             model=self.model,
             params=self.params,
             vocabulary=self.vocabulary,
-            corpus=corpus or describe_given(self.vocabulary, self.streams.ids),
+            corpus=corpus or describe_given(self.vocabulary, self.streams.part),
             config=self.config.to_json(),
             progress=progress or self.progress(),
             resume=Resume(self.optimizer_state, self.state, fallback),
@@ -220,56 +232,52 @@ class Trainer:
 
     def fallback(self, progress: Progress) -> Fallback:
         """Copy the present state, to go back to; `progress` is the run's."""
-        memories = {name: memory.copy() for name, memory in self.optimizer_state.memories.items()}
-        resume = Resume(OptimizerState(memories, self.optimizer_state.updates), self._workers.copy_state())
+        live = self.optimizer_state
+        memories = {name: memory.copy() for name, memory in live.memories.items()}
+        resume = Resume(OptimizerState(memories, live.updates), copy_of(self.state))
         return Fallback(self.params.copy(), progress, resume)
 
     def fall_back(self, fallback: Fallback) -> None:
         """Stand where `fallback` was made, at half the present learning rate."""
-        np.copyto(self.params.vector, fallback.params.vector)
-        memory = fallback.resume.optimizer_state
-        for name, values in self.optimizer_state.memories.items():
-            np.copyto(values.vector, memory.memories[name].vector)
-        self.optimizer_state.updates = memory.updates
-        self._workers.set_state(fallback.resume.state)
+        self._reducer.restore(fallback.params, fallback.resume.optimizer_state, fallback.resume.state)
         self._stand_at(fallback.progress)
         self.rollbacks += 1
 
-    @OneThread()
+    @with_one_thread
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
-        chunk = self.streams.chunk(self.cursor)
-        state = self._workers.copy_state()
-        self._compute_gradient(chunk)  # the first time also touches fresh memory
+        lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
+        state = copy_of(self.state)
+        self._compute_gradient(lesson)  # the first time also touches fresh memory
         started = time.perf_counter()
         count, spent = 0, 0.0
         while spent < seconds:
-            self._compute_gradient(chunk)
+            self._compute_gradient(lesson)
             count, spent = count + 1, time.perf_counter() - started
-        self._workers.set_state(state)
-        return chunk.inputs.size * count / spent
+        self._reducer.restore(self.params, self.optimizer_state, state)
+        return lesson.characters * count / spent
 
     def close(self) -> None:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
-        self._workers.close()
+        self._reducer.close()
 
-    def _compute_gradient(self, chunk: Chunk) -> tuple[float, float]:
-        """Fill ``self.grads`` for a chunk and carry the state over it.
+    def _compute_gradient(self, lesson: Lesson) -> tuple[float, float]:
+        """Fill ``self.grads`` for the chunks of one update and carry the state over them.
 
         Returns
         -------
         loss, norm : mean loss, nats a character, and the gradient's length
         """
-        size = chunk.inputs.size
+        size = lesson.characters
         scale = 1.0 if self.config.reduction == "sum" else 1 / size
-        loss, norm = self._workers.compute(chunk, step=self.step, scale=scale)
+        loss, norm = self._reducer.compute(lesson.chunks, number=lesson.number, scale=scale)
         return loss / size, norm
 
     def _stand_at(self, progress: Progress) -> None:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss
         self.cursor = Cursor(progress.epoch, progress.position)
 
-    def _learning_rate(self, progress: float, length: int) -> float:
+    def _learning_rate(self, progress: float, length: float) -> float:
         config = self.config
         rate = learning_rate(
             self.full_learning_rate,
@@ -282,7 +290,7 @@ class Trainer:
             decay_every=config.decay_every,
         )
         # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
-        return rate * (length / config.seq_length) if config.reduction == "mean" else rate
+        return rate * (length / (config.seq_length * config.accumulate)) if config.reduction == "mean" else rate
 
     def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
         return DivergedError(

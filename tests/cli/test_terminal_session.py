@@ -102,3 +102,17 @@ def test_a_terminal_of_few_characters_gets_the_others_escaped(
     )
     seen.expect(pexpect.EOF)
     assert seen.before == "é ".encode("cp1252") + b"\\U0001f468\r\n"
+
+
+def test_names_stand_beside_their_labels_on_a_terminal(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    options = ("--by-line", *TINY, "--dropout", "0", "--weight-drop", "0", "--steps", "400", "--learning-rate", "0.3")
+    everything(session("train", str(text_file), *options, "-q"))
+    shown = everything(session("sample", "checkpoints/lamp-best.npz", "--num", "9", "-q", "--rng-seed", "1"))
+    rows = shown.removesuffix("\r\n").split("\r\n")
+    assert len(rows) == 9
+    lines = set(text_file.read_text().splitlines())
+    for row in rows:
+        name, label = re.fullmatch(r"(.*?) {2,}(seen|new)", row).groups()  # type: ignore[union-attr]
+        assert label == ("seen" if name in lines else "new")
+        assert len(row) - len(label) >= 30

@@ -15,7 +15,7 @@ import pytest
 from charrnn import bundled, checkpoint
 from charrnn.cli.interruption import Interruption
 from charrnn.machine import describe_numerics
-from charrnn.training import run
+from charrnn.training import trainer
 from charrnn.training.log import read_log
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process
 
@@ -72,7 +72,7 @@ def test_a_quiet_resume_still_says_that_it_may_not_be_exact(
     charrnn("train", str(text_file), *QUICK)
     go_on = ("train", "--resume", "--checkpoint", "run.npz", "-q")
     assert charrnn(*go_on, "--steps", "4").err == ""
-    monkeypatch.setattr(run, "describe_numerics", lambda: {**describe_numerics(), "NumPy": "1.0"})
+    monkeypatch.setattr(trainer, "describe_numerics", lambda: {**describe_numerics(), "NumPy": "1.0"})
     (line,) = charrnn(*go_on, "--steps", "5").error_lines
     assert re.fullmatch(r"warning: exact resume not guaranteed: NumPy .* then, 1\.0 now", line)
 

@@ -83,6 +83,6 @@ def test_what_is_dropped_in_one_direction_is_dropped_in_the_other() -> None:
 def test_arrays_are_as_many_as_the_docstring_says() -> None:
     free, locked = drawn(Dropout(0.5, 0.5)), drawn(Dropout(0.5, locked=True))
     outputs, units, weights = T * B * 50, B * 50, 30 * 90 + 20 * 60
-    count = sum(a.size for arrays in (free.drawn, free.outputs, free.weight_masks, free.W_hh) for a in arrays)
+    count = sum(a.size for arrays in (free.masks, free.outputs, free.weight_masks, free.W_hh) for a in arrays)
     assert count == 2 * outputs + 2 * weights
-    assert sum(a.size for arrays in (locked.drawn, locked.outputs) for a in arrays) == outputs + units
+    assert sum(a.size for arrays in (locked.masks, locked.outputs) for a in arrays) == outputs + units

@@ -91,3 +91,26 @@ def test_gradient_equals_the_complex_step() -> None:
         moved[index] += 1e-30j
         slope = cross_entropy(moved, targets).sum().imag / 1e-30
         assert d_logits[index] == pytest.approx(slope, rel=1e-12, abs=1e-15)
+
+
+def test_where_there_is_no_target_there_is_neither_loss_nor_gradient_and_elsewhere_nothing_changes() -> None:
+    logits, targets = moderate()
+    gaps = np.random.default_rng(1).random((T, B)) < 0.4
+    gaps[0, 0] = gaps[-1, -1] = True
+    probs, usual = logits.copy(), logits.copy()
+    wanted = cross_entropy(usual, targets)
+    losses = cross_entropy(probs, np.where(gaps, -1, targets))
+    np.testing.assert_array_equal(losses, np.where(gaps, 0, wanted))
+    cross_entropy_backward(usual, targets, 0.5)
+    cross_entropy_backward(probs, np.where(gaps, -1, targets), 0.5)
+    np.testing.assert_array_equal(probs, np.where(gaps[..., None], 0, usual))
+
+
+def test_what_is_not_finite_where_there_is_no_target_does_no_harm() -> None:
+    logits, targets = moderate()
+    logits[1, 1] = np.nan
+    targets[1, 1] = -1
+    losses = cross_entropy(logits, targets)
+    cross_entropy_backward(logits, targets, 1.0)
+    assert np.isfinite(losses).all()
+    assert np.isfinite(logits).all()

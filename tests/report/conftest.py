@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from charrnn.checkpoint import Checkpoint, CorpusInfo
+from charrnn.checkpoint import Checkpoint
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from tests.browser import NAMES, Browser, executable
 

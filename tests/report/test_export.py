@@ -56,6 +56,25 @@ def test_the_page_writes_what_the_sampler_writes(browser: Browser, cell: str, dt
         assert browser.troubles == []
 
 
+@pytest.mark.parametrize("separator", ["\n", "\U0001f600", "fg"])
+def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browser, separator: str) -> None:
+    trained = untrained(ALPHABET)
+    trained = replace(trained, config={**trained.config, "separator": separator})
+    browser.open(write(trained))
+    uniforms = np.random.default_rng(9).random(300).tolist()
+    text = browser.evaluate(f"charrnn.sampler.generate('bad', 1, {json.dumps(uniforms)})")
+    params, begun = trained.params.astype(np.float64), "bad"
+    rng, wanted = np.random.default_rng(9), ""
+    while len(wanted) < 300:
+        drawn = sample(trained.model, params, encode_seed(trained.vocabulary, separator[-1] + begun), rng)
+        item = begun
+        while not item.endswith(separator):
+            item += trained.vocabulary.characters[next(drawn)]
+        wanted, begun = wanted + item.removeprefix(begun), ""
+    assert text == wanted[:300]
+    assert browser.troubles == []
+
+
 @pytest.mark.parametrize("rng_seed", [0, 3, 2**32 - 1, 2**32, 2**64 + 5, 2**128, 2**200 + 7])
 def test_a_random_seed_draws_what_numpy_draws(browser: Browser, rng_seed: int) -> None:
     trained = untrained(ALPHABET)

@@ -11,6 +11,7 @@ bounds = st.builds(
     length=st.none() | st.integers(0, 12),
     lines=st.integers(0, 3),
     stops=st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3).map(tuple),
+    separator=st.sampled_from(["", "\n", "ab", "\n\n"]),
 )
 
 
@@ -24,9 +25,11 @@ def slow_ending(text: str, bounds: Bounds) -> tuple[str, Reason | None]:
     """Where a text ends, by looking at each of its beginnings from the start."""
     for n in range(len(text) + 1):
         beginning = text[:n]
-        stops = sorted((stop for stop in bounds.stops if n and beginning.endswith(stop)), key=len)
+        ends = [*bounds.stops, *[bounds.separator] * bool(bounds.separator)]
+        stops = sorted((stop for stop in ends if n and beginning.endswith(stop)), key=len)
         if stops:
-            return beginning[: n - len(stops[-1])], Reason.STOP
+            reason = Reason.ITEM if stops[-1] == bounds.separator else Reason.STOP
+            return beginning[: n - len(stops[-1])], reason
         if n and bounds.lines and beginning.count("\n") == bounds.lines:
             return beginning, Reason.LINES
         if n == bounds.length:
@@ -45,7 +48,7 @@ def test_a_text_ends_where_the_slow_search_says(text: str, bounds: Bounds) -> No
     else:  # what is held back may begin a stop text, and is no longer than needed
         held = wanted.removeprefix(settled)
         assert wanted.startswith(settled)
-        assert not held or any(stop.startswith(held) and stop != held for stop in bounds.stops)
+        assert not held or any(stop.startswith(held) and stop != held for stop in (*bounds.stops, bounds.separator))
 
 
 @given(texts, bounds)

@@ -116,3 +116,26 @@ def test_the_same_random_seed_and_lines_write_the_same() -> None:
         return written
 
     assert session() == session()
+
+
+@pytest.mark.parametrize("separator", ["\n", "d", "de", "\n\n"])
+@every_model
+def test_whoever_ends_an_item_the_next_begins_from_nothing(model: CharRNN, separator: str) -> None:
+    params = model.initialize(np.random.default_rng(1), std=0.8, dtype=np.float64)
+    turns = Turns(model, params, VOCABULARY, Filters(), Bounds(length=5), np.random.default_rng(2), separator)
+    for piece in ("abc", separator[0], separator[1:], "cab", "f"):  # the separator comes in two pieces
+        turns.read(piece)
+    streams = Streams(model, params, 1)
+    streams.read(VOCABULARY.encode(separator[-1])[:, None])
+    assert_has_read(turns, streams, "cabf")
+
+
+def test_after_an_item_of_the_models_the_next_begins_from_nothing() -> None:
+    model = MODELS[0]
+    params = model.initialize(np.random.default_rng(1), std=0.8, dtype=np.float64)
+    bounds = Bounds(length=500, separator="de")
+    turns = Turns(model, params, VOCABULARY, Filters(), bounds, np.random.default_rng(2), "de")
+    assert "de" not in "".join(turns.write())
+    streams = Streams(model, params, 1)
+    streams.read(VOCABULARY.encode("e")[:, None])
+    assert_has_read(turns, streams, "")

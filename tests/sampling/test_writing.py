@@ -77,7 +77,7 @@ def test_each_text_ends_for_itself_and_says_why() -> None:
         assert "fa" not in text
         assert reason is Reason.STOP or len(text) == 15 or text.count("\n") == 2
         assert (reason is Reason.LINES) == (text.count("\n") == 2)
-    assert {s.ending.reason for s in one.samples} == set(Reason)
+    assert {s.ending.reason for s in one.samples} == set(Reason) - {Reason.ITEM}
 
 
 def test_log_probabilities_are_the_model_s_own_whatever_the_filters() -> None:
@@ -125,3 +125,38 @@ def test_the_default_length_is_one_for_each_line_that_is_asked_for() -> None:
     assert SampleConfig(lines=3, length=5).most_characters == 5
     assert SampleConfig(length=-1).is_endless
     assert not SampleConfig(length=-1, stops=("a",)).is_endless
+
+
+def items(separator: str, **asked: Any) -> Writer:
+    return Writer(MODEL, PARAMS, VOCABULARY, SampleConfig(**asked), 0, separator)
+
+
+def test_an_item_is_written_from_its_separator_and_ends_before_the_next() -> None:
+    one = items("d", num=6)
+    written = ["".join(pieces) for pieces in zip(*one.write("ab"), strict=True)]
+    assert all("d" not in item for item in written)
+    assert {sample.ending.reason for sample in one.samples} == {Reason.ITEM}
+    drawn = sample(MODEL, PARAMS, VOCABULARY.encode("dab"), np.random.default_rng(0))
+    assert VOCABULARY.decode([next(drawn) for _ in range(len(written[0]) + 1)]) == written[0] + "d"
+
+
+def test_what_ends_an_item_may_always_be_written_but_for_a_part_of_it() -> None:
+    for asked in ({"allow": ("abc",)}, {"ban": ("d", "e")}):
+        one = items("d", num=3, **asked)
+        list(one.write(""))
+        assert {sample.ending.reason for sample in one.samples} == {Reason.ITEM}
+    with pytest.raises(ConfigError, match="leave out 'd', by which an item ends"):
+        items("de", ban=("d",))
+
+
+def test_a_seed_text_beyond_the_end_of_an_item_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="the seed text has 'de', by which an item ends"):
+        items("de").write("abdec")
+
+
+def test_the_bound_of_an_item_leaves_room_for_the_longest() -> None:
+    assert SampleConfig().of_items(9).length == DEFAULT_LENGTH
+    assert SampleConfig().of_items(DEFAULT_LENGTH).length == 2 * DEFAULT_LENGTH
+    assert SampleConfig(length=7).of_items(DEFAULT_LENGTH).length == 7
+    with pytest.raises(ConfigError, match="--lines does not go with a model that learned items"):
+        SampleConfig(lines=2).of_items(9)

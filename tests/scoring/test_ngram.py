@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from charrnn.scoring import ngram
 from charrnn.scoring.ngram import NGrams
 from charrnn.text.corpus import read_corpus, split
+from charrnn.text.items import reach_within_items
 from tests import reference
 
 TEXTS = st.lists(st.integers(0, 3), min_size=1, max_size=30)
@@ -58,3 +59,35 @@ def test_order_5_on_the_harbour_clerk_is_the_known_figure() -> None:
     losses = -sum(np.log2(probs).sum(axis=1) for probs in ngrams.blocks(held_out, 1)) / (len(held_out) - 1)
     assert losses.argmin() == 4
     assert losses[4] == pytest.approx(1.992, abs=5e-4)
+
+
+ITEMS = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=5), min_size=1, max_size=6)
+
+
+@given(ITEMS, ITEMS)
+def test_no_context_reaches_from_one_item_into_another(training: list[list[int]], text: list[list[int]]) -> None:
+    """What an order expects of an item is what it expects of it alone, wherever it stands."""
+    separator = np.array([0])
+
+    def joined(items: list[list[int]]) -> np.ndarray:
+        return np.array([0, *(character for item in items for character in [*item, 0])])
+
+    def reach(ids: np.ndarray) -> np.ndarray:
+        return reach_within_items(ids, separator)
+
+    learned, ids = joined(training), joined(text)
+    ngrams = NGrams(learned, 4, 6, reach(learned))
+    whole = ngrams.probabilities(ids, 1, reach(ids))
+    alone = [ngrams.probabilities(joined([item]), 1, reach(joined([item]))) for item in text]
+    np.testing.assert_allclose(whole, np.concatenate(alone, axis=1), rtol=1e-12)
+    turned = joined(training[::-1])
+    other = NGrams(turned, 4, 6, reach(turned))
+    np.testing.assert_allclose(other.probabilities(ids, 1, reach(ids)), whole, rtol=1e-12)
+
+
+def test_what_reaches_everywhere_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    training, text = (rng.integers(0, 5, size).astype(np.uint8) for size in (500, 100))
+    usual = NGrams(training, 5, 6).probabilities(text, 3)
+    far = NGrams(training, 5, 6, np.arange(500)).probabilities(text, 3, np.arange(100))
+    assert far.tolist() == usual.tolist()

@@ -73,6 +73,8 @@ LATER = {
     "weight_drop": 0.0,
     "patience": 0,
     "keep": 0,
+    "separator": "",
+    "accumulate": 1,
     "decay_factor": 0.5,
     "decay_every": 5.0,
 }

@@ -9,6 +9,7 @@ import pytest
 
 import charrnn
 from charrnn.errors import CheckpointError, ConfigError, TextError, UnknownCharacterError
+from charrnn.text.batches import Streams
 from charrnn.training.config import TrainConfig
 from charrnn.training.events import StepReport
 from charrnn.training.setup import start_run
@@ -90,6 +91,8 @@ def test_a_run_of_files_goes_on_in_memory(text_file: Path) -> None:
     for _ in start_run([str(text_file)], {**TINY, "steps": 4}, path=Path("lamp.npz")).run.events():
         pass
     trainer = charrnn.resume_training(charrnn.load("lamp.npz"), TEXT, steps=6)
+    assert isinstance(trainer.streams, Streams)
+    assert len(trainer.streams.ids) == charrnn.split(np.arange(len(TEXT)), 0.1)[0].size  # the rest stays held out
     assert [report.step for report in trainer] == [5, 6]
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from charrnn.errors import WorkerError
-from charrnn.nn.model import CharRNN
+from charrnn.nn.model import NOTHING, CharRNN
 from charrnn.optim.optimizers import Adagrad
 from charrnn.text.batches import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
 from charrnn.training.parallel import Workers, worker_count
-from charrnn.training.shard import Update
+from charrnn.training.shard import Plan, Update
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -84,8 +84,9 @@ def wait_until(condition: object) -> None:
         {"dropout": 0.4},
         {"cell": "gru", "dropout": 0.4, "locked_dropout": True, "weight_drop": 0.3},
         {"embedding_size": 5, "tied": True},
+        {"cell": "gru", "dropout": 0.4, "accumulate": 3},
     ],
-    ids=["lstm", "vanilla", "gru", "embedding", "dropout", "weight-drop", "tied"],
+    ids=["lstm", "vanilla", "gru", "embedding", "dropout", "weight-drop", "tied", "accumulate"],
 )
 @pytest.mark.usefixtures("always")
 def test_several_workers_equal_one_on_the_joined_batch(workers: int, changes: dict[str, object]) -> None:
@@ -143,7 +144,8 @@ def test_a_short_step_has_one_worker_and_a_long_one_no_more_than_threads_or_stre
 def workers() -> Workers:
     model = CharRNN(10, "lstm", (4,))
     params = model.initialize(np.random.default_rng(0))
-    return Workers(model, params, model.zero_state(3), Adagrad().init(params), 6, 3, Update())
+    plan = Plan(model, "float32", 3, 6, 3, NOTHING, 0, Update())
+    return Workers(plan, params, Adagrad().init(params), model.zero_state(3))
 
 
 def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Workers) -> None:
@@ -151,7 +153,7 @@ def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Worker
     os.kill(processes[0], signal.SIGKILL)
     chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk(Cursor(0, 0))
     with pytest.raises(WorkerError, match=r"a worker process died \(exit code -9\)"):
-        workers.compute(chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10), step=0, scale=1.0)
+        workers.compute([chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10)], number=0, scale=1.0)
     workers.close()
     assert not any(map(is_alive, processes))
 

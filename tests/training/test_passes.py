@@ -33,8 +33,9 @@ def test_where_the_clock_is_the_bound_the_speed_of_this_machine_decides(monkeypa
     assert planned_passes(config, VOCABULARY, IDS) == pytest.approx(12_000 / len(IDS))
 
 
-def test_more_passes_never_drop_less() -> None:
-    chosen = [suited_settings(passes) for passes in (0, 3, 7, 8, 12, 16, 23, math.inf)]
+@pytest.mark.parametrize("of_items", [False, True])
+def test_more_passes_never_drop_less(*, of_items: bool) -> None:
+    chosen = [suited_settings(passes, of_items=of_items) for passes in (0, 3, 7, 8, 12, 16, 23, math.inf)]
     for name in ("dropout", "weight_drop"):
         shares = [drop[name] for drop in chosen]
         assert shares == sorted(shares)

@@ -43,8 +43,11 @@ DROPPING = {"cell": "gru", "hidden_sizes": (6, 4), "embedding_size": 4, "tied": 
     "dropout": 0.4,
     "weight_drop": 0.3,
 }
-NETWORKS = [VANILLA, LSTM, GRU, DROPPING]
-NAMES = ["vanilla", "lstm", "gru", "dropout"]
+SEVERAL_CHUNKS = {"cell": "gru", "hidden_sizes": (6,), "dropout": 0.4, "accumulate": 2, "bptt_jitter": 2.0}
+# Words, longer than a chunk: runs are stopped within them too, and an epoch is over after eight steps or so.
+ITEMS = {"cell": "gru", "hidden_sizes": (6, 4), "separator": " ", "seq_length": 3, "bptt_jitter": 1.0}
+NETWORKS = [VANILLA, LSTM, GRU, DROPPING, ITEMS, SEVERAL_CHUNKS]
+NAMES = ["vanilla", "lstm", "gru", "dropout", "items", "accumulate"]
 
 
 @pytest.fixture(autouse=True)

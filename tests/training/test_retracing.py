@@ -1,19 +1,23 @@
 """A checkpoint leads back to a command that makes the same checkpoint."""
 
 import shlex
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charrnn import checkpoint
-from charrnn.checkpoint import CorpusInfo
+from charrnn.text.remembered import CorpusInfo
 from charrnn.training.config import RECIPES, TrainConfig
 from charrnn.training.retracing import command_for, epochs, parts
 from charrnn.training.setup import start_run
 from tests.conftest import TEXT, Charrnn
 
 DROPPING = "--dropout 0 --weight-drop 0"  # said always, as what the default recipe drops goes by the text
+BASH = shutil.which("bash")
 LONG = CorpusInfo("kafka", ("kafka.txt",), "utf-8", "0" * 64, 1_000_000)
 
 
@@ -22,6 +26,10 @@ LONG = CorpusInfo("kafka", ("kafka.txt",), "utf-8", "0" * 64, 1_000_000)
     [
         ("--hidden-size", "8", "--steps", "7"),
         ("--hidden-size", "8", "--epochs", "0.5"),
+        ("--hidden-size", "8", "--steps", "3", "--by-line"),
+        ("--hidden-size", "8", "--steps", "3", "--separator", "the "),
+        ("--recipe", "min-char-rnn", "--steps", "30", "--by-line"),
+        ("--recipe", "items", "--separator", "", "--steps", "2", "--hidden-size", "8"),
         ("--hidden-size", "8,6", "--embedding-size", "6", "--tied", "--steps", "4", "--dropout", "0.125"),
         ("--recipe", "min-char-rnn", "--steps", "30", "--val-fraction", "0.1"),
         ("--hidden-size", "8", "--num-layers", "2", "--cell", "lstm", "--optimizer", "adam", "--steps", "3"),
@@ -69,7 +77,8 @@ def test_the_command_of_a_checkpoint_makes_its_bytes_again(charrnn: Charrnn, opt
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_its_own_command(name: str) -> None:
     words = command_for(LONG, RECIPES[name].config)
-    assert words == f"charrnn train kafka.txt {DROPPING if name == 'default' else f'--recipe {name}'}"
+    how = {"default": DROPPING, "items": f"--by-line {DROPPING}"}
+    assert words == f"charrnn train kafka.txt {how.get(name, f'--recipe {name}')}"
 
 
 def test_bounds_are_given_all_or_none_as_one_that_is_given_lifts_the_others() -> None:
@@ -84,13 +93,26 @@ def test_the_default_text_goes_without_saying() -> None:
     assert command_for(corpus, RECIPES["default"].config) == f"charrnn train {DROPPING}"
 
 
-def test_parts_and_epochs_are_those_of_the_run(text_file: Path) -> None:
+@pytest.mark.skipif(not BASH, reason="asks bash")
+@pytest.mark.parametrize("separator", ["\n\n", "--\n", "\t", "it's\n", "\\\n", "\x07f", "\u2028é"])
+def test_a_separator_reads_back_from_a_single_line_in_a_shell(separator: str) -> None:
+    words = command_for(LONG, replace(RECIPES["min-char-rnn"].config, separator=separator))
+    assert words.isprintable()
+    printed = subprocess.run([str(BASH), "-c", f"printf '%s\\0' {words}"], capture_output=True, check=True)
+    arguments = printed.stdout.decode().split("\0")
+    assert arguments[arguments.index("--separator") + 1] == separator
+
+
+@pytest.mark.parametrize("separator", ["", " "])
+def test_parts_and_epochs_are_those_of_the_run(text_file: Path, separator: str) -> None:
     changes: dict[str, Any] = {"hidden_sizes": (4,), "batch_size": 3, "seq_length": 10, "steps": 11}
+    changes["separator"] = separator
     prepared = start_run([str(text_file)], changes, path=Path("run.npz"))
     for _ in prepared.run.events():
         pass
     trained = checkpoint.load("run.npz")
     config = TrainConfig.from_json(trained.config)
     held_out = prepared.validation_characters
-    assert parts(trained.corpus, config) == (len(TEXT) - held_out, held_out)
+    total = sum(len(word) + 1 for word in TEXT.split(separator)) if separator else len(TEXT)
+    assert parts(trained.corpus, config) == (total - held_out, held_out)
     assert epochs(trained, config) == prepared.run.trainer.epoch

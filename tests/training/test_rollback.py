@@ -52,8 +52,8 @@ def plant(monkeypatch: pytest.MonkeyPatch, wrong: float, *, at: int, times: int 
     """Spoil the gradient of the step after step `at`, so many times."""
     compute, left = Shard.compute, [times]
 
-    def spoilt(shard: Shard, step: int, T: int, scale: float) -> float:
-        loss = compute(shard, step, T, scale)
+    def spoilt(shard: Shard, step: int, T: int, scale: float, **options: bool) -> float:
+        loss = compute(shard, step, T, scale, **options)
         if step == at and left[0]:
             left[0] -= 1
             shard.grads.vector[3] = wrong

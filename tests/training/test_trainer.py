@@ -13,6 +13,7 @@ from charrnn.nn.model import CharRNN
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import RECIPES, TrainConfig
 from charrnn.training.events import StepReport
+from charrnn.training.planning import next_lesson
 from charrnn.training.randomness import random_stream
 from charrnn.training.trainer import Trainer
 from tests import reference
@@ -122,9 +123,9 @@ def test_an_epoch_trains_every_transition_the_shorter_last_chunk_included() -> N
 
 def test_the_sum_has_the_mean_s_gradient_times_the_characters() -> None:
     by_mean, by_sum = (Trainer(small(reduction=reduction), VOCABULARY, IDS) for reduction in ("mean", "sum"))
-    chunk = by_mean.streams.chunk(by_mean.cursor)
-    assert by_mean._compute_gradient(chunk)[0] == by_sum._compute_gradient(chunk)[0]
-    np.testing.assert_allclose(by_sum.grads.vector, by_mean.grads.vector * chunk.inputs.size, rtol=1e-12, atol=1e-15)
+    lesson = next_lesson(by_mean.config, by_mean.streams, 0, by_mean.cursor)
+    assert by_mean._compute_gradient(lesson)[0] == by_sum._compute_gradient(lesson)[0]
+    np.testing.assert_allclose(by_sum.grads.vector, by_mean.grads.vector * lesson.characters, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("clip", [{}, {"clip_value": 1.0}, {"clip_norm": 1.0}])

@@ -1,7 +1,8 @@
 /** Writes with the network: reads the seed text, then draws one character after another. */
 class Sampler {
   constructor() {
-    const { model, arrays, dtype, vocabulary } = readJSON("data");
+    const { model, arrays, dtype, vocabulary, separator } = readJSON("data");
+    this.separator = separator; // what ends an item, where the model learned those; else empty
     this.characters = Array.from(vocabulary);
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
     this.network = new Network(model, arrays, readNumbers("numbers-weights", dtype));
@@ -12,17 +13,28 @@ class Sampler {
     return [...new Set(text)].filter((character) => !this.ids.has(character));
   }
 
-  /** Begin anew with a text; with none, as at the start of a line. */
+  /** Begin anew with a text; with none, as at the start of a line. An item begins from its separator's end. */
   begin(seedText) {
     this.network.reset();
-    for (const character of seedText || "\n") this.network.read(this.ids.get(character));
+    this.item = "";
+    const start = Array.from(this.separator).at(-1);
+    if (start) this.network.read(this.ids.get(start));
+    for (const character of seedText || (start ? "" : "\n")) this.read(this.ids.get(character));
+  }
+
+  /** Take in a character; the one after an item begins from nothing. */
+  read(id) {
+    this.network.read(id);
+    if (!this.separator) return;
+    this.item += this.characters[id];
+    if (this.item.endsWith(this.separator)) this.begin("");
   }
 
   /** Draw a character, and read it: what it is, and the probability it had at temperature 1. */
   next(temperature, uniform) {
     const id = draw(this.network.probabilities(temperature), uniform);
     const share = this.network.probabilities(1)[id];
-    this.network.read(id);
+    this.read(id);
     return [this.characters[id], share];
   }
 
@@ -99,7 +111,7 @@ class Page {
       const named = unknown.slice(0, 10).map((character) => `${glyph(character)} (${nameOf(character)})`);
       return `The model never saw ${named.join(", ")}: leave them out.`;
     }
-    if (!seedText && !this.sampler.ids.has("\n")) return "This model knows no lines: give a text to begin with.";
+    if (!seedText && !this.sampler.separator && !this.sampler.ids.has("\n")) return "This model knows no lines: give a text to begin with.";
     if (!/^\d*$/.test(find("rng-seed").value.trim())) return "The random seed is a whole number, 0 or more.";
     return "";
   }

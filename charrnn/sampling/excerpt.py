@@ -1,0 +1,56 @@
+"""What a model writes at a moment of its training, to be looked at: a stretch of running text, or a few items."""
+
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+from charrnn.sampling.ending import Bounds, Ending, Reason
+from charrnn.sampling.filters import Shaper
+from charrnn.sampling.sampler import DEFAULT_FILTERS, line_start, sample
+from charrnn.text.vocabulary import Vocabulary
+
+
+def excerpt(
+    model: CharRNN,
+    params: Parameters,
+    vocabulary: Vocabulary,
+    rng: np.random.Generator,
+    characters: int,
+    separator: str = "",
+    filters: Shaper = DEFAULT_FILTERS,
+) -> str:
+    """Write so many characters from a line start.
+
+    With a separator it is items that are written, each from its beginning, until they have so many together: one that
+    has no end by then is left out, but for a single one, so that there is always something to see.
+    """
+    seed = vocabulary.encode(line_start(vocabulary, rng, separator))
+    if not separator:
+        return vocabulary.decode(list(islice(sample(model, params, seed, rng, filters), characters)))
+    items: list[str] = []
+    left = characters
+    while left > 0:
+        item, is_whole = _item(model, params, vocabulary, seed, rng, Ending(Bounds(left, separator=separator)), filters)
+        if is_whole or not items:
+            items.append(item)
+        left = left - len(item) - len(separator) if is_whole else 0
+    return separator.join(items)
+
+
+def _item(
+    model: CharRNN,
+    params: Parameters,
+    vocabulary: Vocabulary,
+    seed: NDArray[np.intp],
+    rng: np.random.Generator,
+    ending: Ending,
+    filters: Shaper,
+) -> tuple[str, bool]:
+    """Write one item, and say whether it has come to its end."""
+    item, drawn = "", sample(model, params, seed, rng, filters)
+    while not ending.reason:
+        item += ending.take(vocabulary.characters[next(drawn)])
+    return item, ending.reason is Reason.ITEM

@@ -1,0 +1,175 @@
+"""Batches of items: each a sequence for itself, in an order that is new in every epoch.
+
+B items of similar lengths are read side by side from a zero state, T characters at a time, and what is shorter than the
+longest is filled up with places that do not count. Nothing passes from one batch to the next.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import TextError
+from charrnn.text.batches import NO_TARGET, Chunk, Cursor
+from charrnn.text.items import Items
+
+# Batches among whose items similar lengths are looked for. Of random items the longest is far above the average, and
+# much work would be done on places that do not count; here chance still decides which items come together.
+_POOL = 32
+
+
+class _Order(NamedTuple):
+    """How the items of one epoch follow each other."""
+
+    numbers: NDArray[np.intp]
+    """(N,): the items, batch after batch."""
+    ends: NDArray[np.intp]
+    """Characters that are guessed when each batch is over."""
+
+
+class Documents:
+    """Batches of items, as pure functions of a cursor, whose `position` counts the characters guessed in its epoch.
+
+    Parameters
+    ----------
+    items : at least one
+    batch_size : B
+    seq_length : T: most steps in a chunk, where no other length is asked for
+    shuffle : random stream of an epoch, by which its items are shuffled; without it they come by their lengths
+
+    Attributes
+    ----------
+    chunks_per_epoch : chunks that take every item of the first epoch to its end; later ones have about so many, as
+        their order decides which items come together
+
+    Raises
+    ------
+    ValueError
+        If there are no items, or no streams, or no steps.
+    """
+
+    def __init__(
+        self,
+        items: Items,
+        batch_size: int,
+        seq_length: int,
+        shuffle: Callable[[int], np.random.Generator] | None = None,
+    ) -> None:
+        if min(len(items), batch_size, seq_length) < 1:
+            raise ValueError("documents need at least one item, one stream and one step")
+        self.items, self.batch_size, self.seq_length, self._shuffle = items, batch_size, seq_length, shuffle
+        self._epoch, self._order = 0, self._arrange(0)
+        spans = items.spans[self._order.numbers]
+        longest = np.maximum.reduceat(spans, np.arange(0, len(spans), batch_size))
+        self.chunks_per_epoch = int((-(-longest // seq_length)).sum())
+
+    @property
+    def part(self) -> Items:
+        """What is read: the items."""
+        return self.items
+
+    @property
+    def length(self) -> int:
+        """Characters that are guessed in an epoch."""
+        return self.items.characters
+
+    @property
+    def characters_per_chunk(self) -> float:
+        """Targets in a chunk, on average."""
+        return self.length / self.chunks_per_epoch
+
+    def chunks_in(self, epochs: float) -> int:
+        """Return about how many chunks so many epochs have, or part of one."""
+        return math.ceil(epochs * self.chunks_per_epoch)
+
+    def chunk(self, cursor: Cursor, length: int | None = None) -> Chunk:
+        """Return the chunk at a cursor, in arrays of its own: at most `seq_length` steps, or `length`.
+
+        Raises
+        ------
+        IndexError
+            If the cursor is outside the epoch.
+        """
+        numbers, offset, _ = self._place(cursor)
+        stop = self._stop(numbers, offset, length)
+        window = np.full((stop - offset + 1, self.batch_size), NO_TARGET, dtype=np.intp)
+        window[:, : len(numbers)] = self.items.window(numbers, offset, stop + 1)
+        targets = window[1:]
+        still_read = int(np.count_nonzero(targets[0] != NO_TARGET))
+        return Chunk(
+            np.maximum(window[:-1], 0),  # what does not count is read as any character
+            targets,
+            is_first=offset == 0,
+            characters=int(np.count_nonzero(targets != NO_TARGET)),
+            share=still_read / self.batch_size,
+        )
+
+    def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
+        """Return the cursor of the chunk after this one, for which `length` was asked for."""
+        numbers, offset, first = self._place(cursor)
+        position = first + _guessed(self.items.spans[numbers], self._stop(numbers, offset, length))
+        return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
+
+    def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
+        """Return the items of the batch at a cursor, how far they are read, and the position at which it began."""
+        if not 0 <= cursor.position < self.length:
+            raise IndexError(f"position {cursor.position} is not in an epoch of {self.length} characters")
+        if cursor.epoch != self._epoch:
+            self._epoch, self._order = cursor.epoch, self._arrange(cursor.epoch)
+        ends = self._order.ends
+        batch = int(np.searchsorted(ends, cursor.position, side="right"))
+        first = int(ends[batch - 1]) if batch else 0
+        numbers = self._order.numbers[batch * self.batch_size :][: self.batch_size]
+        spans = self.items.spans[numbers]
+        steps = range(int(spans.max()))
+        return numbers, bisect_right(steps, cursor.position - first, key=lambda step: _guessed(spans, step)) - 1, first
+
+    def _stop(self, numbers: NDArray[np.intp], offset: int, length: int | None) -> int:
+        """Return where the chunk ends: what is left is cut evenly, so that no chunk is a crumb."""
+        left = int(self.items.spans[numbers].max()) - offset
+        chunks = -(-left // (length or self.seq_length))
+        return offset + -(-left // chunks)
+
+    def _arrange(self, epoch: int) -> _Order:
+        spans, B = self.items.spans, self.batch_size
+        if self._shuffle is None:
+            numbers = np.argsort(spans, kind="stable")
+        else:
+            rng = self._shuffle(epoch)
+            numbers = rng.permutation(len(spans))
+            whole = len(spans) // B * B  # what fills no batch comes last
+            pools = np.arange(whole) // (_POOL * B)
+            alike = numbers[np.lexsort((spans[numbers[:whole]], pools))]
+            batches = rng.permutation(whole // B)
+            numbers[:whole] = alike.reshape(-1, B)[batches].reshape(-1)
+        firsts = np.arange(0, len(spans), B)
+        return _Order(numbers, np.cumsum(np.add.reduceat(spans[numbers], firsts)))
+
+
+def _guessed(spans: NDArray[np.intp], steps: int) -> int:
+    """Count the characters that are guessed in the first steps of a batch."""
+    return int(np.minimum(spans, steps).sum())
+
+
+def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
+    """Shrink the batch to the items there are.
+
+    Returns
+    -------
+    batch_size, notes
+        The one that fits, and a sentence if it had to shrink.
+
+    Raises
+    ------
+    TextError
+        If there is no item.
+    """
+    if not len(items):
+        raise TextError("the text has no items: nothing stands between its separators")
+    if len(items) < batch_size:
+        count = len(items)
+        return count, (f"batch size {count} instead of {batch_size}: so few items are there to train on",)
+    return batch_size, ()

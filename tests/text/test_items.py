@@ -1,0 +1,86 @@
+"""The items of a text are those of `str.split`, and each reads the same wherever it stands."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.text import items as module
+from charrnn.text.batches import NO_TARGET
+from charrnn.text.items import Items, find_items
+
+texts = st.text("ab\n|", max_size=40)
+separators = st.sampled_from(["\n", "|", "\n\n", "||", "a|", "aba"])
+
+
+def ids_of(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
+
+
+def find(text: str, separator: str) -> tuple[Items, int]:
+    return find_items(ids_of(text), ids_of(separator).astype(np.intp))
+
+
+def texts_of(items: Items) -> list[str]:
+    spans = zip(items.starts, items.lengths, strict=True)
+    return [bytes(items.ids[start : start + length]).decode("latin-1") for start, length in spans]
+
+
+@given(texts, separators)
+def test_the_items_are_those_of_split_without_the_empty_ones(text: str, separator: str) -> None:
+    items, empty = find(text, separator)
+    parts = text.split(separator)
+    assert texts_of(items) == [part for part in parts if part]
+    assert empty == parts.count("") - (parts[-1] == "")  # after the last separator there is nothing
+    assert items.characters == sum(len(part) + len(separator) for part in parts if part)
+    assert items.longest == max(map(len, parts))
+
+
+@pytest.mark.parametrize("piece_size", [1, 2, 3, 7])
+@given(texts, separators)
+def test_a_separator_is_found_across_the_blocks_that_are_searched(piece_size: int, text: str, separator: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE_SIZE", piece_size)
+        items, _ = find(text, separator)
+    assert texts_of(items) == [part for part in text.split(separator) if part]
+
+
+@given(texts, separators)
+def test_a_window_begins_with_the_separators_end_and_closes_with_the_whole_of_it(text: str, separator: str) -> None:
+    items, _ = find(text, separator)
+    if len(items):
+        window = items.window(np.arange(len(items)), 0, 50)
+        for column, item in zip(window.T, texts_of(items), strict=True):
+            expected = [*(separator[-1] + item + separator).encode("latin-1")]
+            assert column.tolist() == expected + [NO_TARGET] * (50 - len(expected))
+
+
+@given(texts, separators, st.integers(0, 20), st.integers(0, 20))
+def test_a_later_window_is_a_cut_of_the_whole(text: str, separator: str, start: int, length: int) -> None:
+    items, _ = find(text, separator)
+    numbers = np.arange(len(items))[::-1]
+    np.testing.assert_array_equal(
+        items.window(numbers, start, start + length), items.window(numbers, 0, 60)[start : start + length]
+    )
+
+
+@given(texts, separators)
+def test_joined_items_stand_as_a_file_would_have_them(text: str, separator: str) -> None:
+    items, _ = find(text, separator)
+    joined = items.joined()
+    assert bytes(joined).decode("latin-1") == "".join(part + separator for part in texts_of(items))
+    assert joined.dtype == items.ids.dtype
+
+
+@given(texts, separators, st.text("ab", max_size=3))
+def test_an_item_is_found_among_them_and_nothing_else(text: str, separator: str, wanted: str) -> None:
+    items, _ = find(text, separator)
+    assert items.has(ids_of(wanted)) == (wanted in texts_of(items))
+    assert all(items.has(ids_of(item)) for item in texts_of(items))
+
+
+def test_chosen_items_keep_their_text() -> None:
+    items, _ = find("a|bb|ccc|", "|")
+    assert texts_of(items.choose(np.array([2, 0]))) == ["ccc", "a"]
+    assert len(items.choose(slice(0))) == 0
+    assert items.choose(slice(0)).longest == 0

@@ -1,0 +1,240 @@
+"""What is held out of items is whole ones, by chance, and the same for training, resuming, scoring and yardsticks."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn import checkpoint
+from charrnn.archive import read_arrays, write_arrays
+from charrnn.errors import CheckpointError, ConfigError, TextError
+from charrnn.scoring.score import Scorer, as_items
+from charrnn.text.documents import Documents
+from charrnn.text.items import Items
+from charrnn.text.passage import Passage, read_passage
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.config import TrainConfig
+from charrnn.training.division import characters_in, divide, running
+from charrnn.training.evaluation import Evaluator, ItemEvaluator
+from charrnn.training.held_out import compare_held_out
+from charrnn.training.prepared import PreparedRun
+from charrnn.training.setup import resume_run, start_run
+from charrnn.training.trained_on import learned, training_part
+
+NAMES = [f"{first}{middle}{last}" for first in "abc" for middle in ("na", "lo", "rimi") for last in ("x", "by", "wick")]
+SMALL: Mapping[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "batch_size": 4, "steps": 30, "eval_every": 10}
+
+
+@pytest.fixture
+def names() -> str:
+    Path("names.txt").write_text("\n".join([*NAMES, ""]), newline="")
+    return "names.txt"
+
+
+def start(text: str, path: str = "run.npz", **changes: Any) -> PreparedRun:
+    prepared = start_run([text], {**SMALL, **changes}, path=Path(path))
+    for _ in prepared.run.events():
+        pass
+    return prepared
+
+
+def words(part: Any, vocabulary: Vocabulary) -> list[str]:
+    assert isinstance(part, Items)
+    return vocabulary.decode(part.joined()).split("\n")[:-1]
+
+
+def evaluator_of(prepared: PreparedRun) -> ItemEvaluator:
+    assert isinstance(prepared.run.evaluator, ItemEvaluator)
+    return prepared.run.evaluator
+
+
+@pytest.mark.parametrize("val_fraction", [0.0, 0.1, 0.5, 0.99])
+def test_both_parts_together_are_all_items_and_each_is_in_one(val_fraction: float) -> None:
+    vocabulary = Vocabulary.from_text("\n".join(NAMES))
+    ids = vocabulary.encode("\n".join(NAMES))
+    training, held_out, notes = divide(ids, vocabulary, TrainConfig(separator="\n", val_fraction=val_fraction))
+    assert sorted(words(training, vocabulary) + words(held_out, vocabulary)) == sorted(NAMES)
+    assert len(held_out) == min(np.ceil(len(NAMES) * val_fraction), len(NAMES) - 1)
+    assert notes == ()
+
+
+def test_the_choice_goes_by_the_seed_and_is_no_end_of_the_list() -> None:
+    vocabulary = Vocabulary.from_text("\n".join(NAMES))
+    ids = vocabulary.encode("\n".join(NAMES))
+    chosen = [
+        words(divide(ids, vocabulary, TrainConfig(separator="\n", rng_seed=seed)).held_out, vocabulary)
+        for seed in range(20)
+    ]
+    assert chosen[0] == words(divide(ids, vocabulary, TrainConfig(separator="\n")).held_out, vocabulary)
+    assert len({*map(tuple, chosen)}) > 15
+    assert len({name for names in chosen for name in names}) > 20
+
+
+def test_a_single_item_is_not_held_out() -> None:
+    vocabulary = Vocabulary("\nab")
+    division = divide(vocabulary.encode("ab\n"), vocabulary, TrainConfig(separator="\n"))
+    assert (len(division.training), len(division.held_out)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [("ab\n\nb\n", "left out 1 blank line"), ("\n\n\nab\nb", "left out 3 blank lines"), ("ab\nb\n", None)],
+)
+def test_empty_items_are_left_out_and_said_once(text: str, note: str | None) -> None:
+    Path("text").write_text(text, newline="")
+    assert [line for line in start("text").notes if "left out" in line] == [note] * bool(note)
+
+
+def test_a_text_without_its_separator_is_refused() -> None:
+    Path("text").write_text("ab ba", newline="")
+    with pytest.raises(TextError, match=r"never has the separator '\\n' \(--by-line\), so it is a single item"):
+        start("text")
+    with pytest.raises(TextError, match=r"for a line end give a real one"):
+        start("text", separator="\\n")
+    Path("text").write_text("\n\n\n", newline="")
+    with pytest.raises(TextError, match="nothing stands between its separators"):
+        start("text", val_fraction=0.0)
+
+
+def test_every_part_of_the_program_has_the_same_held_out_items(names: str) -> None:
+    prepared = start(names)
+    evaluator, model = evaluator_of(prepared), checkpoint.load("run.npz")
+    held_out = words(evaluator.items, model.vocabulary)
+    # what is trained on, in training and when a later command asks
+    assert isinstance(prepared.run.trainer.streams, Documents)
+    trained_on = words(prepared.run.trainer.streams.items, model.vocabulary)
+    assert sorted(trained_on + held_out) == sorted(NAMES)
+    assert words(learned(model), model.vocabulary) == trained_on
+    assert model.vocabulary.decode(training_part(model)) == "\n".join(["", *trained_on, ""])
+    # a run that goes on
+    resumed = resume_run([], {"steps": 40}, path=Path("run.npz"))
+    assert words(evaluator_of(resumed).items, model.vocabulary) == held_out
+    # the command `score`, and the yardsticks
+    Path("held.txt").write_text("\n\n".join(held_out), newline="")
+    passage = as_items(read_passage(["held.txt"], model.vocabulary), model.vocabulary.encode("\n"))
+    assert passage.text() == "\n".join([*held_out, ""])
+    scored = Scorer(model.model, model.params, model.vocabulary, model.separator).mean(passage)
+    assert scored == pytest.approx(evaluator.loss(model.params), rel=1e-6)
+    compared = compare_held_out(prepared.run, evaluator)
+    assert compared.characters == evaluator.transitions == len(passage.ids)
+    assert compared.model.nats == model.progress.best[1] if model.progress.best else False
+
+
+def test_an_evaluation_is_the_mean_over_items_read_one_at_a_time(names: str) -> None:
+    prepared = start(names, val_fraction=0.6, dtype="float64")
+    model, params, evaluator = prepared.run.trainer.model, prepared.run.trainer.params, evaluator_of(prepared)
+    total = 0.0
+    for number in range(len(evaluator.items)):
+        text = evaluator.items.window(np.array([number]), 0, int(evaluator.items.spans[number]) + 1)[:, 0]
+        total += Evaluator(model, text).loss(params) * (len(text) - 1)
+    assert evaluator.loss(params) == pytest.approx(total / evaluator.transitions, rel=1e-12)
+    assert evaluator.loss(params) == evaluator.loss(params)
+    beginning = evaluator.beginning(20)
+    assert 20 <= beginning.transitions < 30
+    assert evaluator.beginning(10**6).transitions == evaluator.transitions
+
+
+def test_a_scorer_of_items_charges_what_it_never_saw_and_reads_on(names: str) -> None:
+    start(names)
+    model = checkpoint.load("run.npz")
+
+    def mean(text: str) -> float:
+        Path("text").write_text(text, newline="")
+        passage: Passage = as_items(read_passage(["text"], model.vocabulary), model.vocabulary.encode("\n"))
+        return Scorer(model.model, model.params, model.vocabulary, "\n").mean(passage) * len(passage.ids)
+
+    assert mean("anax\nblob") == pytest.approx(mean("blob\n\nanax\n"), rel=1e-6)
+    assert mean("anax\nblob") == pytest.approx(mean("anax") + mean("blob"), rel=1e-6)
+    assert mean("anaxZ") == pytest.approx(mean("anax") + np.log(0x110000), rel=1e-6)
+    with pytest.raises(TextError, match="nothing to score"):
+        mean("\n\n")
+
+
+def test_a_checkpoint_remembers_the_items_it_was_trained_on(names: str) -> None:
+    start(names)
+    model = checkpoint.load("run.npz")
+    counts = model.corpus.items
+    assert model.separator == "\n"
+    assert counts
+    assert (counts.training, counts.held_out, counts.longest) == (24, 3, 9)
+    assert counts.training_characters + counts.held_out_characters == len("\n".join([*NAMES, ""]))
+    assert characters_in(learned(model)) == counts.training_characters
+    assert len(running(learned(model))) == counts.training_characters + 1
+
+
+def changed(path: str, **parts: Mapping[str, Any]) -> None:
+    """Write a checkpoint anew with other values in its meta."""
+    arrays = read_arrays(path)
+    meta = json.loads(arrays["meta"].tobytes())
+    for part, values in parts.items():
+        meta[part] |= values
+    write_arrays(path, arrays | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"config": {"separator": "Z"}},
+        {"config": {"separator": ""}},
+        {"config": {"separator": 7}},
+        {"corpus": {"items": None}},
+        {"corpus": {"items": {"training": -1}}},
+        {"corpus": {"items": [1]}},
+    ],
+)
+def test_a_checkpoint_that_contradicts_itself_is_damaged(names: str, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    start(names)
+    changed("run.npz", **parts)
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load("run.npz")
+
+
+def test_a_model_whose_choice_cannot_be_made_again_has_no_training_text_and_cannot_go_on(names: str) -> None:
+    start(names)
+    model = checkpoint.load("run.npz")
+    changed("run.npz", config={"rng_seed": 5})
+    with pytest.raises(CheckpointError, match="damaged"):
+        resume_run([], {"steps": 40}, path=Path("run.npz"))
+    with pytest.raises(TextError, match="cannot be chosen again"):
+        learned(replace(model, config={**model.config, "rng_seed": 5}))
+
+
+def test_a_run_goes_on_with_another_list(names: str) -> None:
+    start(names)
+    Path("other.txt").write_text("wickby\nlolo\nnaxi\n", newline="")
+    prepared = resume_run(["other.txt"], {"steps": 40}, path=Path("run.npz"), allow_new_text=True)
+    assert "batch size 2 instead of 4: so few items are there to train on" in prepared.notes
+    for _ in prepared.run.events():
+        pass
+    counts = checkpoint.load("run.npz").corpus.items
+    assert counts
+    assert (counts.training, counts.held_out) == (2, 1)
+
+
+def test_the_separator_cannot_change_when_a_run_goes_on(names: str) -> None:
+    start(names)
+    with pytest.raises(ConfigError, match=r"^--separator cannot change"):
+        resume_run([], {"steps": 40, "separator": "a"}, path=Path("run.npz"))
+
+
+def test_items_in_memory_are_all_learned_saved_and_gone_on_with() -> None:
+    text = "\n".join([*NAMES, ""])
+    how: dict[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "schedule_steps": 9, "batch_size": 4}
+    whole = charrnn.start_training(text, steps=9, **how)
+    first = charrnn.start_training(text, steps=5, **how)
+    assert [len(list(trainer)) for trainer in (whole, first)] == [9, 5]
+    charrnn.save("names.npz", first.checkpoint())
+    saved = charrnn.load("names.npz")
+    assert saved.corpus.items
+    assert (saved.corpus.items.training, saved.corpus.items.held_out) == (27, 0)
+    resumed = charrnn.resume_training(saved, text, steps=9)
+    assert [report.step for report in resumed] == [6, 7, 8, 9]
+    assert resumed.params.vector.tobytes() == whole.params.vector.tobytes()
+    written = ["".join(charrnn.sample_text(trained, rng_seed=3)) for trained in (whole, resumed.checkpoint())]
+    assert written[0] == written[1]
+    assert "\n" not in written[0]
