@@ -8,10 +8,10 @@ no NumPy.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from charrnn.version import __version__
 
+TYPE_CHECKING = False  # that of `typing`, which takes milliseconds to load
 if TYPE_CHECKING:
     from charrnn.bundled import PRETRAINED
     from charrnn.checkpoint import Checkpoint, load, save
@@ -145,7 +145,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:  # so that a type checker finds a mistyped name
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOME[name]), name)

@@ -20,7 +20,7 @@ STEPS = 100
 CHOSEN = ("OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NPY_DISABLE_CPU_FEATURES")
 OPTIONS = (
     *("--hidden-size", "48", "--batch-size", "4", "--seq-length", "20", "--learning-rate", "0.1"),
-    *("--sample-every", "0", "--eval-every", "0"),
+    *("--dropout", "0", "--weight-drop", "0", "--sample-every", "0", "--eval-every", "0"),
 )
 TOLERANCE = 0.02  # nats a character, of the smoothed loss after 100 steps; 3.1 is what guessing costs
 
