@@ -216,8 +216,7 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
 
 
 def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
-    values = dict(values)
-    values["hidden_sizes"] = tuple(count(size) for size in typed(values["hidden_sizes"], list))
+    values = values | {"hidden_sizes": tuple(count(size) for size in typed(values["hidden_sizes"], list))}
     model = CharRNN(**values)
     sizes = (count(model.vocab_size), count(model.embedding_size), *model.hidden_sizes)
     is_possible = model.cell in CELLS and model.hidden_sizes and 0 not in model.hidden_sizes and max(sizes) <= 1 << 30
@@ -277,11 +276,12 @@ def _resume(
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
     newer = {"errors", "normalize"} & set(typed(values, dict))  # files of version 0.1 have neither
-    texts = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
+    texts: Any = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
+    characters, most = count(values["characters"]), count(values.get("max_vocab", 0))
     counts = values.get("items")
     items = ItemCounts(**{name: count(number) for name, number in typed(counts, dict).items()}) if counts else None
-    return CorpusInfo(sources=sources, characters=count(values["characters"]), items=items, **texts)
+    return CorpusInfo(sources=sources, characters=characters, max_vocab=most, items=items, **texts)
 
 
 def _progress(values: dict[str, Any]) -> Progress:

@@ -5,6 +5,7 @@
     CharRNNError                 exit code 1: it could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
     │   └── InUseError           another process trains into it
+    ├── CacheError               the cache of prepared texts cannot be used
     ├── LogError                 the log of a run is missing, or is none
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
     ├── PageError                a page, a picture or an exported model cannot be written
@@ -51,6 +52,10 @@ class CheckpointError(CharRNNError):
 
 class InUseError(CheckpointError):
     """Another process trains into this checkpoint."""
+
+
+class CacheError(CharRNNError):
+    """The cache of prepared texts cannot be written, or has not what was asked for."""
 
 
 class LogError(CharRNNError):

@@ -76,6 +76,7 @@ def forks() -> Iterator["Forks"]:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test works in an empty folder of its own, where it may write and finds no file by accident."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHARRNN_CACHE", f"{tmp_path}-cache")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
 
 

@@ -20,7 +20,7 @@ MODULES = {
 LEVELS = (
     {"errors", "version", "bundled", "blas", "machine"},
     {"run_files", "text", "nn", "optim", "archive"},
-    {"checkpoint", "gradcheck", "probing", "sampling", "scoring"},
+    {"cache", "checkpoint", "gradcheck", "probing", "sampling", "scoring"},
     {"training", "layers"},
     {"exchange"},
     {"report"},

@@ -8,6 +8,6 @@ memory, or return wrong numbers without a word. ``read_arrays`` returns what was
 
 from charrnn.archive.lock import Lock
 from charrnn.archive.reader import read_arrays
-from charrnn.archive.writer import sweep_temporaries, write_arrays
+from charrnn.archive.writer import replacing, sweep_temporaries, write_arrays
 
-__all__ = ["Lock", "read_arrays", "sweep_temporaries", "write_arrays"]
+__all__ = ["Lock", "read_arrays", "replacing", "sweep_temporaries", "write_arrays"]

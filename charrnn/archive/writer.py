@@ -13,8 +13,8 @@ import stat
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]
     limit = size_limit()
     try:
         _check_arrays(arrays)
-        _replace(Path(os.path.realpath(path)), arrays, limit)
+        # Nothing takes the old file's place that could not be read again.
+        with replacing(Path(os.path.realpath(path)), lambda stream: check_stream(stream, limit)) as stream:
+            _write_zip(stream, arrays)
     except RefusedError as refusal:
         raise CheckpointError(f"cannot save {shown}: what was to be saved {refusal}") from refusal
     except (OSError, ValueError, RuntimeError, zipfile.LargeZipFile, MemoryError) as error:
@@ -100,19 +102,30 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
             )
 
 
-def _replace(target: Path, arrays: Mapping[str, NDArray[Any]], limit: int) -> None:
-    """Write beside the target, then move into its place."""
+@contextmanager
+def replacing(
+    target: Path, check: Callable[[BufferedIOBase], object] = lambda _: None, *, buffering: int = -1
+) -> Iterator[Any]:
+    """Give a new file to write, which takes the target's place, whole, where the block ends without an error.
+
+    Parameters
+    ----------
+    target : a path without links, in a folder that exists
+    check : asked about what was written and flushed; nothing it refuses, by an error, takes the target's place
+    buffering : of the new file, as `open` takes it
+    """
     old_mode = _mode(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
-        with temporary.open("x+b") as stream:  # a new file: 0666 less the umask
+        stream: Any
+        with temporary.open("x+b", buffering) as stream:  # a new file: 0666 less the umask
             _lock(stream)
             if old_mode is not None:
                 temporary.chmod(old_mode)
-            _write_zip(stream, arrays)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
-            check_stream(stream, limit)  # nothing takes the old file's place that could not be read again
+            check(stream)
         _move(temporary, target)
         _sync_folder(target.parent)
     finally:

@@ -35,17 +35,17 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     """
     import numpy as np
 
+    from charrnn.cache import load_corpus
     from charrnn.checkpoint import load
     from charrnn.gradcheck import SLICE_LENGTH, check_checkpoint, check_small_models
     from charrnn.report.columns import stdout_width
     from charrnn.report.gradients import as_json_lines, as_table, verdict
-    from charrnn.text.corpus import read_corpus
 
     rng = np.random.default_rng(rng_seed)
     if checkpoint:
         trained = load(checkpoint)
         names, decoding = ([text], {}) if text else (trained.corpus.sources, trained.corpus.decoding)
-        corpus = read_corpus(names, vocabulary=trained.vocabulary, **decoding)
+        corpus = load_corpus(names, vocabulary=trained.vocabulary, **decoding)
         rows = list(check_checkpoint(trained.model, trained.params, corpus.ids[:SLICE_LENGTH], rng))
     elif text:
         raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")

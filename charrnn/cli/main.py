@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from charrnn.blas import use_one_thread
+from charrnn.cli.cache import cache
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.help import Group
@@ -51,6 +52,7 @@ charrnn.add_command(export)
 charrnn.add_command(plot)
 charrnn.add_command(info)
 charrnn.add_command(gradcheck)
+charrnn.add_command(cache)
 
 
 def run() -> NoReturn:

@@ -111,7 +111,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
     "The text": (
-        *("encoding", "errors", "normalize", "by_line", "separator", "val_fraction"),
+        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "val_fraction"),
         *("batch_size", "seq_length", "bptt_jitter"),
     ),
     "Each update": (

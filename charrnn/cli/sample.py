@@ -158,7 +158,10 @@ def sample(
 
 def _writer(trained: "Checkpoint", config: SampleConfig, rng_seed: int) -> "Writer":
     from charrnn.sampling.writing import Writer
+    from charrnn.text.vocabulary import unknown_symbol
 
+    unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)
+    never = () if unknown is None else (unknown,)
     if items := trained.corpus.items:
         config = config.of_items(items.longest)
-    return Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed, trained.separator)
+    return Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed, trained.separator, never)

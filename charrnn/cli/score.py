@@ -34,6 +34,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.report import scores
     from charrnn.report.columns import stdout_width
     from charrnn.report.models import describe_model
+    from charrnn.report.preparation import Preparation
     from charrnn.report.progress import TextProgress
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
@@ -61,7 +62,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         return
     training = None
     try:
-        training = training_part(trained)
+        with Preparation(is_quiet=quiet) as watcher:
+            training = training_part(trained, watcher)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
     text = Slice.from_passage(passage, vocabulary, training, trained.separator)

@@ -19,10 +19,11 @@ from charrnn.text.choices import FORMS
 from charrnn.training.config import LINE_END, RECIPES
 
 if TYPE_CHECKING:
+    from charrnn.text.reading import Watcher
     from charrnn.training.prepared import PreparedRun
 
 # What a run is begun with, and cannot be gone on with.
-_FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite", "init_from")
+_FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
 
 
 @click.command(
@@ -63,6 +64,12 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "overwrite"
     help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  [default: none]",
 )
 @click.option(
+    "--max-vocab",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Keep the N most frequent characters; the others become one unknown symbol.  [default: all]",
+)
+@click.option(
     "--checkpoint",
     metavar="FILE",
     type=CheckpointPath(),
@@ -92,10 +99,10 @@ def train(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Learn TEXT: files, - for stdin, or the name of a bundled text.
+    """Learn TEXT: files and folders, - for stdin, or the name of a bundled text.
 
-    Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or with --by-line 1,200 names of
-    villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
+    Files may be packed (.gz, .xz). Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or
+    with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
     """
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     if given["recipe"] == "list":
@@ -105,13 +112,15 @@ def train(
         click.echo("\n".join(describe_recipes(stdout_width())))
         return
     from charrnn.report.columns import stdout_width
+    from charrnn.report.preparation import Preparation
     from charrnn.report.progress import Progress, TextProgress
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.run_log import RunLog
 
-    prepared = _prepare(texts, checkpoint, given, resume=resume, allow_new_text=allow_new_text)
+    with Preparation(is_quiet=quiet) as watcher:
+        prepared = _prepare(texts, checkpoint, given, watcher, resume=resume, allow_new_text=allow_new_text)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
@@ -137,7 +146,13 @@ def train(
 
 
 def _prepare(
-    texts: tuple[str, ...], checkpoint: Path | None, given: dict[str, Any], *, resume: bool, allow_new_text: bool
+    texts: tuple[str, ...],
+    checkpoint: Path | None,
+    given: dict[str, Any],
+    watcher: "Watcher",
+    *,
+    resume: bool,
+    allow_new_text: bool,
 ) -> "PreparedRun":
     from charrnn.training.setup import resume_run, start_run
     from charrnn.training.team import ALONE
@@ -152,7 +167,7 @@ def _prepare(
     if resume and setting:
         raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
     if resume:
-        return resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text, team=team)
+        return resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text, watcher=watcher, team=team)
     if allow_new_text:
         raise ConfigError("--allow-new-text goes with --resume")
-    return start_run(texts, changes, path=checkpoint, **setting, team=team)
+    return start_run(texts, changes, path=checkpoint, watcher=watcher, **setting, team=team)

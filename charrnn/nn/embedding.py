@@ -16,8 +16,9 @@ from charrnn.nn.parameters import Array
 Ids = NDArray[np.intp]
 
 # Up to this many positions the cost of calls decides: the product with a one-hot matrix beats a loop over the symbols
-# (10 µs against 46 µs at 25 positions); beyond it the loop wins, and needs no array of V columns.
-_FEW_POSITIONS = 32
+# (10 µs against 46 µs at 25 positions); beyond it the loop wins, and needs no array of V columns. Nor is there one
+# where the vocabulary is that of a language with thousands of signs.
+_FEW_POSITIONS, _FEW_SYMBOLS = 32, 1024
 # Rows of one symbol gathered at once: enough for one product to sum them, few enough to stay in the second-level cache.
 GATHERED_ROWS = 64
 
@@ -101,7 +102,7 @@ def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> 
     """
     G, rows, N = d_out.shape
     V, flat = d_table.shape[1], ids.reshape(-1)
-    if len(flat) <= _FEW_POSITIONS:
+    if len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS:
         one_hot = np.zeros((V, len(flat)), d_out.dtype)
         one_hot[flat, np.arange(len(flat))] = 1
         np.matmul(one_hot, d_out, out=d_table)
@@ -111,9 +112,10 @@ def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> 
     layers, d_rows = rows * np.arange(G)[:, None], d_out.reshape(-1, N)
     # Positions sorted by symbol, so that each symbol's positions lie side by side.
     order = np.argsort(flat, kind="stable")
-    counts = np.bincount(flat, minlength=V).tolist()
+    counts = np.bincount(flat)
+    present = np.flatnonzero(counts)
     stop = 0
-    for symbol, count in enumerate(counts):
+    for symbol, count in zip(present.tolist(), counts[present].tolist(), strict=True):
         first, stop = stop, stop + count
         for start in range(first, stop, GATHERED_ROWS):
             n = min(GATHERED_ROWS, stop - start)

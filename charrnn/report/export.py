@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from charrnn.checkpoint import Checkpoint
 from charrnn.exchange.json_file import as_json
 from charrnn.exchange.onnx_file import as_onnx
@@ -12,6 +14,7 @@ from charrnn.exchange.safetensors_file import as_safetensors
 from charrnn.report.files import check_suffix, write_file
 from charrnn.report.page import blob, escaped, fill, harmless_json
 from charrnn.report.units import bits
+from charrnn.text.vocabulary import unknown_symbol
 
 
 def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) -> int:
@@ -73,6 +76,11 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
         "vocabulary": trained.vocabulary.characters,
         "separator": trained.separator,
     }
+    params = trained.params
+    unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)
+    if unknown is not None:  # a symbol that is never to be written
+        params = params.copy()
+        params["linear.b_y"][unknown] = -np.inf
     page = fill(
         "export.html",
         styles=("theme.css", "export.css"),
@@ -80,7 +88,7 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
         title=escaped(f"{name} writes"),
         about=escaped(_describe(trained)),
         data=harmless_json(data),
-        blobs=blob("numbers-weights", trained.params.vector),
+        blobs=blob("numbers-weights", params.vector),
     )
     return page.encode()
 

@@ -19,6 +19,7 @@ from charrnn.training.log import log_path, read_log
 from charrnn.training.retracing import command_for, epochs, parts
 
 _INDENT = 10  # columns of the names
+_MOST_SYMBOLS = 200  # that are listed one by one
 
 
 def gather(path: Path) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
     rows = [
         ("file", _file(values)),
         ("model", _model(values)),
-        ("symbols", f"{len(values['vocabulary'])}: {_symbols(values['vocabulary'])}"),
+        ("symbols", f"{len(values['vocabulary']):,}: {_symbols(values['vocabulary'])}"),
         ("text", _text(values)),
         *(_training(values) if values["corpus"]["sources"] else []),
     ]
@@ -124,7 +125,8 @@ def _model(values: Mapping[str, Any]) -> str:
 
 
 def _symbols(characters: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in characters)
+    listed = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in characters[:_MOST_SYMBOLS])
+    return f"{listed} ..." if len(characters) > _MOST_SYMBOLS else listed
 
 
 def _text(values: Mapping[str, Any]) -> str:

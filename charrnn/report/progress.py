@@ -55,10 +55,12 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size} symbols, {describe_parts(corpus, held_out)}"
+    text = f"{corpus.name}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
+    scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
+    part = f", of which {scored:,} are read each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
     return [
-        f"text   {text}",
+        f"text   {text}{part}",
         f"model  {layers}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
         *describe_ranks(trainer.ranks, config.batch_size, trainer.workers),
@@ -262,18 +264,7 @@ class TextProgress:
             return
         began = line_at = time.monotonic()
         done = 0
-        with tqdm(
-            total=total,
-            desc=task,
-            unit=" chars",
-            unit_scale=True,
-            file=sys.stderr,
-            disable=None,
-            leave=False,
-            delay=_SECONDS_BEFORE_A_BAR,
-            dynamic_ncols=True,
-            bar_format="{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|",
-        ) as bar:
+        with open_bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
             for piece in pieces:
                 yield piece
                 done += size(piece)
@@ -282,6 +273,14 @@ class TextProgress:
                 if bar.disable and now - line_at >= _SECONDS_BETWEEN_LINES:
                     line_at = now
                     _write(_how_far(task, done, total, now - began))
+
+
+def open_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
+    """Return the bar of a task on a long text; the total is 0 where nobody knows it."""
+    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
+    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
+    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
+    return tqdm(file=sys.stderr, **what, **how)
 
 
 def _how_far(task: str, done: int, total: int, seconds: float) -> str:

@@ -44,6 +44,11 @@ def as_table(comparison: Comparison, width: int | None = None) -> str:
 
 def describe_unseen(passage: Passage) -> str:
     """Say which characters the model never saw, if there are any, and what each costs; a line of its own."""
+    if passage.num_unknown:
+        return (
+            f"rare: {passage.num_unknown:,} of the characters, {list_characters(passage.unseen)}; each is read, and "
+            "costs what it costs to expect some rare character, its unknown symbol, and not which\n"
+        )
     if not passage.num_unseen:
         return ""
     return (
@@ -55,6 +60,8 @@ def describe_unseen(passage: Passage) -> str:
 def as_json(comparison: Comparison, passage: Passage, path: Path) -> str:
     """Write one object: the model's figures, and a list of the yardsticks'."""
     values = {"checkpoint": str(path), "unseen_characters": passage.unseen, **_values(comparison)}
+    if passage.unknown is not None:
+        values["read_as_unknown"] = passage.num_unknown
     return json.dumps(values) + "\n"
 
 

@@ -23,7 +23,9 @@ CLASSES: Mapping[str, Callable[[str], bool]] = MappingProxyType(
 _NEAR = 0.75  # of `difflib`'s ratio: one letter off in a word of five
 
 
-def banned_ids(vocabulary: Vocabulary, allow: Sequence[str], ban: Sequence[str]) -> tuple[int, ...]:
+def banned_ids(
+    vocabulary: Vocabulary, allow: Sequence[str], ban: Sequence[str], never: Sequence[int] = ()
+) -> tuple[int, ...]:
     """Return the ids of the characters that may not be drawn.
 
     Parameters
@@ -31,6 +33,7 @@ def banned_ids(vocabulary: Vocabulary, allow: Sequence[str], ban: Sequence[str])
     vocabulary : the model's
     allow : sets of characters (see `in_set`), of which a character must be in one; none for no such condition
     ban : likewise, of which it must be in none
+    never : ids that may not be drawn in any case
 
     Raises
     ------
@@ -41,7 +44,7 @@ def banned_ids(vocabulary: Vocabulary, allow: Sequence[str], ban: Sequence[str])
     banned = tuple(
         number
         for number, c in enumerate(vocabulary.characters)
-        if (allowed and not any(has(c) for has in allowed)) or any(has(c) for has in out)
+        if number in never or (allowed and not any(has(c) for has in allowed)) or any(has(c) for has in out)
     )
     if len(banned) == len(vocabulary):
         raise ConfigError("--allow and --ban leave no character that the model could write")

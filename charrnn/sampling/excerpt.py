@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling.ending import Bounds, Ending, Reason
-from charrnn.sampling.sampler import line_start, sample
+from charrnn.sampling.filters import Shaper
+from charrnn.sampling.sampler import DEFAULT_FILTERS, line_start, sample
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -19,6 +20,7 @@ def excerpt(
     rng: np.random.Generator,
     characters: int,
     separator: str = "",
+    filters: Shaper = DEFAULT_FILTERS,
 ) -> str:
     """Write so many characters from a line start.
 
@@ -27,11 +29,11 @@ def excerpt(
     """
     seed = vocabulary.encode(line_start(vocabulary, rng, separator))
     if not separator:
-        return vocabulary.decode(list(islice(sample(model, params, seed, rng), characters)))
+        return vocabulary.decode(list(islice(sample(model, params, seed, rng, filters), characters)))
     items: list[str] = []
     left = characters
     while left > 0:
-        item, is_whole = _item(model, params, vocabulary, seed, rng, Ending(Bounds(left, separator=separator)))
+        item, is_whole = _item(model, params, vocabulary, seed, rng, Ending(Bounds(left, separator=separator)), filters)
         if is_whole or not items:
             items.append(item)
         left = left - len(item) - len(separator) if is_whole else 0
@@ -45,9 +47,10 @@ def _item(
     seed: NDArray[np.intp],
     rng: np.random.Generator,
     ending: Ending,
+    filters: Shaper,
 ) -> tuple[str, bool]:
     """Write one item, and say whether it has come to its end."""
-    item, drawn = "", sample(model, params, seed, rng)
+    item, drawn = "", sample(model, params, seed, rng, filters)
     while not ending.reason:
         item += ending.take(vocabulary.characters[next(drawn)])
     return item, ending.reason is Reason.ITEM

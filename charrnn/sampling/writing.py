@@ -121,6 +121,7 @@ class Writer:
     config : what is asked for
     separator : what ends an item, where the model learned those
     rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
+    never : ids that are not drawn whatever is asked for
 
     Raises
     ------
@@ -147,8 +148,11 @@ class Writer:
         config: SampleConfig,
         rng_seed: int,
         separator: str = "",
+        never: Sequence[int] = (),
     ) -> None:
-        banned = banned_ids(vocabulary, config.allow, config.ban) if config.allow or config.ban else ()
+        banned = tuple(never)
+        if config.allow or config.ban:
+            banned = banned_ids(vocabulary, config.allow, config.ban, never)
         if len(separator) == 1:  # it is no character of an item, and must come for an item to end
             banned = tuple(number for number in banned if vocabulary.characters[number] != separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.text.mapped import let_go
+
 Ids = NDArray[np.integer]
 GRAM_LENGTH = 8
+BLOCK_LENGTH = 1 << 20  # characters of the training text that are compared at once
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,21 @@ class Copying:
 def find_copying(sample: Ids, training: Ids) -> Copying:
     """Compare a sample (n,) with a training text (N,), both as ids of one vocabulary.
 
-    The time is that of about `GRAM_LENGTH` sorts, and then grows with the length of what is copied.
+    The time is that of about `GRAM_LENGTH` sorts, and then grows with the length of what is copied. A long text is
+    compared in blocks, each with as much of the next as a copy could reach into.
     """
     start = length = 0
-    shared = 0  # 8-grams
-    for reached, starts in enumerate(_shared_grams(sample, training), start=1):
-        start, length = int(starts[0]), reached
-        if reached == GRAM_LENGTH:
-            shared = len(starts)
+    is_shared = np.zeros(len(sample), dtype=bool)  # where 8-grams begin that the training text has
+    step = max(BLOCK_LENGTH, len(sample))
+    for begin in range(0, len(training), step):
+        block = training[begin : begin + step + len(sample)]
+        for reached, starts in enumerate(_shared_grams(sample, block), start=1):
+            start, length = max((start, length), (int(starts[0]), reached), key=lambda run: (run[1], -run[0]))
+            if reached == GRAM_LENGTH:
+                is_shared[starts] = True
+        let_go(training)
     places = len(sample) - GRAM_LENGTH + 1
-    return Copying(start, length, 1 - shared / places if places > 0 else None)
+    return Copying(start, length, 1 - int(is_shared.sum()) / places if places > 0 else None)
 
 
 def _shared_grams(sample: Ids, training: Ids) -> Iterator[NDArray[np.intp]]:

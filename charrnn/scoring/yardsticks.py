@@ -13,6 +13,8 @@ gzip, xz
     by how many bytes the compressed training text grows when the text follows it: DEFLATE at level 9 and LZMA2 at
     preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they go on learning as they read.
 
+Of a training text beyond `MOST_LEARNED` characters the n-grams learn the last ones, and their names say so.
+
 A character unseen in training costs them all the same, `charrnn.scoring.score.UNSEEN_NATS`, and none of them sees it.
 """
 
@@ -37,6 +39,7 @@ from charrnn.text.vocabulary import Vocabulary
 Ids = NDArray[np.integer]
 Whole = TypeVar("Whole", bytes, Ids)
 MAX_ORDER = 6
+MOST_LEARNED = 2_000_000  # characters: their grams take about 140 MB where lines repeat, more where they do not
 # LZMA's window at preset 6: of what lies further back, neither compressor remembers anything.
 WINDOW = 8 << 20
 _PIECE = 1 << 20  # ids or bytes packed at once
@@ -122,6 +125,8 @@ def _sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]
 
 def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, float]:
     ids = np.concatenate([text.before, text.ids])
+    of_all = f", of the last {MOST_LEARNED:,}" if len(training) > MOST_LEARNED else ""
+    training = training[-MOST_LEARNED:]
     reaches = [None if text.separator is None else reach_within_items(part, text.separator) for part in (training, ids)]
     ngrams = NGrams(training, V, MAX_ORDER, reaches[0], track)
     losses = np.zeros(ngrams.max_order)
@@ -129,8 +134,8 @@ def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, f
     for probs in track("n-grams read", blocks, len(text.ids), lambda probs: probs.shape[1]):
         losses -= np.log(probs).sum(axis=1)
     best = int(losses.argmin())
-    sums = {"unigram": float(losses[0])}
-    return sums | {f"{best + 1}-gram, Witten-Bell": float(losses[best])} if best else sums
+    sums = {f"unigram{of_all}": float(losses[0])}
+    return sums | {f"{best + 1}-gram, Witten-Bell{of_all}": float(losses[best])} if best else sums
 
 
 def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]:

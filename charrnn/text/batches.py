@@ -14,6 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError
+from charrnn.text.mapped import let_go
+
+# Bytes that all streams together read of a memory map before they let go of what they have read.
+_MOST_MAPPED = 32 << 20
 
 NO_TARGET = -1  # where there is nothing to guess
 
@@ -107,6 +111,9 @@ class Streams:
         steps = np.arange(cursor.position, end + 1)  # one more than T: the last is only a target
         # asarray: a memory map's own array type ends here
         window = np.asarray(self.ids[steps[:, None] + self._starts], dtype=np.intp)
+        size = self.batch_size * self.ids.itemsize
+        if end * size // _MOST_MAPPED > cursor.position * size // _MOST_MAPPED:
+            let_go(self.ids)
         return Chunk(window[:-1], window[1:], is_first=cursor.position == 0, characters=window[1:].size)
 
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:

@@ -2,20 +2,26 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import ConfigError, TextError
-from charrnn.text.finding import find_text
+from charrnn.machine import available_memory, format_bytes
+from charrnn.text.finding import STDIN, Source, find_sources
 from charrnn.text.numbering import Numbering
-from charrnn.text.reading import STDIN, TextDecoder, called, read_blocks
-from charrnn.text.vocabulary import Vocabulary, list_characters
+from charrnn.text.reading import NOBODY, PACKED, TextDecoder, Watcher, read_blocks
+from charrnn.text.vocabulary import Vocabulary, list_characters, unknown_symbol
 
-__all__ = ["Corpus", "find_text", "number", "read_corpus", "split"]
+__all__ = ["Corpus", "corpus_name", "number", "read_corpus", "settle", "split"]
+
+_MARKED = ("utf-16", "utf-32")  # encodings in which a text is full of NULs
+_MOST_NAMED = 5
+_FIRST_BYTES = 8192  # of a file in a folder, in which a NUL says that it is no text
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -27,7 +33,7 @@ class Corpus:
     sources: tuple[str, ...]
     """The names it was read from, as they were given."""
     ids: NDArray[np.unsignedinteger]
-    """(N,), read-only, in the smallest of uint8, uint16 and uint32 that holds V-1."""
+    """(N,), read-only, in the smallest of uint8, uint16 and uint32 that holds V-1; of a long text a memory map."""
     vocabulary: Vocabulary
     """Its V characters."""
     sha256: str
@@ -42,21 +48,25 @@ def read_corpus(
     encoding: str = "utf-8",
     errors: str = "strict",
     normalize: str = "none",
+    max_vocab: int = 0,
     vocabulary: Vocabulary | None = None,
 ) -> Corpus:
-    """Read texts, one after the other, as one corpus.
+    """Read texts, one after the other, as one corpus in memory (`charrnn.cache` has the way for long ones).
 
-    A byte-order mark is dropped, CRLF and CR are read as LF, and a ``.gz`` file is unpacked. The text passes
-    through in blocks, so that reading takes little more memory than the ids.
+    A byte-order mark is dropped, CRLF and CR are read as LF, and a ``.gz`` or ``.xz`` file is unpacked. The text
+    passes through in blocks, so that reading takes little more memory than the ids.
 
     Parameters
     ----------
     names
-        What `find_text` finds, or ``-`` for stdin, at most once.
+        Of files, bundled texts and folders (see `charrnn.text.finding`), or ``-`` for stdin, at most once.
     encoding, errors, normalize
         Of all of them, as `charrnn.text.reading.TextDecoder` has it.
+    max_vocab
+        How many characters to keep, the most frequent; the others become one unknown symbol, U+FFFD. 0 keeps all.
     vocabulary
-        The characters of a model that goes on learning; by default the text's own.
+        The characters of a model that goes on learning; by default the text's own. Where it has an unknown symbol, as
+        `max_vocab` says, that stands for all that it has not.
 
     Raises
     ------
@@ -74,16 +84,24 @@ def read_corpus(
     (139309, 61)
 
     """
-    numbering = Numbering(vocabulary.characters if vocabulary else "")
-    sha256, notes = number(names, numbering, encoding, errors, normalize)
-    label = ", ".join(map(called, names))
-    ids, vocabulary = _finish(numbering, vocabulary, label)
-    return Corpus(_corpus_name(names[0]), tuple(names), ids, vocabulary, sha256, notes)
+    sources, left_out = find_sources(names)
+    check_memory_for(sources)
+    numbering = Numbering(vocabulary.characters if vocabulary else "", is_counting=bool(max_vocab and not vocabulary))
+    sha256, notes = number(sources, numbering, encoding, errors, normalize)
+    own, capped, _ = settle(numbering, called(sources), max_vocab, vocabulary)
+    return Corpus(
+        corpus_name(names[0]), tuple(names), numbering.ids, vocabulary or own, sha256, (*left_out, *notes, *capped)
+    )
 
 
 def number(
-    names: Sequence[str], numbering: Numbering, encoding: str, errors: str, normalize: str
-) -> tuple[str, tuple[str, ...]]:
+    sources: Sequence[Source],
+    numbering: Numbering,
+    encoding: str,
+    errors: str,
+    normalize: str,
+    watcher: Watcher = NOBODY,
+) -> tuple[str, list[str]]:
     """Read texts, one after the other, into a numbering; the errors are those of `read_corpus`.
 
     Returns
@@ -91,19 +109,106 @@ def number(
     sha256, notes
         As `Corpus` has them.
     """
-    if not names:
-        raise TextError("no text was given: name a file, a bundled text, or - for stdin")
-    if names.count(STDIN) > 1:
-        raise TextError("stdin can be read only once: name - once")
     digest = hashlib.sha256()
     notes: list[str] = []
-    for name in names:
-        decoder = TextDecoder(name, encoding, errors, normalize)
-        for block in read_blocks(name):
+    done, total = 0, sum(source.size for source in sources)
+    binary = 0
+
+    def advance(size: int) -> None:
+        nonlocal done
+        done += size
+        watcher.advance("reading", done, total)
+
+    for source in sources:
+        decoder = TextDecoder(source.name, encoding, errors, normalize)
+        blocks = read_blocks(source, advance)
+        first = next(blocks)
+        if source.is_in_folder and _is_binary(first, encoding):
+            binary += 1
+            blocks.close()
+            continue
+        for block in chain([first], blocks if first else ()):
             digest.update(block)
             numbering.append(decoder.decode(block))
         notes += decoder.notes()
-    return digest.hexdigest(), tuple(notes)
+    if binary:
+        notes.append(f"left out {binary:,} file{'s' * (binary > 1)} that hold NULs and so are no texts")
+    return digest.hexdigest(), notes
+
+
+def settle(
+    numbering: Numbering,
+    label: str,
+    max_vocab: int = 0,
+    vocabulary: Vocabulary | None = None,
+    watcher: Watcher = NOBODY,
+) -> tuple[Vocabulary, list[str], int]:
+    """Give a text that is read its last ids: in code-point order, or those of a vocabulary that was there before.
+
+    Returns
+    -------
+    vocabulary, notes, checksum
+        The text's, or the one given; what became of rare characters; the CRC-32 of the ids.
+
+    Raises
+    ------
+    TextError
+        If the text is too short, or has characters that are not in the vocabulary given.
+    """
+    if len(numbering) == 0:
+        raise TextError(f"{label} is empty: give a text of at least two characters")
+    if len(numbering) == 1:
+        raise TextError(f"{label} has only one character: give a text of at least two")
+
+    def advance(done: int) -> None:
+        watcher.advance("numbering", done, len(numbering.cells))
+
+    if vocabulary is None:
+        gone, places = numbering.cap(max_vocab) if max_vocab else (0, 0)
+        notes = [_describe_cap(gone, places, len(numbering))] if gone else []
+        checksum = numbering.renumber(advance)
+        return Vocabulary(numbering.characters), notes, checksum
+    new = "".join(sorted(numbering.characters[len(vocabulary) :]))
+    notes = []
+    unknown = unknown_symbol(vocabulary, max_vocab)
+    if new and unknown is not None:
+        numbering.forget(len(vocabulary), unknown)
+        notes = [
+            f"{len(new):,} kinds of characters that the model does not know are read as its unknown symbol, U+FFFD"
+        ]
+    elif new:
+        raise TextError(
+            f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}; "
+            "take them out, or start a new model from its weights with --init-from"
+        )
+    return vocabulary, notes, numbering.renumber(advance)
+
+
+def check_memory_for(sources: Iterable[Source], advice: str = "give a part of it") -> None:
+    """Refuse a file that is larger than the memory: its ids take about as many bytes as its characters.
+
+    Parameters
+    ----------
+    advice : how the sentence ends
+
+    Raises
+    ------
+    TextError
+        Naming the first such file.
+    """
+    free = available_memory()
+    for source in sources:
+        if free is not None and source.size > free:
+            raise TextError(
+                f"{source.name} has {format_bytes(source.size)}, and {format_bytes(free)} of memory are free; {advice}"
+            )
+
+
+def called(sources: Sequence[Source]) -> str:
+    """Return what a message calls several sources."""
+    names = [source.name for source in sources[:_MOST_NAMED]]
+    more = len(sources) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 def split(ids: NDArray[np.integer], val_fraction: float) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
@@ -132,26 +237,22 @@ def split(ids: NDArray[np.integer], val_fraction: float) -> tuple[NDArray[np.int
     return ids[:cut], ids[cut:]
 
 
-def _finish(
-    numbering: Numbering, vocabulary: Vocabulary | None, label: str
-) -> tuple[NDArray[np.unsignedinteger], Vocabulary]:
-    if len(numbering) == 0:
-        raise TextError(f"{label} is empty: give a text of at least two characters")
-    if len(numbering) == 1:
-        raise TextError(f"{label} has only one character: give a text of at least two")
-    if vocabulary is None:
-        numbering.renumber()
-        return numbering.ids, Vocabulary(numbering.characters)
-    if new := "".join(sorted(numbering.characters[len(vocabulary) :])):
-        raise TextError(
-            f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}; "
-            "take them out, or start a new model from its weights with --init-from"
-        )
-    return numbering.ids, vocabulary
-
-
-def _corpus_name(source: str) -> str:
+def corpus_name(source: str) -> str:
+    """Return what to call a corpus whose first source has this name."""
     if source == STDIN:
         return "stdin"
     path = Path(source)
-    return Path(path.stem if path.suffix == ".gz" else path.name).stem
+    if path.is_dir():
+        return path.resolve().name or "text"
+    return Path(path.stem if path.suffix in PACKED else path.name).stem
+
+
+def _is_binary(block: bytes, encoding: str) -> bool:
+    return b"\0" in block[:_FIRST_BYTES] and not encoding.lower().replace("_", "-").startswith(_MARKED)
+
+
+def _describe_cap(gone: int, places: int, length: int) -> str:
+    return (
+        f"{gone:,} rare characters, {places:,} of the text's {length:,} ({places / length:.2%}), "
+        "became one unknown symbol, U+FFFD"
+    )

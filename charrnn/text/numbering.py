@@ -1,12 +1,14 @@
 """Numbers for characters, given as they come, in as few bytes as they need."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.vocabulary import code_points, from_code_points
+from charrnn.text.cells import Cells, Place
+from charrnn.text.vocabulary import UNKNOWN, code_points, from_code_points
 
 CODE_SPACE = 0x110000  # Unicode's code points, assigned or not
-PIECE_SIZE = 1 << 20  # bytes or ids converted at once: whole ids, so a multiple of four
 
 
 class Numbering:
@@ -18,38 +20,90 @@ class Numbering:
     ----------
     characters
         Distinct characters that have the ids 0, 1, ... before any text comes.
+    place
+        Where a long text's ids may go instead of into memory (see `charrnn.text.cells.Cells`).
+    is_counting
+        Whether to count how often each character comes.
     """
 
-    def __init__(self, characters: str = "") -> None:
+    def __init__(self, characters: str = "", *, place: Place | None = None, is_counting: bool = False) -> None:
         self._table = np.full(CODE_SPACE, -1, dtype=np.int32)  # code point -> id
         self._points = np.empty(0, dtype=np.uint32)  # id -> code point
         self._dtype = np.dtype(np.uint8)
-        self._cells = bytearray()  # grows in place where an array would be copied
+        self.cells = Cells(place)
+        self._is_counting = is_counting
+        self._counts = np.zeros(0, dtype=np.int64)
         self._admit(code_points(characters))
 
     def __len__(self) -> int:
-        return len(self._cells) // self._dtype.itemsize
+        return len(self.cells) // self._dtype.itemsize
 
-    def append(self, points: NDArray[np.uint32]) -> None:
-        """Add a block of the text; characters not met before get the next ids."""
-        ids = self._table[points]
-        new = points[ids < 0]
-        if new.size:
-            self._admit(np.unique(new))
+    def append(self, points: NDArray[np.unsignedinteger]) -> None:
+        """Add a block of the text, as code points in whatever type; characters not met before get the next ids."""
+        if points.dtype == np.uint8 and self._dtype == np.uint8:
+            data = self._bytes_for(points.tobytes())
+        else:
             ids = self._table[points]
-        self._cells += ids.astype(self._dtype).tobytes()
+            if ids.size and ids.min() < 0:
+                self._admit(np.unique(points[ids < 0]))
+                ids = self._table[points]
+            data = ids.astype(self._dtype).tobytes()
+        if self._is_counting:
+            counts = np.bincount(np.frombuffer(data, dtype=self._dtype), minlength=len(self._points))
+            counts[: len(self._counts)] += self._counts
+            self._counts = counts
+        self.cells.append(data)
 
-    def renumber(self) -> None:
-        """Give the characters their ids anew, in code-point order."""
+    def _bytes_for(self, block: bytes) -> bytes:
+        """Return the ids of a block whose characters are bytes, as those of ASCII are: faster than by the table."""
+        if new := block.translate(None, delete=self._known_bytes):
+            self._admit(np.unique(np.frombuffer(new, dtype=np.uint8)))
+        if self._dtype == np.uint8:
+            return block.translate(self._byte_table)
+        return self._table[np.frombuffer(block, dtype=np.uint8)].astype(self._dtype).tobytes()
+
+    def renumber(self, advance: Callable[[int], object] = lambda _: None) -> int:
+        """Give the characters their ids anew, in code-point order; return the CRC-32 of all ids.
+
+        Parameters
+        ----------
+        advance : told how many bytes have been renumbered so far
+        """
         order = np.argsort(self._points)
         rank = np.empty(len(order), dtype=self._dtype)
         rank[order] = np.arange(len(order))
-        ids = np.frombuffer(self._cells, dtype=self._dtype)
-        for start in range(0, len(ids), PIECE_SIZE):
-            piece = ids[start : start + PIECE_SIZE]
-            piece[:] = rank[piece]
-        self._points = self._points[order]
-        self._table[self._points] = np.arange(len(order))
+        return self._replace(rank, self._points[order], advance)
+
+    def cap(self, most: int) -> tuple[int, int]:
+        """Keep the most frequent characters, of equals the first, and make of all others one unknown symbol.
+
+        The unknown symbol is U+FFFD, which is none of those that are kept and the same where the text has it already.
+        Nothing happens where there are no more characters than that.
+
+        Returns
+        -------
+        How many distinct characters were given up, and how many of the text they were.
+        """
+        points, counts = self._points, self._counts
+        others = np.flatnonzero(points != ord(UNKNOWN))
+        if len(others) <= most:
+            return 0, 0
+        ranked = others[np.lexsort((points[others], -counts[others]))]
+        kept, rare = ranked[:most], ranked[most:]
+        characters = np.append(points[kept], np.uint32(ord(UNKNOWN)))
+        ids = np.full(len(points), most, dtype=np.intp)  # the unknown symbol's, the last
+        ids[kept] = np.arange(most)
+        self._replace(ids, characters)
+        return len(rare), int(counts[rare].sum())
+
+    def forget(self, known: int, unknown: int) -> int:
+        """Make of every id from `known` on the one id `unknown`; return how many distinct characters that were."""
+        gone = len(self._points) - known
+        if gone:
+            ids = np.arange(len(self._points))
+            ids[known:] = unknown
+            self._replace(ids, self._points[:known])
+        return gone
 
     @property
     def characters(self) -> str:
@@ -57,24 +111,58 @@ class Numbering:
         return from_code_points(self._points)
 
     @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """What holds an id."""
+        return self._dtype
+
+    @property
     def ids(self) -> NDArray[np.unsignedinteger]:
         """The text's ids, read-only; nothing can be appended while they are in use."""
-        ids = np.frombuffer(self._cells, dtype=self._dtype)
+        ids = np.frombuffer(self.cells.view(), dtype=self._dtype)
         ids.flags.writeable = False
         return ids
 
-    def _admit(self, new: NDArray[np.uint32]) -> None:
+    def _admit(self, new: NDArray[np.unsignedinteger]) -> None:
         count = len(self._points)
-        self._points = np.concatenate([self._points, new])
+        self._points = np.concatenate([self._points, new.astype(np.uint32)])
         self._table[new] = np.arange(count, len(self._points))
-        needed = np.min_scalar_type(max(len(self._points) - 1, 0))
+        first = self._table[:256]
+        self._known_bytes = np.flatnonzero(first >= 0).astype(np.uint8).tobytes()
+        self._byte_table = first.astype(np.uint8).tobytes()
+        needed = _smallest(len(self._points))
         if needed != self._dtype:
-            self._widen(needed)
+            self._rewrite(np.arange(len(self._points)), needed)
 
-    def _widen(self, dtype: np.dtype[np.unsignedinteger]) -> None:
-        # piece by piece, giving back the front of the old cells, so that both are never whole at once
-        old, self._cells = self._cells, bytearray()
-        while old:
-            self._cells += np.frombuffer(old[:PIECE_SIZE], dtype=self._dtype).astype(dtype).tobytes()
-            del old[:PIECE_SIZE]
+    def _replace(
+        self,
+        ids: NDArray[np.integer],
+        points: NDArray[np.uint32],
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> int:
+        """Write ``ids[i]`` for every id i; the characters of the new ids are `points`. Return the CRC-32."""
+        self._points = points
+        self._table[:] = -1
+        self._table[points] = np.arange(len(points))
+        return self._rewrite(ids, _smallest(len(points)), advance)
+
+    def _rewrite(
+        self,
+        ids: NDArray[np.integer],
+        dtype: np.dtype[np.unsignedinteger],
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> int:
+        old, new, done = self._dtype, ids.astype(dtype), 0
+
+        def change(data: bytes) -> bytes:
+            nonlocal done
+            done += len(data)
+            advance(done)
+            return new[np.frombuffer(data, dtype=old)].tobytes()
+
         self._dtype = dtype
+        return self.cells.change(old.itemsize, dtype.itemsize, change)
+
+
+def _smallest(count: int) -> "np.dtype[np.unsignedinteger]":
+    """Return the smallest type that holds the ids of so many characters."""
+    return np.min_scalar_type(max(count - 1, 0))

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError
-from charrnn.text.corpus import number
+from charrnn.text.corpus import called, check_memory_for, number
+from charrnn.text.finding import find_sources
 from charrnn.text.items import find_items
 from charrnn.text.numbering import Numbering
-from charrnn.text.reading import called
-from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points
+from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -27,11 +27,16 @@ class Passage:
     """V."""
     notes: tuple[str, ...]
     """What was changed in reading, a sentence each."""
+    unknown: int | None = None
+    """The id of the model's symbol for all that it did not keep, which then stands for what it never saw."""
 
     @property
     def known(self) -> NDArray[np.unsignedinteger]:
-        """The ids of the characters that the model knows, in their order."""
-        return self.ids[self.ids < self.vocab_size]
+        """The ids that the model reads, in order: of what it knows, and of its symbol for all else if it has one."""
+        is_known = self.ids < self.vocab_size
+        if self.unknown is None:
+            return self.ids[is_known]
+        return np.where(is_known, self.ids, self.ids.dtype.type(self.unknown))
 
     @property
     def unseen(self) -> str:
@@ -40,7 +45,16 @@ class Passage:
 
     @property
     def num_unseen(self) -> int:
-        """How many of the text's characters those are."""
+        """How many of the text's characters those are that the model cannot read, as it has no symbol for them."""
+        return self._beyond if self.unknown is None else 0
+
+    @property
+    def num_unknown(self) -> int:
+        """How many of the text's characters it reads as its symbol for all else, though they are others."""
+        return 0 if self.unknown is None else self._beyond
+
+    @property
+    def _beyond(self) -> int:
         return int(np.count_nonzero(self.ids >= self.vocab_size))
 
     def lines(self) -> Iterator[Self]:
@@ -73,8 +87,13 @@ def read_passage(
     encoding: str = "utf-8",
     errors: str = "strict",
     normalize: str = "none",
+    max_vocab: int = 0,
 ) -> Passage:
     """Read texts, one after the other, as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
+
+    Parameters
+    ----------
+    max_vocab : how many characters the vocabulary's own text was capped to, if it was
 
     Raises
     ------
@@ -83,8 +102,11 @@ def read_passage(
     UnreadableTextError
         If a text is there and cannot be read.
     """
+    sources, left_out = find_sources(names)
+    check_memory_for(sources)
     numbering = Numbering(vocabulary.characters)
-    _, notes = number(names, numbering, encoding, errors, normalize)
+    _, notes = number(sources, numbering, encoding, errors, normalize)
+    unknown = unknown_symbol(vocabulary, max_vocab)
     if len(numbering) == 0:
-        raise TextError(f"{', '.join(map(called, names))} is empty: give a text of at least one character")
-    return Passage(numbering.ids, numbering.characters, len(vocabulary), notes)
+        raise TextError(f"{called(sources)} is empty: give a text of at least one character")
+    return Passage(numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes), unknown)

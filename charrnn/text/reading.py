@@ -3,24 +3,24 @@
 import codecs
 import gzip
 import io
+import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, UnreadableTextError, shown
-from charrnn.machine import available_memory, format_bytes
-from charrnn.text.finding import find_text
+from charrnn.text.finding import Source
 from charrnn.text.normalizing import Normalizer
 
-STDIN = "-"
 BLOCK_SIZE = 1 << 20  # bytes
 BYTE_ORDER_MARK = "\ufeff"
 REPLACEMENT = "\ufffd"
+PACKED = (".gz", ".xz")  # suffixes of files that are unpacked as they are read
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16
 _MARKS = {
@@ -29,52 +29,76 @@ _MARKS = {
 }
 
 
-def called(name: str) -> str:
-    """Return what a message calls a source."""
-    return "stdin" if name == STDIN else shown(name)
+class Watcher(Protocol):
+    """Whoever waits while a long text is read."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Hear how much of a part of the work is done, in bytes; the total is 0 where nobody knows it."""
+
+    def say(self, sentence: str) -> None:
+        """Hear something at once that will not wait until all is ready."""
 
 
-def read_blocks(name: str) -> Iterator[bytes]:
-    """Yield the bytes of a source, unpacked if its file's name ends in ``.gz``; the last block is empty.
+class NobodyWatching:
+    """Hears nothing."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Do nothing."""
+
+
+NOBODY = NobodyWatching()
+
+
+def read_blocks(source: Source, advance: Callable[[int], object] = lambda _: None) -> Generator[bytes]:
+    """Yield the bytes of a source, unpacked if its file's name ends in ``.gz`` or ``.xz``; the last block is empty.
+
+    Parameters
+    ----------
+    advance : told how many bytes, packed as they are, a block took
 
     Raises
     ------
     TextError
-        If the source does not exist, or is a damaged gzip file.
+        If the source is a damaged gzip or xz file.
     UnreadableTextError
-        If it exists and cannot be read.
+        If it cannot be read.
     """
     try:
-        with _open(name) as stream:
+        with _open(source) as (stream, raw):
+            before = 0
             while block := stream.read(BLOCK_SIZE):
+                if source.path:
+                    advance(raw.tell() - before)
+                    before = raw.tell()
+                else:
+                    advance(len(block))
                 yield block
             yield b""
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TextError(f"{shown(name)} is a damaged gzip file ({error}): fetch or pack it again") from error
+    except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
+        kind = "xz" if source.path and source.path.suffix == ".xz" else "gzip"
+        raise TextError(f"{source.name} is a damaged {kind} file ({error}): fetch or pack it again") from error
     except OSError as error:
-        raise UnreadableTextError(f"{shown(name)} cannot be read ({error.strerror or error})") from error
+        raise UnreadableTextError(f"{source.name} cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager
-def _open(name: str) -> Iterator[BinaryIO]:
-    if name == STDIN:
+def _open(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a source; the second stream is the file, of which the first is what is in it."""
+    if source.path is None:
         if sys.stdin is None:
             raise UnreadableTextError("stdin is closed: name a file instead of -")
-        yield sys.stdin.buffer  # not ours to close
+        yield sys.stdin.buffer, sys.stdin.buffer  # not ours to close
         return
-    path = find_text(name)
-    _check_room(name, path.stat().st_size)
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        yield cast("BinaryIO", stream)
-
-
-def _check_room(name: str, size: int) -> None:
-    """Refuse a file that is larger than the memory: its ids take about as many bytes as its characters."""
-    free = available_memory()
-    if free is not None and size > free:
-        raise TextError(
-            f"{shown(name)} has {format_bytes(size)}, and {format_bytes(free)} of memory are free; give a part of it"
-        )
+    suffix = source.path.suffix
+    with source.path.open("rb") as raw:
+        if suffix not in PACKED:
+            yield raw, raw
+            return
+        with gzip.open(raw) if suffix == ".gz" else lzma.open(raw) as stream:
+            yield cast("BinaryIO", stream), raw
 
 
 class TextDecoder:
@@ -83,7 +107,7 @@ class TextDecoder:
     Parameters
     ----------
     name
-        The source, for messages.
+        What a message calls the source.
     encoding
         Any text encoding that Python knows.
     errors
@@ -103,7 +127,7 @@ class TextDecoder:
             self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         except (LookupError, ValueError) as error:
             raise TextError(f"there is no text encoding {shown(encoding)}: try utf-8 or latin-1") from error
-        self._name = called(name)
+        self._name = name
         self._encoding = encoding
         self._errors = errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
@@ -116,8 +140,8 @@ class TextDecoder:
         self._replacements = 0
         self._joined = 0
 
-    def decode(self, block: bytes) -> NDArray[np.uint32]:
-        """Return the code points that a block completes; an empty block ends the source.
+    def decode(self, block: bytes) -> NDArray[np.unsignedinteger]:
+        """Return the code points that a block completes, of ASCII as bytes; an empty block ends the source.
 
         Raises
         ------
@@ -137,6 +161,8 @@ class TextDecoder:
         self._replacements += text.count(REPLACEMENT)
         normal = self._normalizer.normalize(lines, final=final)
         self._joined += len(lines) - len(normal)
+        if normal.isascii():
+            return np.frombuffer(normal.encode(), dtype=np.uint8)
         try:
             return np.frombuffer(normal.encode("utf-32-le"), dtype="<u4")
         except UnicodeEncodeError as error:

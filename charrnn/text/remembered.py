@@ -27,8 +27,9 @@ class CorpusInfo:
     errors: str = "strict"
     normalize: str = "none"
     items: ItemCounts | None = None  # None: one running text
+    max_vocab: int = 0  # 0: no bound
 
     @property
     def decoding(self) -> dict[str, Any]:
         """How its bytes were read, as `charrnn.text.corpus.read_corpus` takes it."""
-        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize")}
+        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize", "max_vocab")}

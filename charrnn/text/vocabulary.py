@@ -14,6 +14,7 @@ from charrnn.errors import UnknownCharacterError
 from charrnn.text.sequences import tokenize
 
 MOST_LISTED = 10
+UNKNOWN = "\ufffd"  # Unicode's own sign for what cannot be shown; here for rare characters, where they are capped
 # Unicode's last two planes, for private use: no text has these code points.
 _FIRST_STAND_IN, _STAND_INS = 0xF0000, 0x20000
 
@@ -143,3 +144,13 @@ class Vocabulary:
     def unknown(self, text: str) -> str:
         """Return the distinct characters of a text that are not in the vocabulary, in code-point order."""
         return from_code_points(np.setdiff1d(code_points(text), code_points(self.characters)))
+
+
+def unknown_symbol(vocabulary: Vocabulary, max_vocab: int) -> int | None:
+    """Return the id of the symbol that stands for all rare characters; None where none were capped.
+
+    Parameters
+    ----------
+    max_vocab : how many characters were kept, or 0 for all
+    """
+    return vocabulary.characters.index(UNKNOWN) if max_vocab and UNKNOWN in vocabulary.characters else None

@@ -16,6 +16,7 @@ from charrnn.training.shard import share
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500
 CHUNK_LENGTH = 50
+MOST_CHARACTERS = 250_000  # of a longer text no more are scored: they take seconds, and tell 0.01 nats apart
 
 
 class Evaluator:
@@ -27,8 +28,12 @@ class Evaluator:
     Parameters
     ----------
     model : the network
-    ids : (N,) array of at least 2 ids
+    ids : (N,) array of at least 2 ids; what comes after the first `MOST_CHARACTERS` is left alone
     total : adds up the nats of all parts, where others have them; by default they are all scored here
+
+    Attributes
+    ----------
+    ids : (M,), what is scored
 
     Examples
     --------
@@ -45,10 +50,10 @@ class Evaluator:
         self, model: CharRNN, ids: NDArray[np.integer], total: Callable[[Parameters], float] | None = None
     ) -> None:
         self.model = model
-        self.ids = ids
-        self.transitions = len(ids) - 1
+        self.ids = ids[:MOST_CHARACTERS]
+        self.transitions = len(self.ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
-        self._total = total or Part(model, ids, self.streams, self.transitions // self.streams).total
+        self._total = total or Part(model, self.ids, self.streams, self.transitions // self.streams).total
 
     def part(self, index: int, count: int) -> "Part | None":
         """Return the streams, if any, that are those of one of `count` who score the text together."""

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import TextError
 from charrnn.nn.embedding import check_ids
+from charrnn.text.finding import STDIN
 from charrnn.text.items import Items
-from charrnn.text.reading import STDIN
 from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.division import Division, Part

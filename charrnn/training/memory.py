@@ -8,6 +8,7 @@ from charrnn.errors import ConfigError
 from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import TrainConfig, format_sizes
 from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.parallel import worker_count
@@ -18,11 +19,19 @@ from charrnn.training.team import ALONE, Team
 # weights. The terms stand in the docstrings of the cells' workspaces.
 _KEPT = {"vanilla": 3, "gru": 5, "lstm": 7}
 _COPIES = {"vanilla": 1.0, "gru": 2.3, "lstm": 2.3}
+_WORTH_TELLING = 200_000_000  # bytes
 _PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
 
 
-def check_memory(config: TrainConfig, vocab_size: int, characters: int, team: Team = ALONE) -> None:
+def check_memory(
+    config: TrainConfig, vocab_size: int, characters: int, team: Team = ALONE, watcher: Watcher = NOBODY
+) -> None:
     """Refuse a network that this machine has no room to train.
+
+    Parameters
+    ----------
+    characters : of the text to train on
+    watcher : hears how much a large network takes, before it takes it
 
     Raises
     ------
@@ -39,6 +48,8 @@ def check_memory(config: TrainConfig, vocab_size: int, characters: int, team: Te
             f"batch {config.batch_size} × seq {config.seq_length}, needs about {format_bytes(needed)} of memory, and "
             f"{format_bytes(free)} are free; give a smaller --hidden-size,{or_embedding} --batch-size or --seq-length"
         )
+    if needed >= _WORTH_TELLING:
+        watcher.say(f"memory about {format_bytes(needed)} for the network and its training")
 
 
 def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks: int = 1) -> int:

@@ -35,7 +35,7 @@ def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     return replace(config.with_bounds(bounds), **others)
 
 
-def corpus_info(corpus: Corpus, decoding: Mapping[str, str], division: Division) -> CorpusInfo:
+def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division) -> CorpusInfo:
     """Return what a checkpoint remembers of a text that was read and divided so."""
     return CorpusInfo(
         name=corpus.name,

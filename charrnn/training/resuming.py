@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 
 from charrnn import checkpoint
 from charrnn.archive import Lock
+from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, newest
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import Corpus
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag
 from charrnn.training.division import Division, batches_of, can_train, characters_in, divide, fit_part
 from charrnn.training.given import describe_given, number_data
@@ -45,6 +47,7 @@ def resume_run(
     *,
     path: Path | None = None,
     allow_new_text: bool = False,
+    watcher: Watcher = NOBODY,
     team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a run that goes on exactly where its checkpoint stands.
@@ -56,6 +59,7 @@ def resume_run(
     path : the checkpoint; by default the newest in ./checkpoints
     allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
         are then kept, and the place in the text, the streams' states and the evaluations so far are not
+    watcher : hears how far a long text is read, and how much memory the run will take before it takes it
     team : who trains; the streams are divided among its ranks, however many there were before
 
     Raises
@@ -86,7 +90,7 @@ def resume_run(
     notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
     if config.learning_rate != start.config["learning_rate"]:
         start = _without_rollbacks(start, start.resume)
-    corpus = _read(texts, start, path)
+    corpus = _read(texts, start, path, watcher)
     division = divide(corpus.ids, corpus.vocabulary, config)
     if corpus.sha256 != start.corpus.sha256:
         if not allow_new_text:
@@ -99,7 +103,7 @@ def resume_run(
         notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
     if not _fits(start, config, division):
         raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(corpus.vocabulary), characters_in(division.training), team)
+    check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
     vocabulary, info = corpus.vocabulary, start.corpus
     prepared = prepare(config, vocabulary, division, info, path, lock, corpus.notes, start=start, team=team)
     notes = [
@@ -148,11 +152,12 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     return Trainer(config, vocabulary, division.training, start)
 
 
-def _read(texts: Sequence[str], start: Checkpoint, path: Path) -> Corpus:
+def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
     if not texts and "-" in start.corpus.sources:
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     try:
-        return read_corpus(texts or start.corpus.sources, vocabulary=start.vocabulary, **start.corpus.decoding)
+        names = texts or start.corpus.sources
+        return load_corpus(names, vocabulary=start.vocabulary, **start.corpus.decoding, watcher=watcher)
     except TextError as error:
         if texts:
             raise

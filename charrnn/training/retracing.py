@@ -36,8 +36,8 @@ def epochs(trained: Checkpoint, config: TrainConfig) -> float:
 def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
     """Return the shortest command that starts a run of this configuration on this text."""
     sources = [] if corpus.sources == (default_corpus(config.separator),) else list(corpus.sources)
-    usual = {"encoding": "utf-8", "errors": "strict", "normalize": "none"}
-    decoding = [word for name, how in corpus.decoding.items() if how != usual[name] for word in (f"--{name}", how)]
+    usual = {"encoding": "utf-8", "errors": "strict", "normalize": "none", "max_vocab": 0}
+    decoding = [word for name, how in corpus.decoding.items() if how != usual[name] for word in (flag(name), str(how))]
     ways = [_options(config, name) for name in RECIPES]
     return " ".join(map(_quoted, ["charrnn", "train", *sources, *decoding, *min(ways, key=len)]))
 

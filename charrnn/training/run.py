@@ -11,7 +11,6 @@ from pathlib import Path
 from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint, Progress
 from charrnn.errors import CheckpointError, DivergedError
-from charrnn.sampling.excerpt import excerpt
 from charrnn.text.remembered import CorpusInfo
 from charrnn.training.alarm import Alarm
 from charrnn.training.config import TrainConfig
@@ -29,7 +28,7 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.pace import Pace
-from charrnn.training.randomness import random_stream
+from charrnn.training.sampled import draw_sample
 from charrnn.training.saving import Saving, kept_loss
 from charrnn.training.trainer import Trainer
 
@@ -218,12 +217,8 @@ class Run:
         return len(self.history) - self.history.index(_best(self.history)) > self.config.patience
 
     def _sample(self) -> Sampled:
-        trainer, config = self.trainer, self.config
         with self.pace.timing("sample"):
-            rng = random_stream(config.rng_seed, "sample", trainer.step)
-            length, separator = config.sample_length, config.separator
-            text = excerpt(trainer.model, trainer.params, trainer.vocabulary, rng, length, separator)
-            return Sampled(trainer.step, text)
+            return draw_sample(self.trainer, self.corpus)
 
     def _save(self) -> Saved:
         with self.pace.timing("save"):

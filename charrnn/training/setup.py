@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.bundled import default_corpus
+from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.run_files import FOLDER, best_path, kept_path, kept_states
-from charrnn.text.corpus import read_corpus
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings, usual_recipe
 from charrnn.training.division import Part, characters_in, divide, fit_part
@@ -39,23 +40,26 @@ def start_run(
     encoding: str = "utf-8",
     errors: str = "strict",
     normalize: str = "none",
+    max_vocab: int = 0,
     path: Path | None = None,
     overwrite: bool = False,
     init_from: Path | None = None,
+    watcher: Watcher = NOBODY,
     team: Team = ALONE,
 ) -> PreparedRun:
     """Prepare a fresh run.
 
     Parameters
     ----------
-    texts : names as `charrnn.text.corpus.read_corpus` takes them; none for the bundled default
+    texts : names as `charrnn.cache.load_corpus` takes them; none for the bundled default
     changes : fields of the configuration that differ from the recipe's
     recipe : name of the configuration to start from; by default the one for a running text, or that for items
     num_layers : layers of the one hidden size
-    encoding, errors, normalize : of the texts, as `charrnn.text.corpus.read_corpus` takes them
+    encoding, errors, normalize, max_vocab : of the texts, as `charrnn.cache.load_corpus` takes them
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
     init_from : checkpoint whose weights the run starts from; the model is then like its own
+    watcher : hears how far a long text is read, and how much memory the run will take before it takes it
     team : who trains
 
     Raises
@@ -90,11 +94,13 @@ def start_run(
     if source:
         config = _like(source, config, {*changes, *(["hidden_sizes"] if num_layers else [])})
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
-    decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    corpus = read_corpus(texts or [default_corpus(config.separator)], **decoding)
+    decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
+    corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
     notes = list(corpus.notes)
     division = divide(corpus.ids, corpus.vocabulary, config)
-    config, shrunk = _fitted(config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team)
+    config, shrunk = _fitted(
+        config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
+    )
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)
@@ -176,6 +182,7 @@ def _fitted(
     *,
     is_suited: bool,
     team: Team,
+    watcher: Watcher = NOBODY,
 ) -> tuple[TrainConfig, tuple[str, ...]]:
     """Fit a configuration to the text that is trained on, and to the machine.
 
@@ -186,7 +193,7 @@ def _fitted(
     batch_size, seq_length, notes = fit_part(training, config)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     characters = characters_in(training)
-    check_memory(config, len(vocabulary), characters, team)  # before anything is measured with it
+    check_memory(config, len(vocabulary), characters, team, watcher)  # before anything is measured with it
     if is_suited:
         config = _suit(config, changes, vocabulary, training, team)
         check_memory(config, len(vocabulary), characters, team)

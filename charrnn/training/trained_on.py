@@ -3,20 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CharRNNError, TextError
-from charrnn.text.corpus import read_corpus, split
-from charrnn.text.reading import STDIN
+from charrnn.text.corpus import split
+from charrnn.text.finding import STDIN
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import TrainConfig
 from charrnn.training.division import Division, Part, divide, running
 
 
-def training_part(trained: Checkpoint) -> NDArray[np.integer]:
+def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
     """Return the ids of what the model learned from, as one text; the errors are those of `learned`."""
-    return running(learned(trained))
+    return running(learned(trained, watcher))
 
 
-def learned(trained: Checkpoint) -> Part:
+def learned(trained: Checkpoint, watcher: Watcher = NOBODY) -> Part:
     """Return what the model learned from: its text without the part that was held out.
 
     Raises
@@ -32,7 +34,7 @@ def learned(trained: Checkpoint) -> Part:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        found = read_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding)
+        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding, watcher=watcher)
         if trained.separator:
             division = divide(found.ids, trained.vocabulary, TrainConfig.from_json(trained.config))
         else:

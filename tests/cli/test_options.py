@@ -100,6 +100,7 @@ TRAIN = {
     "--encoding": Example(("--encoding", "latin-1"), lambda _: checkpoint.load("run.npz").corpus.encoding == "latin-1"),
     "--errors": Example(("--errors", "replace"), lambda _: checkpoint.load("run.npz").corpus.errors == "replace"),
     "--normalize": Example(("--normalize", "nfc"), lambda _: checkpoint.load("run.npz").corpus.normalize == "nfc"),
+    "--max-vocab": Example(("--max-vocab", "9"), err("lamp: 10 symbols")),
     "--checkpoint": Example(("--checkpoint", "mine.npz"), lambda _: Path("mine.npz").exists()),
     "--overwrite": Example(("--checkpoint", MODEL, "--overwrite"), err("done at step 4; saved old.npz")),
     "--init-from": Example(
@@ -196,6 +197,11 @@ PLOT = {
     "--output": Example(("--output", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
 }
 INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
+CACHE = {
+    **HELP,
+    "--clear": Example(("--clear",), out(b"removed 0 texts, ")),
+    "--json": Example(("--json",), lambda outcome: outcome.out == b""),
+}
 EXAMPLES = {
     "": GROUP,
     "train": TRAIN,
@@ -206,6 +212,7 @@ EXAMPLES = {
     "plot": PLOT,
     "info": INFO,
     "gradcheck": GRADCHECK,
+    "cache": CACHE,
 }
 USUAL = {
     "": (),
@@ -215,6 +222,7 @@ USUAL = {
     "plot": (MODEL,),
     "info": (MODEL,),
     "gradcheck": (),
+    "cache": (),
     "view": (MODEL, TEXT),
     "export": (MODEL,),
 }

@@ -545,8 +545,9 @@ def composed_characters(desk: Desk) -> None:
 
 def texts_that_are_no_files(desk: Desk) -> None:
     os.mkfifo("pipe.txt")
-    for name, words in (("folder", "is a directory"), ("pipe.txt", "is a pipe"), ("/dev/zero", "is not a file")):
+    for name, words in (("pipe.txt", "is a pipe"), ("/dev/zero", "is not a file")):
         desk.refuse(("train", name), 1, words)
+    desk.refuse(("train", "folder"), 2, "folder is a folder without a text file")
     desk.refuse(("train", "-", "-"), 2, "stdin can be read only once")
     desk.do("train", "-", *TRAIN[2:], stdin=TEXTS["lamp.txt"])
     desk.refuse((*RESUME, "run.npz"), 2, "the text came from stdin; give it again")

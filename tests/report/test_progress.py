@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from charrnn.report import progress
+from charrnn.report.preparation import Preparation
 from charrnn.report.progress import Progress, TextProgress, describe
 from charrnn.report.units import describe_loss, duration
 from charrnn.training import pace
@@ -213,3 +214,29 @@ def test_spans_of_time_are_rounded_to_what_a_person_reads(seconds: float, words:
 
 def test_a_loss_is_given_in_both_units() -> None:
     assert describe_loss(0.6931471805599453) == "0.693 nats/char = 1.000 bits/char"
+
+
+def test_a_long_preparation_is_told_now_and_then_with_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("charrnn.report.preparation.time.monotonic", lambda: now)
+    with Preparation() as preparation:
+        for now in (100.0, 100.5, 101.0, 105.0, 112.0):
+            preparation.advance("reading", round(1e6 * (now - 100)), 48_000_000)
+        for now in (112.0, 112.5):  # noqa: B007
+            preparation.advance("numbering", 10, 20)
+        for now in (112.5, 114.0):  # noqa: B007
+            preparation.advance("waiting for another run that prepares this text", 0, 0)
+        preparation.say("memory about 1 GB")
+    with Preparation(is_quiet=True) as preparation:
+        preparation.advance("reading", 1, 2)
+        now += 20
+        preparation.advance("reading", 1, 2)
+        preparation.say("memory about 1 GB")
+    assert capsys.readouterr().err.splitlines() == [
+        "reading the text: 1 MB, 2%, 47 s left",
+        "reading the text: 12 MB, 25%, 36 s left",
+        "waiting for another run that prepares this text",
+        "memory about 1 GB",
+    ]

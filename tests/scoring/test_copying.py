@@ -1,19 +1,26 @@
 """What is called copied stands in the training text, nothing longer does, and nothing copied is called new."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.scoring import copying
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
 from tests import reference
 
+BLOCKS = st.sampled_from([1, 3, 10, copying.BLOCK_LENGTH])  # in which the training text is compared
 TEXTS = st.lists(st.integers(0, 2), max_size=40)
 
 
-@given(TEXTS, TEXTS, st.integers(0, 30), st.integers(0, 20))
-def test_copying_equals_the_reference(sample: list[int], training: list[int], start: int, length: int) -> None:
+@given(TEXTS, TEXTS, st.integers(0, 30), st.integers(0, 20), BLOCKS)
+def test_copying_equals_the_reference(
+    sample: list[int], training: list[int], start: int, length: int, block: int
+) -> None:
     sample = [*sample, *training[start : start + length]]
-    found = find_copying(np.array(sample, dtype=np.uint8), np.array(training, dtype=np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copying, "BLOCK_LENGTH", block)
+        found = find_copying(np.array(sample, dtype=np.uint8), np.array(training, dtype=np.uint8))
     assert (found.run_start, found.run_length) == reference.longest_shared_run(sample, training)
     grams = [sample[i : i + GRAM_LENGTH] for i in range(len(sample) - GRAM_LENGTH + 1)]
     if grams:

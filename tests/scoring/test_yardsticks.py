@@ -90,3 +90,12 @@ def test_the_compressors_are_gzip_and_xz_without_their_headers(monkeypatch: pyte
     assert figures(compare(MODEL, text, corpus.vocabulary)) == nats
     monkeypatch.setattr(yardsticks, "WINDOW", 5000)  # what lies further back is forgotten
     assert figures(compare(MODEL, text, corpus.vocabulary))["xz"] > nats["xz"]
+
+
+def test_of_a_long_training_text_the_n_grams_learn_the_end_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yardsticks, "MOST_LEARNED", 1000)
+    training, text = random_text(3000, 0), random_text(100, 1)
+    nats = figures(compare(MODEL, Slice(training, NONE, text), VOCABULARY))
+    of_its_end = figures(compare(MODEL, Slice(training[-1000:], NONE, text), VOCABULARY))
+    assert nats["unigram, of the last 1,000"] == of_its_end["unigram"]
+    assert nats["uniform over 4 symbols"] == of_its_end["uniform over 4 symbols"]

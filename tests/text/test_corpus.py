@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from charrnn import bundled
 from charrnn.errors import CharRNNError, ConfigError, TextError, UnreadableTextError
-from charrnn.text import numbering, reading
+from charrnn.text import cells, reading
 from charrnn.text.corpus import Corpus, read_corpus, split
 from charrnn.text.vocabulary import Vocabulary
 
@@ -60,7 +60,7 @@ def test_a_text_is_read_as_it_is() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "gb18030", "utf-7"])
 def test_where_the_blocks_are_cut_does_not_matter(monkeypatch: pytest.MonkeyPatch, encoding: str, size: int) -> None:
     monkeypatch.setattr(reading, "BLOCK_SIZE", size)
-    monkeypatch.setattr(numbering, "PIECE_SIZE", size)
+    monkeypatch.setattr(cells, "PIECE_SIZE", size)
     lines = TEXT.replace("\n", "\r\n") + "a\rb\r"
     corpus = read_corpus(
         [write("t.txt", ("\ufeff" * (encoding == "utf-16-be") + lines).encode(encoding))], encoding=encoding
@@ -107,7 +107,7 @@ def test_latin_1_is_read_when_asked_for() -> None:
     [(1, "u1"), (256, "u1"), (257, "u2"), (65_536, "u2"), (65_537, "u4")],
 )
 def test_ids_take_the_fewest_bytes_that_hold_them(monkeypatch: pytest.MonkeyPatch, distinct: int, dtype: str) -> None:
-    monkeypatch.setattr(numbering, "PIECE_SIZE", 64)
+    monkeypatch.setattr(cells, "PIECE_SIZE", 64)
     monkeypatch.setattr(reading, "BLOCK_SIZE", 1000)  # the characters that widen the ids come late
     text = "".join(map(chr, range(0x10000, 0x10000 + distinct)))[::-1] * 2
     corpus = read_corpus([write("t.txt", text.encode())])

@@ -6,7 +6,7 @@ import pytest
 
 from charrnn import bundled
 from charrnn.errors import TextError, UnreadableTextError
-from charrnn.text.corpus import find_text
+from charrnn.text.finding import find_text
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +72,9 @@ def unreadable(name: str) -> str:
     return str(caught.value)
 
 
-def test_a_directory_is_unreadable() -> None:
-    assert unreadable("corpora") == "corpora is a directory: name the text files in it"
-    assert unreadable("") == "'' is a directory: name the text files in it"
+def test_a_folder_is_found_as_a_file_is() -> None:
+    assert find_text("corpora") == Path("corpora")
+    assert refusal("").startswith("there is no text ''")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices are not among the files there")

@@ -61,3 +61,13 @@ def test_evaluating_twice_gives_the_same_bits_and_changes_no_parameter() -> None
     evaluator = Evaluator(model, np.random.default_rng(1).integers(0, V, 1234))
     assert evaluator.loss(params) == evaluator.loss(params)
     assert params.vector.tobytes() == before
+
+
+def test_of_a_long_text_only_the_beginning_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MOST_CHARACTERS", 300)
+    model = CharRNN(V, "lstm", (4,))
+    params = model.initialize(np.random.default_rng(0), dtype=np.float64)
+    text = np.random.default_rng(1).integers(0, V, 1234)
+    evaluator = Evaluator(model, text)
+    assert (len(evaluator.ids), evaluator.transitions) == (300, 299)
+    assert evaluator.loss(params) == Evaluator(model, text[:300]).loss(params)

@@ -1,0 +1,134 @@
+"""F25: a cache whose building is killed, raced for, or out of room is whole or absent, and the run goes on."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from charrnn.cache import load_corpus
+from charrnn.cache.entry import is_sound, open_entry
+from charrnn.text import cells
+from charrnn.text.corpus import read_corpus
+from tests.faults.amount import trials
+from tests.faults.conftest import Tried
+from tests.faults.test_limits import small_disk
+
+__all__ = ["small_disk"]
+
+LINE = "the lamp went round, and the sea went round the lamp — 灯.\n"
+# A program that loads a text as if 100 kB were long, again and again, and says when it has.
+LOADER = """
+import sys
+from charrnn.cache import load_corpus
+from charrnn.text import cells
+cells.IN_MEMORY = 100_000
+for name in sys.stdin:
+    corpus = load_corpus([name.strip()])
+    print(len(corpus.ids), *(note.split(":")[0].split(",")[0] for note in corpus.notes), flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "IN_MEMORY", 100_000)
+    monkeypatch.setenv("CHARRNN_CACHE", "kept")
+
+
+def loader() -> "subprocess.Popen[str]":
+    program = [sys.executable, "-c", LOADER]
+    return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+
+def ask(process: "subprocess.Popen[str]", name: str = "t.txt") -> None:
+    assert process.stdin
+    process.stdin.write(f"{name}\n")
+
+
+def hear(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def close(process: "subprocess.Popen[str]") -> None:
+    process.communicate(timeout=60)
+
+
+def entries() -> list[Path]:
+    return sorted(Path("kept").glob("*.ids"))
+
+
+def test_a_process_killed_while_it_prepares_a_text_leaves_a_whole_file_or_none(tried: Tried) -> None:
+    Path("t.txt").write_text(LINE * 20_000)
+    rng = random.Random(0)  # noqa: S311 - moments, not secrets
+    strays = whole = 0
+    kills = trials(8, 200)
+    for _ in range(kills):
+        for path in entries():
+            path.unlink()
+        process = loader()
+        ask(process)
+        until = time.monotonic() + 30
+        while not list(Path("kept").glob(".*.tmp")) and not entries() and time.monotonic() < until:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.03))
+        process.send_signal(signal.SIGKILL)
+        close(process)
+        strays += len(list(Path("kept").glob(".*.tmp")))
+        for path in entries():
+            entry = open_entry(path)
+            assert entry
+            assert is_sound(entry)
+            whole += 1
+    corpus = load_corpus(["t.txt"])
+    assert corpus.vocabulary.decode(corpus.ids) == LINE * 20_000
+    assert [path.suffix for path in Path("kept").iterdir()] == [".ids"], "what was left is swept away"
+    assert strays, "no kill came while the file was written"
+    tried("F25", kills=kills, of_them_in_the_middle=strays, whole_files=whole)
+
+
+def test_of_two_that_prepare_one_text_the_second_waits_and_uses_it(tried: Tried) -> None:
+    Path("t.txt").write_text(LINE * 40_000)
+    Path("short.txt").write_text("short")
+    both = [loader(), loader()]
+    for process in both:
+        ask(process, "short.txt")
+    for process in both:
+        assert hear(process) == "5"
+    for process in both:
+        ask(process)
+    said = sorted(hear(process) for process in both)
+    length = len(LINE) * 40_000
+    assert said == [f"{length} prepared", f"{length} prepared before"]
+    for process in both:
+        close(process)
+    assert len(list(Path("kept").iterdir())) == 1
+    tried("F25", races=1)
+
+
+def test_a_text_that_changes_between_runs_is_prepared_anew(tried: Tried) -> None:
+    for text in (LINE, LINE.upper(), LINE.replace("lamp", "moon")):
+        Path("t.txt").write_text(text * 3000)
+        os.utime("t.txt", (1, 1))  # of the same time and, but for one, the same size
+        corpus = load_corpus(["t.txt"])
+        assert corpus.vocabulary.decode(corpus.ids) == text * 3000
+        assert corpus.sha256 == read_corpus(["t.txt"]).sha256
+    assert len(entries()) == 1
+    tried("F25", changes=3)
+
+
+def test_a_disk_that_fills_up_leaves_the_text_in_memory(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried
+) -> None:
+    monkeypatch.setenv("CHARRNN_CACHE", str(small_disk))
+    monkeypatch.setattr("charrnn.cache.loading._Shelf._make_folder", lambda _: None)  # which would look at the room
+    Path("t.txt").write_text(LINE * 40_000)
+    corpus = load_corpus(["t.txt"])
+    assert corpus.vocabulary.decode(corpus.ids) == LINE * 40_000
+    assert corpus.notes[-1].endswith("the cache cannot be used (No space left on device)")
+    assert not list(small_disk.iterdir())
+    tried("F25", full_disks=1)

@@ -1,0 +1,93 @@
+"""Rare characters become one symbol, which is learned, said aloud, and never written."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import checkpoint
+from charrnn.text.corpus import read_corpus
+from charrnn.text.numbering import Numbering
+from charrnn.text.vocabulary import UNKNOWN, code_points, from_code_points
+from tests.conftest import TINY, Charrnn
+
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="\r\ufeff")
+
+
+@given(st.text(st.sampled_from("aabbccdeé甲🪲\ufffd\n"), min_size=2), st.integers(1, 8))
+def test_the_most_frequent_stay_and_the_rest_is_one_symbol(text: str, most: int) -> None:
+    numbering = Numbering(is_counting=True)
+    for start in range(0, len(text), 5):
+        numbering.append(code_points(text[start : start + 5]))
+    gone, places = numbering.cap(most)
+    numbering.renumber()
+    counts = Counter(text.replace(UNKNOWN, ""))
+    kept = sorted(counts, key=lambda c: (-counts[c], c))[:most]
+    rare = set(counts) - set(kept)
+    assert (gone, places) == (len(rare), sum(counts[c] for c in rare))
+    wanted = "".join(UNKNOWN if c in rare else c for c in text)
+    assert from_code_points(code_points(numbering.characters)[numbering.ids]) == wanted
+    assert numbering.characters == "".join(sorted(set(wanted)))
+
+
+def test_the_ids_take_as_few_bytes_as_what_is_kept_needs() -> None:
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 300))) + "一丁" * 300
+    Path("t.txt").write_text(text)
+    assert read_corpus(["t.txt"]).ids.dtype == np.uint16
+    corpus = read_corpus(["t.txt"], max_vocab=2)
+    assert corpus.ids.dtype == np.uint8
+    assert corpus.vocabulary.characters == "一丁\ufffd"
+    assert corpus.notes == ("298 rare characters, 298 of the text's 900 (33.11%), became one unknown symbol, U+FFFD",)
+
+
+@pytest.fixture
+def capped(charrnn: Charrnn) -> str:
+    """A model that knows a, b, the space, the line feed, and nothing else."""
+    Path("t.txt").write_text(("aab ab b" * 9 + "xyz\n") * 9, newline="")
+    outcome = charrnn("train", "t.txt", *TINY, "--steps", "4", "--max-vocab", "4", "--checkpoint", "run.npz")
+    assert "3 rare characters, 27 of the text's 684 (3.95%), became one unknown symbol, U+FFFD" in outcome.err
+    assert checkpoint.load("run.npz").vocabulary.characters == "\n ab\ufffd"
+    return "run.npz"
+
+
+def test_the_symbol_is_never_written(charrnn: Charrnn, capped: str) -> None:
+    model = checkpoint.load(capped)
+    assert UNKNOWN in model.vocabulary.characters
+    model.params["linear.b_y"][model.vocabulary.characters.index(UNKNOWN)] = 50  # the model wants nothing else
+    checkpoint.save("eager.npz", model)
+    for options in ((), ("--num", "3"), ("--ban", "a"), ("--allow", "ab\ufffd")):
+        out = charrnn("sample", "eager.npz", "-n", "200", *options).out.decode()
+        assert len(out) >= 200
+        assert UNKNOWN not in out
+
+
+def test_a_text_to_score_is_read_with_the_symbol_and_the_output_says_so(charrnn: Charrnn, capped: str) -> None:
+    Path("other.txt").write_text("ab qq\n")
+    outcome = charrnn("score", capped, "other.txt", "-q")
+    assert b"on 6 characters" in outcome.out
+    assert b"rare: 2 of the characters, 'q' (U+0071); each is read" in outcome.out
+    values = json.loads(charrnn("score", capped, "other.txt", "--json", "-q").out)
+    assert (values["unseen"], values["read_as_unknown"]) == (0, 2)
+    Path("same.txt").write_text("ab zz\n")  # z too is the symbol
+    assert json.loads(charrnn("score", capped, "same.txt", "--json", "-q").out)["nats_per_char"] == pytest.approx(
+        values["nats_per_char"], rel=1e-12
+    )
+    by_line = charrnn("score", capped, "other.txt", "--by-line", "-q").out.decode()
+    assert by_line.endswith("\t1\tab qq\n")
+
+
+def test_a_capped_run_goes_on_and_its_weights_begin_another(charrnn: Charrnn, capped: str) -> None:
+    again = charrnn("train", "--resume", "--checkpoint", capped, "--steps", "6")
+    assert (again.code, "done at step 6" in again.err) == (0, True)
+    assert "--max-vocab 4" in charrnn("info", capped).out.decode()
+    Path("new.txt").write_text("abc " * 200)
+    outcome = charrnn("train", "new.txt", *TINY, "--steps", "2", "--init-from", capped, "--max-vocab", "2")
+    assert outcome.code == 0, outcome.err
+    assert "became one unknown symbol" in outcome.err
+    other = charrnn("train", "new.txt", "--resume", "--checkpoint", capped, "--steps", "8", "--allow-new-text")
+    assert other.code == 0, other.err
+    assert "1 kinds of characters that the model does not know are read as its unknown symbol" in other.err
