@@ -32,4 +32,5 @@ def describe_ranks(ranks: int, streams: int, workers: int) -> list[str]:
     """Say in a line how several ranks divide the streams; of one there is nothing to say."""
     fewest, most = streams // ranks, -(-streams // ranks)
     each = f"{fewest} to {most}" if fewest < most else str(most)
-    return [f"ranks  {ranks:,}, of {each} streams and {workers} processes each"] if ranks > 1 else []
+    processes = f"{workers} process{'es' * (workers > 1)}"
+    return [f"ranks  {ranks:,}, of {each} streams and {processes} each"] if ranks > 1 else []

@@ -46,8 +46,8 @@ class Lesson(NamedTuple):
     chunks: Sequence[Chunk]
     number: int
     """Of the first chunk in the run: for what is drawn anew for each."""
-    length: float
-    """Characters that a stream was to read in all of them, on average; an epoch's last chunk has fewer."""
+    weight: float
+    """What a stream was to read in a chunk, as a share of what is usual; an epoch's last chunk may have less."""
     cursor: Cursor
     """Where the text goes on."""
 
@@ -60,10 +60,10 @@ class Lesson(NamedTuple):
 def next_lesson(config: TrainConfig, streams: Batches, step: int, cursor: Cursor) -> Lesson:
     """Return what the update after so many learns from: as many chunks as the configuration accumulates."""
     number = step * config.accumulate
-    chunks, total = [], 0.0
+    chunks, weights = [], 0.0
     for k in range(number, number + config.accumulate):
         length = chunk_length(config, k)
         chunk = streams.chunk(cursor, length)
         chunks.append(chunk)
-        total, cursor = total + length * chunk.share, streams.advance(cursor, length)
-    return Lesson(chunks, number, total, cursor)
+        weights, cursor = weights + length / config.seq_length * chunk.share, streams.advance(cursor, length)
+    return Lesson(chunks, number, weights / config.accumulate, cursor)

@@ -185,12 +185,11 @@ class Trainer:
         """
         lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
         loss, norm = self._compute_gradient(lesson)
-        rate = self._learning_rate(progress, lesson.length)
+        rate = self._learning_rate(progress, lesson.weight)
         keep = _SMOOTHING**lesson.characters
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
-        if not (math.isfinite(norm) and smoothed_loss < self.blind_loss + _LOST_ABOVE):  # NaN is not below anything
-            raise self._divergence(loss, norm, rate)
-        if not self._reducer.apply(rate, norm):
+        is_lost = not smoothed_loss < self.blind_loss + _LOST_ABOVE  # NaN is not below anything
+        if is_lost or not math.isfinite(norm) or not self._reducer.apply(rate, norm):
             raise self._divergence(loss, norm, rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
         self.cursor = lesson.cursor
@@ -277,7 +276,7 @@ class Trainer:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss
         self.cursor = Cursor(progress.epoch, progress.position)
 
-    def _learning_rate(self, progress: float, length: float) -> float:
+    def _learning_rate(self, progress: float, weight: float) -> float:
         config = self.config
         rate = learning_rate(
             self.full_learning_rate,
@@ -290,7 +289,7 @@ class Trainer:
             decay_every=config.decay_every,
         )
         # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
-        return rate * (length / (config.seq_length * config.accumulate)) if config.reduction == "mean" else rate
+        return rate * weight if config.reduction == "mean" else rate
 
     def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
         return DivergedError(

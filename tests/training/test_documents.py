@@ -131,21 +131,23 @@ def test_a_trainer_follows_the_gradient_of_its_items() -> None:
 
 
 def test_a_state_that_is_not_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Workers.compute
-    monkeypatch.setattr(
-        Workers, "compute", lambda self, chunk, **how: right(self, chunk._replace(is_first=False), **how)
-    )
+    right = Workers.compute_one
+
+    def keeping(workers: Workers, chunk: Chunk, *how: Any, **more: Any) -> float:
+        return right(workers, chunk._replace(is_first=False), *how, **more)
+
+    monkeypatch.setattr(Workers, "compute_one", keeping)
     with pytest.raises(AssertionError):
         check_that_steps_are_the_items(trainer_of(WORDS))
 
 
 def test_padding_that_counts_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Workers.compute
-    monkeypatch.setattr(
-        Workers,
-        "compute",
-        lambda self, chunk, **how: right(self, chunk._replace(targets=np.maximum(chunk.targets, 0)), **how),
-    )
+    right = Workers.compute_one
+
+    def counting(workers: Workers, chunk: Chunk, *how: Any, **more: Any) -> float:
+        return right(workers, chunk._replace(targets=np.maximum(chunk.targets, 0)), *how, **more)
+
+    monkeypatch.setattr(Workers, "compute_one", counting)
     with pytest.raises(AssertionError):
         check_that_steps_are_the_items(trainer_of(WORDS))
 

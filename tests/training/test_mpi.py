@@ -144,7 +144,7 @@ def test_a_run_goes_on_with_another_number_of_ranks_and_says_so(text_file: Path)
     assert "the 5 streams are redistributed: over 2 ranks until now, over 1 from here on" in alone.err
     again = run(2, *go_on, "9")
     assert "the 5 streams are redistributed: over 1 ranks until now, over 2 from here on" in again.err
-    assert "ranks  2, of 2 to 3 streams and 1 processes each" in again.err
+    assert "ranks  2, of 2 to 3 streams and 1 process each" in again.err
     assert_equal_to_rounding("whole.npz", "parts.npz", 1e-12)
 
 
