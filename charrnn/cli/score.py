@@ -1,6 +1,7 @@
 """``charrnn score``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,12 @@ from charrnn.cli import options
 from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
 from charrnn.errors import TextError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from charrnn.checkpoint import Checkpoint
 
 
 @click.command(
@@ -34,14 +41,12 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.report import scores
     from charrnn.report.columns import stdout_width
     from charrnn.report.models import describe_model
-    from charrnn.report.preparation import Preparation
     from charrnn.report.progress import TextProgress
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
     from charrnn.scoring.score import Scorer, as_items
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
-    from charrnn.training.trained_on import training_part
 
     has_checkpoint = words[0].endswith(".npz")
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
@@ -60,14 +65,22 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
         return
-    training = None
-    try:
-        with Preparation(is_quiet=quiet) as watcher:
-            training = training_part(trained, watcher)
-    except TextError as error:
-        say(f"no yardsticks that learn: {error}")
-    text = Slice.from_passage(passage, vocabulary, training, trained.separator)
+    text = Slice.from_passage(passage, vocabulary, _learned(trained, quiet=quiet), trained.separator)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
         writer.write(table or scores.as_json(comparison, passage, path))
+
+
+def _learned(trained: "Checkpoint", *, quiet: bool) -> "NDArray[np.integer] | None":
+    """Return the training text; None, with one line about it, where it is not to be had."""
+    from charrnn.report.preparation import Preparation
+    from charrnn.report.terminal import say
+    from charrnn.training.trained_on import training_part
+
+    try:
+        with Preparation(is_quiet=quiet) as watcher:
+            return training_part(trained, watcher)
+    except TextError as error:
+        say(f"no yardsticks that learn: {error}")
+        return None
