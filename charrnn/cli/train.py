@@ -44,8 +44,10 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
 )
 @click.option(
     "--recipe",
+    metavar="NAME",
     type=click.Choice([*RECIPES, "list"]),
-    help="Where the defaults come from; list says what each recipe reaches.  [default: default; items with --by-line]",
+    help=f"Where the defaults come from: {', '.join(RECIPES)}; list says what each reaches.  "
+    "[default: default; items with --by-line]",
 )
 @options.train_config
 @click.option(
