@@ -43,16 +43,34 @@ def promised(path: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def settled(printed: str) -> str:
+    """Leave out what the rounding of other processors changes: the notebook's samples and losses once it has learned.
+
+    It takes long steps from tiny weights, one stream at a time, so that the last bit is soon a word. Where its losses
+    end all the same is looked at below.
+    """
+    return re.sub(r"^(step [1-9]\d*, smoothed loss) [\d.]+\n'.*'$", r"\1 …", printed, flags=re.MULTILINE)
+
+
+def losses(printed: str) -> list[float]:
+    """The notebook's smoothed losses."""
+    return [float(loss) for loss in re.findall(r"smoothed loss ([\d.]+)$", printed, re.MULTILINE)]
+
+
 @example
 def test_it_prints_what_its_docstring_says(path: Path) -> None:
-    assert run(path) == (promised(path), "")
+    printed, said = run(path)
+    assert (settled(printed), said) == (settled(promised(path)), "")
+    assert losses(printed) == pytest.approx(losses(promised(path)), rel=0.03)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kernels", KERNELS)
 @example
 def test_it_prints_the_same_with_other_kernels(path: Path, kernels: str) -> None:
-    assert run(path, kernels=kernels)[0] == promised(path)
+    printed, _ = run(path, kernels=kernels)
+    assert settled(printed) == settled(promised(path))
+    assert losses(printed) == pytest.approx(losses(promised(path)), rel=0.03)
 
 
 @example
@@ -90,6 +108,5 @@ def test_a_model_comes_within_a_percent_of_a_known_entropy_and_never_below_it() 
 def test_the_notebook_takes_any_text(text_file: Path) -> None:
     printed = run(FOLDER / "kafka_notebook.py", str(text_file))[0]
     assert "inputs 'the lamp went round, and '" in printed
-    losses = [float(loss) for loss in re.findall(r"smoothed loss ([\d.]+)", printed)]
-    assert len(losses) == 5
-    assert losses == sorted(losses, reverse=True)
+    assert len(losses(printed)) == 5
+    assert losses(printed) == sorted(losses(printed), reverse=True)
