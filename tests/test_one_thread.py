@@ -37,6 +37,8 @@ class Noting:
     def __len__(self):
         return len(self.array)
     def __getitem__(self, places):
+        if isinstance(places, slice):
+            return Noting(self.array[places])
         seen.append(get())
         return self.array[places]
 
