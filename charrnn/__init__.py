@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from charrnn.optim.clipping import clip_norm, clip_value, global_norm
     from charrnn.optim.optimizers import SGD, Adagrad, Adam, RMSProp
     from charrnn.optim.schedules import learning_rate
+    from charrnn.report.losses import draw_losses
     from charrnn.sampling.config import SampleConfig
     from charrnn.sampling.filters import Filters
     from charrnn.sampling.sampler import sample
@@ -81,6 +82,7 @@ __all__ = [  # noqa: RUF022 - in the plain order of `sorted`
     "check_layer",
     "clip_norm",
     "clip_value",
+    "draw_losses",
     "from_json",
     "from_safetensors",
     "from_torch",
@@ -126,6 +128,7 @@ _HOMES = {
     "charrnn.optim.clipping": ("clip_norm", "clip_value", "global_norm"),
     "charrnn.optim.optimizers": ("SGD", "Adagrad", "Adam", "RMSProp"),
     "charrnn.optim.schedules": ("learning_rate",),
+    "charrnn.report.losses": ("draw_losses",),
     "charrnn.sampling.config": ("SampleConfig",),
     "charrnn.sampling.filters": ("Filters",),
     "charrnn.sampling.sampler": ("sample",),

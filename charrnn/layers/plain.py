@@ -9,6 +9,7 @@ from charrnn.layers.layer import Randomness, TapeError, as_rows, swapped
 from charrnn.nn import dropout, embedding, initializers, linear
 from charrnn.nn.embedding import as_ids
 from charrnn.nn.parameters import Array, Parameters
+from charrnn.one_thread import with_one_thread
 
 
 class Embedding:
@@ -123,6 +124,7 @@ class Linear:
         self.grads = self.params.like()
         self._inputs: Array | None = None
 
+    @with_one_thread
     def forward(self, inputs: ArrayLike) -> Array:
         """Map vectors (..., H) to (..., V), fresh.
 
@@ -136,6 +138,7 @@ class Linear:
         self.product.forward(self.params, x, outputs)
         return outputs.reshape(*np.shape(inputs)[:-1], -1)
 
+    @with_one_thread
     def backward(self, d_outputs: ArrayLike) -> Array:
         """Overwrite ``grads``, and return the gradient of the inputs (..., H), given that of the outputs (..., V).
 

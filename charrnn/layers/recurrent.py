@@ -20,6 +20,7 @@ from charrnn.nn.gru import GRUState
 from charrnn.nn.lstm import LSTMState
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.nn.vanilla import VanillaState
+from charrnn.one_thread import with_one_thread
 
 S = TypeVar("S", VanillaState, LSTMState, GRUState)
 
@@ -73,6 +74,7 @@ class Recurrent(Generic[S]):
         self._room: tuple[Any, Any] = (None, None)
         self._tape: _Tape | None = None
 
+    @with_one_thread
     def forward(self, inputs: ArrayLike, state: S | None = None, *, return_sequences: bool = False) -> tuple[Array, S]:
         """Read whole sequences.
 
@@ -106,6 +108,7 @@ class Recurrent(Generic[S]):
             return swapped(ws.outputs, batch_first=self.batch_first), final
         return ws.outputs[-1].copy(), final
 
+    @with_one_thread
     def backward(self, d_outputs: ArrayLike, d_state: S | None = None) -> tuple[Array | None, S]:
         """Run the sequences of the last ``forward`` backwards, and overwrite ``grads`` with the weights' gradient.
 

@@ -1,9 +1,9 @@
 """What there is to draw of a run: its losses, learning rate and gradient norm over the steps, read from its log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from charrnn import checkpoint
 from charrnn.errors import LogError, shown
@@ -22,6 +22,14 @@ class Curves:
     held_out: Points = field(default_factory=list)
     learning_rate: Points = field(default_factory=list)
     grad_norm: Points = field(default_factory=list)  # before clipping
+
+    @classmethod
+    def of_losses(cls, name: str, losses: Iterable[float]) -> Self:
+        """Make those of a training in memory, one loss a step from step 1 on; what cannot be drawn is left out."""
+        curves = cls(name)
+        for step, loss in enumerate(losses, 1):
+            _add(curves.training, step, float(loss))
+        return curves
 
     @property
     def best(self) -> tuple[int, float] | None:

@@ -49,8 +49,15 @@ class Drawing:
 
     def small(self, curves: Curves) -> list[str]:
         """Draw the losses of one run, a few lines."""
-        steps = steps_axis([curves])
-        return self._panels([loss_panel([curves], steps)], [7], steps, 1)
+        return self._losses([curves], 7)
+
+    def losses(self, curves: Sequence[Curves], height: int) -> list[str]:
+        """Draw the losses of some runs in so many lines, and a table of how far they came."""
+        return [*self._losses(curves, height), *self._table(curves)]
+
+    def _losses(self, curves: Sequence[Curves], height: int) -> list[str]:
+        steps = steps_axis(curves)
+        return self._panels([loss_panel(curves, steps)], [height], steps, len(curves))
 
     def _panels(self, panels: Sequence[Panel], heights: Sequence[int], steps: Axis, runs: int) -> list[str]:
         ticks = [panel.axis.ticks(max(height // 2, 3)) for panel, height in zip(panels, heights, strict=True)]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.one_thread import with_one_thread
 from charrnn.text.batches import Cursor
 from charrnn.text.documents import Documents
 from charrnn.text.items import Items
@@ -82,6 +83,7 @@ class Part(NamedTuple):
     length: int
     """Transitions in each."""
 
+    @with_one_thread
     @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
     def total(self, params: Parameters) -> float:
         """Nats summed over all transitions; the parameters are only read."""
@@ -142,6 +144,7 @@ class ItemEvaluator:
         """Mean nats a character; the parameters are only read."""
         return self._total(params) / self.transitions
 
+    @with_one_thread
     @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
     def total(self, params: Parameters) -> float:
         """Nats summed over all characters; the parameters are only read."""

@@ -14,6 +14,7 @@ from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.machine import describe_numerics
 from charrnn.nn.model import State
+from charrnn.one_thread import with_one_thread
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Cursor
@@ -23,7 +24,6 @@ from charrnn.training.config import TrainConfig
 from charrnn.training.division import Part, batches_of
 from charrnn.training.events import StepReport
 from charrnn.training.given import describe_given
-from charrnn.training.one_thread import with_one_thread
 from charrnn.training.pace import Pace
 from charrnn.training.planning import Lesson, next_lesson, plan_for
 from charrnn.training.randomness import random_stream

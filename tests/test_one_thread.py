@@ -1,0 +1,74 @@
+"""A program that loaded NumPy first: one thread for each matrix product, and the program's own number afterwards."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from charrnn.blas import THREAD_VARIABLES
+from charrnn.machine import openblas
+
+TRAINING = """
+import numpy as np
+from charrnn.machine import openblas
+(threads,), (set_threads,) = openblas("get_num_threads"), openblas("set_num_threads")
+set_threads(2)
+import charrnn
+from charrnn.one_thread import with_one_thread
+trainer = charrnn.start_training([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
+print(with_one_thread(threads)(), trainer.machine["BLAS"][-1], len(list(trainer)), threads())
+"""
+# Arrays that note how many threads there are at the moment when they are read.
+LAYERS = """
+import charrnn, numpy as np
+from charrnn.machine import openblas
+
+get, set_ = openblas("get_num_threads", "set_num_threads")
+set_(2)
+seen = []
+
+class Noting:
+    def __init__(self, array):
+        self.array = array
+    def __array__(self, dtype=None, copy=None):
+        seen.append(get())
+        return np.array(self.array, dtype)
+    def __len__(self):
+        return len(self.array)
+    def __getitem__(self, places):
+        if isinstance(places, slice):
+            return Noting(self.array[places])
+        seen.append(get())
+        return self.array[places]
+
+for kind in (charrnn.Vanilla, charrnn.LSTM, charrnn.GRU, charrnn.Linear):
+    layer = kind(3, 4, rng=0)
+    outputs = layer.forward(Noting(np.ones((2, 5, 3))))
+    layer.backward(Noting(np.ones_like(outputs if kind is charrnn.Linear else outputs[0])))
+trainer = charrnn.start_training("abc" * 99, steps=1, hidden_sizes=(4,))
+charrnn.Evaluator(trainer.model, Noting(np.zeros(99, int))).loss(trainer.params)
+print(*set(seen), len(seen) >= 9, get())
+"""
+
+
+@pytest.mark.skipif(openblas("set_num_threads") is None, reason="NumPy computes with another library")
+@pytest.mark.parametrize(("chosen", "said"), [({}, "1 1 1 2"), ({"OPENBLAS_NUM_THREADS": "2"}, "2 2 1 2")])
+def test_one_thread_computes_unless_somebody_has_chosen(chosen: dict[str, str], said: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    done = subprocess.run([sys.executable, "-c", TRAINING], env=environment | chosen, check=True, capture_output=True)
+    assert done.stdout.decode().strip() == said
+
+
+@pytest.mark.skipif(openblas("set_num_threads") is None, reason="NumPy computes with another library")
+def test_layers_and_evaluations_compute_on_one_thread_and_give_back_the_others() -> None:
+    env = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    done = subprocess.run([sys.executable, "-c", LAYERS], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == "1 True 2\n"
+
+
+@pytest.mark.skipif(openblas("set_num_threads") is None, reason="NumPy computes with another library")
+def test_what_the_environment_says_is_left_alone() -> None:
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", LAYERS], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == "2 True 2\n"
