@@ -211,6 +211,8 @@ WRONG_META: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "negative updates": (lambda m: m.update(optimizer_updates=-1), "negative"),
     "nested deeply": (lambda m: m.update(corpus=DEEP), "damaged"),
     "null": (lambda m: m.update(model=None), "damaged"),
+    "separator of unknown characters": (lambda m: m["config"].update(separator="#"), "separator has characters"),
+    "separator without items": (lambda m: m["config"].update(separator=" "), "separator without items"),
 }
 
 
