@@ -27,9 +27,7 @@ def kept_path(path: Path, step: int) -> Path:
 
 def kept_states(path: Path) -> list[int]:
     """Return the steps whose states are kept beside a run's checkpoint, in their order."""
-    if not path.parent.is_dir():
-        return []
-    ends = (_KEPT.search(file.stem) for file in path.parent.iterdir())
+    ends = (_KEPT.search(file.stem) for file in path.parent.glob("*-step-*"))  # nothing where there is no folder
     return sorted({step for end in ends if end and kept_path(path, step := int(end[1])).exists()})
 
 
