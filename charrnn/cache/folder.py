@@ -1,15 +1,20 @@
 """Where the cache is, what is in it, and how it is emptied."""
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from charrnn.archive import sweep_temporaries
 from charrnn.cache.entry import SUFFIX, Description, open_entry
-from charrnn.errors import CacheError
+from charrnn.errors import CacheError, shown
+from charrnn.machine import format_bytes
 
 VARIABLE = "CHARRNN_CACHE"
 
@@ -43,6 +48,28 @@ def cache_folder() -> Path:
         return Path(given, "charrnn") if Path(given).is_absolute() else Path.home() / ".cache" / "charrnn"
     except RuntimeError as error:
         raise CacheError(f"there is no home folder for a cache: name one in {VARIABLE}") from error
+
+
+def make_room(folder: Path, size: int) -> None:
+    """Make the folder, and see that so many bytes are free there.
+
+    Raises
+    ------
+    CacheError
+        If they are not.
+    OSError
+        If there can be no such folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise CacheError(f"{shown(str(folder))} has {format_bytes(free)} free")
+
+
+def open_nameless(folder: Path) -> FileIO:
+    """Open a file that nobody else can find, and that is gone when nobody maps it any more."""
+    nameless: Any = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - whoever asks for it closes it
+    return nameless  # type: ignore[no-any-return]
 
 
 def entries() -> list[Kept]:

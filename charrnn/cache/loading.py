@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -15,7 +13,7 @@ from typing import Any
 
 from charrnn.archive import Lock, replacing, sweep_temporaries
 from charrnn.cache.entry import SUFFIX, Description, File, append_description, is_sound, open_entry
-from charrnn.cache.folder import VARIABLE, cache_folder
+from charrnn.cache.folder import VARIABLE, cache_folder, make_room, open_nameless
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import cells
@@ -140,6 +138,15 @@ def _load(text: _Text, watcher: Watcher) -> Corpus:
             ) from error
 
 
+def scratch(size: int) -> FileIO | None:
+    """Open a file for so many bytes that nobody else needs; None where there is no room for it."""
+    try:
+        make_room(cache_folder(), size)
+        return open_nameless(cache_folder())
+    except (OSError, CacheError):
+        return None
+
+
 @dataclass
 class _Shelf:
     """A place in the cache for one text: its lock, and its file while that is written."""
@@ -160,7 +167,7 @@ class _Shelf:
     def lock_up(self) -> bool:
         """Wait until no other run prepares this text, and lock it; return whether that could be done."""
         try:
-            self._make_folder()
+            make_room(self.folder, self.text.size)
             while not self._try_to_lock():
                 self.watcher.advance("waiting for another run that prepares this text", 0, 0)
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -172,7 +179,7 @@ class _Shelf:
         """Open a file for the ids (see `charrnn.text.cells.Cells`)."""
         try:
             if not self.trouble:
-                self._make_folder()
+                make_room(self.folder, self.text.size)
                 return self._open_file()
         except (OSError, CharRNNError) as error:
             self.trouble = str(error.strerror if isinstance(error, OSError) else error)
@@ -189,12 +196,6 @@ class _Shelf:
         """Let the file go if it was not kept; what is mapped of it stays."""
         self.kept.__exit__(CacheError, CacheError("not kept"), None)
 
-    def _make_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.folder).free
-        if self.text.size > free:
-            raise CacheError(f"{shown(str(self.folder))} has {format_bytes(free)} free")
-
     def _try_to_lock(self) -> bool:
         try:
             if self.path and not self.lock:
@@ -210,10 +211,7 @@ class _Shelf:
             sweep_temporaries(self.folder)
             self.file = self.kept.enter_context(replacing(self.path, buffering=0))
             return self.file
-        # What is mapped of it stays when it is closed.
-        nameless: Any = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115 - the stack closes it
-        self.stack.enter_context(nameless)
-        return nameless  # type: ignore[no-any-return]
+        return self.stack.enter_context(open_nameless(self.folder))  # what is mapped of it stays when it is closed
 
 
 def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:

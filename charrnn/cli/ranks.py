@@ -1,6 +1,6 @@
 """``mpirun -n 4 charrnn train book.txt``: which of the ranks this process is, and how they begin and end together.
 
-The first rank runs the command; the others do what it tells them, and read neither the command line nor the text.
+The first rank runs the command; the others do what it tells them, and read neither the command line nor a text's file.
 Nobody who starts the program without such a launcher pays for any of it.
 """
 

@@ -6,8 +6,9 @@ goes on where its last chunk ended, so the state of the network is carried from 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ class Cursor(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What one training step reads."""
+    """What one training step reads, in all B streams or in those that are asked for."""
 
     inputs: NDArray[np.intp]
     """(T, B)"""
@@ -41,9 +42,13 @@ class Chunk(NamedTuple):
     is_first: bool
     """Whether the streams begin here, so that the state must be zero."""
     characters: int
-    """How many targets there are."""
+    """How many targets all streams have."""
     share: float = 1.0
-    """Of the streams, those that have any."""
+    """Of all streams, those that have any."""
+    cursor: Cursor = Cursor(0, 0)
+    """Where it begins."""
+    length: int = 0
+    """Steps that were asked for."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -67,15 +72,19 @@ class Streams:
     """B."""
     seq_length: int
     """T: steps in a chunk, where no other length is asked for; the last chunk of an epoch may be shorter."""
+    before: int = 0
+    """Characters of the text before `ids`, of which N are then a part: they are others' to read (see `cut`)."""
+    after: int = 0
+    """Characters of the text after `ids`."""
 
     def __post_init__(self) -> None:
-        if len(self.ids) < 2 or self.batch_size < 1 or self.seq_length < 1:
+        if self._characters < 2 or self.batch_size < 1 or self.seq_length < 1:
             raise ValueError("streams need at least two characters, one stream and one step")
 
     @cached_property
     def length(self) -> int:
         """Transitions in each stream: n."""
-        return -(-(len(self.ids) - 1) // self.batch_size)
+        return -(-(self._characters - 1) // self.batch_size)
 
     @property
     def part(self) -> NDArray[np.integer]:
@@ -97,8 +106,12 @@ class Streams:
         whole, part = divmod(epochs, 1)
         return int(whole) * self.chunks_per_epoch + math.ceil(part * self.length / self.seq_length)
 
-    def chunk(self, cursor: Cursor, length: int | None = None) -> Chunk:
+    def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
         """Return the chunk at a cursor, in arrays of its own: `seq_length` steps, or `length`.
+
+        Parameters
+        ----------
+        own : which streams to read, by default all
 
         Raises
         ------
@@ -107,25 +120,40 @@ class Streams:
         """
         if not 0 <= cursor.position < self.length:
             raise IndexError(f"position {cursor.position} is not in a stream of {self.length} transitions")
-        end = min(cursor.position + (length or self.seq_length), self.length)
+        length = length or self.seq_length
+        end = min(cursor.position + length, self.length)
         steps = np.arange(cursor.position, end + 1)  # one more than T: the last is only a target
+        starts = (self._starts if own is None else self._starts[own.start : own.stop]) - self.before
         # asarray: a memory map's own array type ends here
-        window = np.asarray(self.ids[steps[:, None] + self._starts], dtype=np.intp)
-        size = self.batch_size * self.ids.itemsize
+        window = np.asarray(self.ids[steps[:, None] + starts], dtype=np.intp)
+        size = len(starts) * self.ids.itemsize
         if end * size // _MOST_MAPPED > cursor.position * size // _MOST_MAPPED:
             let_go(self.ids)
-        return Chunk(window[:-1], window[1:], is_first=cursor.position == 0, characters=window[1:].size)
+        characters = (end - cursor.position) * self.batch_size
+        return Chunk(window[:-1], window[1:], cursor.position == 0, characters=characters, cursor=cursor, length=length)
 
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
         """Return the cursor of the chunk after this one, which took `seq_length` steps, or `length`."""
         position = cursor.position + (length or self.seq_length)
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
 
+    def cut(self, own: range) -> tuple[NDArray[np.integer], Callable[[NDArray[np.integer]], "Streams"]]:
+        """Return the part of the text that some streams read, and what makes batches of it elsewhere."""
+        first, end = int(self._starts[own.start]), int(self._starts[own.stop - 1]) + self.length + 1
+        after = self._characters - end
+        return self.ids[first:end], partial(
+            Streams, batch_size=self.batch_size, seq_length=self.seq_length, before=first, after=after
+        )
+
+    @property
+    def _characters(self) -> int:
+        return self.before + len(self.ids) + self.after
+
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
         # Spread over 0 ... N-1-n. No gap is wider than a stream: (N-1-n) / (B-1) <= n because N-1 <= B n,
         # and two neighbours rounded down are never further apart than that, rounded up.
-        last = len(self.ids) - 1 - self.length
+        last = self._characters - 1 - self.length
         return np.arange(self.batch_size) * last // max(self.batch_size - 1, 1)
 
 

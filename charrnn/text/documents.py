@@ -7,6 +7,8 @@ longest is filled up with places that do not count. Nothing passes from one batc
 import math
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -85,8 +87,12 @@ class Documents:
         """Return about how many chunks so many epochs have, or part of one."""
         return math.ceil(epochs * self.chunks_per_epoch)
 
-    def chunk(self, cursor: Cursor, length: int | None = None) -> Chunk:
+    def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
         """Return the chunk at a cursor, in arrays of its own: at most `seq_length` steps, or `length`.
+
+        Parameters
+        ----------
+        own : which streams to read, by default all
 
         Raises
         ------
@@ -94,17 +100,21 @@ class Documents:
             If the cursor is outside the epoch.
         """
         numbers, offset, _ = self._place(cursor)
+        length = length or self.seq_length
         stop = self._stop(numbers, offset, length)
-        window = np.full((stop - offset + 1, self.batch_size), NO_TARGET, dtype=np.intp)
-        window[:, : len(numbers)] = self.items.window(numbers, offset, stop + 1)
-        targets = window[1:]
-        still_read = int(np.count_nonzero(targets[0] != NO_TARGET))
+        spans = self.items.spans[numbers]
+        own = range(self.batch_size) if own is None else own
+        mine = numbers[own.start : own.stop]  # none, where the epoch's last batch ends before this stream
+        window = np.full((stop - offset + 1, len(own)), NO_TARGET, dtype=np.intp)
+        window[:, : len(mine)] = self.items.window(mine, offset, stop + 1)
         return Chunk(
             np.maximum(window[:-1], 0),  # what does not count is read as any character
-            targets,
+            window[1:],
             is_first=offset == 0,
-            characters=int(np.count_nonzero(targets != NO_TARGET)),
-            share=still_read / self.batch_size,
+            characters=_guessed(spans, stop) - _guessed(spans, offset),
+            share=int(np.count_nonzero(spans > offset)) / self.batch_size,
+            cursor=cursor,
+            length=length,
         )
 
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
@@ -112,6 +122,11 @@ class Documents:
         numbers, offset, first = self._place(cursor)
         position = first + _guessed(self.items.spans[numbers], self._stop(numbers, offset, length))
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
+
+    def cut(self, _own: range) -> tuple[NDArray[np.integer], Callable[[NDArray[np.integer]], "Documents"]]:
+        """Return the text, any item of which may come to any stream, and what makes batches of it elsewhere."""
+        items = replace(self.items, ids=self.items.ids[:0])
+        return self.items.ids, partial(_over, items, self.batch_size, self.seq_length, self._shuffle)
 
     def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
         """Return the items of the batch at a cursor, how far they are read, and the position at which it began."""
@@ -147,6 +162,16 @@ class Documents:
             numbers[:whole] = alike.reshape(-1, B)[batches].reshape(-1)
         firsts = np.arange(0, len(spans), B)
         return _Order(numbers, np.cumsum(np.add.reduceat(spans[numbers], firsts)))
+
+
+def _over(
+    items: Items,
+    batch_size: int,
+    seq_length: int,
+    shuffle: Callable[[int], np.random.Generator] | None,
+    ids: NDArray[np.integer],
+) -> Documents:
+    return Documents(replace(items, ids=ids), batch_size, seq_length, shuffle)
 
 
 def _guessed(spans: NDArray[np.intp], steps: int) -> int:

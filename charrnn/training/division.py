@@ -1,6 +1,7 @@
 """A text divided into what is trained on and what is held out, as one running text or as many items."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -78,8 +79,8 @@ def fit_part(part: Part, config: TrainConfig) -> tuple[int, int, tuple[str, ...]
 def batches_of(part: Part, config: TrainConfig) -> Batches:
     """Return the batches that a part is read in."""
     if isinstance(part, Items):
-        seed = config.rng_seed
-        return Documents(part, config.batch_size, config.seq_length, lambda epoch: random_stream(seed, "items", epoch))
+        shuffle = partial(random_stream, config.rng_seed, "items")
+        return Documents(part, config.batch_size, config.seq_length, shuffle)
     return Streams(part, config.batch_size, config.seq_length)
 
 

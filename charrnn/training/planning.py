@@ -57,13 +57,18 @@ class Lesson(NamedTuple):
         return sum(chunk.characters for chunk in self.chunks)
 
 
-def next_lesson(config: TrainConfig, streams: Batches, step: int, cursor: Cursor) -> Lesson:
-    """Return what the update after so many learns from: as many chunks as the configuration accumulates."""
+def next_lesson(config: TrainConfig, streams: Batches, step: int, cursor: Cursor, own: range | None = None) -> Lesson:
+    """Return what the update after so many learns from: as many chunks as the configuration accumulates.
+
+    Parameters
+    ----------
+    own : which streams are read here, by default all
+    """
     number = step * config.accumulate
     chunks, weights = [], 0.0
     for k in range(number, number + config.accumulate):
         length = chunk_length(config, k)
-        chunk = streams.chunk(cursor, length)
+        chunk = streams.chunk(cursor, length, own)
         chunks.append(chunk)
         weights, cursor = weights + length / config.seq_length * chunk.share, streams.advance(cursor, length)
     return Lesson(chunks, number, weights / config.accumulate, cursor)

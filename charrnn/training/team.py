@@ -11,7 +11,7 @@ from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
-from charrnn.training.division import Part
+from charrnn.training.division import Batches, Part
 from charrnn.training.evaluation import AnyEvaluator, evaluator_for
 from charrnn.training.parallel import Workers
 from charrnn.training.shard import Plan
@@ -52,8 +52,15 @@ class Team(Protocol):
     ranks_here: int
     """Those on the machine that the first is on."""
 
-    def reducer(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> Reducer:
-        """Return what computes the steps of a training that starts here."""
+    def reducer(
+        self, plan: Plan, streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
+    ) -> Reducer:
+        """Return what computes the steps of a training that starts here.
+
+        Parameters
+        ----------
+        streams : all of the text's; the chunks that are then given have only those that the plan has for this process
+        """
 
     def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
         """Return what scores a held-out part, if there is anything in it."""
@@ -63,8 +70,13 @@ class Alone:
     """A process with its workers on one machine."""
 
     ranks = ranks_here = 1
-    reducer = Workers
     evaluator = staticmethod(evaluator_for)
+
+    def reducer(
+        self, plan: Plan, _streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
+    ) -> Reducer:
+        """Return the workers."""
+        return Workers(plan, params, optimizer_state, state)
 
 
 ALONE: Team = Alone()

@@ -108,9 +108,9 @@ class Trainer:
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
-        plan = plan_for(config, self.model, self._update, team.ranks)
+        self._plan = plan = plan_for(config, self.model, self._update, team.ranks)
         self.workers, self.ranks = plan.workers, plan.ranks
-        self._reducer = team.reducer(plan, params, optimizer_state, state)
+        self._reducer = team.reducer(plan, self.streams, params, optimizer_state, state)
         self.params, self.grads = self._reducer.params, self._reducer.grads  # both change in place
 
     @property
@@ -183,7 +183,7 @@ class Trainer:
             If the loss or the gradient is not finite, or the smoothed loss far above blind guessing; the weights are
             then still those of the step before. Also if the update itself leaves the range of the numbers.
         """
-        lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
+        lesson = self._next_lesson()
         loss, norm = self._compute_gradient(lesson)
         rate = self._learning_rate(progress, lesson.weight)
         keep = _SMOOTHING**lesson.characters
@@ -245,7 +245,7 @@ class Trainer:
     @with_one_thread
     def measure_speed(self, seconds: float) -> float:
         """Characters a second that gradients are computed at, tried on the next chunk without learning from it."""
-        lesson = next_lesson(self.config, self.streams, self.step, self.cursor)
+        lesson = self._next_lesson()
         state = copy_of(self.state)
         self._compute_gradient(lesson)  # the first time also touches fresh memory
         started = time.perf_counter()
@@ -259,6 +259,9 @@ class Trainer:
     def close(self) -> None:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
         self._reducer.close()
+
+    def _next_lesson(self) -> Lesson:
+        return next_lesson(self.config, self.streams, self.step, self.cursor, self._plan.streams)
 
     def _compute_gradient(self, lesson: Lesson) -> tuple[float, float]:
         """Fill ``self.grads`` for the chunks of one update and carry the state over them.

@@ -98,6 +98,25 @@ def test_a_chunk_depends_on_nothing_but_its_cursor(size: tuple[int, int, int], e
         assert again.is_first == expected.is_first
 
 
+@given(sizes, st.integers(1, 5))
+def test_those_who_share_the_streams_read_their_own_stretch_of_the_text(size: tuple[int, int, int], ranks: int) -> None:
+    whole, cursor = numbered(*size), Cursor(0, 0)
+    ranks = min(ranks, size[1])
+    shares = [range(k * size[1] // ranks, (k + 1) * size[1] // ranks) for k in range(ranks)]
+    stretches = [whole.cut(own) for own in shares]
+    # Neighbours have at most a stream's overlap and the character between them in common.
+    assert sum(len(ids) for ids, _ in stretches) <= size[0] + (ranks - 1) * (whole.length + 1)
+    parts = [make(ids) for ids, make in stretches]
+    while not cursor.epoch:
+        chunk, mine = whole.chunk(cursor), whole.chunk(cursor, own=shares[0])
+        read = [part.chunk(chunk.cursor, chunk.length, own) for part, own in zip(parts, shares, strict=True)]
+        np.testing.assert_array_equal(np.hstack([own.inputs for own in read]), chunk.inputs)
+        np.testing.assert_array_equal(np.hstack([own.targets for own in read]), chunk.targets)
+        np.testing.assert_array_equal(mine.inputs, read[0].inputs)
+        assert all(own[2:] == chunk[2:] for own in (*read, mine))
+        cursor = whole.advance(cursor)
+
+
 def test_changing_a_chunk_does_not_change_the_text() -> None:
     streams = numbered(20, 2, 5)
     streams.chunk(Cursor(0, 0)).inputs[:] = 99

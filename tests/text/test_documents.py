@@ -108,6 +108,21 @@ def test_a_chunk_depends_on_nothing_but_its_cursor(size: tuple[list[int], int, i
         assert again[2:] == expected[2:]
 
 
+@given(sizes, st.integers(1, 4), st.integers(0, 1))
+def test_those_who_share_the_streams_read_their_own(size: tuple[list[int], int, int], ranks: int, epoch: int) -> None:
+    whole, cursor = documents(*size), Cursor(epoch, 0)
+    ranks = min(ranks, size[1])
+    shares = [range(k * size[1] // ranks, (k + 1) * size[1] // ranks) for k in range(ranks)]
+    parts = [make(ids) for ids, make in map(whole.cut, shares)]
+    while cursor.epoch == epoch:
+        chunk = whole.chunk(cursor)
+        read = [part.chunk(chunk.cursor, chunk.length, own) for part, own in zip(parts, shares, strict=True)]
+        np.testing.assert_array_equal(np.hstack([own.inputs for own in read]), chunk.inputs)
+        np.testing.assert_array_equal(np.hstack([own.targets for own in read]), chunk.targets)
+        assert all(own[2:] == chunk[2:] for own in read)
+        cursor = whole.advance(cursor)
+
+
 def test_every_epoch_has_an_order_and_company_of_its_own() -> None:
     batches = documents([4, 5] * 300, 6, 9)
     first, second = ([chunk.targets.tolist() for chunk in epoch_of(batches, epoch)] for epoch in (0, 1))

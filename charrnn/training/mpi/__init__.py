@@ -1,9 +1,10 @@
 """Training on many machines, or in many processes of one, by MPI: the streams of a batch are divided among ranks.
 
-The first rank leads: it alone reads the text, runs the trainer, prints, saves and decides. The others follow: they wait
-for what they are told, and each tells its part of the answer. So a step is the same as on one machine, but that
+The first rank leads: it alone prepares the text, runs the trainer, prints, saves and decides. The others follow: each
+is sent its part of the text once, and keeps it; then they wait for what they are told, and each tells its part of the
+answer. So a step is the same as on one machine, but that
 
-1. each rank is sent the characters of its streams, and computes their gradient (in workers of its own, if it has any);
+1. each rank reads the chunk of its streams, and computes their gradient (in workers of its own, if it has any);
 2. each sends every other the stretch of its gradient that the other is to update, and adds up what it is sent in the
    order of the ranks, always the same: so the bits do not depend on how an MPI would add;
 3. each updates its stretch, with the optimizer's memory of it, and sends the new weights to all.

@@ -7,9 +7,12 @@ import numpy as np
 from mpi4py import MPI
 
 from charrnn.nn.parameters import Parameters
+from charrnn.text.batches import Cursor
 from charrnn.training.mpi.rank import LEADER, NUMBERS, Rank, Task, loss_of_a_rank, memory_of, ranks_on_this_machine
+from charrnn.training.mpi.texts import take
 
 if TYPE_CHECKING:
+    from charrnn.training.division import Batches
     from charrnn.training.evaluation import ItemEvaluator, Part
 
 
@@ -39,6 +42,7 @@ class Follower:
 
     def __init__(self) -> None:
         self._comm = MPI.COMM_WORLD
+        self._streams: Batches
         self._rank: Rank
         self._part: Part | ItemEvaluator | None
 
@@ -49,6 +53,8 @@ class Follower:
             self._comm.Bcast(told, LEADER)
             task, *numbers = told.tolist()
             match Task(int(task)):
+                case Task.TAKE_TEXT:
+                    self._streams = take(self._comm)
                 case Task.BEGIN:
                     self._begin()
                 case Task.TAKE_PART:
@@ -73,8 +79,10 @@ class Follower:
         rank = self._rank
         match task:
             case Task.COMPUTE | Task.ADD:
-                number, T, scale, is_first = numbers
-                rank.compute(task, int(number), int(T), scale, is_first=bool(is_first), chunk=None)
+                number, scale, epoch, position, length = numbers
+                cursor = Cursor(int(epoch), int(position))
+                chunk = self._streams.chunk(cursor, int(length), rank.workers.plan.streams)
+                rank.compute(task, chunk, int(number), scale)
             case Task.JOIN:
                 rank.join()
             case Task.APPLY:

@@ -11,9 +11,10 @@ from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
-from charrnn.training.division import Part
+from charrnn.training.division import Batches, Part
 from charrnn.training.evaluation import AnyEvaluator, evaluator_for
 from charrnn.training.mpi.rank import LEADER, NUMBERS, Rank, Task, loss_of_a_rank, plain, ranks_on_this_machine
+from charrnn.training.mpi.texts import give
 from charrnn.training.shard import Plan
 
 
@@ -48,9 +49,9 @@ class Reducer:
     def compute(self, chunks: Sequence[Chunk], *, number: int, scale: float) -> tuple[float, float]:
         """Let all ranks compute their part of the gradient and add it up; return loss and norm."""
         for k, chunk in enumerate(chunks, number):
-            task, T = Task.COMPUTE if k == number else Task.ADD, len(chunk.inputs)
-            with self._ranks.telling(task, k, T, scale, chunk.is_first):
-                self._rank.compute(task, k, T, scale, is_first=chunk.is_first, chunk=chunk)
+            task = Task.COMPUTE if k == number else Task.ADD
+            with self._ranks.telling(task, k, scale, *chunk.cursor, chunk.length):
+                self._rank.compute(task, chunk, k, scale)
         with self._ranks.telling(Task.JOIN):
             losses, norms = self._rank.join().T.tolist()
         return sum(losses), math.hypot(*norms)
@@ -87,6 +88,7 @@ class Ranks:
         self.comm = MPI.COMM_WORLD
         self.ranks, self.ranks_here = self.comm.size, ranks_on_this_machine()
         self.are_listening = True
+        self._given: tuple[Part | None, int, int] = (None, 0, 0)
 
     @contextmanager
     def telling(self, task: Task, *numbers: float) -> Iterator[None]:
@@ -107,8 +109,15 @@ class Ranks:
             raise loss_of_a_rank(error) from error
         self.are_listening = True
 
-    def reducer(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> Reducer:
-        """Start a training from here on all ranks."""
+    def reducer(
+        self, plan: Plan, streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
+    ) -> Reducer:
+        """Start a training from here on all ranks; what each has of a text is sent to it the first time."""
+        part, *others = self._given
+        if part is not streams.part or others != [streams.batch_size, plan.rng_seed]:
+            with self.telling(Task.TAKE_TEXT):
+                give(self.comm, streams)
+            self._given = streams.part, streams.batch_size, plan.rng_seed
         return Reducer(self, plan, params, optimizer_state, state)
 
     def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:

@@ -22,6 +22,7 @@ from charrnn.training.shard import Plan, share
 class Task(IntEnum):
     """What the leader tells all ranks to do together."""
 
+    TAKE_TEXT = auto()
     BEGIN = auto()
     COMPUTE = auto()
     ADD = auto()
@@ -36,7 +37,7 @@ class Task(IntEnum):
     LEAVE = auto()
 
 
-NUMBERS = 5  # in what is told: the task, and what it needs
+NUMBERS = 6  # in what is told: the task, and what it needs
 LEADER = 0
 
 
@@ -60,18 +61,11 @@ class Rank:
         self._own = slice(stretches[comm.rank].start, stretches[comm.rank].stop)
         self._received = np.empty((comm.size, len(stretches[comm.rank])), plan.dtype)
         self._streams = [len(share(plan.batch_size, rank, comm.size)) for rank in range(comm.size)]
-        self._kind = np.min_scalar_type(-plan.model.vocab_size)  # ids, and what is none, travel in few bytes
         self._loss = 0.0
 
-    def compute(self, task: Task, number: int, T: int, scale: float, *, is_first: bool, chunk: Chunk | None) -> None:
-        """Compute the gradient of this rank's streams; the leader has the chunk of all."""
-        ids = np.empty((self._streams[self._comm.rank], 2, T), self._kind)
-        everything, counts = None, [2 * T * streams for streams in self._streams]
-        if chunk:
-            everything = np.stack((chunk.inputs.T, chunk.targets.T), axis=1).astype(self._kind, order="C")
-        self._comm.Scatterv([everything, counts], ids, LEADER)
-        own = Chunk(ids[:, 0].T, ids[:, 1].T, is_first, characters=ids[:, 1].size)
-        loss = self.workers.compute_one(own, number, scale, is_first=task == Task.COMPUTE)
+    def compute(self, task: Task, chunk: Chunk, number: int, scale: float) -> None:
+        """Compute the gradient of this rank's streams."""
+        loss = self.workers.compute_one(chunk, number, scale, is_first=task == Task.COMPUTE)
         self._loss = loss if task == Task.COMPUTE else self._loss + loss
 
     def join(self) -> NDArray[np.float64]:
