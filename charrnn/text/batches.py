@@ -137,11 +137,11 @@ class Streams:
         position = cursor.position + (length or self.seq_length)
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
 
-    def cut(self, own: range) -> tuple[NDArray[np.integer], Callable[[NDArray[np.integer]], "Streams"]]:
+    def cut(self, own: range) -> tuple[tuple[NDArray[np.integer]], Callable[[NDArray[np.integer]], "Streams"]]:
         """Return the part of the text that some streams read, and what makes batches of it elsewhere."""
         first, end = int(self._starts[own.start]), int(self._starts[own.stop - 1]) + self.length + 1
         after = self._characters - end
-        return self.ids[first:end], partial(
+        return (self.ids[first:end],), partial(
             Streams, batch_size=self.batch_size, seq_length=self.seq_length, before=first, after=after
         )
 

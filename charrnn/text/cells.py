@@ -10,6 +10,10 @@ import os
 import zlib
 from collections.abc import Callable
 from io import FileIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from charrnn.errors import TextError
 from charrnn.machine import available_memory, format_bytes
@@ -106,6 +110,13 @@ class Cells:
             return mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
         return self._memory
 
+    def release(self) -> bytearray | mmap.mmap:
+        """Return all of it, and close the file, whose bytes stay for as long as they are mapped."""
+        view = self.view()
+        if self._file:
+            self._file.close()
+        return view
+
     def _read(self, start: int, size: int) -> bytes:
         if not self._file:
             return bytes(self._memory[start : start + size])
@@ -157,3 +168,27 @@ class Cells:
                 f"the text is too long for the {format_bytes(free)} of memory that are free; give a part of it, or "
                 "name a folder with more room in CHARRNN_CACHE"
             )
+
+
+class Integers:
+    """Integers that grow as `Cells` do.
+
+    Parameters
+    ----------
+    dtype : of each
+    place : as there
+    """
+
+    def __init__(self, dtype: DTypeLike, place: Place | None = None) -> None:
+        self._dtype = np.dtype(dtype)
+        self._cells = Cells(place)
+
+    def append(self, numbers: NDArray[np.integer]) -> None:
+        """Add some at the end; they must fit."""
+        self._cells.append(numbers.astype(self._dtype).tobytes())
+
+    def finish(self) -> NDArray[Any]:
+        """Return all of them, (N,) and read-only, where they are in a file as a memory map. No more can be added."""
+        numbers = np.frombuffer(self._cells.release(), self._dtype)
+        numbers.flags.writeable = False
+        return numbers

@@ -7,9 +7,8 @@ longest is filled up with places that do not count. Nothing passes from one batc
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +16,15 @@ from numpy.typing import NDArray
 from charrnn.errors import TextError
 from charrnn.text.batches import NO_TARGET, Chunk, Cursor
 from charrnn.text.items import Items
-
-# Batches among whose items similar lengths are looked for. Of random items the longest is far above the average, and
-# much work would be done on places that do not count; here chance still decides which items come together.
-_POOL = 32
+from charrnn.text.mapped import let_go
+from charrnn.text.orders import ByLength, Order, Shuffled
 
 
-class _Order(NamedTuple):
+class _Epoch(NamedTuple):
     """How the items of one epoch follow each other."""
 
-    numbers: NDArray[np.intp]
-    """(N,): the items, batch after batch."""
+    number: int
+    order: Order
     ends: NDArray[np.intp]
     """Characters that are guessed when each batch is over."""
 
@@ -63,10 +60,7 @@ class Documents:
         if min(len(items), batch_size, seq_length) < 1:
             raise ValueError("documents need at least one item, one stream and one step")
         self.items, self.batch_size, self.seq_length, self._shuffle = items, batch_size, seq_length, shuffle
-        self._epoch, self._order = 0, self._arrange(0)
-        spans = items.spans[self._order.numbers]
-        longest = np.maximum.reduceat(spans, np.arange(0, len(spans), batch_size))
-        self.chunks_per_epoch = int((-(-longest // seq_length)).sum())
+        self._epoch, self.chunks_per_epoch = self._arrange(0)
 
     @property
     def part(self) -> Items:
@@ -102,11 +96,13 @@ class Documents:
         numbers, offset, _ = self._place(cursor)
         length = length or self.seq_length
         stop = self._stop(numbers, offset, length)
-        spans = self.items.spans[numbers]
+        spans = self.items.spans(numbers)
         own = range(self.batch_size) if own is None else own
         mine = numbers[own.start : own.stop]  # none, where the epoch's last batch ends before this stream
         window = np.full((stop - offset + 1, len(own)), NO_TARGET, dtype=np.intp)
         window[:, : len(mine)] = self.items.window(mine, offset, stop + 1)
+        for array in (self.items.ids, self.items.starts):
+            let_go(array)  # each item may have brought two megabytes of a map with it
         return Chunk(
             np.maximum(window[:-1], 0),  # what does not count is read as any character
             window[1:],
@@ -120,58 +116,55 @@ class Documents:
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
         """Return the cursor of the chunk after this one, for which `length` was asked for."""
         numbers, offset, first = self._place(cursor)
-        position = first + _guessed(self.items.spans[numbers], self._stop(numbers, offset, length))
+        position = first + _guessed(self.items.spans(numbers), self._stop(numbers, offset, length))
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
 
-    def cut(self, _own: range) -> tuple[NDArray[np.integer], Callable[[NDArray[np.integer]], "Documents"]]:
-        """Return the text, any item of which may come to any stream, and what makes batches of it elsewhere."""
-        items = replace(self.items, ids=self.items.ids[:0])
-        return self.items.ids, partial(_over, items, self.batch_size, self.seq_length, self._shuffle)
+    def cut(self, _own: range) -> tuple[tuple[NDArray[np.integer], ...], Callable[..., "Documents"]]:
+        """Return what all items are, any of which may come to any stream, and what makes batches of them elsewhere."""
+        make = partial(_over, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
+        return (self.items.ids, self.items.starts, self.items.lengths), make
 
     def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
         """Return the items of the batch at a cursor, how far they are read, and the position at which it began."""
         if not 0 <= cursor.position < self.length:
             raise IndexError(f"position {cursor.position} is not in an epoch of {self.length} characters")
-        if cursor.epoch != self._epoch:
-            self._epoch, self._order = cursor.epoch, self._arrange(cursor.epoch)
-        ends = self._order.ends
+        if cursor.epoch != self._epoch.number:
+            self._epoch, _ = self._arrange(cursor.epoch)
+        ends = self._epoch.ends
         batch = int(np.searchsorted(ends, cursor.position, side="right"))
         first = int(ends[batch - 1]) if batch else 0
-        numbers = self._order.numbers[batch * self.batch_size :][: self.batch_size]
-        spans = self.items.spans[numbers]
+        numbers = self._epoch.order.batch(batch)
+        spans = self.items.spans(numbers)
         steps = range(int(spans.max()))
         return numbers, bisect_right(steps, cursor.position - first, key=lambda step: _guessed(spans, step)) - 1, first
 
     def _stop(self, numbers: NDArray[np.intp], offset: int, length: int | None) -> int:
         """Return where the chunk ends: what is left is cut evenly, so that no chunk is a crumb."""
-        left = int(self.items.spans[numbers].max()) - offset
+        left = int(self.items.spans(numbers).max()) - offset
         chunks = -(-left // (length or self.seq_length))
         return offset + -(-left // chunks)
 
-    def _arrange(self, epoch: int) -> _Order:
-        spans, B = self.items.spans, self.batch_size
-        if self._shuffle is None:
-            numbers = np.argsort(spans, kind="stable")
-        else:
-            rng = self._shuffle(epoch)
-            numbers = rng.permutation(len(spans))
-            whole = len(spans) // B * B  # what fills no batch comes last
-            pools = np.arange(whole) // (_POOL * B)
-            alike = numbers[np.lexsort((spans[numbers[:whole]], pools))]
-            batches = rng.permutation(whole // B)
-            numbers[:whole] = alike.reshape(-1, B)[batches].reshape(-1)
-        firsts = np.arange(0, len(spans), B)
-        return _Order(numbers, np.cumsum(np.add.reduceat(spans[numbers], firsts)))
+    def _arrange(self, epoch: int) -> tuple[_Epoch, int]:
+        """Return an epoch, and how many chunks it has."""
+        items, B = self.items, self.batch_size
+        order: Order = Shuffled(items, B, self._shuffle(epoch)) if self._shuffle else ByLength(items, B)
+        sizes, chunks = [], 0
+        for numbers in order.batches():
+            spans = items.spans(numbers)
+            sizes.append(spans.sum(axis=1))
+            chunks += int((-(-spans.max(axis=1) // self.seq_length)).sum())
+        return _Epoch(epoch, order, np.cumsum(np.concatenate(sizes))), chunks
 
 
 def _over(
-    items: Items,
+    separator: NDArray[np.intp],
     batch_size: int,
     seq_length: int,
     shuffle: Callable[[int], np.random.Generator] | None,
-    ids: NDArray[np.integer],
+    *arrays: NDArray[Any],
 ) -> Documents:
-    return Documents(replace(items, ids=ids), batch_size, seq_length, shuffle)
+    ids, starts, lengths = arrays
+    return Documents(Items(ids, separator, starts, lengths), batch_size, seq_length, shuffle)
 
 
 def _guessed(spans: NDArray[np.intp], steps: int) -> int:

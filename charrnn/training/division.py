@@ -7,15 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.cache import scratch
 from charrnn.errors import TextError
+from charrnn.text import cells
 from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import split
 from charrnn.text.documents import Documents, fit_items
 from charrnn.text.items import Items, find_items
+from charrnn.text.permutation import Permutation
 from charrnn.text.remembered import ItemCounts
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import LINE_END, TrainConfig, separator_option
 from charrnn.training.randomness import random_stream
+
+_PLACE = partial(scratch, cells.IN_MEMORY)  # for the places of very many items
 
 Part = NDArray[np.integer] | Items
 Batches = Streams | Documents
@@ -55,11 +60,11 @@ def divide(ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig
         return Division(*split(ids, config.val_fraction))
     items, empty = _find(ids, vocabulary, config.separator)
     held_out = min(math.ceil(len(items) * config.val_fraction), max(len(items) - 1, 0))
-    drawn = random_stream(config.rng_seed, "held out").random(len(items))
-    order = np.argsort(drawn, kind="stable")
+    drawn = Permutation(len(items), random_stream(config.rng_seed, "held out"))
+    parts = items.part(lambda numbers: drawn(numbers) < held_out, _PLACE)
     what = "blank line" if config.separator == LINE_END else "empty item"
     notes = (f"left out {empty:,} {what}{'s' * (empty > 1)}",) if empty else ()
-    return Division(items.choose(np.sort(order[held_out:])), items.choose(np.sort(order[:held_out])), notes)
+    return Division(*parts, notes)
 
 
 def fit_part(part: Part, config: TrainConfig) -> tuple[int, int, tuple[str, ...]]:
@@ -103,7 +108,7 @@ def characters_in(part: Part) -> int:
 
 def _find(ids: NDArray[np.integer], vocabulary: Vocabulary, separator: str) -> tuple[Items, int]:
     missing = vocabulary.unknown(separator)
-    items, empty = (None, 0) if missing else find_items(ids, vocabulary.encode(separator))
+    items, empty = (None, 0) if missing else find_items(ids, vocabulary.encode(separator), _PLACE)
     if items is None or (len(items) == 1 and len(items.ids) == items.longest):
         hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in separator else ""
         raise TextError(

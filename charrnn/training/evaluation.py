@@ -119,20 +119,24 @@ class ItemEvaluator:
     Parameters
     ----------
     model : the network
-    items : at least one
+    items : at least one; of those that have more than `MOST_CHARACTERS` together, every second, third ... is scored
     total : adds up the nats of all parts, where others have them; by default they are all scored here
+
+    Attributes
+    ----------
+    items : those that are scored
     """
 
     def __init__(self, model: CharRNN, items: Items, total: Callable[[Parameters], float] | None = None) -> None:
         self.model = model
         self._total = total or self.total
-        self.items = items
+        self.items = items = items.choose(slice(None, None, -(-items.characters // MOST_CHARACTERS)))
         self.transitions = items.characters
         self._batches = Documents(items, min(MAX_STREAMS, len(items)), CHUNK_LENGTH)
 
     def beginning(self, characters: int) -> "ItemEvaluator":
         """Return what scores only the first items that have so many characters together, at least one."""
-        enough = int(np.searchsorted(np.cumsum(self.items.spans), characters))
+        enough = int(np.searchsorted(np.cumsum(self.items.spans(slice(None))), characters))
         return ItemEvaluator(self.model, self.items.choose(slice(enough + 1)))
 
     def part(self, index: int, count: int) -> "ItemEvaluator | None":

@@ -105,8 +105,8 @@ def test_those_who_share_the_streams_read_their_own_stretch_of_the_text(size: tu
     shares = [range(k * size[1] // ranks, (k + 1) * size[1] // ranks) for k in range(ranks)]
     stretches = [whole.cut(own) for own in shares]
     # Neighbours have at most a stream's overlap and the character between them in common.
-    assert sum(len(ids) for ids, _ in stretches) <= size[0] + (ranks - 1) * (whole.length + 1)
-    parts = [make(ids) for ids, make in stretches]
+    assert sum(len(ids) for (ids,), _ in stretches) <= size[0] + (ranks - 1) * (whole.length + 1)
+    parts = [make(*arrays) for arrays, make in stretches]
     while not cursor.epoch:
         chunk, mine = whole.chunk(cursor), whole.chunk(cursor, own=shares[0])
         read = [part.chunk(chunk.cursor, chunk.length, own) for part, own in zip(parts, shares, strict=True)]

@@ -113,7 +113,7 @@ def test_those_who_share_the_streams_read_their_own(size: tuple[list[int], int, 
     whole, cursor = documents(*size), Cursor(epoch, 0)
     ranks = min(ranks, size[1])
     shares = [range(k * size[1] // ranks, (k + 1) * size[1] // ranks) for k in range(ranks)]
-    parts = [make(ids) for ids, make in map(whole.cut, shares)]
+    parts = [make(*arrays) for arrays, make in map(whole.cut, shares)]
     while cursor.epoch == epoch:
         chunk = whole.chunk(cursor)
         read = [part.chunk(chunk.cursor, chunk.length, own) for part, own in zip(parts, shares, strict=True)]

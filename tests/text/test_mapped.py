@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from charrnn.text import batches
 from charrnn.text.batches import Cursor, Streams
-from charrnn.text.mapped import let_go
+from charrnn.text.documents import Documents
+from charrnn.text.items import find_items
+from charrnn.text.mapped import is_mapped, let_go
 
 IDS = np.random.default_rng(0).integers(0, 200, 3_000_000).astype(np.uint8)
 
@@ -41,6 +43,8 @@ def test_an_array_in_memory_stays_as_it_is() -> None:
     let_go(array[1:])
     let_go(np.frombuffer(b"abc", dtype=np.uint8))
     let_go(np.frombuffer(memoryview(bytearray(b"abc")), dtype=np.uint8))
+    assert not is_mapped(array[1:])
+    assert is_mapped(mapped(IDS[:9])[2:][::2])
     assert array.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -56,3 +60,15 @@ def test_an_epoch_over_a_map_reads_the_same_and_holds_little_of_it(monkeypatch: 
         cursor = streams.advance(cursor)
         most = max(most, pages_of_files() - before)
     assert most < 20_000  # kB, of 30,000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_items_read_anywhere_in_a_map_are_let_go() -> None:
+    items, _ = find_items(mapped(np.tile(IDS, 20)), np.array([0]))
+    documents, cursor = Documents(items, 8, 400, np.random.default_rng), Cursor(0, 0)
+    documents.chunk(cursor)
+    before = pages_of_files()
+    for _ in range(100):
+        documents.chunk(cursor)
+        cursor = documents.advance(cursor)
+    assert pages_of_files() - before < 1_000  # kB, of 60,000

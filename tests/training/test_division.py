@@ -130,7 +130,8 @@ def test_an_evaluation_is_the_mean_over_items_read_one_at_a_time(names: str) -> 
     model, params, evaluator = prepared.run.trainer.model, prepared.run.trainer.params, evaluator_of(prepared)
     total = 0.0
     for number in range(len(evaluator.items)):
-        text = evaluator.items.window(np.array([number]), 0, int(evaluator.items.spans[number]) + 1)[:, 0]
+        own = np.array([number])
+        text = evaluator.items.window(own, 0, int(evaluator.items.spans(own)[0]) + 1)[:, 0]
         total += Evaluator(model, text).loss(params) * (len(text) - 1)
     assert evaluator.loss(params) == pytest.approx(total / evaluator.transitions, rel=1e-12)
     assert evaluator.loss(params) == evaluator.loss(params)

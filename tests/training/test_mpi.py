@@ -166,35 +166,30 @@ def test_a_run_bounded_by_the_clock_measures_with_all_ranks_and_ends(text_file: 
     assert checkpoint.load("checkpoints/lamp.npz").progress.elapsed_seconds > 0
 
 
-# Two ranks, of which the second checks what it was sent: ids that are their own places, or those of items.
+# Two ranks, of which the second checks what it was sent: ids that are their own places, in a map or not, and items.
 SENDING = """
-import mmap
-import sys
 import numpy as np
 from mpi4py import MPI
 from charrnn.text import cells
 from charrnn.text.batches import Cursor, Streams
 from charrnn.text.items import find_items
+from charrnn.text.mapped import is_mapped
 from charrnn.training.config import TrainConfig
 from charrnn.training.division import batches_of
 from charrnn.training.mpi import texts
 
 cells.IN_MEMORY, texts._BLOCK = 1000, 300
-comm, ids, place = MPI.COMM_WORLD, np.arange(3000, dtype=np.uint16), Cursor(0, 7)
-items, _ = find_items(ids % 20, np.array([7]))
-for part in (ids, ids[:100], items):
-    streams = batches_of(part, TrainConfig(batch_size=5, seq_length=20, separator="" if part is not items else "7"))
+comm, ids, place = MPI.COMM_WORLD, np.memmap("ids", np.uint16, "r"), Cursor(0, 7)
+items, _ = find_items(ids, np.array([7]))
+for part in (ids, ids[:100], np.array(ids), items):
+    streams = batches_of(part, TrainConfig(batch_size=5, seq_length=20, separator="7" if part is items else ""))
     if comm.rank == 0:
         texts.give(comm, streams)
         continue
     own = texts.take(comm)
     ours, wanted = own.chunk(place, 9, range(2, 5)), streams.chunk(place, 9, range(2, 5))
     assert np.array_equal(ours.inputs, wanted.inputs) and np.array_equal(ours.targets, wanted.targets)
-    base = own.part.ids if part is items else own.part
-    while isinstance(base, np.ndarray):
-        base = base.base
-    is_mapped = isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
-    print(len(own.part), is_mapped, flush=True)
+    print(len(own.part), is_mapped(own.part.ids if part is items else own.part), flush=True)
 """
 
 
@@ -203,11 +198,12 @@ def test_a_rank_has_its_own_part_of_a_text_and_a_long_one_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    (np.arange(3000, dtype=np.uint16) % 200).tofile("ids")
     assert MPIEXEC
     ranks = [MPIEXEC, "-n", "2", sys.executable, "-c", SENDING]
     done = subprocess.run(ranks, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["1801 True", "61 False", "151 True"]
+    assert done.stdout.splitlines() == ["1801 True", "61 False", "1801 False", "16 True"]
     assert contents(tmp_path / "cache") == {}  # and nothing is left of it
 
 
