@@ -63,7 +63,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
         f"text   {text}{part}",
         f"model  {layers}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
-        *describe_ranks(trainer.ranks, config.batch_size, trainer.workers),
+        *describe_ranks(trainer.plan.ranks, config.batch_size, trainer.plan.workers),
         f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
     ]
 

@@ -207,7 +207,7 @@ def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
 
 def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
     """Say that the streams are divided anew, where there were more ranks or fewer."""
-    ranks, before = prepared.run.trainer.ranks, start.machine.get(RANKS, "1")
+    ranks, before = prepared.run.trainer.plan.ranks, start.machine.get(RANKS, "1")
     if before == str(ranks):
         return []
     streams = prepared.run.config.batch_size

@@ -60,7 +60,7 @@ class Trainer:
     ----------
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character that a guess costs which holds all symbols for equally likely
-    workers : processes that share each step on this machine, or of each rank, this one included
+    plan : how each step is divided among ranks, and among worker processes of each
 
     Examples
     --------
@@ -108,9 +108,8 @@ class Trainer:
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
         self.rollbacks = progress.rollbacks
-        self._plan = plan = plan_for(config, self.model, self._update, team.ranks)
-        self.workers, self.ranks = plan.workers, plan.ranks
-        self._reducer = team.reducer(plan, self.streams, params, optimizer_state, state)
+        self.plan = plan_for(config, self.model, self._update, team.ranks)
+        self._reducer = team.reducer(self.plan, self.streams, params, optimizer_state, state)
         self.params, self.grads = self._reducer.params, self._reducer.grads  # both change in place
 
     @property
@@ -143,7 +142,7 @@ class Trainer:
     @with_one_thread
     def machine(self) -> Mapping[str, str]:
         """What decides the last bits of its sums."""
-        return {**describe_numerics(), "worker processes": str(self.workers), RANKS: str(self.ranks)}
+        return {**describe_numerics(), "worker processes": str(self.plan.workers), RANKS: str(self.plan.ranks)}
 
     @property
     def full_learning_rate(self) -> float:
@@ -261,7 +260,7 @@ class Trainer:
         self._reducer.close()
 
     def _next_lesson(self) -> Lesson:
-        return next_lesson(self.config, self.streams, self.step, self.cursor, self._plan.streams)
+        return next_lesson(self.config, self.streams, self.step, self.cursor, self.plan.streams)
 
     def _compute_gradient(self, lesson: Lesson) -> tuple[float, float]:
         """Fill ``self.grads`` for the chunks of one update and carry the state over them.

@@ -194,7 +194,7 @@ def test_several_workers_equal_one_on_items(
         first, second = one.train_step(0.0), several.train_step(0.0)
         assert second.loss == pytest.approx(first.loss, rel=1e-12)
         assert (second.characters, second.epoch) == (first.characters, first.epoch)
-    assert several.workers == workers
+    assert several.plan.workers == workers
     several.close()
     np.testing.assert_allclose(several.params.vector, one.params.vector, rtol=1e-9, atol=1e-12)
 
