@@ -1,11 +1,12 @@
 """Texts larger than memory should hold: how fast they are prepared, and in how much memory they are learned.
 
-    python benchmarks/large_texts.py [--gigabytes 0.1 0.5 1 2] [--folder .] [--steps 100]
+    python benchmarks/large_texts.py [--gigabytes 0.1 0.5 1 2] [--folder .] [--steps 100] [--by-line]
 
 Each text is drawn line by line, by a fixed seed, from the bundled ones. Its preparation, the start of a second run on
 it and that run's steps are processes of their own, on one thread. The text and what the cache keeps of it lie in
 `--folder` and are removed before the next one; a text of N GB needs 2 N there. The step of a small text, the novella
-alone, stands beside that of each large one, measured just before.
+alone, stands beside that of each large one, measured just before. With `--by-line` each line is an item for itself,
+learned as the recipe for items does.
 """
 
 import os
@@ -13,6 +14,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -47,8 +49,8 @@ def resident() -> dict[str, float]:
 def run(request: Mapping[str, Any]) -> Answer:
     """Prepare a text, or find it prepared, and train on it for some steps."""
     from charrnn.cache import load_corpus
-    from charrnn.text.corpus import split
-    from charrnn.training.config import TrainConfig
+    from charrnn.training.config import RECIPES
+    from charrnn.training.division import divide
     from charrnn.training.trainer import Trainer
 
     began, computed = perf_counter(), process_time()
@@ -57,8 +59,9 @@ def run(request: Mapping[str, Any]) -> Answer:
     loaded = peak_memory() * 1.048576
     times = []
     if request["steps"]:
-        config = TrainConfig(threads=1)
-        trainer = Trainer(config, corpus.vocabulary, split(corpus.ids, config.val_fraction)[0])
+        config = replace(RECIPES["items" if request["by_line"] else "default"].config, threads=1)
+        trainer = Trainer(config, corpus.vocabulary, divide(corpus.ids, corpus.vocabulary, config).training)
+        seconds = perf_counter() - began
         for _ in range(request["steps"] + WARM_UP):
             start = perf_counter()
             trainer.train_step(0.0)
@@ -68,14 +71,14 @@ def run(request: Mapping[str, Any]) -> Answer:
     return {**figures, **resident(), "ms": median(times[WARM_UP:]) if times else 0.0}
 
 
-def measure(gigabytes: float, folder: Path, steps: int) -> list[str]:
+def measure(gigabytes: float, folder: Path, steps: int, *, by_line: bool) -> list[str]:
     """Return a row of the table."""
     text, size = folder / "large.txt", round(gigabytes * 1e9)
     print(f"{gigabytes:g} GB: writing it", file=sys.stderr, flush=True)
     write_text(text, size)
 
     def ask(name: Path, count: int) -> Answer:
-        return launch(Rival("large_texts.py", {"text": str(name), "steps": count}))
+        return launch(Rival("large_texts.py", {"text": str(name), "steps": count, "by_line": by_line}))
 
     print(f"{gigabytes:g} GB: preparing it and learning", file=sys.stderr, flush=True)
     first, small, second = ask(text, 0), ask(CORPORA / NOVELLA, steps), ask(text, steps)
@@ -95,6 +98,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.1, 0.5, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--by-line", action="store_true")
     options = parser.parse_args()
     print(describe_machine([1]) + "\n")
     header = ["text", "prepared in, s", "MB/s", "MB/s of one core's time", "peak, MB", "a second run starts in, s"]
@@ -103,7 +107,7 @@ def main() -> None:
     for gigabytes in options.gigabytes:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             os.environ["CHARRNN_CACHE"] = str(Path(folder, "cache"))
-            rows.append(measure(gigabytes, Path(folder), options.steps))
+            rows.append(measure(gigabytes, Path(folder), options.steps, by_line=options.by_line))
     print(table(header, rows))
 
 

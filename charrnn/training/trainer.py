@@ -91,8 +91,7 @@ class Trainer:
         self.vocabulary = vocabulary
         self.streams = batches_of(ids, config)
         self._update = Update(config.optimizer, config.clip_value, config.clip_norm)
-        self.known = 0
-        self.blind_loss = math.log(len(vocabulary))
+        self.known, self.blind_loss = 0, math.log(len(vocabulary))
         if start and start.resume:
             self.model, params = start.model, start.params
             optimizer_state, state = start.resume.optimizer_state, start.resume.state
