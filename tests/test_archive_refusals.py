@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from charrnn.archive import read_arrays
+from tests.faults.memory import forget_peak, peak
 from tests.test_archive import patched, refusal, same
 
 
@@ -157,6 +158,15 @@ def test_bomb_is_refused_before_it_fills_the_memory(give: Callable[[bytes], Path
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def test_a_size_that_is_not_true_takes_no_memory(give: Callable[[bytes], Path]) -> None:
+    at = PACKED.rindex(b"PK\1\2") + 24
+    path = give(patched(PACKED, at, struct.pack("<L", 60 << 20)))
+    forget_peak()
+    before = peak()
+    assert "a member's compressed bytes do not end where they should" in refusal(path)
+    assert peak() - before < 8 << 20
 
 
 def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def _check_sizes(members: list[_Member], packed_limit: int, limit: int) -> None:
         raise _too_large(total, limit)
 
 
-def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray:
+def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray | memoryview:
     """Read the next member whole, which must be the given one, and check its checksum."""
     begins_here = stream.tell() == member.offset
     signature, name_length, extra_length = _LOCAL.unpack(_take(stream, _LOCAL.size))
@@ -254,18 +254,17 @@ def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray:
     _take(stream, extra_length)
     if not begins_here or signature != b"PK\3\4" or name != f"{member.name}.npy".encode():
         raise damaged(f"{member.name!a} is not where its directory says")
-    data = _take(stream, member.packed_size)
-    if member.method == _DEFLATED:
-        data = _inflate(data, member.size)
+    packed = _take(stream, member.packed_size)
+    data = _inflate(packed, member.size) if member.method == _DEFLATED else packed
     if len(data) != member.size or zlib.crc32(data) != member.checksum:
         raise damaged(f"{member.name!a} does not match its checksum")
     return data
 
 
-def _inflate(packed: bytearray, size: int) -> bytearray:
-    """Decompress piece by piece into the size that was declared, so that it is never in memory twice."""
+def _inflate(packed: bytearray, size: int) -> memoryview:
+    """Decompress piece by piece into memory of the declared size: never twice, and none for what does not come."""
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacked, filled, taken = bytearray(size), 0, 0
+    unpacked, filled, taken = np.empty(size, np.uint8).data, 0, 0
     try:
         while taken < len(packed) and not decompressor.eof:
             rest, piece = bytes(packed[taken : taken + _PIECE]), b""
@@ -284,7 +283,7 @@ def _inflate(packed: bytearray, size: int) -> bytearray:
     return unpacked
 
 
-def _to_array(name: str, data: bytearray) -> NDArray[Any]:
+def _to_array(name: str, data: bytearray | memoryview) -> NDArray[Any]:
     """Interpret a member as an array; the array takes over ``data`` as its memory."""
     header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
     if not header or int.from_bytes(header[1], "little") != header.end() - 10:  # 10: magic, version, this length

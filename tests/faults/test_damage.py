@@ -1,8 +1,9 @@
 """F7, F8, F9: a checkpoint that is cut short, changed in a byte or damaged at random is read as it was, or refused."""
 
 import random
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,26 @@ def loaded(path: Path) -> Arrays:
 
 
 @pytest.fixture
-def little(tmp_path: Path) -> bytes:
-    write_arrays(tmp_path / "little.npz", LITTLE)
-    return (tmp_path / "little.npz").read_bytes()
+def ram(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, if the system has one: some disks take milliseconds for each file that is written anew."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
-def test_every_truncation_is_called_cut_short(tmp_path: Path, tried: Tried) -> None:
-    checkpoint.save(tmp_path / "whole.npz", made("vanilla", "adagrad"))
-    data = (tmp_path / "whole.npz").read_bytes()
-    cut = tmp_path / "cut.npz"
+@pytest.fixture
+def little(ram: Path) -> bytes:
+    write_arrays(ram / "little.npz", LITTLE)
+    return (ram / "little.npz").read_bytes()
+
+
+def test_every_truncation_is_called_cut_short(ram: Path, tried: Tried) -> None:
+    checkpoint.save(ram / "whole.npz", made("vanilla", "adagrad"))
+    data = (ram / "whole.npz").read_bytes()
+    cut = ram / "cut.npz"
     for length in range(1, len(data)):
         cut.write_bytes(data[:length])
         with pytest.raises(CheckpointError) as caught:
@@ -86,9 +98,9 @@ def structure(data: bytes, arrays: Arrays) -> list[int]:
     return [at for at in range(len(data)) if at not in numbers]
 
 
-def test_no_changed_byte_of_the_structure_changes_an_array(tmp_path: Path, little: bytes, tried: Tried) -> None:
+def test_no_changed_byte_of_the_structure_changes_an_array(ram: Path, little: bytes, tried: Tried) -> None:
     rng = random.Random(8)  # noqa: S311 - damage, not secrets
-    check = Damaged(tmp_path / "changed.npz", LITTLE, read_arrays)
+    check = Damaged(ram / "changed.npz", LITTLE, read_arrays)
     places = structure(little, LITTLE)
     changes = [(at, byte) for at in places for byte in range(256) if byte != little[at]]
     for at, byte in rng.sample(changes, min(len(changes), trials(20_000, len(changes)))):
@@ -118,15 +130,15 @@ def spoiled(data: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("save", [write_arrays, np.savez_compressed], ids=["stored", "deflated"])
 @pytest.mark.parametrize("size", ["little", "a checkpoint"])
-def test_no_random_damage_changes_an_array(tmp_path: Path, save: Callable[..., None], size: str, tried: Tried) -> None:
-    checkpoint.save(tmp_path / "made.npz", made("gru", "adagrad"))
-    arrays = LITTLE if size == "little" else read_arrays(tmp_path / "made.npz")
+def test_no_random_damage_changes_an_array(ram: Path, save: Callable[..., None], size: str, tried: Tried) -> None:
+    checkpoint.save(ram / "made.npz", made("gru", "adagrad"))
+    arrays = LITTLE if size == "little" else read_arrays(ram / "made.npz")
     if save is write_arrays:
-        write_arrays(tmp_path / "whole.npz", arrays)
+        write_arrays(ram / "whole.npz", arrays)
     else:
-        np.savez_compressed(tmp_path / "whole.npz", **arrays)  # type: ignore[arg-type] # options are no arrays
-    data = (tmp_path / "whole.npz").read_bytes()
-    check = Damaged(tmp_path / "spoiled.npz", arrays, read_arrays if size == "little" else loaded)
+        np.savez_compressed(ram / "whole.npz", **arrays)  # type: ignore[arg-type] # options are no arrays
+    data = (ram / "whole.npz").read_bytes()
+    check = Damaged(ram / "spoiled.npz", arrays, read_arrays if size == "little" else loaded)
     rng = random.Random(9)  # noqa: S311 - damage, not secrets
     for _ in range(50):
         check(spoiled(data, rng))
