@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM while training: a signal only raises a flag, and the loop saves; a second one stops at once."""
+"""Ctrl-C and SIGTERM while training: a signal only raises a flag, and the loop saves; a second one stops at once.
+
+Before that Ctrl-C is an exception. But one that comes while NumPy is being loaded may be lost there, as some of what it
+loads lets no exception out. So it is remembered, and counts as soon as training could begin.
+"""
 
 import signal
 from types import FrameType, TracebackType
@@ -7,11 +11,29 @@ from typing import Self
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+class _Early:
+    """What came before there was an `Interruption`."""
+
+    signal: int | None = None
+
+
+def interrupt_early() -> None:
+    """Let Ctrl-C be an exception, as Python does, that is remembered even if it is lost."""
+    _Early.signal = None
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is Python's
+    _Early.signal = number
+    raise KeyboardInterrupt
+
+
 class Interruption:
-    """While it is entered, is_requested says whether a signal came."""
+    """While it is entered, is_requested says whether a signal came, or one before was lost."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal = _Early.signal
 
     @property
     def exit_code(self) -> int:

@@ -14,6 +14,7 @@ from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.help import Group
 from charrnn.cli.info import info
+from charrnn.cli.interruption import interrupt_early
 from charrnn.cli.plot import plot
 from charrnn.cli.ranks import exit_code_of, launched_rank
 from charrnn.cli.sample import sample
@@ -58,8 +59,7 @@ charrnn.add_command(cache)
 def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
     try:
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # what `start` did in its place is over
+        interrupt_early()
         use_one_thread()
         open_closed_streams()
         rank = launched_rank(sys.argv[1:])

@@ -126,3 +126,29 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_save(
     assert process.returncode == 128 + number
     assert stderr.decode().startswith("stopped at once; run.npz is as it was last saved")
     assert checkpoint.load(folder / "run.npz").progress.step == 0
+
+
+# A library that is being loaded lets the exception of a Ctrl-C not out.
+LOST = """
+import os, signal
+import charrnn.cli.train as command
+prepare = command._prepare
+def swallow(*arguments, **options):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+    except KeyboardInterrupt:
+        pass
+    return prepare(*arguments, **options)
+command._prepare = swallow
+"""
+
+
+def test_a_signal_that_was_lost_while_the_program_was_loaded_counts_when_training_begins(
+    tmp_path: Path, text_file: Path
+) -> None:
+    process = start(text_file, tmp_path / "run", LOST + PROGRAM)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (130, b"")
+    assert checkpoint.load(tmp_path / "run" / "run.npz").progress.step <= 1
