@@ -1,9 +1,11 @@
 """Ctrl-C and SIGTERM while training: a signal only raises a flag, and the loop saves; a second one stops at once.
 
-Before that Ctrl-C is an exception. But one that comes while NumPy is being loaded may be lost there, as some of what it
-loads lets no exception out. So it is remembered, and counts as soon as training could begin.
+Before that Ctrl-C is an exception. But one that comes while modules are being loaded would be lost now and then, with a
+traceback, as it may meet a callback of Python's that lets none out. So it ends the program at once there, where nothing
+is begun; and wherever else it may be lost, it is remembered, and counts as soon as training could begin.
 """
 
+import os
 import signal
 from types import FrameType, TracebackType
 from typing import Self
@@ -18,14 +20,18 @@ class _Early:
 
 
 def interrupt_early() -> None:
-    """Let Ctrl-C be an exception, as Python does, that is remembered even if it is lost."""
+    """Let Ctrl-C be an exception, as Python does, or the end where modules are being loaded."""
     _Early.signal = None
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
         signal.signal(signal.SIGINT, _interrupt)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is Python's
+def _interrupt(number: int, frame: FrameType | None) -> None:
     _Early.signal = number
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(128 + number)  # what a shell calls the death by it
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 

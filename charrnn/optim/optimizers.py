@@ -133,7 +133,7 @@ class RMSProp(_Memories):
     decay: float = 0.95
     eps: float = 1e-8
     memories: ClassVar = ("mean_square",)
-    default_learning_rate: ClassVar[float] = 0.002
+    default_learning_rate: ClassVar[float] = 0.003
 
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
