@@ -43,7 +43,6 @@ class Machine(NamedTuple):
     update: float  # on two threads
     add: float  # to add up as many numbers as there are weights
     size: int  # weights
-    seq_length: int
 
 
 def shapes() -> dict[int, Shape]:
@@ -76,8 +75,7 @@ def exchange(machines: int, size: int, network: Network, *, bytes_there: float =
 
 def step(machine: Machine, machines: int, network: Network, streams: int, accumulate: int = 1, **wire: float) -> float:
     """Return the ms of a step in which every machine has so many streams."""
-    ids = 2 * machine.seq_length * streams * (machines - 1) / network.bandwidth  # sent by the leader, a byte each
-    gradient = machine.steps[streams] - machine.update + ids
+    gradient = machine.steps[streams] - machine.update
     update = machine.update / machines + machine.add
     return accumulate * gradient + update + exchange(machines, machine.size, network, **wire)
 
@@ -137,7 +135,7 @@ def machine(H: int, answers: Mapping[str, list[Answer]]) -> Machine:
     steps = {16: median(column(two, "ms")), 64: median(column(many, "ms"))}
     # The ranks' sum was of half the weights.
     add = 2 * median(column(ranks, "add_ms"))
-    return Machine(steps, median(column(two, "update_ms")), add, ranks[0]["size"], default_shape().seq_length)
+    return Machine(steps, median(column(two, "update_ms")), add, ranks[0]["size"])
 
 
 def predicted_rows(machines: Mapping[int, Machine]) -> list[list[str]]:

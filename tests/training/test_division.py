@@ -140,6 +140,19 @@ def test_an_evaluation_is_the_mean_over_items_read_one_at_a_time(names: str) -> 
     assert evaluator.beginning(10**6).transitions == evaluator.transitions
 
 
+def test_of_very_many_held_out_items_a_few_from_everywhere_are_scored(
+    names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.training.evaluation.MOST_CHARACTERS", 40)
+    prepared = start(names, val_fraction=0.6)
+    vocabulary, evaluator = prepared.run.trainer.vocabulary, evaluator_of(prepared)
+    held_out = divide(vocabulary.encode("\n".join(NAMES)), vocabulary, prepared.run.trainer.config).held_out
+    assert prepared.validation_characters == characters_in(held_out) in range(121, 160)
+    every_fourth = words(held_out, vocabulary)[::4]
+    assert words(evaluator.items, vocabulary) == every_fourth
+    assert evaluator.transitions == sum(map(len, every_fourth)) + len(every_fourth) < 60
+
+
 def test_a_scorer_of_items_charges_what_it_never_saw_and_reads_on(names: str) -> None:
     start(names)
     model = checkpoint.load("run.npz")
