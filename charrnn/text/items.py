@@ -113,6 +113,11 @@ class Items:
         joined: NDArray[np.integer] = np.where(after < 0, own, self.separator.take(after, mode="clip"))
         return joined.astype(self.ids.dtype)
 
+    def copied(self) -> Self:
+        """Return the items in a text of their own, which has nothing else."""
+        spans = self.spans(slice(None))
+        return replace(self, ids=self.joined(), starts=(np.cumsum(spans) - spans).astype(self.starts.dtype))
+
     def has(self, item: NDArray[np.integer]) -> bool:
         """Whether one of the items is this very one, (n,) ids without a separator."""
         starts = self.starts[self.lengths == len(item)].astype(np.intp)

@@ -142,7 +142,7 @@ class ItemEvaluator:
     def part(self, index: int, count: int) -> "ItemEvaluator | None":
         """Return the items, if any, that are those of one of `count` who score them together."""
         own = share(len(self.items), index, count)
-        return ItemEvaluator(self.model, self.items.choose(slice(own.start, own.stop))) if own else None
+        return ItemEvaluator(self.model, self.items.choose(slice(own.start, own.stop)).copied()) if own else None
 
     def loss(self, params: Parameters) -> float:
         """Mean nats a character; the parameters are only read."""
