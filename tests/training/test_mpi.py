@@ -98,6 +98,12 @@ def launching(text_file: Path) -> Iterator[Launching]:
         process.communicate()
 
 
+def is_open_mpi() -> bool:
+    """Whether that is the launcher. As root it needs OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1."""
+    assert MPIEXEC
+    return "Open MPI" in subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True, check=True).stdout
+
+
 # --- the same training ---
 
 
@@ -221,8 +227,9 @@ def test_a_rank_has_its_own_part_of_a_text_and_a_long_one_in_a_file(
 def test_what_is_wrong_with_the_request_is_said_once(text_file: Path, arguments: tuple[str, ...], words: str) -> None:
     outcome = run_ranks(2, "train", str(text_file), *TINY, *arguments)
     assert outcome.code == 2
-    assert words in outcome.err
-    assert outcome.err.count("\n") == 1
+    said = outcome.error_lines if not is_open_mpi() else [line for line in outcome.error_lines if "charrnn:" in line]
+    assert len(said) == 1
+    assert words in said[0]
 
 
 def ranks_of(marker: str) -> dict[int, int]:
@@ -231,9 +238,10 @@ def ranks_of(marker: str) -> dict[int, int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             variables = (process / "environ").read_text().split("\0")
-            if marker in variables and (rank := [value[9:] for value in variables if value.startswith("PMI_RANK=")]):
+            said = dict(variable.split("=", 1) for variable in variables if "=" in variable)
+            if marker in variables and (rank := said.get("PMI_RANK") or said.get("OMPI_COMM_WORLD_RANK")):
                 parent = int((process / "stat").read_text().rsplit(")")[1].split()[1])
-                found[int(process.name)] = (int(rank[0]), parent)
+                found[int(process.name)] = (int(rank), parent)
     return {rank: process for process, (rank, parent) in found.items() if parent not in found}
 
 
@@ -262,7 +270,8 @@ def test_a_signal_to_all_ranks_finishes_the_step_saves_and_ends_with_its_code(
     process = launching(*ENDLESS, "--save-every", "0", "--checkpoint", "run.npz")
     process.send_signal(number)  # the launcher sends it on
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 128 + number
+    # Open MPI's launcher has a code of its own for a job that it was asked to end.
+    assert process.returncode == 128 + number or (process.returncode == 1 and is_open_mpi())
     assert "charrnn" not in err
     assert checkpoint.load("run.npz").progress.step > 0
     assert set(contents(Path())) == {"run.npz", "run.log.jsonl"}
