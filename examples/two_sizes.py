@@ -4,22 +4,22 @@ The loss is drawn; a training stops and goes on; a power on the probabilities sh
 
     $ python examples/two_sizes.py
     sgd: 2.41 nats a character on the text held out
-    rmsprop: 2.91 nats a character on the text held out
+    rmsprop: 2.69 nats a character on the text held out
     adam: 2.82 nats a character on the text held out
     adagrad: 2.12 nats a character on the text held out
           loss, nats/char
-       4 ┤⠐⠒⠒⠒⠶⠦⢤⣤⣄⣀⣀⡀
-         │        ⠈⠉⠉⠙⠛⠻⠷⠶⣲⣦⠤⢤⣤⣄⣀⣀⣀⣀
-         │                  ⠉⠉⠑⠒⠒⠤⠬⢍⣉⣉⠛⠛⠓⠒⠶⠶⠶⢦⣤⣤⣤⣤⣄⣀⣀⣀⣀
-         │                           ⠈⠉⠉⠒⠒⠢⠤⠤⣀⣀  ⠈⠉⠉⠉⠛⠛⠛⠛⠭⠭⠭⢗⣒⣒⣒⠒⠒⠢⠤⠤⠤⠤⠤⣤⣀⣀⣀⣀⣀⣀⡀
-       3 ┤                                     ⠉⠉⠑⠒⠒⠢⠤⠤⣀⣀⣀      ⠉⠉⠉⠑⠒⠒⠒⠤⠤⠤⠤⣀⣀⣉⠉⠉⠉ c
+       4 ┤⠐⠒⠒⠲⠶⠦⣤⣤⣄⣀⣀⡀
+         │        ⠈⠉⠉⠙⠛⠻⠷⠶⣶⣦⢤⣤⣤⣄⣀⣀⣀⣀
+         │                  ⠉⠉⠑⠚⠛⠭⠭⢝⣛⣛⠛⠿⠷⠶⠶⣶⣶⣦⣤⣤⣤⡤⢄⣀⣀⣀⣀
+         │                           ⠈⠉⠉⠒⠒⠢⠤⠤⣀⣈⠉⠉⠉⠉⠛⠛⠓⠒⠿⠿⠭⠭⠭⣕⣒⣒⣒⣒⠒⠢⠤⠤⠤⠤⠤⣀⣀⣀⣀⣀
+       3 ┤                                     ⠉⠉⠑⠒⠒⠢⠤⠤⣀⣀⣀      ⠉⠉⠉⠙⠛⠛⠒⠶⠶⠶⠶⣒⣤⣭⠭⠭⠭ c
          │                                                ⠉⠉⠉⠒⠒⠒⠤⠤⠤⣀⣀⣀⡀       ⠉⠉⠉ a
          │                                                            ⠈⠉⠉⠉⠉⠒⠒⠒⠢⠤⠤ d
          └┬──────────────────────┬───────────────────────┬──────────────────────┬
     step  0                     50                      100                   150
        nats/char training held out  (bits)  step
     a  sgd          2.878        -
-    b  rmsprop      3.150        -
+    b  rmsprop      2.980        -
     c  adam         3.125        -
     d  adagrad      2.512        -
     50 steps, saved and loaded, and 100 more are the 150: True
