@@ -53,3 +53,9 @@ def test_of_a_thousand_no_trace_of_the_order_is_left() -> None:
     neighbours = np.abs(np.diff(orders, axis=1)) == 1
     assert 1.6 < neighbours.sum(axis=1).mean() < 2.4  # 2 (N-1) / N of them by chance
     assert len({*map(tuple, orders[:, :3].tolist())}) == count
+
+
+def test_it_stays_as_it_is() -> None:
+    """What a run held out, and where in an epoch it stands, is drawn by it again whenever the run goes on."""
+    assert drawn(12, 0)(np.arange(12)).tolist() == [2, 3, 9, 0, 4, 10, 1, 8, 11, 7, 5, 6]
+    assert drawn(10**6, 0)(np.arange(4)).tolist() == [233698, 637766, 71351, 476932]
