@@ -5,6 +5,7 @@ cache's folder (see `charrnn.cache.folder`): whole or absent, known by the sizes
 all runs on that text, and made anew when the text has changed.
 """
 
-from charrnn.cache.loading import load_corpus, scratch
+from charrnn.cache.folder import scratch
+from charrnn.cache.loading import load_corpus
 
 __all__ = ["load_corpus", "scratch"]

@@ -72,6 +72,15 @@ def open_nameless(folder: Path) -> FileIO:
     return nameless  # type: ignore[no-any-return]
 
 
+def scratch(size: int) -> FileIO | None:
+    """Open a file for so many bytes that nobody else needs; None where there is no room for it."""
+    try:
+        make_room(cache_folder(), size)
+        return open_nameless(cache_folder())
+    except (OSError, CacheError):
+        return None
+
+
 def entries() -> list[Kept]:
     """List what is in the cache, the last used first."""
     found = []

@@ -138,15 +138,6 @@ def _load(text: _Text, watcher: Watcher) -> Corpus:
             ) from error
 
 
-def scratch(size: int) -> FileIO | None:
-    """Open a file for so many bytes that nobody else needs; None where there is no room for it."""
-    try:
-        make_room(cache_folder(), size)
-        return open_nameless(cache_folder())
-    except (OSError, CacheError):
-        return None
-
-
 @dataclass
 class _Shelf:
     """A place in the cache for one text: its lock, and its file while that is written."""
