@@ -132,7 +132,7 @@ def number(
             numbering.append(decoder.decode(block))
         notes += decoder.notes()
     if binary:
-        notes.append(f"left out {binary:,} file{'s' * (binary > 1)} that hold NULs and so are no texts")
+        notes.append(f"left out {binary:,} file{'s' * (binary > 1)} with NULs, which no text has")
     return digest.hexdigest(), notes
 
 
@@ -174,7 +174,7 @@ def settle(
     if new and unknown is not None:
         numbering.forget(len(vocabulary), unknown)
         notes = [
-            f"{len(new):,} kinds of characters that the model does not know are read as its unknown symbol, U+FFFD"
+            f"characters that the model does not know ({len(new):,} distinct) are read as its unknown symbol, U+FFFD"
         ]
     elif new:
         raise TextError(

@@ -73,7 +73,9 @@ def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
             raise TextError(f"{shown(name)} is a folder without a text file: name another, or the files themselves")
         sources += (Source(shown(str(file)), file, is_in_folder=True) for file in texts)
         if len(texts) < len(found):
-            notes.append(f"{shown(name)}: left out {_count(len(found) - len(texts), 'file')} that by name are no texts")
+            notes.append(
+                f"{shown(name)}: left out {_count(len(found) - len(texts), 'file')} by name (pictures and the like)"
+            )
     return sources, notes
 
 

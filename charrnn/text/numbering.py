@@ -96,14 +96,11 @@ class Numbering:
         self._replace(ids, characters)
         return len(rare), int(counts[rare].sum())
 
-    def forget(self, known: int, unknown: int) -> int:
-        """Make of every id from `known` on the one id `unknown`; return how many distinct characters that were."""
-        gone = len(self._points) - known
-        if gone:
-            ids = np.arange(len(self._points))
-            ids[known:] = unknown
-            self._replace(ids, self._points[:known])
-        return gone
+    def forget(self, known: int, unknown: int) -> None:
+        """Make of every id from `known` on the one id `unknown`."""
+        ids = np.arange(len(self._points))
+        ids[known:] = unknown
+        self._replace(ids, self._points[:known])
 
     @property
     def characters(self) -> str:

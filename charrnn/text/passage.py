@@ -60,8 +60,7 @@ class Passage:
     def lines(self) -> Iterator[Self]:
         """Yield each line with the line feed that ends it; the last may have none."""
         line_feed = self.characters.find("\n")
-        ends = np.flatnonzero(self.ids == line_feed) + 1 if line_feed >= 0 else np.empty(0, dtype=np.intp)
-        for ids in np.split(self.ids, ends):
+        for ids in np.split(self.ids, np.flatnonzero(self.ids == line_feed) + 1):  # no id is -1
             if ids.size:  # after a last line feed there is no line
                 yield replace(self, ids=ids, notes=())
 

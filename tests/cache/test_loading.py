@@ -33,11 +33,14 @@ def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watcher:
     def __init__(self) -> None:
         self.parts: list[str] = []
+        self.left = 0
 
     def advance(self, what: str, done: int, total: int) -> None:
         assert done <= total or not total
         if self.parts[-1:] != [what]:
+            assert self.left == 0, self.parts
             self.parts.append(what)
+        self.left = max(total - done, 0)  # the total is 0 where nobody knows it
 
     def say(self, sentence: str) -> None:
         raise AssertionError(sentence)
@@ -53,6 +56,7 @@ def load(*names: str, **how: object) -> tuple[Corpus, list[str]]:
     """Load a text, and say what was done for that."""
     watcher = Watcher()
     corpus = load_corpus(names, watcher=watcher, **how)  # type: ignore[arg-type]
+    assert watcher.left == 0
     return corpus, watcher.parts
 
 
@@ -103,8 +107,8 @@ def test_several_files_folders_and_packed_ones_are_one_text() -> None:
     assert corpus.vocabulary.decode(corpus.ids) == text
     assert corpus.name == "books"
     assert corpus.notes[:2] == (
-        "books: left out 1 file that by name are no texts",
-        "left out 1 file that hold NULs and so are no texts",
+        "books: left out 1 file by name (pictures and the like)",
+        "left out 1 file with NULs, which no text has",
     )
     again, parts = load("books", "last.gz")
     assert parts == ["checking"]
@@ -206,6 +210,14 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_text_stays_in_memory(mon
     assert_same(corpus, read_corpus(["t.txt"]))
     assert corpus.notes[-1].startswith("kept in memory, ")
     assert corpus.notes[-1].endswith("the cache cannot be used (Not a directory)")
+
+
+def test_a_text_for_which_there_is_no_room_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("file", "not a folder")
+    monkeypatch.setenv("CHARRNN_CACHE", "file/cache")
+    monkeypatch.setattr(corpora, "available_memory", lambda: 100)
+    with pytest.raises(TextError, match=r"or name a folder with more room in CHARRNN_CACHE \(Not a directory\)$"):
+        load(write("t.txt"))
 
 
 def test_a_text_that_changes_while_it_is_read_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,11 @@ from pathlib import Path
 from tests.faults.changed import REPOSITORY, TIMED_OUT, copy_of_the_tree, run_tests
 
 _CHECKS = ("tests/nn/test_cells.py", "tests/nn/test_model.py", "tests/test_gradcheck.py")
+_CACHE = ("tests/cache/test_loading.py", "tests/cli/test_cache.py", "tests/faults/test_cache.py")
 # A module, and the tests that should see it change, the quickest first.
 MODULES: dict[str, tuple[str, ...]] = {
     "archive/layout.py": ("tests/test_archive.py", "tests/test_archive_refusals.py", "tests/test_archive_writer.py"),
+    "archive/lock.py": ("tests/test_archive_lock.py", "tests/faults/test_two_trainings.py"),
     "archive/lookalike.py": ("tests/test_archive_refusals.py",),
     "archive/reader.py": ("tests/test_archive_refusals.py", "tests/test_archive.py"),
     "archive/values.py": ("tests/test_checkpoint.py",),
@@ -30,15 +32,26 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/faults/test_failing_calls.py",
         "tests/faults/test_power_loss.py",
     ),
+    "cache/entry.py": (*_CACHE,),
+    "cache/folder.py": (*_CACHE,),
+    "cache/loading.py": (*_CACHE,),
     "checkpoint.py": ("tests/test_checkpoint.py", "tests/faults/test_museum.py"),
     "text/batches.py": ("tests/text/test_batches.py",),
-    "text/corpus.py": ("tests/text/test_corpus.py",),
+    "text/cells.py": ("tests/text/test_cells.py", "tests/text/test_corpus.py"),
+    "text/corpus.py": ("tests/text/test_corpus.py", "tests/text/test_max_vocab.py"),
     "text/documents.py": ("tests/text/test_documents.py",),
+    "text/finding.py": ("tests/text/test_finding.py", "tests/text/test_corpus.py"),
     "text/items.py": ("tests/text/test_items.py",),
-    "text/numbering.py": ("tests/text/test_corpus.py",),
+    "text/mapped.py": ("tests/text/test_mapped.py",),
+    "text/nearest.py": ("tests/text/test_nearest.py",),
+    "text/normalizing.py": ("tests/text/test_normalizing.py", "tests/text/test_corpus.py"),
+    "text/numbering.py": ("tests/text/test_cells.py", "tests/text/test_max_vocab.py", "tests/cache/test_loading.py"),
     "text/orders.py": ("tests/text/test_orders.py", "tests/text/test_documents.py"),
+    "text/passage.py": ("tests/text/test_passage.py", "tests/scoring/test_score.py"),
     "text/permutation.py": ("tests/text/test_permutation.py",),
     "text/reading.py": ("tests/text/test_corpus.py", "tests/faults/test_texts.py"),
+    "text/remembered.py": ("tests/training/test_retracing.py", "tests/test_checkpoint.py"),
+    "text/sequences.py": ("tests/text/test_sequences.py",),
     "text/vocabulary.py": ("tests/text/test_vocabulary.py",),
     "gradcheck.py": ("tests/test_gradcheck.py", "tests/test_planted_bugs.py", "tests/cli/test_gradcheck.py"),
     "nn/loss.py": ("tests/nn/test_loss.py",),

@@ -1,6 +1,7 @@
 """Bytes that grow are the same in memory, in a file, and where a file had to be given up."""
 
 import errno
+import mmap
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
 from charrnn.text import cells
-from charrnn.text.cells import Cells, Place
+from charrnn.text.cells import Cells, Integers, Place
 from charrnn.text.numbering import Numbering
 from charrnn.text.vocabulary import code_points, from_code_points
 
@@ -99,6 +101,24 @@ def test_a_text_is_numbered_the_same_in_a_file_and_in_memory(parts: list[str], h
         assert numbering.characters == "".join(sorted(set(text)))
         if text:
             assert from_code_points(code_points(numbering.characters)[numbering.ids]) == text
+
+
+@pytest.mark.parametrize("has_place", [False, True])
+def test_integers_grow_likewise_and_are_read_only_when_they_are_done(has_place: bool) -> None:
+    with place(has_place) as here:
+        some = Integers(np.uint16, here)
+        for start in range(0, 60_000, 20_000):
+            some.append(np.arange(start, start + 20_000))
+        numbers = some.finish()
+        assert numbers.dtype == np.uint16
+        assert isinstance(numbers.base, memoryview)
+        assert isinstance(numbers.base.obj, mmap.mmap) == has_place
+        np.testing.assert_array_equal(numbers, np.arange(60_000))
+        with pytest.raises(ValueError, match="read-only"):
+            numbers[0] = 1
+        if has_place:
+            with pytest.raises(ValueError, match="closed"):
+                some.append(numbers)
 
 
 @pytest.mark.parametrize("room", [0, 5, 11, 15, 19])

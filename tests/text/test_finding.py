@@ -6,7 +6,7 @@ import pytest
 
 from charrnn import bundled
 from charrnn.errors import TextError, UnreadableTextError
-from charrnn.text.finding import find_text
+from charrnn.text.finding import find_sources, find_text
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,23 @@ def unreadable(name: str) -> str:
 def test_a_folder_is_found_as_a_file_is() -> None:
     assert find_text("corpora") == Path("corpora")
     assert refusal("").startswith("there is no text ''")
+
+
+def test_a_folder_is_taken_apart_but_for_what_is_hidden_or_by_name_no_text() -> None:
+    for folder in ("corpora/deep", "corpora/.git"):
+        Path(folder).mkdir()
+    for file in ("b.txt", "a.md", ".hidden", "deep/c", ".git/config", "picture.png"):
+        (Path("corpora") / file).touch()
+    Path("corpora/gone.txt").symlink_to("nowhere")
+    sources, notes = find_sources(["clerk", "-", "corpora"])
+    assert [(source.name, source.is_in_folder) for source in sources] == [
+        ("clerk", False),
+        ("stdin", False),
+        ("corpora/a.md", True),
+        ("corpora/b.txt", True),
+        ("corpora/deep/c", True),
+    ]
+    assert notes == ["corpora: left out 1 file by name (pictures and the like)"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices are not among the files there")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
+from charrnn.text import corpus
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.vocabulary import Vocabulary
 
@@ -35,6 +36,14 @@ def test_lines_end_with_their_line_feed_and_make_up_the_text(text: str, knows_li
     assert "".join(lines) == text
     assert all(line.endswith("\n") for line in lines[:-1])
     assert all("\n" not in line[:-1] and line for line in lines)
+
+
+def test_a_passage_longer_than_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "available_memory", lambda: 3)
+    with pytest.raises(
+        TextError, match=r"^passage\.txt has 4 bytes, and 3 bytes of memory are free; "
+    ):
+        read("abcd", Vocabulary("a"))
 
 
 def test_a_passage_needs_a_character_and_tells_what_was_changed() -> None:
