@@ -33,8 +33,8 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     In any browser, from that one file: the text coloured by a cell's activation, by surprise or by how open a gate is,
     cells ranked by simple things they follow, and what the model expected at each character. A first argument that
     ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the model that comes with the
-    program. TEXT is files, - for stdin, or a bundled text's name; a model of a bundled text shows the part it never
-    trained on.
+    program. TEXT is files, - for stdin, or a bundled text's name; without it the page shows the part of its own text
+    that the model never trained on. A model that learned items, line by line say, reads each of them for itself.
     """
     from charrnn.checkpoint import load
     from charrnn.report.files import check_suffix, write_file

@@ -1,13 +1,14 @@
 """A model's insides while it reads a text, character by character.
 
 The text is read as `charrnn.scoring.score` reads one: a single stream, a line feed before its first character, the
-state carried to its end. What a unit does *at* a character is its state once that character has been read; what is
-guessed *for* a character comes from the characters before it.
+state carried to its end; or where it is made of items, each of them so. What a unit does *at* a character is its state
+once that character has been read; what is guessed *for* a character comes from the characters before it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,13 @@ class Recording:
     """The probability of each of those."""
 
 
-def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginning: NDArray[np.integer]) -> Recording:
+def record(
+    model: CharRNN,
+    params: Parameters,
+    ids: NDArray[np.integer],
+    beginning: NDArray[np.integer],
+    starts: Sequence[int] = (0,),
+) -> Recording:
     """Read a text and keep what happens.
 
     Parameters
@@ -48,6 +55,7 @@ def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginni
     model, params : the trained network; parameters are only read
     ids : (N,) the text, N ≥ 1
     beginning : what is read before it, one id or none; with none, the first character is a blind guess
+    starts : where the text, or an item of it, begins: 0 first, then ever greater
 
     Raises
     ------
@@ -60,12 +68,12 @@ def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginni
     surprise, guesses = np.empty(N, np.float32), np.empty((N, min(GUESSES, V)), np.intp)
     guess_probs = np.empty(guesses.shape, np.float32)
     reader = _Reader(model, params)
-    expected = np.full((1, V), -math.log(V))  # log-probabilities of the next character
-    if len(beginning):
-        expected, _ = reader.read(beginning.astype(np.intp))
-    for start in range(0, N, CHUNK_LENGTH):
-        chunk = ids[start : start + CHUNK_LENGTH].astype(np.intp)
-        places = slice(start, start + len(chunk))
+    blind = np.full((1, V), -math.log(V))  # log-probabilities of the next character
+    for start, places in _pieces(starts, N):
+        if places.start == start:
+            reader.forget()
+            expected = reader.read(beginning.astype(np.intp))[0] if len(beginning) else blind
+        chunk = ids[places].astype(np.intp)
         scores, cells = reader.read(chunk)
         log_probs, expected = np.concatenate([expected, scores[:-1]]), scores[-1:]
         activations[:, places] = np.rint(_side_by_side([ws.outputs for ws in cells]) * ONE).T
@@ -77,13 +85,24 @@ def record(model: CharRNN, params: Parameters, ids: NDArray[np.integer], beginni
     return Recording(activations, gates, surprise, guesses, guess_probs)
 
 
+def _pieces(starts: Sequence[int], end: int) -> Iterator[tuple[int, slice]]:
+    """Yield where an item begins, and the places of a piece of it that is read at once; for all pieces of all items."""
+    for start, stop in pairwise((*starts, end)):
+        for place in range(start, stop, CHUNK_LENGTH):
+            yield start, slice(place, min(place + CHUNK_LENGTH, stop))
+
+
 class _Reader:
     """Reads a text in chunks, its state carried from one to the next."""
 
     def __init__(self, model: CharRNN, params: Parameters) -> None:
         self._model, self._params = model, params
-        self._state: State = model.zero_state(1, params.vector.dtype)
-        self._ws: Workspace | None = None
+        self._workspaces: dict[int, Workspace] = {}  # by the length of a chunk
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, with an empty state."""
+        self._state: State = self._model.zero_state(1, self._params.vector.dtype)
 
     def read(self, ids: NDArray[np.intp]) -> tuple[Array, tuple[Any, ...]]:
         """Take in a chunk (T,).
@@ -92,15 +111,16 @@ class _Reader:
         -------
         The log-probabilities (T, V) of what follows each character, in float64, and the cells' workspaces.
         """
-        if self._ws is None or len(self._ws.logits) != len(ids):
-            self._ws = self._model.workspace(len(ids), 1, self._params.vector.dtype)
-            self._model.arrange(self._params, self._ws)
+        ws = self._workspaces.get(len(ids))
+        if ws is None:
+            ws = self._workspaces[len(ids)] = self._model.workspace(len(ids), 1, self._params.vector.dtype)
+            self._model.arrange(self._params, ws)
         with np.errstate(over="ignore", invalid="ignore"):  # huge weights: the error below says so
-            self._state = self._model.forward(self._params, self._ws, ids[:, None], self._state)
-            log_probs = log_softmax(self._ws.logits[:, 0].astype(np.float64))
+            self._state = self._model.forward(self._params, ws, ids[:, None], self._state)
+            log_probs = log_softmax(ws.logits[:, 0].astype(np.float64))
         if not np.isfinite(log_probs).all():
             raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
-        return log_probs, self._ws.cells
+        return log_probs, ws.cells
 
 
 def _side_by_side(layers: Sequence[Array]) -> Array:

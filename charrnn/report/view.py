@@ -1,6 +1,5 @@
 """What the cells look at, as a page: a text coloured by any cell's activation, by surprise, by how open a gate is."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from charrnn.bundled import CORPORA, corpus_names
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError, shown
 from charrnn.probing.probes import NEAR, PROBES, correlations
 from charrnn.probing.recording import ONE, OPEN, Recording, record
 from charrnn.report.page import blob, escaped, fill, harmless_json
 from charrnn.report.units import bits
-from charrnn.scoring.score import beginning
-from charrnn.text.corpus import split
+from charrnn.scoring.score import as_items, beginning
+from charrnn.text.items import Items, find_items
 from charrnn.text.passage import Passage, read_passage
+from charrnn.training.trained_on import divided
 
 MOST_CHARACTERS = 50_000
 # Activations and gates in a page, a byte each: 50,000 characters of an LSTM of 512 cells.
@@ -39,35 +38,31 @@ _SHUT, _WIDE = OPEN // 10, OPEN - OPEN // 10  # below 0.1 and above 0.9, as in K
 
 
 def choose_passage(trained: Checkpoint, path: Path, names: Sequence[str], encoding: str) -> Passage:
-    """Read the text to look at: what is named, or the held-out part of the bundled text that the model learned.
+    """Read the text to look at: what is named, or what was held out of the text that the model learned.
+
+    What is held out is shown from a line's beginning; where nothing was, it is what the model trained on.
 
     Raises
     ------
     TextError
-        If none is named, and the model learned no bundled text; or as `read_passage` does.
+        If none is named, and the model's own is not here any more; or as `read_passage` does.
     """
+    vocabulary = trained.vocabulary
     if names:
-        return read_passage(names, trained.vocabulary, encoding=encoding)
-    bundled_name = f"{trained.corpus.name}.txt"
-    if bundled_name in corpus_names():
-        source = CORPORA / bundled_name
-        if hashlib.sha256(source.read_bytes()).hexdigest() == trained.corpus.sha256:
-            return _held_out(read_passage([str(source)], trained.vocabulary), trained)
-    raise TextError(
-        f"{shown(str(path))} learned a text that does not come with the program: "
-        f"name one to look at, as in charrnn view {shown(str(path))} book.txt"
-    )
-
-
-def _held_out(passage: Passage, trained: Checkpoint) -> Passage:
-    """Return what the model never trained on, from a line's beginning; all of the text where nothing was held out."""
-    share = trained.config.get("val_fraction")
-    training, held_out = split(passage.ids, share if isinstance(share, float) else 0.0)
-    if not held_out.size:
-        return passage
-    line_feeds = np.flatnonzero(held_out[:-1] == passage.characters.find("\n"))
-    start = line_feeds[0] + 1 if line_feeds.size else 0
-    return replace(passage, ids=passage.ids[len(training) + start :])
+        passage = read_passage(names, vocabulary, encoding=encoding)
+        return as_items(passage, vocabulary.encode(trained.separator))
+    try:
+        division = divided(trained)
+    except TextError as error:
+        raise TextError(f"{error}: name one to look at, as in charrnn view {shown(str(path))} book.txt") from error
+    part = division.held_out if len(division.held_out) else division.training
+    if isinstance(part, Items):
+        ids = part.joined()
+    else:
+        line_feeds = np.flatnonzero(part[:-1] == vocabulary.characters.find("\n"))
+        is_cut = part is division.held_out and line_feeds.size
+        ids = part[line_feeds[0] + 1 :] if is_cut else part
+    return Passage(ids, vocabulary.characters, len(vocabulary), ())
 
 
 def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage, str]:
@@ -97,7 +92,8 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
     if not known.any():
         raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
     text, ids = passage.text(), passage.ids[known]
-    recording = record(trained.model, trained.params, ids, beginning(trained.vocabulary))
+    before, starts = beginning(trained.vocabulary, trained.separator), _starts(passage, known, trained)
+    recording = record(trained.model, trained.params, ids, before, starts)
     model, V = trained.model, passage.vocab_size
     activations = recording.activations
     data = {
@@ -128,6 +124,17 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
         data=harmless_json(data),
         blobs="\n".join(_blobs(recording)),
     )
+
+
+def _starts(passage: Passage, known: NDArray[np.bool], trained: Checkpoint) -> list[int]:
+    """Return where the text, or each of its items, begins among the characters that the model knows."""
+    separator = trained.vocabulary.encode(trained.separator)
+    if not separator.size:
+        return [0]
+    items, _ = find_items(passage.ids, separator)
+    places = np.searchsorted(np.flatnonzero(known), items.starts)
+    starts: list[int] = np.union1d([0], places[places < np.count_nonzero(known)]).tolist()
+    return starts
 
 
 def _describe(trained: Checkpoint, recording: Recording) -> str:

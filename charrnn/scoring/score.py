@@ -65,7 +65,7 @@ def as_items(passage: Passage, separator: Ids) -> Passage:
         return passage
     items = passage.items(separator.astype(np.intp))
     if not items:
-        raise TextError("there is nothing to score: the text has no items, only what stands between them")
+        raise TextError("there is nothing to read: the text has no items, only what stands between them")
     note = f"read as {len(items):,} items, each for itself"
     return replace(passage, ids=np.concatenate([item.ids for item in items]), notes=(*passage.notes, note))
 

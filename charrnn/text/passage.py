@@ -19,7 +19,7 @@ from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, u
 class Passage:
     """A text as ids, those of unseen characters following on the vocabulary's."""
 
-    ids: NDArray[np.unsignedinteger]
+    ids: NDArray[np.integer]
     """(N,), read-only: below V the vocabulary's, from V on those of characters the model never saw."""
     characters: str
     """The character of each id: the vocabulary's V, then the unseen ones."""
@@ -31,7 +31,7 @@ class Passage:
     """The id of the model's symbol for all that it did not keep, which then stands for what it never saw."""
 
     @property
-    def known(self) -> NDArray[np.unsignedinteger]:
+    def known(self) -> NDArray[np.integer]:
         """The ids that the model reads, in order: of what it knows, and of its symbol for all else if it has one."""
         is_known = self.ids < self.vocab_size
         if self.unknown is None:

@@ -14,12 +14,17 @@ from charrnn.training.division import Division, Part, divide, running
 
 
 def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
-    """Return the ids of what the model learned from, as one text; the errors are those of `learned`."""
+    """Return the ids of what the model learned from, as one text; the errors are those of `divided`."""
     return running(learned(trained, watcher))
 
 
 def learned(trained: Checkpoint, watcher: Watcher = NOBODY) -> Part:
-    """Return what the model learned from: its text without the part that was held out.
+    """Return what the model learned from, without what was held out; the errors are those of `divided`."""
+    return divided(trained, watcher).training
+
+
+def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
+    """Return the model's text, divided as it was for the training.
 
     Raises
     ------
@@ -48,4 +53,4 @@ def learned(trained: Checkpoint, watcher: Watcher = NOBODY) -> Part:
         )
     if division.counts != corpus.items:
         raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
-    return division.training
+    return division

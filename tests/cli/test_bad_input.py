@@ -102,7 +102,6 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     (("score", "good.npz", "lamp.txt", "--encoding", "utf-9"), 2, "there is no text encoding utf-9"),
     ((*TRAIN, "--yardsticks", "--val-fraction", "0"), 2, "--yardsticks needs a held-out part"),
     (("view", "missing.npz", "lamp.txt"), 1, "no such checkpoint: 'missing.npz'"),
-    (("view", "good.npz"), 2, "name one to look at, as in charrnn view good.npz book.txt"),
     (("view", "good.npz", "missing.txt"), 2, "there is no text missing.txt"),
     (("view", "good.npz", "empty.txt"), 2, "empty.txt is empty: give a text of at least one character"),
     (("view", "good.npz", "picture.png"), 2, "picture.png is not utf-8 at byte offset 0"),

@@ -1,6 +1,7 @@
 """A recording is what the slow, obvious reading of the same text finds."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,6 +56,22 @@ def test_the_surprise_is_what_the_score_counts(characters: str) -> None:
     scorer = Scorer(model, params, vocabulary)
     recording = record(model, params, ids, LINE_FEED if "\n" in characters else NOTHING)
     np.testing.assert_allclose(recording.surprise, np.concatenate(list(scorer.text(ids))), rtol=1e-5)
+
+
+@every_cell
+def test_items_are_recorded_each_as_if_it_were_alone(cell: str) -> None:
+    rng = np.random.default_rng(5)
+    model, ids = two_layers(cell), rng.integers(0, V, N)
+    params = model.initialize(rng, std=0.8)
+    starts = [0, 1, 4, 4 + CHUNK_LENGTH, N - 3]
+    together = record(model, params, ids, LINE_FEED, starts)
+    for start, stop in pairwise([*starts, N]):
+        alone = record(model, params, ids[start:stop], LINE_FEED)
+        np.testing.assert_array_equal(together.activations[:, start:stop], alone.activations)
+        np.testing.assert_array_equal(together.surprise[start:stop], alone.surprise)
+        np.testing.assert_array_equal(together.guesses[start:stop], alone.guesses)
+        for name, openness in alone.gates.items():
+            np.testing.assert_array_equal(together.gates[name][:, start:stop], openness)
 
 
 def test_with_nothing_before_it_the_first_character_is_a_blind_guess() -> None:

@@ -17,8 +17,10 @@ from charrnn.errors import TextError
 from charrnn.probing.probes import PROBES, correlations
 from charrnn.probing.recording import Recording, record
 from charrnn.report import view
+from charrnn.scoring.score import Scorer
 from charrnn.text.passage import Passage, read_passage
 from tests.browser import Browser
+from tests.conftest import TINY, Charrnn
 from tests.report.conftest import untrained
 
 HOSTILE = (
@@ -101,13 +103,44 @@ def test_without_a_text_the_model_that_ships_reads_what_it_never_trained_on() ->
     assert passage.text() == held_out[held_out.index("\n") + 1 :]
 
 
-def test_a_model_of_another_text_asks_for_one(trained: Path) -> None:
-    with pytest.raises(TextError, match=r"name one to look at, as in charrnn view mine\.npz book\.txt"):
-        view.choose_passage(load(trained), Path("mine.npz"), (), "utf-8")
+def test_a_model_whose_text_is_gone_or_another_asks_for_one() -> None:
     shipped = load(bundled.PRETRAINED)
-    changed = replace(shipped, corpus=replace(shipped.corpus, sha256="0" * 64))
-    with pytest.raises(TextError, match="learned a text that does not come with the program"):
-        view.choose_passage(changed, Path("mine.npz"), (), "utf-8")
+    gone, other = replace(shipped.corpus, sources=("gone.txt",)), replace(shipped.corpus, sha256="0" * 64)
+    for corpus, why in ((gone, "cannot be read again"), (other, "has changed since")):
+        model = replace(shipped, corpus=corpus)
+        with pytest.raises(TextError, match=rf"{why}.*: name one to look at, as in charrnn view mine\.npz book\.txt"):
+            view.choose_passage(model, Path("mine.npz"), (), "utf-8")
+
+
+@pytest.fixture
+def names(charrnn: Charrnn) -> Checkpoint:
+    """A model of names, one a line."""
+    Path("names.txt").write_text("anna\nbella\nclara\n" * 20, newline="")
+    assert charrnn("train", "names.txt", *TINY, "--by-line", "--steps", "3", "--checkpoint", "names.npz").code == 0
+    return load("names.npz")
+
+
+def test_a_model_of_items_is_shown_the_items_it_never_trained_on_each_for_itself(names: Checkpoint) -> None:
+    passage = view.choose_passage(names, Path("names.npz"), (), "utf-8")
+    held_out = passage.text().splitlines()
+    assert len(held_out) == 6
+    assert set(held_out) <= {"anna", "bella", "clara"}
+    page = view.view_page(names, passage, "names")
+    scorer = Scorer(names.model, names.params, names.vocabulary, names.separator)
+    surprise = numbers_in(page, "surprise", "<f4")
+    assert surprise.mean() * np.log(2) == pytest.approx(scorer.mean(passage), rel=1e-5)
+    first = surprise[np.cumsum([0, *(len(name) + 1 for name in held_out[:-1])])]
+    for letter in "abc":  # each begins from the same fresh state
+        assert len({value for value, name in zip(first, held_out, strict=True) if name[0] == letter}) <= 1
+
+
+def test_a_text_for_a_model_of_items_is_read_as_items_whatever_else_it_has(names: Checkpoint) -> None:
+    Path("other.txt").write_text("\n\nanna\n☃\n☃bella\nclara", newline="")
+    passage = view.choose_passage(names, Path("names.npz"), ["other.txt"], "utf-8")
+    assert passage.text() == "anna\n☃\n☃bella\nclara\n"
+    assert passage.notes == ("read as 4 items, each for itself",)
+    data = data_in(view.view_page(names, passage, "names"))
+    assert data["unseen"] == [5, 7]
 
 
 def test_a_long_text_is_cut_to_what_is_asked_for_and_what_a_page_holds(monkeypatch: pytest.MonkeyPatch) -> None:

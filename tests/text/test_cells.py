@@ -121,6 +121,15 @@ def test_integers_grow_likewise_and_are_read_only_when_they_are_done(has_place: 
                 some.append(numbers)
 
 
+def test_ids_grow_to_two_bytes_in_the_middle_of_a_block_of_ascii() -> None:
+    numbering = Numbering()
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 200))) + "".join(map(chr, range(100)))
+    numbering.append(code_points(text[:200]))
+    numbering.append(np.arange(100, dtype=np.uint8))  # as ASCII is decoded
+    assert numbering.ids.dtype == np.uint16
+    assert from_code_points(code_points(numbering.characters)[numbering.ids]) == text
+
+
 @pytest.mark.parametrize("room", [0, 5, 11, 15, 19])
 def test_where_the_disk_is_full_all_goes_on_in_memory(tmp_path: Path, room: int) -> None:
     assert tmp_path == Path.cwd()

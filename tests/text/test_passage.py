@@ -40,9 +40,7 @@ def test_lines_end_with_their_line_feed_and_make_up_the_text(text: str, knows_li
 
 def test_a_passage_longer_than_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus, "available_memory", lambda: 3)
-    with pytest.raises(
-        TextError, match=r"^passage\.txt has 4 bytes, and 3 bytes of memory are free; "
-    ):
+    with pytest.raises(TextError, match=r"^passage\.txt has 4 bytes, and 3 bytes of memory are free; "):
         read("abcd", Vocabulary("a"))
 
 
