@@ -49,9 +49,14 @@ ONE = pack([("W.npy", GOOD)])
 TWO = pack([("A.npy", GOOD), ("B.npy", GOOD)])
 BOMB = pack([("W.npy", npy(f"'|u1', 'fortran_order': False, 'shape': ({70 << 20},)", bytes(70 << 20)))], 8)
 PACKED = pack([("W.npy", GOOD)], zipfile.ZIP_DEFLATED)
-# One byte more after the compressed ones; the member's size and the directory's start own up to it.
-PACKED_LONGER = patched(PACKED[:-73] + b"?" + PACKED[-73:], -53, bytes([PACKED[-53] + 1]))
-PACKED_LONGER = patched(PACKED_LONGER, -6, bytes([PACKED[-6] + 1]))
+
+
+def packed_with(end: bytes, more: int) -> bytes:
+    """Return a file whose compressed bytes end otherwise; the member's size and the directory's start own up to it."""
+    changed = patched(end + PACKED[-73:], -53, bytes([PACKED[-53] + more]))
+    return patched(changed, -6, bytes([PACKED[-6] + more]))
+
+
 DIRECTORY = ONE.rindex(b"PK\1\2")
 END = ONE.rindex(b"PK\5\6")
 WHOLE_ARRAYS = {
@@ -92,7 +97,8 @@ ARCHIVES = {
     "an entry without its signature": patched(ONE, DIRECTORY, b"?"),
     "a second member without its signature": patched(TWO, TWO.rindex(b"PK\3\4"), b"?"),
     "a size that lies": patched(ONE, DIRECTORY + 24, b"\1"),
-    "bytes after the compressed ones": PACKED_LONGER,
+    "bytes after the compressed ones": packed_with(PACKED[:-73] + b"?", 1),
+    "compressed bytes without their end": packed_with(PACKED[:-74], -1),
     "an encrypted member": patched(ONE, DIRECTORY + 8, b"\1"),
     "an unknown method": patched(ONE, DIRECTORY + 10, b"\x63"),
     "a member of another size": patched(ONE, DIRECTORY + 20, struct.pack("<2L", 40, 40)),

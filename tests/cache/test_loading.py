@@ -195,6 +195,12 @@ def test_a_run_that_goes_on_shares_what_the_first_has_prepared() -> None:
     assert len(files()) == 2
 
 
+def test_the_folder_of_the_cache_is_made_however_deep_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARRNN_CACHE", "not/yet/there")
+    load(write("t.txt"))
+    assert load("t.txt")[1] == ["checking"]
+
+
 def test_stdin_is_not_kept_but_not_in_memory_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
     corpus, _ = load("-")
@@ -244,8 +250,11 @@ def test_what_is_kept_is_listed_and_removed_by_name() -> None:
     assert [entry.description.name for entry in entries() if entry.description] == ["two"]
     with pytest.raises(CacheError, match="the cache has no text 'one'"):
         named(entries(), ["one"])
+    left = cache_folder() / ".x.charrnn.tmp"
+    left.touch()
     remove(entries())
     assert files() == []
+    assert not left.exists()  # nor anything that a killed process left
 
 
 @pytest.mark.parametrize(
