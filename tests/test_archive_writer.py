@@ -19,6 +19,7 @@ from charrnn.errors import CheckpointError
 
 OLD: dict[str, NDArray[Any]] = {"W": np.zeros((3, 2), np.float32)}
 NEW: dict[str, NDArray[Any]] = {"W": np.ones((3, 2), np.float32), "meta": np.frombuffer(b"{}", np.uint8)}
+OPEN = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_fortran_order_is_written_as_c_order(path: Path) -> None:
     array = np.asfortranarray(np.arange(6, dtype=np.float64).reshape(2, 3))
     write_arrays(path, {"W": array})
     assert np.array_equal(read_arrays(path)["W"], array)
+
+
+@pytest.mark.skipif(not OPEN.is_dir(), reason="this system does not list open files")
+def test_a_save_leaves_no_file_open(path: Path) -> None:
+    before = len(files(OPEN))
+    for _ in range(3):
+        write_arrays(path, NEW)
+    assert len(files(OPEN)) == before
 
 
 def test_full_disk_leaves_the_old_file(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import mmap
+import os
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -140,6 +141,28 @@ def test_where_the_disk_is_full_all_goes_on_in_memory(tmp_path: Path, room: int)
     assert not some.is_in_file
     assert some.trouble
     assert bytes(some.view()) == bytes(range(20))
+
+
+def test_units_that_grow_go_on_in_memory_where_the_disk_has_no_room_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with place() as here:
+        some = Cells(here)
+        some.append(bytes(range(20)))
+        some.change(1, 2, lambda data: b"".join(bytes([0, byte]) for byte in data))
+        assert not some.is_in_file
+        assert bytes(some.view()) == b"".join(bytes([0, byte]) for byte in range(20))
+
+
+def test_bytes_in_memory_are_refused_before_they_fill_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "_ROOM_ASKED_EVERY", 100)
+    monkeypatch.setattr(cells, "available_memory", lambda: 250)
+    some = Cells()
+    some.append(bytes(150))  # and 100 more would still be free
+    with pytest.raises(TextError, match="too long for the 250 bytes of memory that are free"):
+        some.append(bytes(151))
 
 
 def test_where_there_is_no_room_in_memory_either_the_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
