@@ -29,6 +29,11 @@ def shown(name: str) -> str:
     return name if name and name.isprintable() else ascii(name)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return so many of a thing: 1 file, 2,000 files."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 class CharRNNError(Exception):
     """An error whose message is one sentence for the user.
 

@@ -9,10 +9,36 @@ import re
 from pathlib import Path
 
 from charrnn.bundled import LOCAL_CHECKPOINTS, PRETRAINED
+from charrnn.errors import ConfigError, shown
 
 FOLDER = LOCAL_CHECKPOINTS
+SUFFIX = ".npz"
 _BEST = "-best"
 _KEPT = re.compile(r"-step-([0-9]+)$")
+
+
+def default_path(name: str) -> Path:
+    """Where a run on a text of this name is saved if nobody says where."""
+    stem = f"{name}-run" if _is_beside(name) or name == PRETRAINED.stem else name
+    return FOLDER / f"{stem}{SUFFIX}"
+
+
+def check_name(path: Path) -> None:
+    """Refuse what a run cannot be called.
+
+    Raises
+    ------
+    ConfigError
+        If its file would not be known for a checkpoint, or be taken for one that stands beside another run's.
+    """
+    if path.suffix != SUFFIX:
+        ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
+        raise ConfigError(f"--checkpoint {shown(str(path))} {ending}: name a file that ends in {SUFFIX}")
+    if _is_beside(path.stem):
+        raise ConfigError(
+            f"--checkpoint {shown(str(path))}: so ends the name of another run's best model, {_BEST}{SUFFIX}, or of a "
+            f"state that it keeps, -step-400{SUFFIX}; choose another"
+        )
 
 
 def best_path(path: Path) -> Path:
@@ -39,7 +65,7 @@ def newest(*, for_resume: bool = False) -> Path | None:
     written = []
     for path in FOLDER.glob("*.npz"):
         with contextlib.suppress(OSError):  # gone since, or a link to nowhere
-            is_own = not (path.stem.endswith(_BEST) or path.name == PRETRAINED.name)
+            is_own = not path.stem.endswith(_BEST) and path.name != PRETRAINED.name
             if (is_own or not for_resume) and not _KEPT.search(path.stem):
                 written.append((path.stat().st_mtime_ns, path))
     if not written:
@@ -47,3 +73,8 @@ def newest(*, for_resume: bool = False) -> Path | None:
     last = max(written)[1]
     best = best_path(last)
     return best if best.exists() and not for_resume else last
+
+
+def _is_beside(stem: str) -> bool:
+    """Whether a name is that of a file beside a run's own."""
+    return stem.endswith(_BEST) or bool(_KEPT.search(stem))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.run_files import best_path, kept_path, kept_states, newest
+from charrnn.errors import ConfigError
+from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states, newest
 
 
 def test_the_newest_is_the_best_of_the_last_run_and_for_resuming_the_run_itself(trained: Path) -> None:
@@ -38,3 +39,27 @@ def test_kept_states_are_those_of_this_run_in_the_order_of_their_steps() -> None
     for name in ("lamp-step-1000", "lamp-step-400", *theirs):
         Path(f"{name}.npz").touch()
     assert kept_states(run) == [400, 1000]
+
+
+@pytest.mark.parametrize("name", ["a-best", "a-step-3", "pretrained", "lamp"])
+def test_a_text_of_any_name_has_a_run_that_is_found_again(name: str, trained: Path) -> None:
+    Path("checkpoints").mkdir()
+    run = default_path(name)
+    assert run == Path(f"checkpoints/{name}-run.npz" if name != "lamp" else "checkpoints/lamp.npz")
+    check_name(run)
+    shutil.copy(trained, run)
+    assert newest() == newest(for_resume=True) == run
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("book.txt", r"book\.txt ends in \.txt: name a file that ends in \.npz"),
+        ("book", r"book has no ending"),
+        ("a/book-best.npz", r"a/book-best\.npz: so ends the name of another run's best model, -best\.npz"),
+        ("book-step-12.npz", "choose another"),
+    ],
+)
+def test_a_name_that_is_no_run_s_is_refused(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_name(Path(name))

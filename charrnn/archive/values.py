@@ -2,9 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_WORDS: Mapping[type, str] = MappingProxyType(
+    {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a fraction", bool: "yes or no"}
+)
 _MOST_DIGITS = 1000  # a random seed of 128 bits has 39
 
 
@@ -24,10 +29,14 @@ def parse(text: bytes) -> Any:
         raise ValueError("meta is no JSON") from error
 
 
+def _in_words(kind: type) -> str:
+    return _WORDS.get(kind, "nothing")
+
+
 def typed(value: object, kind: type[T]) -> T:
     """Return a value that is exactly of this type: no bool for an int."""
     if type(value) is not kind or not isinstance(value, kind):
-        raise TypeError(f"meta has {type(value).__name__} where {kind.__name__} belongs")
+        raise TypeError(f"meta has {_in_words(type(value))} where {_in_words(kind)} belongs")
     return value
 
 

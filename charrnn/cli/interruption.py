@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM while training: a signal only raises a flag, and the loop saves; a second one stops at once.
 
-Before that Ctrl-C is an exception. But one that comes while modules are being loaded would be lost now and then, with a
-traceback, as it may meet a callback of Python's that lets none out. So it ends the program at once there, where nothing
-is begun; and wherever else it may be lost, it is remembered, and counts as soon as training could begin.
+Everywhere else they are an exception, so that what is half written is swept away. But one that comes while modules are
+being loaded would be lost now and then, with a traceback, as it may meet a callback of Python's that lets none out. So
+it ends the program at once there, where nothing is begun; and wherever else it may be lost, it is remembered, and
+counts as soon as training could begin.
 """
 
 import os
@@ -20,10 +21,22 @@ class _Early:
 
 
 def interrupt_early() -> None:
-    """Let Ctrl-C be an exception, as Python does, or the end where modules are being loaded."""
+    """Let signals be an exception, as Python does with Ctrl-C, or the end where modules are being loaded."""
     _Early.signal = None
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
-        signal.signal(signal.SIGINT, _interrupt)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
+            signal.signal(number, _interrupt)
+
+
+def exit_code_of_exception() -> int:
+    """Return what a shell calls the death by the signal that was an exception."""
+    return 128 + (_Early.signal or signal.SIGINT)
+
+
+def ignore_late() -> None:
+    """Ignore signals on the way out, which is short: one would only be told as a traceback."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,6 @@
 """The ``charrnn`` command: the group, and the one place that turns errors into a line on stderr and an exit code."""
 
 import os
-import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
@@ -14,7 +13,7 @@ from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.help import Group
 from charrnn.cli.info import info
-from charrnn.cli.interruption import interrupt_early
+from charrnn.cli.interruption import exit_code_of_exception, ignore_late, interrupt_early
 from charrnn.cli.plot import plot
 from charrnn.cli.ranks import exit_code_of, launched_rank
 from charrnn.cli.sample import sample
@@ -64,12 +63,12 @@ def run() -> NoReturn:
         open_closed_streams()
         rank = launched_rank(sys.argv[1:])
         code = _exit_code() if rank is None else exit_code_of(rank, _exit_code, _failed)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the way out is short, and would only be told as a traceback
+        ignore_late()
         sys.stdout.flush()
     except OSError as error:
         code = _output_failed(error)
     except KeyboardInterrupt:  # another Ctrl-C, when all is done but this
-        code = 128 + signal.SIGINT
+        code = exit_code_of_exception()
     sys.exit(code)
 
 
@@ -77,7 +76,7 @@ def _exit_code(team: "Team | None" = None) -> int:
     try:
         code = charrnn(standalone_mode=False, prog_name="charrnn", obj=team)
     except (click.Abort, KeyboardInterrupt):
-        return 128 + signal.SIGINT
+        return exit_code_of_exception()
     except SystemExit:
         if "_CHARRNN_COMPLETE" in os.environ:
             raise  # a shell's completion of a line, with an exit code of its own
@@ -104,7 +103,7 @@ def _one_line(error: CharRNNError | click.ClickException) -> str:
         return str(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "charrnn"
-    return f"{error.format_message()} (see `{where} --help`)"
+    return f"{error.format_message().removesuffix('.')} (see `{where} --help`)"
 
 
 def _fail(message: str, code: int) -> int:

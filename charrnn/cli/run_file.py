@@ -31,7 +31,8 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
         key = written.replace("_", "-")
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
-            guess = f"; did you mean {near[0]}?" if near else f": an option of `{ctx.command_path}` without its dashes"
+            keys_are = f"; keys are the options of `{ctx.command_path}` without their dashes"
+            guess = f"; did you mean {near[0]}?" if near else keys_are
             raise ConfigError(f"{shown(str(path))} has an unknown key {shown(written)}{guess}")
         known = keys[key]
         if known.name in ctx.default_map:

@@ -85,7 +85,9 @@ class _StopText(click.types.StringParamType):
     type=click.IntRange(min=ENDLESS),
     help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines so many a line]",
 )
-@click.option("--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="End after N lines.")
+@click.option(
+    "--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="End after N lines; 0: no such end."
+)
 @click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"End before TEXT. {_SEVERAL}")
 @click.option(
     "--num", metavar="K", default=_DEFAULTS.num, type=click.IntRange(1, 10_000), help="Write K texts, not one."

@@ -55,7 +55,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     passage = passage if by_line else as_items(passage, vocabulary.encode(trained.separator))
-    for line in () if quiet else (describe_model(trained, path), *passage.notes):
+    same = scores.describe_sameness(trained, passage)
+    for line in () if quiet else (describe_model(trained, path), *passage.notes, *same):
         say(line)
     scorer = Scorer(trained.model, trained.params, vocabulary, trained.separator)
     if by_line:
@@ -69,7 +70,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
-        writer.write(table or scores.as_json(comparison, passage, path))
+        writer.write(table or scores.as_json(comparison, trained, passage, path))
 
 
 def _learned(trained: "Checkpoint", *, quiet: bool) -> "NDArray[np.integer] | None":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # What a run is begun with, and cannot be gone on with.
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
+_NOTHING_HELD_OUT = "--yardsticks needs a held-out part to compare on; give a larger --val-fraction"
 
 
 @click.command(
@@ -80,7 +81,11 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
 @click.option("--allow-new-text", is_flag=True, help="With --resume: learn TEXT, though it is another than before.")
-@click.option("--yardsticks", is_flag=True, help="At the end, show what simple methods reach on the held-out part.")
+@click.option(
+    "--yardsticks",
+    is_flag=True,
+    help="After the run and its --minutes, show what simple methods reach on the held-out part.",
+)
 @click.option(
     "--init-from",
     metavar="FILE",
@@ -121,11 +126,13 @@ def train(
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.run_log import RunLog
 
+    if yardsticks and given["val_fraction"] == 0:
+        raise ConfigError(_NOTHING_HELD_OUT)
     with Preparation(is_quiet=quiet) as watcher:
         prepared = _prepare(texts, checkpoint, given, watcher, resume=resume, allow_new_text=allow_new_text)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
-        raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
+        raise ConfigError(_NOTHING_HELD_OUT)
     command = shlex.join(["charrnn", *sys.argv[1:]])
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
     interruption = Interruption()

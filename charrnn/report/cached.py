@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from charrnn.cache.folder import Kept
-from charrnn.errors import shown
+from charrnn.errors import counted, shown
 from charrnn.machine import format_bytes
 from charrnn.report.terminal import visible
 from charrnn.report.units import duration
@@ -18,7 +18,7 @@ _HEADER = ("text", "size", "characters", "symbols", "used")
 def as_table(kept: Sequence[Kept], folder: Path, *, were_removed: bool = False) -> str:
     """Write one line a text, the last used first, and how much they are together."""
     where, total = shown(str(folder)), format_bytes(sum(entry.size for entry in kept))
-    texts = f"{len(kept):,} text{'s' * (len(kept) != 1)}"
+    texts = counted(len(kept), "text")
     if were_removed:
         return f"removed {texts}, {total}, from {where}\n"
     if not kept:

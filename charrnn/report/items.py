@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import TextError
+from charrnn.errors import TextError, counted
 from charrnn.report.samples import Display, JsonLines, choose_display
 from charrnn.report.terminal import TextWriter, visible
 from charrnn.sampling.ending import Reason
@@ -57,7 +57,7 @@ class Labels:
         texts = [seed + "".join(pieces) for pieces in display.pieces]
         counts = Counter(map(self.label, texts, display.samples))
         parts = [f"{counts[label]:,} {label}" for label in (NEW, SEEN, CUT) if counts[label]]
-        return f"{len(texts):,} item{'s' * (len(texts) > 1)}: {', '.join(parts)}"
+        return f"{counted(len(texts), 'item')}: {', '.join(parts)}"
 
 
 class ItemLines(Display):

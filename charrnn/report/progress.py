@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from charrnn.errors import LogError
+from charrnn.errors import LogError, counted
 from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
@@ -71,7 +71,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
 def _length(run: Run) -> str:
     total, minutes = run.total_steps, run.config.minutes
     steps = (
-        f"{total:,} steps = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
+        f"{counted(total, 'step')} = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
         if total
         else ""
     )
@@ -183,6 +183,9 @@ class Progress:
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
             self._show(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
+            return
+        if not event.step:
+            self.warn(f"--minutes {self.run.config.minutes:g} left no time for a single step; {self._bound()} to learn")
             return
         best = best_path(path)
         has_best = bool(self.run.history) and best.exists()

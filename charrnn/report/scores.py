@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import TextError
+from charrnn.errors import TextError, counted
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
@@ -31,7 +31,7 @@ def as_table(comparison: Comparison, width: int | None = None) -> str:
     `width` is the terminal's, if it goes to one: where it is narrow, the perplexity is left out.
     """
     figures = (comparison.model, *comparison.yardsticks)
-    header = f"on {comparison.characters:,} characters"
+    header = f"on {counted(comparison.characters, 'character')}"
     names = max(len(header), *(len(figure.name) for figure in figures))
     rows = [f"{header:<{names}}  nats/char  bits/char  perplexity"]
     for figure in figures:
@@ -57,9 +57,21 @@ def describe_unseen(passage: Passage) -> str:
     )
 
 
-def as_json(comparison: Comparison, passage: Passage, path: Path) -> str:
+def describe_sameness(trained: Checkpoint, passage: Passage) -> list[str]:
+    """Say it, a line of its own, where a text is the very one that the model learned."""
+    if not _is_learned(trained, passage):
+        return []
+    return ["this is the text that the model learned: that flatters it, and the n-grams and compressors still more"]
+
+
+def as_json(comparison: Comparison, trained: Checkpoint, passage: Passage, path: Path) -> str:
     """Write one object: the model's figures, and a list of the yardsticks'."""
-    values = {"checkpoint": str(path), "unseen_characters": passage.unseen, **_values(comparison)}
+    values = {
+        "checkpoint": str(path),
+        "is_training_text": _is_learned(trained, passage),
+        "unseen_characters": passage.unseen,
+        **_values(comparison),
+    }
     if passage.unknown is not None:
         values["read_as_unknown"] = passage.num_unknown
     return json.dumps(values) + "\n"
@@ -102,9 +114,12 @@ def describe_copying(trained: Checkpoint, written: Sequence[int]) -> str:
         words = f"{copying.novel_share:.1%} of its {GRAM_LENGTH}-grams are new"
     run = trained.vocabulary.decode(sample[copying.run_start :][: copying.run_length])
     quote = run if len(run) <= _LONGEST_QUOTE else f"{run[: _LONGEST_QUOTE - 1]}…"
-    return visible(
-        f"copied: at most {copying.run_length:,} characters in a row, {json.dumps(quote, ensure_ascii=False)}; {words}"
-    )
+    most = counted(copying.run_length, "character")
+    return visible(f"copied: at most {most} in a row, {json.dumps(quote, ensure_ascii=False)}; {words}")
+
+
+def _is_learned(trained: Checkpoint, passage: Passage) -> bool:
+    return passage.sha256 == trained.corpus.sha256
 
 
 def _values(comparison: Comparison) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, TextError
+from charrnn.errors import ConfigError, TextError, counted
 from charrnn.machine import available_memory, format_bytes
 from charrnn.text.finding import STDIN, Source, find_sources
 from charrnn.text.numbering import Numbering
@@ -132,7 +132,7 @@ def number(
             numbering.append(decoder.decode(block))
         notes += decoder.notes()
     if binary:
-        notes.append(f"left out {binary:,} file{'s' * (binary > 1)} with NULs, which no text has")
+        notes.append(f"left out {counted(binary, 'file')} with NULs, which no text has")
     return digest.hexdigest(), notes
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn import bundled
-from charrnn.errors import TextError, UnreadableTextError, shown
+from charrnn.errors import TextError, UnreadableTextError, counted, shown
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
@@ -74,7 +74,7 @@ def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
         sources += (Source(shown(str(file)), file, is_in_folder=True) for file in texts)
         if len(texts) < len(found):
             notes.append(
-                f"{shown(name)}: left out {_count(len(found) - len(texts), 'file')} by name (pictures and the like)"
+                f"{shown(name)}: left out {counted(len(found) - len(texts), 'file')} by name (pictures and the like)"
             )
     return sources, notes
 
@@ -121,10 +121,6 @@ def _texts_below(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (path for name in files if name[0] != "." and (path := Path(parent, name)).is_file())
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _require_file(name: str, mode: int) -> None:

@@ -27,6 +27,8 @@ class Passage:
     """V."""
     notes: tuple[str, ...]
     """What was changed in reading, a sentence each."""
+    sha256: str = ""
+    """Of the bytes that were read; none where it is no text that was read."""
     unknown: int | None = None
     """The id of the model's symbol for all that it did not keep, which then stands for what it never saw."""
 
@@ -104,8 +106,8 @@ def read_passage(
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters)
-    _, notes = number(sources, numbering, encoding, errors, normalize)
+    sha256, notes = number(sources, numbering, encoding, errors, normalize)
     unknown = unknown_symbol(vocabulary, max_vocab)
     if len(numbering) == 0:
         raise TextError(f"{called(sources)} is empty: give a text of at least one character")
-    return Passage(numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes), unknown)
+    return Passage(numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes), sha256, unknown)

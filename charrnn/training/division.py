@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.cache import scratch
-from charrnn.errors import TextError
+from charrnn.errors import TextError, counted
 from charrnn.text import cells
 from charrnn.text.batches import Streams, fit
 from charrnn.text.corpus import split
@@ -63,7 +63,7 @@ def divide(ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig
     drawn = Permutation(len(items), random_stream(config.rng_seed, "held out"))
     parts = items.part(lambda numbers: drawn(numbers) < held_out, _PLACE)
     what = "blank line" if config.separator == LINE_END else "empty item"
-    notes = (f"left out {empty:,} {what}{'s' * (empty > 1)}",) if empty else ()
+    notes = (f"left out {counted(empty, what)}",) if empty else ()
     return Division(*parts, notes)
 
 

@@ -15,7 +15,7 @@ from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, newest
 from charrnn.text.corpus import Corpus
 from charrnn.text.reading import NOBODY, Watcher
-from charrnn.training.config import BOUNDS, TrainConfig, flag
+from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
 from charrnn.training.division import Division, batches_of, can_train, characters_in, divide, fit_part
 from charrnn.training.given import describe_given, number_data
 from charrnn.training.memory import check_memory
@@ -175,8 +175,9 @@ def _resumed_config(start: Checkpoint, path: Path | str, changes: Mapping[str, A
     for name in changes:
         if name not in RESUMABLE and changes[name] != getattr(config, name):
             may_change = ", ".join(map(flag, RESUMABLE))
+            said = separator_option(changes[name])[0] if name == "separator" else flag(name)
             raise ConfigError(
-                f"{flag(name)} cannot change when a run goes on; leave it out, or start a new run "
+                f"{said} cannot change when a run goes on; leave it out, or start a new run "
                 f"(what may change: {may_change})"
             )
     return change(config, changes)
@@ -211,7 +212,7 @@ def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
     if before == str(ranks):
         return []
     streams = prepared.run.config.batch_size
-    return [f"the {streams:,} streams are redistributed: over {before} ranks until now, over {ranks} from here on"]
+    return [f"the {streams:,} streams are redistributed (ranks until now: {before}; from here on: {ranks})"]
 
 
 def _on_new_text(

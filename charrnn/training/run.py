@@ -186,8 +186,10 @@ class Run:
             The same, if that has not helped often enough.
         """
         good, trainer = self._good, self.trainer
-        if good is None or trainer.rollbacks - good.progress.rollbacks >= _MOST_ROLLBACKS:
+        if good is None:
             raise error
+        if trainer.rollbacks - good.progress.rollbacks >= _MOST_ROLLBACKS:
+            raise DivergedError(f"{error.reason}, halved {_MOST_ROLLBACKS} times already") from error
         trainer.fall_back(good)
         self.history = list(good.progress.history)
         return RolledBack(trainer.step, error.reason, trainer.full_learning_rate)

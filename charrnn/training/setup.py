@@ -1,7 +1,7 @@
 """From what a user asks for to a `Run` of files or a `Trainer` in memory; `resuming` has those that go on."""
 
 import warnings
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from charrnn.bundled import default_corpus
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
-from charrnn.run_files import FOLDER, best_path, kept_path, kept_states
+from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings, usual_recipe
@@ -89,10 +89,11 @@ def start_run(
 
     """
     base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
-    config = _stack(change(base.config, changes), num_layers)
+    if path:
+        check_name(path)
     source = checkpoint.load(init_from) if init_from else None
-    if source:
-        config = _like(source, config, {*changes, *(["hidden_sizes"] if num_layers else [])})
+    like = _like(source, changes, num_layers) if source else {}
+    config = _stack(change(base.config, {**changes, **like}), num_layers)
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
@@ -200,8 +201,8 @@ def _fitted(
     return config, notes
 
 
-def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) -> TrainConfig:
-    """Give a configuration the cell and the sizes of a model whose weights it is to start from.
+def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None) -> dict[str, Any]:
+    """Return the cell and the sizes of a model whose weights a run is to start from.
 
     Raises
     ------
@@ -216,10 +217,14 @@ def _like(source: Checkpoint, config: TrainConfig, asked_for: Container[str]) ->
         "tied": model.tied,
     }
     for name, value in theirs.items():
-        if name in asked_for and getattr(config, name) != value:
-            size = format_sizes(value) if isinstance(value, tuple) else value
-            raise ConfigError(f"the model of --init-from has {flag(name)} {size}; leave that option out")
-    return replace(config, **theirs)
+        asked = changes.get(name, value)
+        if name == "hidden_sizes" and num_layers and len(asked) == 1:
+            asked = tuple(asked) * num_layers
+        if asked != value:
+            own = format_sizes(value) if isinstance(value, tuple) else value
+            has = f"is not {flag(name)}" if value is False else f"has {flag(name)} {own}"
+            raise ConfigError(f"the model of --init-from {has}; leave that option out")
+    return theirs
 
 
 def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
@@ -263,10 +268,10 @@ def _hold(path: Path, *, overwrite: bool) -> Lock:
 
 def _free_path(name: str, notes: list[str]) -> tuple[Path, Lock]:
     """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
-    first = path = FOLDER / f"{name}.npz"
+    first = path = default_path(name)
     number = 2
     while (lock := _hold_if_free(path)) is None:
-        path = FOLDER / f"{name}-{number}.npz"
+        path = first.with_stem(f"{first.stem}-{number}")
         number += 1
     if path != first:
         notes.append(f"{shown(str(first))} is taken; this run saves to {shown(str(path))}")

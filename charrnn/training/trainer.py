@@ -187,8 +187,10 @@ class Trainer:
         keep = _SMOOTHING**lesson.characters
         smoothed_loss = keep * self.smoothed_loss + (1 - keep) * loss
         is_lost = not smoothed_loss < self.blind_loss + _LOST_ABOVE  # NaN is not below anything
-        if is_lost or not math.isfinite(norm) or not self._reducer.apply(rate, norm):
-            raise self._divergence(loss, norm, rate)
+        if is_lost or not math.isfinite(norm):
+            raise self._divergence(f"loss {loss:.4g}, gradient norm {norm:.4g}", rate)
+        if not self._reducer.apply(rate, norm):
+            raise self._divergence("its update made weights that are not finite", rate)
         self.step, self.smoothed_loss = self.step + 1, smoothed_loss
         self.cursor = lesson.cursor
         return StepReport(self.step, self.epoch, lesson.characters, loss, smoothed_loss, norm, rate)
@@ -292,8 +294,5 @@ class Trainer:
         # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
         return rate * weight if config.reduction == "mean" else rate
 
-    def _divergence(self, loss: float, norm: float, rate: float) -> DivergedError:
-        return DivergedError(
-            f"training diverged at step {self.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}, "
-            f"learning rate {rate:.4g}"
-        )
+    def _divergence(self, what: str, rate: float) -> DivergedError:
+        return DivergedError(f"training diverged at step {self.step + 1}: {what}, learning rate {rate:.4g}")

@@ -47,6 +47,18 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*TRAIN, "--separator", "|"), 2, "the text never has the separator '|' (--separator), so it is a single item"),
     ((*TRAIN, "--separator", r"\n\n"), 2, r"a real one, $'\n' in most shells"),
     ((*TRAIN, "--separator", "|", "--by-line"), 2, "--by-line and --separator are two ways to part items; give one"),
+    ((*TRAIN, "--checkpoint", "lamp.txt", "--overwrite"), 2, "lamp.txt ends in .txt: name a file that ends in .npz"),
+    ((*TRAIN, "--checkpoint", "a-best.npz"), 2, "so ends the name of another run's best model"),
+    (
+        ("train", "lamp.txt", "--init-from", "good.npz", "--tied"),
+        2,
+        "the model of --init-from is not --tied; leave that option out",
+    ),
+    (
+        ("train", "lamp.txt", "--init-from", "good.npz", "--num-layers", "2"),
+        2,
+        "has --hidden-size 16; leave that option out",
+    ),
     ((*TRAIN, "--init-from", "missing.npz"), 1, "no such checkpoint: 'missing.npz'"),
     ((*TRAIN, "--init-from", "truncated.npz"), 1, "truncated.npz"),
     ((*TRAIN, "--init-from", "good.npz"), 2, "the model of --init-from has --hidden-size 16; leave that option out"),

@@ -67,7 +67,7 @@ def test_a_text_on_the_command_line_replaces_those_of_the_file(charrnn: Charrnn)
     ("text", "words"),
     [
         ("hiden-size = 3", "has an unknown key hiden-size; did you mean hidden-size?"),
-        ("zzz = 3", "has an unknown key zzz: an option of `charrnn train` without its dashes"),
+        ("zzz = 3", "has an unknown key zzz; keys are the options of `charrnn train` without their dashes"),
         ("[model]\ncell = 'gru'", "has an unknown key model"),
         ("config = 'run.toml'", "has an unknown key config"),
         ("steps = 3.5", "steps: '3.5' is not a valid integer"),

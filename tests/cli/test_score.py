@@ -18,7 +18,9 @@ def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(trained: Path, tex
     outcome = run_process("score", str(trained), str(text_file))
     assert outcome.code == 0
     assert outcome.err.startswith(f"{trained}: gru 16, learned lamp for 60 steps, held out ")
-    assert len(outcome.error_lines) == 1
+    assert outcome.error_lines[1:] == [
+        "this is the text that the model learned: that flatters it, and the n-grams and compressors still more"
+    ]
     header, model, *yardsticks = outcome.out.decode().splitlines()
     assert header.split() == ["on", "654", "characters", "nats/char", "bits/char", "perplexity"]
     assert model.startswith("the model ")

@@ -322,6 +322,14 @@ def hung_up_or_terminated(desk: Desk) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         stopped_by(number, 128 + number)(desk)
         clear_away("run.npz")
+        arguments = command(("sample", "good.npz", "-q", "-n", str(10**9)))
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout
+            process.stdout.read(100)
+            process.send_signal(number)
+            process.stdout.close()
+            assert process.stderr
+            assert (process.wait(), process.stderr.read()) == (128 + number, b"")
 
 
 def stopped_twice(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from charrnn import checkpoint
+from charrnn.bundled import PRETRAINED
 from charrnn.report import scores
 from charrnn.scoring.score import ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
@@ -17,6 +18,7 @@ from tests.conftest import TEXT
 
 COMPARED = Comparison(1234, 2, Figure("the model", math.log(4)), (Figure("gzip", math.log(8)), Figure("u", 1e4)))
 PASSAGE = Passage(np.array([0, 1, 3, 2], dtype=np.uint8), "ab\n\x1b", 2, ())
+MODEL = checkpoint.load(PRETRAINED)
 
 
 def test_the_table_has_the_model_first_and_both_units() -> None:
@@ -37,13 +39,21 @@ def test_a_narrow_terminal_gets_the_table_without_the_perplexity() -> None:
 
 
 def test_the_units_agree_in_json() -> None:
-    values = json.loads(scores.as_json(COMPARED, PASSAGE, Path("run.npz")))
+    values = json.loads(scores.as_json(COMPARED, MODEL, PASSAGE, Path("run.npz")))
     for figures in (values, *values["yardsticks"][:1]):
         assert figures["bits_per_char"] == pytest.approx(figures["nats_per_char"] / math.log(2), rel=1e-12)
         assert figures["perplexity"] == pytest.approx(2 ** figures["bits_per_char"], rel=1e-12)
     assert values["yardsticks"][1]["perplexity"] is None
     assert [values[name] for name in ("checkpoint", "characters", "unseen")] == ["run.npz", 1234, 2]
     assert values["unseen_characters"] == "\n\x1b"
+
+
+def test_the_text_that_the_model_learned_is_told_from_others() -> None:
+    assert scores.describe_sameness(MODEL, PASSAGE) == []
+    learned = replace(PASSAGE, sha256=MODEL.corpus.sha256)
+    assert scores.describe_sameness(MODEL, learned)[0].startswith("this is the text that the model learned")
+    values = [json.loads(scores.as_json(COMPARED, MODEL, text, Path("run.npz"))) for text in (PASSAGE, learned)]
+    assert [of["is_training_text"] for of in values] == [False, True]
 
 
 def test_unseen_characters_are_named_in_a_safe_form_and_their_price_told() -> None:

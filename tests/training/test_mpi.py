@@ -147,9 +147,9 @@ def test_a_run_goes_on_with_another_number_of_ranks_and_says_so(text_file: Path)
     run(2, *usual, "--steps", "3", "--checkpoint", "parts.npz", "-q")
     go_on = ("train", "--resume", "--checkpoint", "parts.npz", "--steps")
     alone = run(1, *go_on, "6")
-    assert "the 5 streams are redistributed: over 2 ranks until now, over 1 from here on" in alone.err
+    assert "the 5 streams are redistributed (ranks until now: 2; from here on: 1)" in alone.err
     again = run(2, *go_on, "9")
-    assert "the 5 streams are redistributed: over 1 ranks until now, over 2 from here on" in again.err
+    assert "the 5 streams are redistributed (ranks until now: 1; from here on: 2)" in again.err
     assert "ranks  2, of 2 to 3 streams and 1 process each" in again.err
     assert_equal_to_rounding("whole.npz", "parts.npz", 1e-12)
 

@@ -153,7 +153,9 @@ def test_what_is_not_finite_is_refused_before_clipping_and_before_the_update(
 
 def test_an_update_that_leaves_the_range_of_the_numbers_is_refused() -> None:
     trainer = Trainer(small(dtype="float32", optimizer="sgd", learning_rate=1e300), VOCABULARY, IDS)
-    with pytest.raises(DivergedError, match=r"diverged at step 1: loss .*, learning rate 1e\+300"):
+    with pytest.raises(
+        DivergedError, match=r"diverged at step 1: its update made weights that are not finite, learning rate 1e\+300"
+    ):
         trainer.train_step(0.0)
 
 
