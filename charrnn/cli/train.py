@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # What a run is begun with, and cannot be gone on with.
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
-_NOTHING_HELD_OUT = "--yardsticks needs a held-out part to compare on; give a larger --val-fraction"
 
 
 @click.command(
@@ -126,13 +125,11 @@ def train(
     from charrnn.training.held_out import compare_held_out
     from charrnn.training.run_log import RunLog
 
-    if yardsticks and given["val_fraction"] == 0:
-        raise ConfigError(_NOTHING_HELD_OUT)
     with Preparation(is_quiet=quiet) as watcher:
         prepared = _prepare(texts, checkpoint, given, watcher, resume=resume, allow_new_text=allow_new_text)
     evaluator = prepared.run.evaluator
     if yardsticks and not evaluator:
-        raise ConfigError(_NOTHING_HELD_OUT)
+        raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     command = shlex.join(["charrnn", *sys.argv[1:]])
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
     interruption = Interruption()
