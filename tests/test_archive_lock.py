@@ -76,6 +76,7 @@ def test_a_lock_dies_with_its_process_and_its_file_is_taken_over_or_swept() -> N
     held.release()
     FILE.write_text("123")
     assert sweep_temporaries(".") == [FILE]
+    assert not FILE.exists()
 
 
 def test_a_file_that_goes_while_its_lock_is_awaited_is_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "checkpoint.py": ("tests/test_checkpoint.py", "tests/faults/test_museum.py"),
     "text/batches.py": ("tests/text/test_batches.py",),
     "text/cells.py": ("tests/text/test_cells.py", "tests/text/test_corpus.py"),
-    "text/corpus.py": ("tests/text/test_corpus.py", "tests/text/test_max_vocab.py"),
+    "text/corpus.py": ("tests/text/test_corpus.py", "tests/text/test_max_vocab.py", "tests/text/test_passage.py"),
     "text/documents.py": ("tests/text/test_documents.py",),
     "text/finding.py": ("tests/text/test_finding.py", "tests/text/test_corpus.py"),
     "text/items.py": ("tests/text/test_items.py",),

@@ -77,6 +77,7 @@ def test_an_id_outside_the_vocabulary_is_refused(bad: int) -> None:
     [
         ("", "at least one"),
         ("ba", "order"),
+        ("acb", "order"),
         ("aa", "distinct"),
         ("a\ud800", "surrogate"),
         ("\udfff", "surrogate"),
