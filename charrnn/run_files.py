@@ -17,9 +17,11 @@ _BEST = "-best"
 _KEPT = re.compile(r"-step-([0-9]+)$")
 
 
-def default_path(name: str) -> Path:
-    """Where a run on a text of this name is saved if nobody says where."""
-    stem = f"{name}-run" if _is_beside(name) or name == PRETRAINED.stem else name
+def default_path(name: str, number: int) -> Path:
+    """Where the nth run on a text of this name is saved if nobody says where, from 1."""
+    stem = name if number == 1 else f"{name}-{number}"
+    if _is_beside(stem) or stem == PRETRAINED.stem:
+        stem = f"{stem}-run"
     return FOLDER / f"{stem}{SUFFIX}"
 
 

@@ -192,7 +192,7 @@ WRONG_META: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "negative hidden size": (lambda m: m["model"].update(hidden_sizes=[-4, 3]), "negative"),
     "true as hidden size": (
         lambda m: m["model"].update(hidden_sizes=[True, 3]),
-        "yes or no where a whole number belongs",
+        "a yes or no where a whole number belongs",
     ),
     "embedding that is not there": (lambda m: m["model"].update(embedding_size=2), "embedding.W_e is missing"),
     "another cell": (lambda m: m["model"].update(cell="vanilla"), "shape"),

@@ -41,11 +41,21 @@ def test_kept_states_are_those_of_this_run_in_the_order_of_their_steps() -> None
     assert kept_states(run) == [400, 1000]
 
 
-@pytest.mark.parametrize("name", ["a-best", "a-step-3", "pretrained", "lamp"])
-def test_a_text_of_any_name_has_a_run_that_is_found_again(name: str, trained: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "number", "stem"),
+    [
+        ("lamp", 1, "lamp"),
+        ("lamp", 2, "lamp-2"),
+        ("a-best", 1, "a-best-run"),
+        ("a-step-3", 1, "a-step-3-run"),
+        ("a-step", 3, "a-step-3-run"),
+        ("pretrained", 1, "pretrained-run"),
+    ],
+)
+def test_a_text_of_any_name_has_a_run_that_is_found_again(name: str, number: int, stem: str, trained: Path) -> None:
     Path("checkpoints").mkdir()
-    run = default_path(name)
-    assert run == Path(f"checkpoints/{name}-run.npz" if name != "lamp" else "checkpoints/lamp.npz")
+    run = default_path(name, number)
+    assert run == Path(f"checkpoints/{stem}.npz")
     check_name(run)
     shutil.copy(trained, run)
     assert newest() == newest(for_resume=True) == run

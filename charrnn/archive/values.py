@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _WORDS: Mapping[type, str] = MappingProxyType(
-    {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a fraction", bool: "yes or no"}
+    {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a fraction", bool: "a yes or no"}
 )
 _MOST_DIGITS = 1000  # a random seed of 128 bits has 39
 

@@ -75,7 +75,8 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
     "--checkpoint",
     metavar="FILE",
     type=CheckpointPath(),
-    help="Where to save, or with --resume what to go on from.  [default: checkpoints/NAME.npz, after the text]",
+    help="Where to save (a .npz file), or with --resume what to go on from.  "
+    "[default: checkpoints/NAME.npz, after the text]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")

@@ -39,6 +39,7 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     from charrnn.checkpoint import load
     from charrnn.report.files import check_suffix, write_file
     from charrnn.report.models import describe_model
+    from charrnn.report.preparation import Preparation
     from charrnn.report.terminal import say
     from charrnn.report.view import choose_passage, shorten, view_page
     from charrnn.run_files import newest
@@ -47,7 +48,8 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     has_checkpoint = bool(words) and words[0].endswith(".npz")
     path = Path(words[0]) if has_checkpoint else newest() or PRETRAINED
     trained = load(path)
-    passage = choose_passage(trained, path, words[has_checkpoint:], encoding)
+    with Preparation(is_quiet=quiet) as watcher:
+        passage = choose_passage(trained, path, words[has_checkpoint:], encoding, watcher)
     passage, note = shorten(passage, trained, length)
     if not quiet:
         for line in filter(None, (describe_model(trained, path), *passage.notes, note)):

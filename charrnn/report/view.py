@@ -17,6 +17,7 @@ from charrnn.report.units import bits
 from charrnn.scoring.score import as_items, beginning
 from charrnn.text.items import Items, find_items
 from charrnn.text.passage import Passage, read_passage
+from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.trained_on import divided
 
 MOST_CHARACTERS = 50_000
@@ -37,10 +38,13 @@ _ABOUT = {
 _SHUT, _WIDE = OPEN // 10, OPEN - OPEN // 10  # below 0.1 and above 0.9, as in Karpathy, Johnson & Fei-Fei (2016)
 
 
-def choose_passage(trained: Checkpoint, path: Path, names: Sequence[str], encoding: str) -> Passage:
+def choose_passage(
+    trained: Checkpoint, path: Path, names: Sequence[str], encoding: str, watcher: Watcher = NOBODY
+) -> Passage:
     """Read the text to look at: what is named, or what was held out of the text that the model learned.
 
     What is held out is shown from a line's beginning; where nothing was, it is what the model trained on.
+    `watcher` hears how far the model's own text is read.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def choose_passage(trained: Checkpoint, path: Path, names: Sequence[str], encodi
         passage = read_passage(names, vocabulary, encoding=encoding)
         return as_items(passage, vocabulary.encode(trained.separator))
     try:
-        division = divided(trained)
+        division = divided(trained, watcher)
     except TextError as error:
         raise TextError(f"{error}: name one to look at, as in charrnn view {shown(str(path))} book.txt") from error
     part = division.held_out if len(division.held_out) else division.training

@@ -216,11 +216,14 @@ def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None
         "embedding_size": model.embedding_size,
         "tied": model.tied,
     }
+    asked = {**theirs, **changes}
+    layers = len(model.hidden_sizes)
+    if num_layers == layers and len(asked["hidden_sizes"]) == 1:
+        asked["hidden_sizes"] = tuple(asked["hidden_sizes"]) * layers
+    elif num_layers not in (None, layers):
+        asked["hidden_sizes"] = ()  # not theirs, whatever they are
     for name, value in theirs.items():
-        asked = changes.get(name, value)
-        if name == "hidden_sizes" and num_layers and len(asked) == 1:
-            asked = tuple(asked) * num_layers
-        if asked != value:
+        if asked[name] != value:
             own = format_sizes(value) if isinstance(value, tuple) else value
             has = f"is not {flag(name)}" if value is False else f"has {flag(name)} {own}"
             raise ConfigError(f"the model of --init-from {has}; leave that option out")
@@ -268,11 +271,11 @@ def _hold(path: Path, *, overwrite: bool) -> Lock:
 
 def _free_path(name: str, notes: list[str]) -> tuple[Path, Lock]:
     """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
-    first = path = default_path(name)
-    number = 2
+    number = 1
+    first = path = default_path(name, number)
     while (lock := _hold_if_free(path)) is None:
-        path = first.with_stem(f"{first.stem}-{number}")
         number += 1
+        path = default_path(name, number)
     if path != first:
         notes.append(f"{shown(str(first))} is taken; this run saves to {shown(str(path))}")
     return path, lock

@@ -251,3 +251,13 @@ def test_yardsticks_come_last_on_stdout_with_the_best_held_out_figure_first(char
     assert len(yardsticks) == 5
     again = charrnn("train", "--resume", "--checkpoint", "run.npz", "--yardsticks", "-q")
     assert again.out == outcome.out
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_minutes_without_room_for_a_step_are_told(charrnn: Charrnn, text_file: Path, quiet: tuple[str, ...]) -> None:
+    outcome = charrnn("train", str(text_file), *TINY, "--minutes", "0.00001", "--checkpoint", "run.npz", *quiet)
+    assert outcome.code == 0
+    assert outcome.error_lines[-1] == (
+        "warning: --minutes 1e-05 left no time for a single step; give more --minutes to learn"
+    )
+    assert "done at" not in outcome.err

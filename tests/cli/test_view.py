@@ -5,7 +5,7 @@ from pathlib import Path
 
 from charrnn import bundled
 from charrnn.report.view import MOST_CHARACTERS
-from tests.conftest import Charrnn, run_process
+from tests.conftest import TEXT, TINY, Charrnn, run_process
 
 
 def test_view_says_which_model_and_what_it_wrote(trained: Path, text_file: Path) -> None:
@@ -25,6 +25,16 @@ def test_view_alone_shows_the_model_that_ships_on_what_it_never_trained_on(charr
     page = Path("view.html").read_text(encoding="utf-8")
     assert "<title>What the cells of pretrained look at</title>" in page
     assert "anything was, and it was remarkable how well the town got on" in page
+
+
+def test_view_alone_asks_for_a_text_where_the_model_s_own_is_gone(charrnn: Charrnn) -> None:
+    Path("gone.txt").write_text(TEXT)
+    charrnn("train", "gone.txt", *TINY, "--steps", "2", "--checkpoint", "run.npz")
+    Path("gone.txt").unlink()
+    outcome = charrnn("view", "run.npz")
+    assert outcome.code == 2
+    (line,) = outcome.error_lines
+    assert line.endswith("name one to look at, as in charrnn view run.npz book.txt")
 
 
 def test_view_reads_several_texts_and_stdin(charrnn: Charrnn, trained: Path) -> None:

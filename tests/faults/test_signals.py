@@ -118,6 +118,29 @@ def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
     tried("F3", **{number.name: count}, double=doubles, before_the_first_save=steps.count(None))
 
 
+# The text is in the cache by then, in a file that is not yet whole.
+PREPARING = (
+    "import time; from charrnn.text import cells; from charrnn.text.numbering import Numbering; cells.IN_MEMORY = 10; "
+    "Numbering.renumber = lambda *_: time.sleep(60); "
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_while_a_text_is_prepared_leaves_nothing_half_made(
+    tmp_path: Path, text_file: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("CHARRNN_CACHE", str(cache))
+    process = start(text_file, tmp_path / "run", PREPARING + PROGRAM)
+    while not list(cache.glob(".*.tmp")):
+        time.sleep(0.005)
+        assert process.poll() is None
+    process.send_signal(number)
+    assert said_before_it_ended(process).strip() == ""
+    assert process.returncode == 128 + number
+    assert not [*cache.iterdir(), *(tmp_path / "run").iterdir()]
+
+
 # The step that is being made lasts as long as anybody will wait.
 SLOW = "import time; from charrnn.training.trainer import Trainer; Trainer.train_step = lambda *_: time.sleep(60); "
 

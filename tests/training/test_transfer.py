@@ -98,8 +98,10 @@ def test_another_cell_or_size_is_refused(source: Path, text_file: Path, changes:
 
 
 def test_layers_must_be_as_many(source: Path, text_file: Path) -> None:
-    with pytest.raises(ConfigError, match="--num-layers 1 does not fit the 2 sizes of --hidden-size"):
+    with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
         start_run([str(text_file)], SMALL, num_layers=1, init_from=source)
+    with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
+        start_run([str(text_file)], SMALL, num_layers=10**12, init_from=source)
 
 
 def test_the_weights_take_the_precision_that_is_asked_for(source: Path, text_file: Path) -> None:
