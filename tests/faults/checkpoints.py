@@ -72,6 +72,13 @@ def with_value(name: str, value: float) -> Make:
     return repacked(change)
 
 
+def filled(name: str, value: float) -> Make:
+    def change(members: Members) -> None:
+        members[name] = as_member(np.full_like(np.load(io.BytesIO(members[name])), value))
+
+    return repacked(change)
+
+
 def shape(words: str, dtype: str = "<f4", order: str = "False") -> str:
     return f"'{dtype}', 'fortran_order': {order}, 'shape': {words}"
 
@@ -136,7 +143,7 @@ MODELS: Mapping[str, Make] = {
     "dimensions.npz": with_array(shape(f"({', '.join(['1'] * 65)})")),
     "truth.npz": with_array(shape("(88,)", "|b1")),
     "bomb.npz": lambda _: pack([("W.npy", npy(shape(f"({BOMB},)", "|u1"), bytes(BOMB)))], zipfile.ZIP_DEFLATED),
-    "bytes-bomb.npz": lambda _: pack([("meta", bytes(BOMB))], zipfile.ZIP_DEFLATED),
+    "bytes-bomb.npz": lambda _: pack([("meta.npy", bytes(BOMB))], zipfile.ZIP_DEFLATED),
     "header-bomb.npz": with_array(shape("(22,)") + " " * 60_000),
     "lzma.npz": lambda _: pack([("W.npy", npy())], zipfile.ZIP_LZMA),
     "bzip2.npz": lambda _: pack([("W.npy", npy())], zipfile.ZIP_BZIP2),
@@ -180,8 +187,14 @@ MODELS: Mapping[str, Make] = {
     "json-not.npz": rewritten(b"{", b"<"),
     "doubled.npz": described(lambda meta: meta.update(vocabulary="\n\n" + meta["vocabulary"][2:])),
     "surrogate.npz": described(lambda meta: meta.update(vocabulary=meta["vocabulary"][:-1] + "\ud800")),
-    "beyond.npz": rewritten(b'"vocabulary": "', b'"vocabulary": "\\uDBFF\\uE000'),
+    "beyond.npz": rewritten(b'"vocabulary": "', b'"vocabulary": "\xf4\x90\x80\x80'),  # U+110000 in UTF-8
+    "loud.npz": with_value(WEIGHTS, 3e38),
+    "quiet.npz": filled(WEIGHTS, -3e38),
     "shorter.npz": described(lambda meta: meta.update(vocabulary=meta["vocabulary"][1:])),
-    "seedless.npz": described(lambda meta: meta["config"].update(rng_seed=-1)),
+    "seed-negative.npz": described(lambda meta: meta["config"].update(rng_seed=-1)),
+    "seed-broken.npz": described(lambda meta: meta["config"].update(rng_seed=1.5)),
+    "seed-words.npz": described(lambda meta: meta["config"].update(rng_seed="seven")),
+    "seed-none.npz": described(lambda meta: meta["config"].update(rng_seed=None)),
+    "seed-gone.npz": described(lambda meta: meta["config"].pop("rng_seed")),
     "elsewhere.npz": described(lambda meta: meta["machine"].update(NumPy="1.0")),
 }
