@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from charrnn.scoring.tracking import Track, untracked
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.int32]  # of grams, and their numbers: no more than the characters of a text in memory
 BLOCK_LENGTH = 1 << 16  # characters scored at once
 _UNSEEN = -1  # the number of every gram that the training text does not have
 
@@ -33,7 +33,7 @@ _UNSEEN = -1  # the number of every gram that the training text does not have
 class _Order:
     """The grams of one order; each array is read-only by habit."""
 
-    keys: Counts
+    keys: NDArray[np.int64]
     """(G,) ``context · V + character`` of each distinct gram, rising."""
     counts: Counts
     """(G,) c(h w)."""
@@ -45,17 +45,25 @@ class _Order:
     @classmethod
     def count(cls, contexts: Counts, characters: Counts, num_contexts: int, vocab_size: int) -> tuple[Self, Counts]:
         """Count grams (N,) given as contexts and characters; return also each one's number (N,)."""
-        keys, grams, counts = np.unique(contexts * vocab_size + characters, return_inverse=True, return_counts=True)
+        of_grams = _keys(contexts, characters, vocab_size)
+        # As `np.unique` does it, which would take half as much memory again.
+        order = of_grams.argsort()
+        of_grams = of_grams[order]
+        is_first = np.diff(of_grams, prepend=-1) > 0
+        grams = np.empty_like(contexts)
+        grams[order] = np.cumsum(is_first, dtype=np.int32) - 1
+        del order
+        keys = of_grams[is_first]
+        counts, totals = np.bincount(grams), np.bincount(contexts, minlength=num_contexts)
         types = np.bincount(keys // vocab_size, minlength=num_contexts)
-        totals = np.bincount(contexts, minlength=num_contexts)
-        return cls(keys, counts, totals, types), grams
+        return cls(keys, *(numbers.astype(np.int32) for numbers in (counts, totals, types))), grams
 
     def find(self, contexts: Counts, characters: Counts, vocab_size: int) -> Counts:
         """Return the number of each gram (M,), or -1 where the training text does not have it."""
-        wanted = contexts * vocab_size + characters
+        wanted = _keys(contexts, characters, vocab_size)
         grams = np.searchsorted(self.keys, wanted)
         # An unseen context makes a key below 0, where there is none.
-        return np.where(self.keys.take(grams, mode="clip") == wanted, grams, _UNSEEN)
+        return np.where(self.keys.take(grams, mode="clip") == wanted, grams, _UNSEEN).astype(np.int32)
 
     def mix(self, contexts: Counts, grams: Counts, lower: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return P_k from P_{k−1}, both (M,)."""
@@ -66,6 +74,11 @@ class _Order:
         types = np.where(totals > 0, types, 1)
         mixed: NDArray[np.float64] = (counts + types * lower) / (totals + types)
         return mixed
+
+
+def _keys(contexts: Counts, characters: Counts, vocab_size: int) -> NDArray[np.int64]:
+    keys: NDArray[np.int64] = np.multiply(contexts, vocab_size, dtype=np.int64)
+    return np.add(keys, characters, out=keys)
 
 
 class NGrams:
@@ -89,7 +102,7 @@ class NGrams:
         track: Track = untracked,
     ) -> None:
         self.vocab_size = vocab_size
-        characters = training.astype(np.int64)
+        characters = training.astype(np.int32)
         contexts, num_contexts = np.zeros_like(characters), 1  # order 1 has one context, the empty one
         orders: list[_Order] = []
         N, longest = len(training), min(max_order, len(training))
@@ -98,7 +111,7 @@ class NGrams:
             if not characters[counted].size:
                 break
             order, own = _Order.count(contexts[counted], characters[counted], num_contexts, vocab_size)
-            grams = np.full(len(characters), _UNSEEN)
+            grams = np.full(len(characters), _UNSEEN, np.int32)
             grams[counted] = own
             orders.append(order)
             # The gram that ends at one character is the context of the next.
@@ -126,7 +139,7 @@ class NGrams:
         -------
         (max_order, M − first) array, fresh: a row for each order, 1 first
         """
-        characters = ids.astype(np.int64)
+        characters = ids.astype(np.int32)
         contexts = np.zeros_like(characters)
         probs = np.full(len(characters), 1 / self.vocab_size)
         rows = []
@@ -137,7 +150,7 @@ class NGrams:
             probs = order.mix(contexts, grams, probs)
             rows.append(probs[first:])
             # A text's first characters have no context so long: theirs is never found.
-            contexts = np.concatenate([np.full(1, _UNSEEN), grams[:-1]])[: len(characters)]
+            contexts = np.concatenate([np.full(1, _UNSEEN, np.int32), grams[:-1]])[: len(characters)]
         return np.stack(rows)
 
     def blocks(

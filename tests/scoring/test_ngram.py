@@ -1,5 +1,7 @@
 """The n-grams equal the slow reference, are distributions, and count as the published figures were counted."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,6 +36,15 @@ def test_probabilities_of_all_characters_sum_to_one_after_any_context(training: 
     ngrams = NGrams(np.array(training), 7, 6)
     total = sum(ngrams.probabilities(np.array([*context, character]), len(context)) for character in range(7))
     np.testing.assert_allclose(total, 1, rtol=1e-12)
+
+
+def test_grams_of_random_characters_take_little_memory_while_they_are_counted() -> None:
+    training = np.random.default_rng(0).integers(0, 57, 200_000)
+    tracemalloc.start()
+    NGrams(training, 57, 6)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / len(training) < 115  # a gram each of the orders 4 to 6; wider numbers and `np.unique` take 165
 
 
 def test_pieces_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
