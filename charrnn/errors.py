@@ -118,5 +118,19 @@ class TextError(InputError):
     """A text is missing, empty, too short, or not in the encoding given."""
 
 
+class MissingTextError(TextError):
+    """There is no text of a name.
+
+    Parameters
+    ----------
+    reason : that there is none
+    advice : what may have been meant, for whoever has just named it
+    """
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}{advice}")
+        self.reason = reason
+
+
 class UnknownCharacterError(InputError):
     """A text has characters that the model never saw."""

@@ -1,12 +1,16 @@
 """How the commands show themselves: options in sections, headings that stand out, and lines that fit the terminal."""
 
+import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from charrnn.errors import CharRNNError
 from charrnn.report.colour import bold
 
 _OTHERS = "Other options"
@@ -54,6 +58,16 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.sections = sections or {}
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options."""
+        with _telling_where_values_are_from(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _telling_where_values_are_from(ctx):
+            return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""
         params = {param.name: param for param in self.get_params(ctx) if isinstance(param, click.Option)}
@@ -63,6 +77,24 @@ class Command(click.Command):
             rows = [record for param in page if (record := param.get_help_record(ctx))]
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+@contextmanager
+def _telling_where_values_are_from(ctx: click.Context) -> Iterator[None]:
+    """Note beside an error what set the options it names, where they were not typed beside the command."""
+    try:
+        yield
+    except (click.BadParameter, CharRNNError) as error:
+        message = error.format_message() if isinstance(error, click.BadParameter) else str(error)
+        for param in ctx.command.params:
+            flag, source = max(param.opts, key=len), ctx.get_parameter_source(param.name or "")
+            if not re.search(rf"(?<![\w-]){flag}(?![\w-])", message):
+                continue
+            if source is ParameterSource.ENVIRONMENT:
+                error.add_note(f"{_variable(ctx.command.name or '', flag)} is set")
+            elif source is ParameterSource.DEFAULT_MAP:
+                error.add_note(f"--config sets {flag}")
+        raise
 
 
 class Group(click.Group):

@@ -99,11 +99,12 @@ def _failed(error: Exception) -> int:
 
 def _one_line(error: CharRNNError | click.ClickException) -> str:
     """Word an error as one sentence; where it is one of usage, with where to read more."""
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     if isinstance(error, CharRNNError):
-        return str(error)
+        return f"{error}{notes}"
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "charrnn"
-    return f"{error.format_message().removesuffix('.')} (see `{where} --help`)"
+    return f"{error.format_message().removesuffix('.')}{notes} (see `{where} --help`)"
 
 
 def _fail(message: str, code: int) -> int:

@@ -82,7 +82,7 @@ class _StopText(click.types.StringParamType):
     "-n",
     "--length",
     metavar="N",
-    type=click.IntRange(min=ENDLESS),
+    type=options.WholeNumber(min=ENDLESS),
     help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines so many a line]",
 )
 @click.option(
@@ -90,7 +90,7 @@ class _StopText(click.types.StringParamType):
 )
 @click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"End before TEXT. {_SEVERAL}")
 @click.option(
-    "--num", metavar="K", default=_DEFAULTS.num, type=click.IntRange(1, 10_000), help="Write K texts, not one."
+    "--num", metavar="K", default=_DEFAULTS.num, type=options.WholeNumber(1, 10_000), help="Write K texts, not one."
 )
 @click.option("--no-echo", is_flag=True, help="Leave the seed text out.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")

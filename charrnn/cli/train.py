@@ -68,7 +68,7 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
 @click.option(
     "--max-vocab",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=options.WholeNumber(min=1),
     help="Keep the N most frequent characters; the others become one unknown symbol.  [default: all]",
 )
 @click.option(

@@ -19,10 +19,10 @@ def as_table(kept: Sequence[Kept], folder: Path, *, were_removed: bool = False) 
     """Write one line a text, the last used first, and how much they are together."""
     where, total = shown(str(folder)), format_bytes(sum(entry.size for entry in kept))
     texts = counted(len(kept), "text")
-    if were_removed:
-        return f"removed {texts}, {total}, from {where}\n"
     if not kept:
         return f"no text is kept in {where}\n"
+    if were_removed:
+        return f"removed {texts}, {total}, from {where}\n"
     rows = [_HEADER, *map(_row, kept)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

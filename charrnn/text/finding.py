@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn import bundled
-from charrnn.errors import TextError, UnreadableTextError, counted, shown
+from charrnn.errors import MissingTextError, TextError, UnreadableTextError, counted, shown
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
@@ -101,7 +101,7 @@ def find_text(name: str) -> Path:
             raise UnreadableTextError(f"{shown(name)} cannot be read ({error.strerror})") from error
         _require_file(name, mode)
         return path
-    raise TextError(_not_found(name))
+    raise _not_found(name)
 
 
 def _candidates(name: str) -> list[Path]:
@@ -130,13 +130,14 @@ def _require_file(name: str, mode: int) -> None:
         raise UnreadableTextError(f"{shown(name)} is not a file: copy the text into one")
 
 
-def _not_found(name: str) -> str:
+def _not_found(name: str) -> MissingTextError:
     here = [str(path) for path in _files(Path(name).parent)]
     others = [path.name for folder in (LOCAL_CORPORA, bundled.CORPORA) for path in _files(folder)]
     near = difflib.get_close_matches(name, sorted({*here, *others}))
     guess = f" (did you mean {' or '.join(map(shown, near))}?)" if near else ""
     bundled_names = ", ".join(bundled.corpus_names())
-    return f"there is no text {shown(name)}{guess}: name a file, or one of the bundled texts: {bundled_names}"
+    advice = f"{guess}: name a file, or one of the bundled texts: {bundled_names}"
+    return MissingTextError(f"there is no text {shown(name)}", advice)
 
 
 def _files(folder: Path) -> list[Path]:

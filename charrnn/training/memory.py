@@ -9,7 +9,7 @@ from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.text.reading import NOBODY, Watcher
-from charrnn.training.config import TrainConfig, format_sizes
+from charrnn.training.config import TrainConfig
 from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.parallel import worker_count
 from charrnn.training.sizes import build_model, longest_chunk
@@ -43,8 +43,9 @@ def check_memory(
         embedded, or_embedding = "", ""
         if config.embedding_size:
             embedded, or_embedding = f" embedded in {config.embedding_size}", " --embedding-size,"
+        units = " and ".join(f"{size:,}" for size in config.hidden_sizes)
         raise ConfigError(
-            f"a {config.cell} of {format_sizes(config.hidden_sizes)} units over {vocab_size:,} symbols{embedded}, "
+            f"a {config.cell} of {units} units over {vocab_size:,} symbols{embedded}, "
             f"batch {config.batch_size} × seq {config.seq_length}, needs about {format_bytes(needed)} of memory, and "
             f"{format_bytes(free)} are free; give a smaller --hidden-size,{or_embedding} --batch-size or --seq-length"
         )

@@ -11,7 +11,7 @@ from charrnn import checkpoint
 from charrnn.archive import Lock
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
-from charrnn.errors import CheckpointError, ConfigError, TextError, shown
+from charrnn.errors import CheckpointError, ConfigError, MissingTextError, TextError, shown
 from charrnn.run_files import FOLDER, newest
 from charrnn.text.corpus import Corpus
 from charrnn.text.reading import NOBODY, Watcher
@@ -161,8 +161,9 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
     except TextError as error:
         if texts:
             raise
+        why = error.reason if isinstance(error, MissingTextError) else error
         raise TextError(
-            f"the text that {shown(str(path))} was trained on cannot be read again ({error}); "
+            f"the text that {shown(str(path))} was trained on cannot be read again ({why}); "
             "say where it is now: charrnn train TEXT --resume"
         ) from error
 

@@ -199,7 +199,7 @@ PLOT = {
 INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
 CACHE = {
     **HELP,
-    "--clear": Example(("--clear",), out(b"removed 0 texts, ")),
+    "--clear": Example(("--clear",), out(b"no text is kept in ")),
     "--json": Example(("--json",), lambda outcome: outcome.out == b""),
 }
 EXAMPLES = {

@@ -57,6 +57,29 @@ def test_the_environment_can_name_the_file(charrnn: Charrnn, monkeypatch: pytest
     assert trained().steps == 2
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("x", "'x' is not a valid integer (CHARRNN_TRAIN_BATCH_SIZE is set) (see"),
+        ("0", "must be at least 1, not 0 (CHAR"),
+    ],
+)
+def test_an_error_names_the_variable_that_set_an_option(
+    charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch, value: str, words: str
+) -> None:
+    monkeypatch.setenv("CHARRNN_TRAIN_BATCH_SIZE", value)
+    assert words in charrnn("train", "lamp.txt").err
+    # What is typed wins, and is not the variable's.
+    typed = charrnn("train", "lamp.txt", "--batch-size", "-1")
+    assert typed.err == "charrnn: --batch-size must be at least 1, not -1\n"
+
+
+def test_an_error_says_that_the_file_set_an_option(charrnn: Charrnn) -> None:
+    Path("run.toml").write_text("hidden-size = 0\n")
+    outcome = charrnn("train", "lamp.txt", "--config", "run.toml")
+    assert outcome.err == "charrnn: --hidden-size must be at least 1, not 0 (--config sets --hidden-size)\n"
+
+
 def test_a_text_on_the_command_line_replaces_those_of_the_file(charrnn: Charrnn) -> None:
     Path("other.txt").write_bytes(Path("lamp.txt").read_bytes())
     assert charrnn("train", "other.txt", "--config", "run.toml").code == 0

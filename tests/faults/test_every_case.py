@@ -1034,7 +1034,7 @@ CASES: dict[int, Case] = {
             (("--hidden-size", "8,-1"), "--hidden-size must be at least 1, not 8,-1"),
             (
                 ("--hidden-size", "1000000000"),
-                "a gru of 1000000000 units over 18 symbols, batch 2 × seq 10, needs about 2",
+                "a gru of 1,000,000,000 units over 18 symbols, batch 2 × seq 10, needs about 2",
             ),
             (("--hidden-size", "9" * 400), "--hidden-size must be at most 1,000,000,000,000"),
             (("--embedding-size", "1000000000000"), "of memory, and "),
