@@ -56,6 +56,18 @@ def test_a_text_is_read_as_it_is() -> None:
     assert not corpus.ids.flags.writeable
 
 
+def test_a_file_with_nul_is_left_out_of_a_folder_unless_its_encoding_has_them_everywhere() -> None:
+    Path("books").mkdir()
+    write("books/a.txt", b"abc")
+    nul = write("books/b.dat", b"\x7fELF\0")
+    corpus = read_corpus(["books"])
+    assert (text_of(corpus), corpus.notes) == ("abc", ("left out 1 file with NULs, which no text has",))
+    assert text_of(read_corpus([nul])) == "\x7fELF\0"  # who names it means it
+    write("books/a.txt", "abc".encode("utf-16"))
+    write("books/b.dat", "Käfer".encode("utf-16"))
+    assert text_of(read_corpus(["books"], encoding="UTF_16")) == "abcKäfer"
+
+
 @pytest.mark.parametrize("size", BLOCK_SIZES)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "gb18030", "utf-7"])
 def test_where_the_blocks_are_cut_does_not_matter(monkeypatch: pytest.MonkeyPatch, encoding: str, size: int) -> None:
