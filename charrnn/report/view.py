@@ -63,7 +63,7 @@ def choose_passage(
     if isinstance(part, Items):
         ids = part.joined()
     else:
-        line_feeds = np.flatnonzero(part[:-1] == vocabulary.characters.find("\n"))
+        line_feeds = np.flatnonzero(part[:MOST_CHARACTERS][:-1] == vocabulary.characters.find("\n"))
         is_cut = part is division.held_out and line_feeds.size
         ids = part[line_feeds[0] + 1 :] if is_cut else part
     return Passage(ids, vocabulary.characters, len(vocabulary), ())
