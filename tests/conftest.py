@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # a slow machine is no mistake.
 settings.register_profile("charrnn", deadline=None, derandomize="CI" in os.environ, max_examples=trials(200, 10_000))
 settings.load_profile("charrnn")
+# What these assert is told as a test's own assertions are.
+pytest.register_assert_rewrite("tests.mistakes", "tests.faults.cases")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXT = 6 * (

@@ -1,0 +1,109 @@
+"""Cases 50 to 57: going on with a run."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from charrnn import checkpoint
+from tests.conftest import contents
+from tests.faults.cases.desk import RESUME, TEXTS, TRAIN, Case, Desk
+from tests.faults.checkpoints import MODELS
+
+
+def another_text(desk: Desk) -> None:
+    desk.do(*TRAIN)
+    then = checkpoint.load("run.npz").corpus.sha256[:12]
+    desk.lay_out("other.txt", "strange.txt")
+    for text in (TEXTS["other.txt"], TEXTS["lamp.txt"][:-1]):
+        Path("lamp.txt").write_bytes(text)
+        outcome = desk.refuse((*RESUME, "run.npz"), 2, f"SHA-256 {then}… then, ")
+        assert "give the text it was trained on, or learn this one with --allow-new-text" in outcome.err
+    Path("lamp.txt").unlink()
+    desk.refuse((*RESUME, "run.npz"), 2, "say where it is now: charrnn train TEXT --resume")
+    new = ("train", "other.txt", "--resume", "--checkpoint", "run.npz", "--steps", "9", "--allow-new-text")
+    assert "goes on with another text: other, from its beginning" in desk.do(*new).err
+    after = checkpoint.load("run.npz")
+    assert (after.progress.step, after.corpus.name) == (9, "other")
+    desk.do(*RESUME, "run.npz", "--steps", "11")
+
+
+def from_every_step(desk: Desk) -> None:
+    planned = ("--schedule-steps", "5", "--save-every", "5")
+    desk.do(*TRAIN, *planned)
+    whole = Path("run.npz").read_bytes()
+    for step in range(1, 5):
+        desk.do(*TRAIN, *planned, "--steps", str(step), "--overwrite")
+        desk.do(*RESUME, "run.npz", "--steps", "5")
+        assert Path("run.npz").read_bytes() == whole
+
+
+def samples_more_often(desk: Desk) -> None:
+    desk.do(*TRAIN, "--steps", "9", "--schedule-steps", "9")
+    whole = checkpoint.load("run.npz").params.vector
+    desk.do(*TRAIN, "--schedule-steps", "9", "--overwrite")
+    more = ("--steps", "9", "--sample-every", "1", "--eval-every", "1", "--sample-length", "30")
+    desk.do(*RESUME, "run.npz", *more)
+    assert np.array_equal(checkpoint.load("run.npz").params.vector, whole)
+
+
+def new_characters(desk: Desk) -> None:
+    desk.do(*TRAIN)
+    words = "characters the model never saw (13 in all): '0' (U+0030), '1' (U+0031)"
+    new = ("train", "strange.txt", "--resume", "--checkpoint", "run.npz", "--allow-new-text")
+    outcome = desk.refuse(new, 2, words)
+    assert outcome.err.count("U+") == 10
+
+
+def changed_options(desk: Desk) -> None:
+    desk.do(*TRAIN)
+    outcome = desk.refuse((*RESUME, "run.npz", "--hidden-size", "9"), 2, "--hidden-size cannot change")
+    assert "(what may change: --steps, --epochs, --minutes, --eval-every, " in outcome.err
+    said = desk.do(*RESUME, "run.npz", "--steps", "7", "--learning-rate", "0.05", "--save-every", "3").err
+    assert "changed: --steps 7 (was 5), --save-every 3 (was 400), --learning-rate 0.05 (was 0.15)" in said
+
+
+def another_machine(desk: Desk) -> None:
+    desk.do(*TRAIN)
+    assert "exact resume" not in desk.do(*RESUME, "run.npz", "--steps", "6").err
+    Path("run.npz").write_bytes(MODELS["elsewhere.npz"](Path("run.npz").read_bytes()))
+    said = desk.do(*RESUME, "run.npz", "--steps", "7").err
+    assert len(re.findall("warning: exact resume not guaranteed: NumPy 1.0 then, .* now\n", said)) == 1
+
+
+def a_finished_run(desk: Desk) -> None:
+    desk.do(*TRAIN)
+    before = contents(Path())
+    assert (
+        desk.do(*RESUME, "run.npz").err == "run.npz is at the end of its run, step 5; give a later --steps to go on\n"
+    )
+    assert contents(Path()) == before
+
+
+def steps_are_counted_from_the_first(desk: Desk) -> None:
+    desk.do(*TRAIN)
+    assert "done at step 9" in desk.do(*RESUME, "run.npz", "--steps", "9").err
+
+
+CASES: dict[int, Case] = {
+    50: Case(
+        "from every step",
+        story=from_every_step,
+        tests=("test_stopping_after_any_step_and_going_on_equals_never_stopping",),
+    ),
+    51: Case("another text", story=another_text),
+    52: Case("new characters", story=new_characters),
+    53: Case("changed options", story=changed_options),
+    54: Case("another machine", story=another_machine),
+    55: Case("a finished run", story=a_finished_run),
+    56: Case(
+        "steps and rate begin again",
+        story=steps_are_counted_from_the_first,
+        tests=("test_a_shorter_run_that_is_given_more_steps_equals_the_longer_run",),
+    ),
+    57: Case(
+        "samples more often",
+        story=samples_more_often,
+        tests=("test_sampling_and_evaluating_more_often_after_a_resume_changes_no_weight",),
+    ),
+}
