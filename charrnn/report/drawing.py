@@ -17,6 +17,7 @@ _MARKS = "abcdefghijklmnopqrstuvwxyz"
 _COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red: as the terminal's own palette has them
 _WIDEST, _NARROWEST = 100, 30
 _COLUMNS_A_MARK = 3
+_MOST_ENDS = 6  # marks beside one row
 _ASCII = str.maketrans("┤│└─┬…", "+|+-+~")
 
 
@@ -63,16 +64,16 @@ class Drawing:
         ticks = [panel.axis.ticks(max(height // 2, 3)) for panel, height in zip(panels, heights, strict=True)]
         labels = [panel.axis.labels(values) for panel, values in zip(panels, ticks, strict=True)]
         margin = max(len("step"), *(len(label) for texts in labels for label in texts))
-        width = self.width - margin - 2 - (2 if runs > 1 else 0)
+        ends = [_ends(panel, height, runs) for panel, height in zip(panels, heights, strict=True)]
+        width = self.width - margin - 2 - max(len(cells) for rows in ends for cells in [[], *rows.values()])
         lines = []
-        for panel, height, values, texts in zip(panels, heights, ticks, labels, strict=True):
+        for panel, height, values, texts, rows in zip(panels, heights, ticks, labels, ends, strict=True):
             lines.append(_title(panel, margin, runs))
             places = {_row(panel.axis.place(value), height): text for value, text in zip(values, texts, strict=True)}
-            ends = {_row(panel.axis.place(line.points[-1][1]), height): line.run for line in panel.lines}
             for row, cells in enumerate(self._canvas(panel, width, height, steps, runs).rows(is_ascii=self.is_ascii)):
                 side = self._plain("┤" if row in places else "│")
-                end = [(" ", None), (_MARKS[ends[row] % 26], ends[row])] if runs > 1 and row in ends else []
-                lines.append(f"{places.get(row, ''):>{margin}} {side}{self._paint([*cells, *end])}".rstrip())
+                painted = self._paint([*cells, *rows.get(row, [])])
+                lines.append(f"{places.get(row, ''):>{margin}} {side}{painted}".rstrip())
         return [*lines, *self._steps(steps, margin, width)]
 
     def _canvas(self, panel: Panel, width: int, height: int, steps: Axis, runs: int) -> Canvas:
@@ -139,6 +140,17 @@ def _title(panel: Panel, margin: int, runs: int) -> str:
     if any(line.is_held_out for line in panel.lines):
         key = f"; held out: {_mark(0, runs)}" + (f" … {_mark(runs - 1, runs)}" if runs > 1 else "")
     return f"{'':>{margin}}  {panel.title}{f', {panel.unit}' if panel.unit else ''}{key}"
+
+
+def _ends(panel: Panel, height: int, runs: int) -> dict[int, list[Cell]]:
+    """Return what stands beside a panel's rows: the marks of the runs, of several, whose lines end in each."""
+    ends: dict[int, set[int]] = {}
+    for line in panel.lines if runs > 1 else ():
+        ends.setdefault(_row(panel.axis.place(line.points[-1][1]), height), set()).add(line.run)
+    return {
+        row: [(" ", None), *((_mark(run, runs), run) for run in sorted(ending)[:_MOST_ENDS])]
+        for row, ending in ends.items()
+    }
 
 
 def _mark(run: int, runs: int) -> str:
