@@ -115,19 +115,15 @@ class MissingPackageError(ConfigError):
 
 
 class TextError(InputError):
-    """A text is missing, empty, too short, or not in the encoding given."""
-
-
-class MissingTextError(TextError):
-    """There is no text of a name.
+    """A text is missing, empty, too short, or not in the encoding given.
 
     Parameters
     ----------
-    reason : that there is none
-    advice : what may have been meant, for whoever has just named it
+    reason : what is wrong
+    advice : what to do about it, for whoever has just named the text; others leave it out
     """
 
-    def __init__(self, reason: str, advice: str) -> None:
+    def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(f"{reason}{advice}")
         self.reason = reason
 

@@ -53,6 +53,11 @@ def kept_path(path: Path, step: int) -> Path:
     return path.with_name(f"{path.stem}-step-{step}{path.suffix}")
 
 
+def is_kept(path: Path) -> bool:
+    """Whether a file is called as one of the states that a run keeps."""
+    return bool(_KEPT.search(path.stem))
+
+
 def kept_states(path: Path) -> list[int]:
     """Return the steps whose states are kept beside a run's checkpoint, in their order."""
     ends = (_KEPT.search(file.stem) for file in path.parent.glob("*-step-*"))  # nothing where there is no folder

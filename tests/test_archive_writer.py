@@ -1,6 +1,8 @@
 """A save leaves the complete old file or the complete new one, whatever fails on the way."""
 
 import errno
+import fcntl
+import gc
 import os
 import resource
 import stat
@@ -195,6 +197,49 @@ def test_sweep_removes_what_a_killed_save_left_and_nothing_else(path: Path) -> N
     assert path.read_bytes() == old
     assert sweep_temporaries(path.parent) == [path.with_name(temporaries[0])]
     assert files(path.parent) == [".notes.tmp", "run.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+def test_a_save_outlives_a_sweep_between_the_making_of_its_file_and_its_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fcntl.flock
+    swept: list[bool] = []
+
+    def sweep_first(file: Any, operation: int) -> None:
+        if not swept:
+            swept.append(True)  # what the sweep itself locks is not swept
+            assert len(sweep_temporaries(path.parent)) == 1
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    write_arrays(path, {"W": np.ones(3)})
+    assert swept
+    assert read_arrays(path)["W"].tolist() == [1, 1, 1]
+    assert files(path.parent) == ["run.npz"]
+
+
+@pytest.mark.parametrize("is_between", [False, True])
+def test_ctrl_c_in_a_save_is_ctrl_c_wherever_it_comes(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], is_between: bool
+) -> None:
+    old, real = path.read_bytes(), zipfile.ZipFile.open
+    made: list[Any] = []
+
+    def interrupt(*arguments: Any, **_: Any) -> None:
+        if is_between:  # the making of a member and the block that closes it
+            made.append(real(*arguments))
+        raise KeyboardInterrupt
+
+    owner, name = (zipfile.ZipFile, "open") if is_between else (np.lib.format, "write_array")
+    monkeypatch.setattr(owner, name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_arrays(path, {"W": np.ones(3)})
+    made.clear()
+    gc.collect()
+    assert path.read_bytes() == old
+    assert files(path.parent) == ["run.npz"]
+    assert capfd.readouterr().err == ""
 
 
 def test_sweep_of_a_missing_folder_finds_nothing(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ memory, or return wrong numbers without a word. ``read_arrays`` returns what was
 ``CheckpointError``.
 """
 
-from charrnn.archive.lock import Lock
+from charrnn.archive.lock import Lock, released_on_failure
 from charrnn.archive.reader import read_arrays
 from charrnn.archive.writer import replacing, sweep_temporaries, write_arrays
 
-__all__ = ["Lock", "read_arrays", "replacing", "sweep_temporaries", "write_arrays"]
+__all__ = ["Lock", "read_arrays", "released_on_failure", "replacing", "sweep_temporaries", "write_arrays"]

@@ -10,7 +10,8 @@ import errno
 import os
 import sys
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from charrnn.archive.layout import reason
@@ -60,6 +61,17 @@ class Lock:
             raise CheckpointError(f"cannot save {shown}: {reason(error)}; choose another place") from error
         # Also where nobody calls `release`: the lock must not outlive the run that it is for.
         self.release = weakref.finalize(self, _let_go, descriptor, place)
+
+
+@contextmanager
+def released_on_failure(lock: Lock | None) -> Iterator[None]:
+    """Release a lock where the block ends by an error: who keeps that keeps the block's frame, and the lock with it."""
+    try:
+        yield
+    except BaseException:
+        if lock:
+            lock.release()
+        raise
 
 
 def remove_if_abandoned(place: Path) -> None:

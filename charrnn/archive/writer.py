@@ -115,11 +115,9 @@ def replacing(
     buffering : of the new file, as `open` takes it
     """
     old_mode = _mode(target)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    temporary, stream = _open_temporary(target, buffering)
     try:
-        stream: Any
-        with temporary.open("x+b", buffering) as stream:  # a new file: 0666 less the umask
-            _lock(stream)
+        with stream:
             if old_mode is not None:
                 temporary.chmod(old_mode)
             yield stream
@@ -131,6 +129,16 @@ def replacing(
     finally:
         with suppress(OSError):  # gone already after a success; after a failure, the first error is the one to tell
             temporary.unlink()
+
+
+def _open_temporary(target: Path, buffering: int) -> tuple[Path, Any]:
+    """Make a file beside the target, locked; another where a sweep took it for abandoned before it was locked."""
+    while True:
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        stream: Any = temporary.open("x+b", buffering)  # a new file: 0666 less the umask
+        if _lock(stream) and temporary.exists():
+            return temporary, stream
+        stream.close()
 
 
 def _mode(target: Path) -> int | None:
@@ -146,11 +154,16 @@ def _mode(target: Path) -> int | None:
 
 def _write_zip(stream: BufferedIOBase, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write the arrays as uncompressed members; a `ZipInfo` of its own date makes the bytes reproducible."""
-    with zipfile.ZipFile(stream, "w", allowZip64=False) as archive:
+    archive = zipfile.ZipFile(stream, "w", allowZip64=False)  # in a `with` it would be closed after Ctrl-C too
+    try:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:
                 c_ordered = np.asarray(array, order="C")
                 np.lib.format.write_array(member, c_ordered, version=(1, 0), allow_pickle=False)
+        archive.close()
+    finally:
+        # After an error nothing more is written, also not when it is collected: that would hide the error, or print.
+        archive.fp = None
 
 
 def _move(temporary: Path, target: Path) -> None:
@@ -163,11 +176,16 @@ def _move(temporary: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-def _lock(stream: BufferedIOBase) -> None:
-    """Mark a temporary as being written, until it is closed or its process dies."""
+def _lock(stream: BufferedIOBase) -> bool:
+    """Mark a temporary as being written, until it is closed or its process dies; a sweep may have been quicker."""
     if sys.platform != "win32":  # Windows by itself refuses to remove a file that is open
-        with suppress(OSError):  # a file system without locks: there the sweep leaves everything alone
+        try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks: there the sweep leaves everything alone
+            pass
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

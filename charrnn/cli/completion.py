@@ -72,8 +72,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _offer(names: Iterable[str], incomplete: str) -> "Items":
-    """Return the names that begin so; where there is none, let the shell complete a path of its own."""
+    """Return the names that begin so; where there is none, let the shell complete a path of its own.
+
+    A name that cannot be printed as it is would end the shell's reading, and is not offered.
+    """
     from click.shell_completion import CompletionItem
 
-    items: Items = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    items: Items = [
+        CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete) and name.isprintable()
+    ]
     return items or [CompletionItem(incomplete, type="file")]

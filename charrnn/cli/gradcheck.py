@@ -7,7 +7,7 @@ import click
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
-from charrnn.errors import ConfigError, WrongGradientError
+from charrnn.errors import ConfigError, TextError, WrongGradientError
 
 
 @click.command(cls=Command, epilog="Example: charrnn gradcheck && echo every gradient is right")
@@ -40,13 +40,16 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     from charrnn.gradcheck import SLICE_LENGTH, check_checkpoint, check_small_models
     from charrnn.report.columns import stdout_width
     from charrnn.report.gradients import as_json_lines, as_table, verdict
+    from charrnn.training.trained_on import training_part
 
     rng = np.random.default_rng(rng_seed)
     if checkpoint:
         trained = load(checkpoint)
-        names, decoding = ([text], {}) if text else (trained.corpus.sources, trained.corpus.decoding)
-        corpus = load_corpus(names, vocabulary=trained.vocabulary, **decoding)
-        rows = list(check_checkpoint(trained.model, trained.params, corpus.ids[:SLICE_LENGTH], rng))
+        try:
+            ids = load_corpus([text], vocabulary=trained.vocabulary).ids if text else training_part(trained)
+        except TextError as error:
+            raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
+        rows = list(check_checkpoint(trained.model, trained.params, ids[:SLICE_LENGTH], rng))
     elif text:
         raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")
     else:

@@ -11,17 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from charrnn.text.choices import ERRORS
-from charrnn.training.config import (
-    CELLS,
-    DTYPES,
-    OPTIMIZERS,
-    REDUCTIONS,
-    SCHEDULES,
-    TrainConfig,
-    flag,
-    format_sizes,
-    suited_settings,
-)
+from charrnn.training.config import CELLS, DTYPES, OPTIMIZERS, REDUCTIONS, SCHEDULES, TrainConfig, flag, format_sizes
+from charrnn.training.recipes import suited_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -85,7 +76,10 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "optimizer": (click.Choice(OPTIMIZERS), "How gradients become steps."),
     "learning_rate": (float, "Size of the steps; 0 for the optimizer's own default."),
     "schedule": (click.Choice(SCHEDULES), "How the learning rate goes over the run."),
-    "schedule_steps": (int, "Steps the schedule is spread over; 0 for the length of the run."),
+    "schedule_steps": (
+        int,
+        "Steps of the whole run that this is a part of, for the schedule and what is dropped; 0 for its own length.",
+    ),
     "warmup_steps": (int, "Steps in which the learning rate climbs to its full size."),
     "decay_factor": (float, "Multiply the learning rate by this at each stair of --schedule step."),
     "decay_every": (float, "Passes over the text from one stair to the next."),

@@ -55,22 +55,24 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     passage = passage if by_line else as_items(passage, vocabulary.encode(trained.separator))
-    same = scores.describe_sameness(trained, passage)
+    same, unseen = scores.describe_sameness(trained, passage), scores.describe_unseen(passage)
     for line in () if quiet else (describe_model(trained, path), *passage.notes, *same):
         say(line)
     scorer = Scorer(trained.model, trained.params, vocabulary, trained.separator)
     if by_line:
-        if unseen := scores.describe_unseen(passage):
-            say(unseen.rstrip())
+        if unseen:
+            say(unseen)
         with TextWriter() as writer:
             for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
         return
     text = Slice.from_passage(passage, vocabulary, _learned(trained, quiet=quiet), trained.separator)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
-    table = "" if as_json else scores.as_table(comparison, stdout_width()) + scores.describe_unseen(passage)
     with TextWriter() as writer:
-        writer.write(table or scores.as_json(comparison, trained, passage, path))
+        if as_json:
+            writer.write(scores.as_json(comparison, trained, passage, path))
+        else:
+            writer.write(scores.as_table(comparison, stdout_width(), unseen))
 
 
 def _learned(trained: "Checkpoint", *, quiet: bool) -> "NDArray[np.integer] | None":

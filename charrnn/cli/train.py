@@ -1,6 +1,5 @@
 """``charrnn train``."""
 
-import shlex
 import sys
 import time
 from io import FileIO
@@ -16,7 +15,8 @@ from charrnn.cli.interruption import Interruption
 from charrnn.cli.run_file import read_into_context
 from charrnn.errors import ConfigError
 from charrnn.text.choices import FORMS
-from charrnn.training.config import LINE_END, RECIPES
+from charrnn.training.config import LINE_END
+from charrnn.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from charrnn.text.reading import Watcher
@@ -112,33 +112,32 @@ def train(
     with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
     """
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
+    from charrnn.report.columns import stdout_width
+
     if given["recipe"] == "list":
-        from charrnn.report.columns import stdout_width
         from charrnn.report.recipes import describe_recipes
 
         click.echo("\n".join(describe_recipes(stdout_width())))
         return
-    from charrnn.report.columns import stdout_width
     from charrnn.report.preparation import Preparation
     from charrnn.report.progress import Progress, TextProgress
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
+    from charrnn.training.retracing import command_line
     from charrnn.training.run_log import RunLog
 
     with Preparation(is_quiet=quiet) as watcher:
         prepared = _prepare(texts, checkpoint, given, watcher, resume=resume, allow_new_text=allow_new_text)
-    evaluator = prepared.run.evaluator
-    if yardsticks and not evaluator:
+    if yardsticks and not prepared.run.evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
-    command = shlex.join(["charrnn", *sys.argv[1:]])
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
     interruption = Interruption()
     try:
         with (
             interruption,
             Progress(prepared, is_quiet=quiet) as progress,
-            RunLog(prepared, command, progress.warn, echo) as log,
+            RunLog(prepared, command_line(["charrnn", *sys.argv[1:]]), progress.warn, echo) as log,
         ):
             for event in prepared.run.events(stop=interruption.is_requested, began=began):
                 log.record(event)
@@ -147,9 +146,10 @@ def train(
         say(f"stopped at once; {prepared.run.path} is as it was last saved")
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
-    if yardsticks and evaluator:
+    if yardsticks and (evaluator := prepared.run.evaluator):
         comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
-        click.echo(as_event(comparison) if as_json else as_table(comparison, stdout_width()), nl=False)
+        step = prepared.run.trainer.step
+        click.echo(as_event(comparison, step) if as_json else as_table(comparison, stdout_width()), nl=False)
 
 
 def _prepare(

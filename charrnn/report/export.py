@@ -60,7 +60,9 @@ def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) ->
     """
     path = Path(path)
     check_suffix(path, tuple(FORMATS))
-    return write_file(path, FORMATS[path.suffix.lower()].data(checkpoint, name or checkpoint.corpus.name))
+    name = name or checkpoint.corpus.name
+    name = name.encode("utf-8", "backslashreplace").decode("utf-8")  # a file may be called by bytes that are no text
+    return write_file(path, FORMATS[path.suffix.lower()].data(checkpoint, name))
 
 
 def as_html(trained: Checkpoint, name: str) -> bytes:

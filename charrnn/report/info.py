@@ -1,7 +1,6 @@
 """What a checkpoint is: how big, trained on what, how far, how good and how, for a person and for a program."""
 
 import json
-import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,7 +10,8 @@ from typing import Any
 
 from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import CheckpointError, ConfigError, LogError, shown
+from charrnn.errors import CheckpointError, ConfigError, LogError, counted, shown
+from charrnn.report.columns import wrap
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_batch, describe_loss, duration
 from charrnn.training.config import LINE_END, TrainConfig, flag
@@ -72,8 +72,7 @@ def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
     ]
     lines = [f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}" for name, words in rows]
     if width:
-        indent = " " * _INDENT
-        lines = [textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False) for line in lines]
+        lines = [row for line in lines for row in wrap(line, width, _INDENT)]
     return "\n".join(lines) + "\n"
 
 
@@ -156,7 +155,7 @@ def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _trained(values: Mapping[str, Any]) -> str:
     took = f" in {duration(values['log']['seconds'])}" if values["log"] else ""
-    back = f", {values['rollbacks']} rollbacks" if values["rollbacks"] else ""
+    back = f", {counted(values['rollbacks'], 'rollback')}" if values["rollbacks"] else ""
     loss = describe_loss(values["smoothed_loss"])
     planned = values["config"]["steps"]
     steps = f"{values['step']:,} of {planned:,} steps" if values["step"] < planned else f"{values['step']:,} steps"
@@ -167,7 +166,9 @@ def _held_out(values: Mapping[str, Any]) -> str:
     best, evaluations = values["best"], values["evaluations"]
     if not best:
         return "never evaluated"
-    words = f"{describe_loss(best['loss'])} at step {best['step']:,}, the best of {len(evaluations)} evaluations"
+    words = (
+        f"{describe_loss(best['loss'])} at step {best['step']:,}, the best of {counted(len(evaluations), 'evaluation')}"
+    )
     step, loss = evaluations[-1]
     return words if step == best["step"] else f"{words}; {describe_loss(loss)} at step {step:,}, the last"
 

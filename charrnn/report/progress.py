@@ -5,7 +5,6 @@ bar, but a plain line now and then, so that a log shows life.
 """
 
 import contextlib
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +34,7 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.log import log_path
+from charrnn.training.retracing import command_line
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
 
@@ -182,7 +182,7 @@ class Progress:
         self._draw()
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
-            self._show(f"  charrnn train --resume --checkpoint {shlex.quote(str(path))}")
+            self._show("  " + command_line(["charrnn", "train", "--resume", "--checkpoint", str(path)]))
             return
         if not event.step:
             self.warn(f"--minutes {self.run.config.minutes:g} left no time for a single step; {self._bound()} to learn")
@@ -192,7 +192,7 @@ class Progress:
         self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
         self.say("now try:")
         amount = "--num 20" if self.run.config.separator else "-n 400"
-        self._show(f"  charrnn sample {shlex.quote(str(best if has_best else path))} {amount}")
+        self._show(f"  {command_line(['charrnn', 'sample', str(best if has_best else path)])} {amount}")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""

@@ -1,7 +1,7 @@
 """The recipes as a list to choose from."""
 
 from charrnn.report.columns import wrap
-from charrnn.training.config import RECIPES
+from charrnn.training.recipes import RECIPES
 
 
 def describe_recipes(width: int | None = None) -> list[str]:

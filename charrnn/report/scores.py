@@ -11,6 +11,7 @@ import numpy as np
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError, counted
+from charrnn.report.columns import wrap
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
@@ -18,6 +19,7 @@ from charrnn.scoring.score import UNSEEN_NATS, ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import list_characters
+from charrnn.training.records import stamp
 from charrnn.training.trained_on import training_part
 
 _LONGEST_QUOTE = 60  # characters
@@ -25,10 +27,11 @@ _LINE_FEED = "\n"
 _LOSSES = 2 * (2 + 9)  # columns of a loss in nats and in bits
 
 
-def as_table(comparison: Comparison, width: int | None = None) -> str:
-    """Write one line a method, the model first, then its yardsticks from the best down.
+def as_table(comparison: Comparison, width: int | None = None, note: str = "") -> str:
+    """Write one line a method, the model first, then its yardsticks from the best down, and a note below.
 
-    `width` is the terminal's, if it goes to one: where it is narrow, the perplexity is left out.
+    `width` is the terminal's, if it goes to one: where it is narrow, the perplexity is left out, and the note is cut
+    between words.
     """
     figures = (comparison.model, *comparison.yardsticks)
     header = f"on {counted(comparison.characters, 'character')}"
@@ -39,21 +42,22 @@ def as_table(comparison: Comparison, width: int | None = None) -> str:
         rows.append(f"{figure.name:<{names}}  {losses}  {_perplexity(figure.nats):>10,.2f}")
     if width and len(rows[0]) > width:
         rows = [row[: names + _LOSSES] for row in rows]
-    return "".join(f"{row}\n" for row in rows)
+    below = wrap(note, width) if width else [note]
+    return "".join(f"{row}\n" for row in (*rows, *(below if note else ())))
 
 
 def describe_unseen(passage: Passage) -> str:
-    """Say which characters the model never saw, if there are any, and what each costs; a line of its own."""
+    """Say which characters the model never saw, if there are any, and what each costs; one sentence."""
     if passage.num_unknown:
         return (
             f"rare: {passage.num_unknown:,} of the characters, {list_characters(passage.unseen)}; each is read, and "
-            "costs what it costs to expect some rare character, its unknown symbol, and not which\n"
+            "costs what it costs to expect some rare character, its unknown symbol, and not which"
         )
     if not passage.num_unseen:
         return ""
     return (
         f"unseen in training: {passage.num_unseen:,} of the characters, {list_characters(passage.unseen)}; "
-        f"each costs {bits(UNSEEN_NATS):.3f} bits, a guess among all of Unicode, and is not read\n"
+        f"each costs {bits(UNSEEN_NATS):.3f} bits, a guess among all of Unicode, and is not read"
     )
 
 
@@ -77,9 +81,9 @@ def as_json(comparison: Comparison, trained: Checkpoint, passage: Passage, path:
     return json.dumps(values) + "\n"
 
 
-def as_event(comparison: Comparison) -> str:
-    """Write the same of a run's held-out part, to come after the events of the run."""
-    return json.dumps({"event": "yardsticks", **_values(comparison)}) + "\n"
+def as_event(comparison: Comparison, step: int) -> str:
+    """Write the same of a run's held-out part, to come after the events of the run, which ended at a step."""
+    return json.dumps(stamp("yardsticks", step) | _values(comparison)) + "\n"
 
 
 def line_row(line: ScoredLine) -> str:

@@ -1,6 +1,7 @@
 """A running text that a person and the network write by turns."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,8 +75,9 @@ class Turns:
                 piece = ending.take(characters[int(next(drawn)[0])])
                 written += piece
                 yield piece
-                if ending.reason is Reason.LINES and not written.strip():
-                    ending = Ending(self._bounds)  # blank lines are no turn
+                if ending.reason is Reason.LINES and not written.strip():  # blank lines are no turn
+                    left = None if self._bounds.length is None else self._bounds.length - len(written)
+                    ending = Ending(replace(self._bounds, length=left))
         finally:
             self._streams.rewind(start)
             self.read(written + self._separator * (ending.reason is Reason.ITEM))

@@ -197,6 +197,8 @@ class Writer:
 
     def _steps(self, seed_text: str, *, with_log_probs: bool) -> Iterator[list[str]]:
         characters, samples = self._vocabulary.characters, self.samples
+        for sample in samples:
+            sample.ending, sample.log_probs = Ending(self.bounds), []
         generators = [np.random.default_rng(sample.rng_seed) for sample in samples]
         begin, is_item = partial(line_start, self._vocabulary, separator=self._separator), bool(self._separator)
         seeds = [seed_text if seed_text and not is_item else begin(rng) + seed_text for rng in generators]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import DivergedError, TextError
+from charrnn.errors import DivergedError, TextError, counted
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.scoring.tracking import Track, untracked
@@ -66,7 +66,7 @@ def as_items(passage: Passage, separator: Ids) -> Passage:
     items = passage.items(separator.astype(np.intp))
     if not items:
         raise TextError("there is nothing to read: the text has no items, only what stands between them")
-    note = f"read as {len(items):,} items, each for itself"
+    note = f"read as {counted(len(items), 'item')}, each for itself"
     return replace(passage, ids=np.concatenate([item.ids for item in items]), notes=(*passage.notes, note))
 
 

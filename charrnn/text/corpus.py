@@ -1,5 +1,6 @@
 """A text to learn: found, read, checked, numbered and split."""
 
+import codecs
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from charrnn.text.vocabulary import Vocabulary, list_characters, unknown_symbol
 
 __all__ = ["Corpus", "corpus_name", "number", "read_corpus", "settle", "split"]
 
+_LINE_FEED = ord("\n")
 _MARKED = ("utf-16", "utf-32")  # encodings in which a text is full of NULs
 _MOST_NAMED = 5
 _FIRST_BYTES = 8192  # of a file in a folder, in which a NUL says that it is no text
@@ -112,7 +114,8 @@ def number(
     digest = hashlib.sha256()
     notes: list[str] = []
     done, total = 0, sum(source.size for source in sources)
-    binary = 0
+    binary = unended = 0
+    is_within_line = False
 
     def advance(size: int) -> None:
         nonlocal done
@@ -127,12 +130,19 @@ def number(
             binary += 1
             blocks.close()
             continue
+        is_new = True
         for block in chain([first], blocks if first else ()):
             digest.update(block)
-            numbering.append(decoder.decode(block))
+            points = decoder.decode(block)
+            numbering.append(points)
+            if points.size:
+                unended += is_new and is_within_line
+                is_new, is_within_line = False, int(points[-1]) != _LINE_FEED
         notes += decoder.notes()
     if binary:
         notes.append(f"left out {counted(binary, 'file')} with NULs, which no text has")
+    if unended:
+        notes.append(f"{counted(unended, 'file')} without a line end at the end: the next begins in the same line")
     return digest.hexdigest(), notes
 
 
@@ -178,8 +188,8 @@ def settle(
         ]
     elif new:
         raise TextError(
-            f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}; "
-            "take them out, or start a new model from its weights with --init-from"
+            f"{label} has characters the model never saw ({len(new)} in all): {list_characters(new)}",
+            "; take them out, or start a new model from its weights with --init-from",
         )
     return vocabulary, notes, numbering.renumber(advance)
 
@@ -248,7 +258,7 @@ def corpus_name(source: str) -> str:
 
 
 def _is_binary(block: bytes, encoding: str) -> bool:
-    return b"\0" in block[:_FIRST_BYTES] and not encoding.lower().replace("_", "-").startswith(_MARKED)
+    return b"\0" in block[:_FIRST_BYTES] and not codecs.lookup(encoding).name.startswith(_MARKED)
 
 
 def _describe_cap(gone: int, places: int, length: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn import bundled
-from charrnn.errors import MissingTextError, TextError, UnreadableTextError, counted, shown
+from charrnn.errors import TextError, UnreadableTextError, counted, shown
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
@@ -17,7 +17,7 @@ LOCAL_CORPORA = Path("corpora")
 _NO_TEXT = re.compile(
     r".*\.(7z|avi|bin|bmp|bz2|class|db|dll|docx?|epub|exe|flac|gif|ico|ids|jar|jpe?g|mkv|mov|mp[34]|np[yz]|o|od[st]|ogg"
     r"|otf|parquet|pdf|pickle|pkl|png|pptx?|pth?|pyc|rar|safetensors|so|sqlite|tar|tar\.[gx]z|tgz|tiff?|ttf|wasm|wav"
-    r"|web[mp]|woff2?|xlsx?|zip|zst)",
+    r"|web[mp]|woff2?|xlsx?|zip|zst|log\.jsonl)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -73,9 +73,8 @@ def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
             raise TextError(f"{shown(name)} is a folder without a text file: name another, or the files themselves")
         sources += (Source(shown(str(file)), file, is_in_folder=True) for file in texts)
         if len(texts) < len(found):
-            notes.append(
-                f"{shown(name)}: left out {counted(len(found) - len(texts), 'file')} by name (pictures and the like)"
-            )
+            others = counted(len(found) - len(texts), "file")
+            notes.append(f"{shown(name)}: left out {others} by name (pictures, logs and the like)")
     return sources, notes
 
 
@@ -130,14 +129,15 @@ def _require_file(name: str, mode: int) -> None:
         raise UnreadableTextError(f"{shown(name)} is not a file: copy the text into one")
 
 
-def _not_found(name: str) -> MissingTextError:
+def _not_found(name: str) -> TextError:
     here = [str(path) for path in _files(Path(name).parent)]
     others = [path.name for folder in (LOCAL_CORPORA, bundled.CORPORA) for path in _files(folder)]
     near = difflib.get_close_matches(name, sorted({*here, *others}))
     guess = f" (did you mean {' or '.join(map(shown, near))}?)" if near else ""
     bundled_names = ", ".join(bundled.corpus_names())
-    advice = f"{guess}: name a file, or one of the bundled texts: {bundled_names}"
-    return MissingTextError(f"there is no text {shown(name)}", advice)
+    return TextError(
+        f"there is no text {shown(name)}", f"{guess}: name a file, or one of the bundled texts: {bundled_names}"
+    )
 
 
 def _files(folder: Path) -> list[Path]:

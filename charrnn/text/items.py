@@ -166,6 +166,8 @@ def reach_within_items(ids: NDArray[np.integer], separator: NDArray[np.intp]) ->
     """
     items, _ = find_items(ids, separator)
     places = np.arange(len(ids))
+    if not len(items):
+        return places
     own = np.searchsorted(items.starts, places, side="right") - 1
     return np.where(own < 0, places, np.minimum(places - items.starts.take(own, mode="clip") + 1, places))
 

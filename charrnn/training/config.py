@@ -1,4 +1,4 @@
-"""Everything that can be set about a training run, and the named recipes.
+"""Everything that can be set about a training run.
 
 Defaults stand here and nowhere else: the command line reads them from these fields. No NumPy is imported, so that
 ``charrnn --help`` stays quick.
@@ -6,8 +6,9 @@ Defaults stand here and nowhere else: the command line reads them from these fie
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from types import MappingProxyType
+from numbers import Integral, Real
 from typing import Any, Self
 
 from charrnn.errors import ConfigError
@@ -83,6 +84,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for the first value that cannot be used."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, _typed(field.name, getattr(self, field.name), field.default))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{flag(name)} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
@@ -139,22 +142,11 @@ class TrainConfig:
         ConfigError
             If a field is missing, unknown, or of another type.
         """
-        defaults = {field.name: field.default for field in fields(cls)}
+        defaults: dict[str, Any] = {field.name: field.default for field in fields(cls)}
         values = {name: defaults[name] for name in _ADDED_LATER} | dict(values)
         if set(values) != set(defaults):
             raise ConfigError(f"the configuration's fields differ: {sorted(set(values) ^ set(defaults))}")
-        clean: dict[str, Any] = {}
-        for name, default in defaults.items():
-            value = values[name]
-            if name == "hidden_sizes" and isinstance(value, list) and all(type(size) is int for size in value):
-                clean[name] = tuple(value)
-            elif type(value) is type(default):
-                clean[name] = value
-            elif name in ("epochs", "minutes") and type(value) is int and abs(value) <= _LARGEST:  # whole at first
-                clean[name] = float(value)
-            else:
-                raise ConfigError(f"the configuration's {name} has the wrong type")
-        return cls(**clean)
+        return cls(**values)
 
     def with_bounds(self, bounds: Mapping[str, float]) -> Self:
         """Return this configuration with other bounds, where any is given: those not given then bind no more."""
@@ -162,6 +154,19 @@ class TrainConfig:
             return self
         all_bounds: dict[str, Any] = {name: type(getattr(self, name))(bounds.get(name, 0)) for name in BOUNDS}
         return replace(self, **all_bounds)
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """Return a value as its field has it: a number of another kind that is as large, or a list of sizes, will do."""
+    kind = type(default)
+    if kind in (int, float) and isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            return kind(value)
+    elif kind is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(name, size, 1) for size in value)
+    elif type(value) is kind:
+        return value
+    raise ConfigError(f"the configuration's {name} has the wrong type")
 
 
 # Fields that the first checkpoints lack; what they default to is how those runs were trained.
@@ -198,89 +203,6 @@ _NOT_NEGATIVE = tuple(
     for field in fields(TrainConfig)
     if isinstance(field.default, int | float) and field.name not in ("batch_size", "seq_length")
 )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A configuration with a name."""
-
-    config: TrainConfig
-    reaches: str  # what it is, what it reaches and how long it takes, as measured
-    is_suited: bool = False  # whether `suited_settings` chooses some of it
-
-
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "default": Recipe(
-            TrainConfig(),
-            "a GRU of 384, 3,600 steps: about a minute on two cores; on The Harbour Clerk 1.28 nats/char held out",
-            is_suited=True,
-        ),
-        "deep": Recipe(
-            TrainConfig(
-                hidden_sizes=(512, 512),
-                batch_size=32,
-                seq_length=100,
-                optimizer="adam",
-                learning_rate=0.002,
-                dropout=0.4,
-                weight_drop=0.3,
-                steps=12_000,
-                eval_every=500,
-                sample_every=1000,
-                save_every=500,
-            ),
-            "for a million characters: GRUs of 512 and 512, 12,000 steps: about 27 min on two cores; on "
-            "tinyshakespeare 1.44 nats/char held out",
-        ),
-        "items": Recipe(
-            TrainConfig(separator=LINE_END, hidden_sizes=(256,), steps=1500),
-            "for --by-line: a GRU of 256, 1,500 steps: 4 s on two cores; on 1,200 names 1.74 nats/char held out",
-            is_suited=True,
-        ),
-        "min-char-rnn": Recipe(
-            TrainConfig(
-                cell="vanilla",
-                hidden_sizes=(100,),
-                init_std=0.01,
-                val_fraction=0.0,
-                batch_size=1,
-                seq_length=25,
-                optimizer="adagrad",
-                learning_rate=0.1,
-                schedule="constant",
-                warmup_steps=0,
-                clip_value=5.0,
-                clip_norm=0.0,
-                reduction="sum",
-                steps=70_000,
-                eval_every=0,
-                sample_every=10_000,
-                save_every=10_000,
-            ),
-            "Karpathy's of 2015, 70,000 steps: 12 s on one core; on The Harbour Clerk 1.74 nats/char, nothing held out",
-        ),
-    }
-)
-
-
-def usual_recipe(separator: str) -> str:
-    """Return the name of the recipe where none is asked for."""
-    return "items" if separator else "default"
-
-
-def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float]:
-    """Return what a default recipe drops, and Adagrad's rate, where a run reads its text so many times.
-
-    A text that is read dozens of times is known by heart, a text that is read a few times is not, and dropout then only
-    makes learning slower. What was measured is in benchmarks/README.md: 5 passes want none, 8 to 17 a little, 25 much.
-    """
-    if passes < 8:
-        return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}
-    if passes < 20:
-        return {"dropout": 0.1, "weight_drop": 0.2, "learning_rate": 0.15}
-    drops = {"dropout": 0.5, "weight_drop": 0.4} if of_items else {"dropout": 0.4, "weight_drop": 0.3}
-    return {**drops, "learning_rate": 0.1}
 
 
 def format_sizes(sizes: tuple[int, ...]) -> str:

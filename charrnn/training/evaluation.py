@@ -119,18 +119,15 @@ class ItemEvaluator:
     Parameters
     ----------
     model : the network
-    items : at least one; of those that have more than `MOST_CHARACTERS` together, every second, third ... is scored
+    items : at least one
     total : adds up the nats of all parts, where others have them; by default they are all scored here
 
-    Attributes
-    ----------
-    items : those that are scored
     """
 
     def __init__(self, model: CharRNN, items: Items, total: Callable[[Parameters], float] | None = None) -> None:
         self.model = model
         self._total = total or self.total
-        self.items = items = items.choose(slice(None, None, -(-items.characters // MOST_CHARACTERS)))
+        self.items = items
         self.transitions = items.characters
         self._batches = Documents(items, min(MAX_STREAMS, len(items)), CHUNK_LENGTH)
 
@@ -172,7 +169,12 @@ AnyEvaluator = Evaluator | ItemEvaluator
 def evaluator_for(
     model: CharRNN, part: NDArray[np.integer] | Items, total: Callable[[Parameters], float] | None = None
 ) -> AnyEvaluator | None:
-    """Return what scores a held-out part, if there is anything in it."""
+    """Return what scores a held-out part, if there is anything in it.
+
+    Of items that have more than `MOST_CHARACTERS` together, every second, third ... is scored.
+    """
     if not len(part):
         return None
-    return ItemEvaluator(model, part, total) if isinstance(part, Items) else Evaluator(model, part, total)
+    if isinstance(part, Items):
+        return ItemEvaluator(model, part.choose(slice(None, None, -(-part.characters // MOST_CHARACTERS))), total)
+    return Evaluator(model, part, total)

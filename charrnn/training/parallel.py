@@ -31,6 +31,7 @@ from typing import IO
 import numpy as np
 
 from charrnn.errors import WorkerError
+from charrnn.machine import format_bytes
 from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
@@ -40,10 +41,10 @@ from charrnn.training.shard import Memory, Plan, Shard, Update, copy_state, stre
 
 # Multiplications by a weight in a step below which a second process costs more than it computes.
 _LEAST_WORK = 5_000_000
-# The part of a step, and what it needs: two whole numbers and two others (see `_do`).
-_TASK = struct.Struct("=bqqdd")
-_COMPUTE, _ADD, _JOIN, _APPLY = range(4)
-_ANSWER = struct.Struct("=d")
+# Its number, the part of a step, and what that needs: two whole numbers and two others (see `_do`).
+_TASK = struct.Struct("=Qbqqdd")
+_COMPUTE, _ADD, _JOIN, _APPLY, _NOTHING = range(5)
+_ANSWER = struct.Struct("=Qd")  # the task's number, and what came of it
 _PACKAGE = Path(__file__).resolve().parents[1]
 _RAM = Path("/dev/shm")  # noqa: S108 - the file made there has no name, so nobody else can open it
 
@@ -86,12 +87,12 @@ class Workers:
 
     def __init__(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
         self.plan, count = plan, plan.workers
+        self._tasks, self._is_under_way = 0, False  # given so far, and whether the last of them is
         self._processes: list[subprocess.Popen[bytes]] = []
         if count == 1:
             memory = Memory(plan, bytearray(plan.bytes_needed()))
         else:
-            with tempfile.TemporaryFile(dir=_RAM if _RAM.is_dir() else None) as file:
-                file.truncate(plan.bytes_needed())
+            with _shared_file(plan.bytes_needed()) as file:
                 memory = Memory(plan, mmap.mmap(file.fileno(), 0))
                 self._processes = [_start(plan, file, index) for index in range(1, count)]
         # Also where nobody calls `close`: a worker must not outlive what it works for.
@@ -152,18 +153,28 @@ class Workers:
 
     def _do(self, part: int, first: int = 0, second: int = 0, third: float = 0.0, fourth: float = 0.0) -> list[float]:
         """Let every worker do its part of a step; return their answers in order."""
+        if self._is_under_way:
+            # Ctrl-C broke it off here, and not there: who answers to another task is done with that one.
+            self._ask(_NOTHING, 0, 0, 0.0, 0.0)
+        self._is_under_way = True
+        answers = self._ask(part, first, second, third, fourth)
+        self._is_under_way = False
+        return answers
+
+    def _ask(self, part: int, first: int, second: int, third: float, fourth: float) -> list[float]:
+        self._tasks += 1
         for process in self._processes:
-            _send(process, _TASK.pack(part, first, second, third, fourth))
-        return [
-            _do(self._shard, part, first, second, third, fourth),
-            *(_receive(process) for process in self._processes),
-        ]
+            _send(process, _TASK.pack(self._tasks, part, first, second, third, fourth))
+        own = _do(self._shard, part, first, second, third, fourth)
+        return [own, *(_receive(process, self._tasks) for process in self._processes)]
 
 
 def _do(shard: Shard, part: int, first: int, second: int, third: float, fourth: float) -> float:
     """Do one worker's part of a step; where a question has the answer yes, that is 1."""
     if part in (_COMPUTE, _ADD):
         return shard.compute(first, second, third, is_first=part == _COMPUTE)
+    if part == _NOTHING:
+        return 0.0
     return shard.join() if part == _JOIN else shard.apply(first, third, fourth)
 
 
@@ -179,8 +190,31 @@ def be_worker() -> None:
     with contextlib.suppress(BrokenPipeError):
         while message := task.read(_TASK.size):
             with np.errstate(over="ignore", invalid="ignore"):  # the first process looks at the sum of the gradients
-                value = _do(shard, *_TASK.unpack(message))
-            os.write(answer, _ANSWER.pack(value))
+                number, *what = _TASK.unpack(message)
+                value = _do(shard, *what)
+            os.write(answer, _ANSWER.pack(number, value))
+
+
+def _shared_file(size: int) -> IO[bytes]:
+    """Return a file without a name that has so many bytes of its own: one that has not ends a process when written to.
+
+    Raises
+    ------
+    WorkerError
+        If there is no room for it.
+    """
+    for folder in (_RAM, Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError):
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - whoever asks for it closes it
+            try:
+                file.truncate(size)
+                if sys.platform == "linux":
+                    os.posix_fallocate(file.fileno(), 0, size)
+            except OSError:
+                file.close()
+                raise
+            return file
+    raise WorkerError(f"neither {_RAM} nor {tempfile.gettempdir()} has room for {format_bytes(size)}; give --threads 1")
 
 
 def _start(plan: Plan, file: IO[bytes], index: int) -> subprocess.Popen[bytes]:
@@ -215,12 +249,15 @@ def _send(process: subprocess.Popen[bytes], message: bytes) -> None:
         raise _death(process) from error
 
 
-def _receive(process: subprocess.Popen[bytes]) -> float:
-    message = process.stdout.read(_ANSWER.size)  # type: ignore[union-attr]
-    if len(message) < _ANSWER.size:
-        raise _death(process)
-    answer: float = _ANSWER.unpack(message)[0]
-    return answer
+def _receive(process: subprocess.Popen[bytes], task: int) -> float:
+    """Return what came of a task. Where Ctrl-C left the answer to an earlier one unread, that is passed over."""
+    number = 0
+    while number != task:
+        message = process.stdout.read(_ANSWER.size)  # type: ignore[union-attr]
+        if len(message) < _ANSWER.size:
+            raise _death(process)
+        number, answer = _ANSWER.unpack(message)
+    return float(answer)
 
 
 def _death(process: subprocess.Popen[bytes]) -> WorkerError:

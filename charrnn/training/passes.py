@@ -14,7 +14,8 @@ _SECONDS_OF_MEASURING = 0.25
 def planned_passes(config: TrainConfig, vocabulary: Vocabulary, part: Part, team: Team = ALONE) -> float:
     """Return how many passes over a text the bounds of a run leave it, whichever of them comes first.
 
-    Where the clock is a bound, what this machine computes in a moment is measured.
+    A run whose schedule is spread over a number of steps is a part of one so long, and those are what counts. Where the
+    clock is a bound, what this machine computes in a moment is measured.
 
     Parameters
     ----------
@@ -22,10 +23,11 @@ def planned_passes(config: TrainConfig, vocabulary: Vocabulary, part: Part, team
     team : who will train
     """
     passes = [config.epochs or math.inf]
-    if config.steps:
-        passes.append(
-            config.steps * config.accumulate * batches_of(part, config).characters_per_chunk / characters_in(part)
-        )
+    if steps := config.schedule_steps or config.steps:
+        characters = steps * config.accumulate * batches_of(part, config).characters_per_chunk
+        passes.append(characters / characters_in(part))
+    if config.schedule_steps:
+        return passes[-1]
     if config.minutes:
         trainer = Trainer(config, vocabulary, part, team=team)
         passes.append(60 * config.minutes * trainer.measure_speed(_SECONDS_OF_MEASURING) / characters_in(part))

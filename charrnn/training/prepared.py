@@ -72,6 +72,7 @@ def prepare(
     team : who trains it
     """
     trainer = Trainer(config, vocabulary, division.training, start, source, team)
+    trainer.corpus = info
     evaluator = team.evaluator(trainer.model, division.held_out)
     run = Run(trainer, info, evaluator, path, start, lock)
     return PreparedRun(run, (*notes, *division.notes), characters_in(division.held_out))

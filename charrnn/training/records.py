@@ -74,7 +74,7 @@ class Recorder:
             self._seconds += since
             self._last = event
             return (self._progress(event),) if is_recorded(event.step) else ()
-        record = _stamp(_name(event), event.step) | _plain(asdict(event))
+        record = stamp(_name(event), event.step) | _plain(asdict(event))
         # Where a run stops, or leaves its way, the last step that it made is worth a line.
         is_last = isinstance(event, Stopped | RolledBack)
         if is_last and self._last and self._last.step != self._recorded:
@@ -84,19 +84,19 @@ class Recorder:
     def failure(self, error: BaseException) -> Record:
         """Return the record of a run that ended by an error."""
         step = self._last.step if self._last else self.beginning["step"]
-        return _stamp("failure", step) | {"reason": str(error) or type(error).__name__}
+        return stamp("failure", step) | {"reason": str(error) or type(error).__name__}
 
     def _progress(self, report: StepReport) -> Record:
         speed = round(self._characters / self._seconds, 1) if self._seconds else None
         self._characters, self._seconds, self._recorded = 0, 0.0, report.step
-        return _stamp("progress", report.step) | _plain(asdict(report)) | {"characters_per_second": speed}
+        return stamp("progress", report.step) | _plain(asdict(report)) | {"characters_per_second": speed}
 
 
 def _beginning(prepared: PreparedRun, command: str) -> Record:
     run, trainer = prepared.run, prepared.run.trainer
     text = {"symbols": len(trainer.vocabulary), "held_out": prepared.validation_characters}
     return {
-        **_stamp("start" if run.is_fresh else "resume", trainer.step),
+        **stamp("start" if run.is_fresh else "resume", trainer.step),
         "charrnn": __version__,
         "log_format": LOG_FORMAT,
         "command": command,
@@ -114,7 +114,8 @@ def _name(event: Event) -> str:
     return _NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
-def _stamp(event: str, step: int) -> Record:
+def stamp(event: str, step: int) -> Record:
+    """Return what every record begins with."""
     return {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "step": step}
 
 

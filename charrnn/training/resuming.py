@@ -8,11 +8,11 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from charrnn import checkpoint
-from charrnn.archive import Lock
+from charrnn.archive import Lock, released_on_failure
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
-from charrnn.errors import CheckpointError, ConfigError, MissingTextError, TextError, shown
-from charrnn.run_files import FOLDER, newest
+from charrnn.errors import CheckpointError, ConfigError, TextError, shown
+from charrnn.run_files import FOLDER, is_kept, newest
 from charrnn.text.corpus import Corpus
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
@@ -82,32 +82,36 @@ def resume_run(
     path = path or newest(for_resume=True)
     if path is None:
         raise CheckpointError(f"nothing to resume: no checkpoint in {FOLDER}/; name one with --checkpoint")
+    name = shown(str(path))
+    if is_kept(path):
+        raise CheckpointError(f"{name} is a state that a run keeps; copy it under another name to go on from it")
     lock = Lock(path) if path.exists() else None
-    start = checkpoint.load(path)
-    if start.resume is None or lock is None:
-        raise CheckpointError(f"{shown(str(path))} was kept for sampling only; resume from the run's own checkpoint")
-    config = _resumed_config(start, path, changes)
-    notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
-    if config.learning_rate != start.config["learning_rate"]:
-        start = _without_rollbacks(start, start.resume)
-    corpus = _read(texts, start, path, watcher)
-    division = divide(corpus.ids, corpus.vocabulary, config)
-    if corpus.sha256 != start.corpus.sha256:
-        if not allow_new_text:
-            raise ConfigError(
-                f"the text has changed since {shown(str(path))} was saved "
-                f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
-                "give the text it was trained on, or learn this one with --allow-new-text"
-            )
-        start, config, shrunk = _on_new_text(start, config, corpus, division)
-        notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
-    if not _fits(start, config, division):
-        raise CheckpointError(f"{shown(str(path))} is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
-    vocabulary, info = corpus.vocabulary, start.corpus
-    prepared = prepare(config, vocabulary, division, info, path, lock, corpus.notes, start=start, team=team)
+    with released_on_failure(lock):
+        start = checkpoint.load(path)
+        if start.resume is None or lock is None:
+            raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
+        config = _resumed_config(start, path, changes)
+        notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
+        if config.learning_rate != start.config["learning_rate"]:
+            start = _without_rollbacks(start, start.resume)
+        corpus = _read(texts, start, path, watcher)
+        division = divide(corpus.ids, corpus.vocabulary, config)
+        if corpus.sha256 != start.corpus.sha256:
+            if not allow_new_text:
+                raise ConfigError(
+                    f"the text has changed since {name} was saved "
+                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
+                    "give the text it was trained on, or learn this one with --allow-new-text"
+                )
+            start, config, shrunk = _on_new_text(start, config, corpus, division)
+            notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
+        if not _fits(start, config, division):
+            raise CheckpointError(f"{name} is damaged (its model or its place in the text is not its run's)")
+        check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
+        vocabulary, info = corpus.vocabulary, start.corpus
+        prepared = prepare(config, vocabulary, division, info, path, lock, corpus.notes, start=start, team=team)
     notes = [
-        f"goes on from {shown(str(path))} at step {start.progress.step:,}",
+        f"goes on from {name} at step {start.progress.step:,}",
         *_redistributed(start, prepared),
         *notes,
     ]
@@ -161,9 +165,8 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
     except TextError as error:
         if texts:
             raise
-        why = error.reason if isinstance(error, MissingTextError) else error
         raise TextError(
-            f"the text that {shown(str(path))} was trained on cannot be read again ({why}); "
+            f"the text that {shown(str(path))} was trained on cannot be read again ({error.reason}); "
             "say where it is now: charrnn train TEXT --resume"
         ) from error
 

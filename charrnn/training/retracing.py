@@ -1,6 +1,7 @@
 """From a checkpoint back to the command that trains the same: what its configuration asks for, and no more."""
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import fields
 
 import numpy as np
@@ -10,7 +11,8 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.text.batches import Streams
 from charrnn.text.corpus import split
 from charrnn.text.remembered import CorpusInfo
-from charrnn.training.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes, separator_option, usual_recipe
+from charrnn.training.config import BOUNDS, TrainConfig, flag, format_sizes, separator_option
+from charrnn.training.recipes import RECIPES, usual_recipe
 
 
 def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
@@ -39,7 +41,12 @@ def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
     usual = {"encoding": "utf-8", "errors": "strict", "normalize": "none", "max_vocab": 0}
     decoding = [word for name, how in corpus.decoding.items() if how != usual[name] for word in (flag(name), str(how))]
     ways = [_options(config, name) for name in RECIPES]
-    return " ".join(map(_quoted, ["charrnn", "train", *sources, *decoding, *min(ways, key=len)]))
+    return command_line(["charrnn", "train", *sources, *decoding, *min(ways, key=len)])
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Return words as a shell reads them, on one line whatever is in them."""
+    return " ".join(map(_quoted, words))
 
 
 def _options(config: TrainConfig, recipe: str) -> list[str]:
@@ -65,7 +72,6 @@ def _written(value: object) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell, so that it stands on one line."""
     if word.isprintable():
         return shlex.quote(word)
     inner = "".join("\\'" if c == "'" else c if c.isprintable() and c != "\\" else _escaped(c) for c in word)

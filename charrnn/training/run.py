@@ -133,11 +133,12 @@ class Run:
         if self.is_fresh or self.config.minutes:
             # Saving before the first step finds a folder that cannot be written before an hour's work is lost to it,
             # and what a save costs.
-            yield self._save()
-        if self.is_fresh:
-            self.saving.forget()
-            if self.config.sample_every:
-                yield self._sample()
+            saved = self._save()
+            if self.is_fresh:
+                self.saving.forget()
+            yield saved
+        if self.is_fresh and self.config.sample_every:
+            yield self._sample()
         if self.config.minutes and self.evaluator:
             tried = self.evaluator.beginning(_TRIED_CHARACTERS)
             with self.pace.timing("evaluate", share=tried.transitions / self.evaluator.transitions):
@@ -260,9 +261,10 @@ def _is_due(step: int, every: int) -> bool:
 
 
 def _on_schedule(start: Checkpoint) -> list[tuple[int, float]]:
-    """Return the evaluations so far, without the one a run makes because it ends.
+    """Return the evaluations so far, without the one that a run made because it ended there.
 
     The uninterrupted run would not have made that one, and must end in the same bytes.
     """
-    every = TrainConfig.from_json(start.config).eval_every
-    return [(step, loss) for step, loss in start.progress.history if _is_due(step, every)]
+    history, every = list(start.progress.history), TrainConfig.from_json(start.config).eval_every
+    ended_there = history and history[-1][0] == start.progress.step and not _is_due(start.progress.step, every)
+    return history[:-1] if ended_there else history

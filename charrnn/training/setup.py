@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from charrnn import checkpoint
-from charrnn.archive import Lock
+from charrnn.archive import Lock, released_on_failure
 from charrnn.bundled import default_corpus
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
@@ -17,13 +17,14 @@ from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import MOST_LAYERS, RECIPES, TrainConfig, flag, format_sizes, suited_settings, usual_recipe
+from charrnn.training.config import MOST_LAYERS, TrainConfig, flag, format_sizes
 from charrnn.training.division import Part, characters_in, divide, fit_part
 from charrnn.training.given import number_data
 from charrnn.training.log import log_path
 from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare
+from charrnn.training.recipes import RECIPES, suited_settings, usual_recipe
 from charrnn.training.resuming import RESUMABLE, resume_run
 from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
@@ -96,19 +97,21 @@ def start_run(
     config = _stack(change(base.config, {**changes, **like}), num_layers)
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
-    corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
-    notes = list(corpus.notes)
-    division = divide(corpus.ids, corpus.vocabulary, config)
-    config, shrunk = _fitted(
-        config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
-    )
+    with released_on_failure(lock):
+        corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
+        notes = list(corpus.notes)
+        division = divide(corpus.ids, corpus.vocabulary, config)
+        config, shrunk = _fitted(
+            config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
+        )
     if path is None:
         path, lock = _free_path(corpus.name, notes)
     lock = lock or _hold(path, overwrite=overwrite)
-    info = corpus_info(corpus, decoding, division)
-    prepared = prepare(
-        config, corpus.vocabulary, division, info, path, lock, (*notes, *shrunk), source=source, team=team
-    )
+    with released_on_failure(lock):
+        info = corpus_info(corpus, decoding, division)
+        prepared = prepare(
+            config, corpus.vocabulary, division, info, path, lock, (*notes, *shrunk), source=source, team=team
+        )
     if init_from is None:
         return prepared
     known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import CharRNNError, MissingTextError, TextError
+from charrnn.errors import CharRNNError, TextError
 from charrnn.text.corpus import split
 from charrnn.text.finding import STDIN
 from charrnn.text.reading import NOBODY, Watcher
@@ -45,7 +45,7 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
         else:
             division = Division(*split(found.ids, val_fraction))
     except CharRNNError as error:
-        why = error.reason if isinstance(error, MissingTextError) else error
+        why = error.reason if isinstance(error, TextError) else error
         raise TextError(f"the training text cannot be read again ({why})") from error
     if found.sha256 != corpus.sha256:
         raise TextError(

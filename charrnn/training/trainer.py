@@ -89,6 +89,7 @@ class Trainer:
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
+        self.corpus = start.corpus if start else None
         self.streams = batches_of(ids, config)
         self._update = Update(config.optimizer, config.clip_value, config.clip_norm)
         self.known, self.blind_loss = 0, math.log(len(vocabulary))
@@ -214,7 +215,7 @@ class Trainer:
 
         Parameters
         ----------
-        corpus : the text it learns; by default described as one that was given in memory
+        corpus : the text it learns; by default that of `start`, or described as one that was given in memory
         progress : how far it has come; by default `progress`
         fallback : an earlier state to go back to
         """
@@ -222,7 +223,7 @@ class Trainer:
             model=self.model,
             params=self.params,
             vocabulary=self.vocabulary,
-            corpus=corpus or describe_given(self.vocabulary, self.streams.part),
+            corpus=corpus or self.corpus or describe_given(self.vocabulary, self.streams.part),
             config=self.config.to_json(),
             progress=progress or self.progress(),
             resume=Resume(self.optimizer_state, self.state, fallback),

@@ -107,7 +107,7 @@ def test_several_files_folders_and_packed_ones_are_one_text() -> None:
     assert corpus.vocabulary.decode(corpus.ids) == text
     assert corpus.name == "books"
     assert corpus.notes[:2] == (
-        "books: left out 1 file by name (pictures and the like)",
+        "books: left out 1 file by name (pictures, logs and the like)",
         "left out 1 file with NULs, which no text has",
     )
     again, parts = load("books", "last.gz")

@@ -58,6 +58,13 @@ def test_a_place_for_a_checkpoint_is_offered_no_text_and_the_other_way_round() -
     assert {item.removeprefix("plain,") for item in offered("bash", "score", "")} == checkpoints | texts
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_name_that_cannot_be_printed_takes_nothing_from_the_others(shell: str) -> None:
+    for name in (b"mi\xff.txt", b"mi\n.txt"):
+        Path(os.fsdecode(name)).touch()
+    assert offered(shell, "train", "mi") == ["plain,mine.txt"]
+
+
 def test_what_is_not_known_is_left_to_the_shell_s_own_completion_of_files() -> None:
     assert offered("bash", "train", "../else") == ["file,../else"]
 

@@ -67,4 +67,14 @@ def test_a_checkpoint_whose_text_is_gone_asks_for_one(charrnn: Charrnn) -> None:
     Path("gone.txt").unlink()
     outcome = charrnn("gradcheck", "gone.npz")
     assert outcome.code == 2
-    assert "there is no text gone.txt" in outcome.err
+    assert outcome.err.endswith("(there is no text gone.txt); name a text of the model's characters with --text\n")
+    Path("other.txt").write_text("1234")
+    refused = charrnn("gradcheck", "gone.npz", "--text", "other.txt")
+    assert refused.err.endswith("'4' (U+0034); name a text of the model's characters with --text\n")
+
+
+def test_a_text_that_came_from_stdin_is_not_waited_for(charrnn: Charrnn) -> None:
+    assert charrnn("train", "-", "--hidden-size", "4", "--steps", "1", stdin=b"the lamp went round\n" * 9).code == 0
+    outcome = charrnn("gradcheck", "checkpoints/stdin.npz", stdin=b"a lamp")
+    assert (outcome.code, outcome.out) == (2, b"")
+    assert "the training text came from stdin and was not kept; name a text" in outcome.err

@@ -208,6 +208,7 @@ def test_json_lines_are_the_log_and_nothing_else_on_stdout(text_file: Path) -> N
     assert [event["event"] for event in events[-2:]] == ["end", "yardsticks"]
     assert events[:-1] == [json.loads(line) for line in Path("run.log.jsonl").read_text().splitlines()]
     assert events[0]["command"] == shlex.join(["charrnn", "train", str(text_file), *QUICK, "--json", "--yardsticks"])
+    assert events[-1]["step"] == events[-2]["step"]
     assert events[-1]["nats_per_char"] == min(event["loss"] for event in events if event["event"] == "evaluation")
     quiet = run_process("train", "--resume", "--checkpoint", "run.npz", "--json", "--quiet")
     assert (quiet.code, quiet.err) == (0, "")

@@ -180,6 +180,14 @@ def test_hostile_names_and_characters_stay_text() -> None:
     assert json.loads(found[1])["vocabulary"] == trained.vocabulary.characters
 
 
+def test_a_name_of_bytes_that_are_no_text_is_written_with_their_numbers() -> None:
+    trained = untrained(ALPHABET)
+    trained = replace(trained, corpus=replace(trained.corpus, name="caf\udce9"))
+    for suffix in FORMATS:
+        export(trained, f"model{suffix}")
+        assert b"caf\\" in Path(f"model{suffix}").read_bytes()
+
+
 def test_a_format_is_chosen_by_its_suffix_in_any_case() -> None:
     assert list(FORMATS) == [".html", ".safetensors", ".onnx", ".json"]
     trained = untrained(ALPHABET)

@@ -9,6 +9,7 @@ import pytest
 from charrnn import bundled, checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.report import info
+from charrnn.report.columns import cells
 from charrnn.run_files import best_path
 
 
@@ -100,6 +101,13 @@ def test_long_lines_go_on_below_within_the_width(trained: Path) -> None:
     assert max(map(len, text.splitlines())) <= 76
     unbroken = info.as_text(info.gather(trained))
     assert text.split() == unbroken.split()
+
+
+def test_wide_characters_take_their_two_columns(trained: Path) -> None:
+    values = info.gather(trained) | {"vocabulary": "".join(map(chr, range(0x4E00, 0x4E00 + 60)))}
+    symbols = [line for line in info.as_text(values, width=50).splitlines() if line[-1] > "\u4e00"]
+    assert [cells(line) for line in symbols] == [50, 50, 50]
+    assert all(line.startswith(" " * 10) for line in symbols)
 
 
 def test_a_checkpoint_of_no_possible_run_is_damaged(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,14 @@ def test_a_narrow_terminal_gets_the_table_without_the_perplexity() -> None:
     assert all(line.startswith(cut) for line, cut in zip(whole, narrow, strict=True))
 
 
+def test_a_note_below_the_table_is_cut_between_words() -> None:
+    note = scores.describe_unseen(PASSAGE)
+    assert scores.as_table(COMPARED, None, note) == f"{scores.as_table(COMPARED)}{note}\n"
+    below = scores.as_table(COMPARED, 50, note).removeprefix(scores.as_table(COMPARED, 50))
+    assert max(map(len, below.splitlines())) <= 50
+    assert " ".join(below.splitlines()) == note
+
+
 def test_the_units_agree_in_json() -> None:
     values = json.loads(scores.as_json(COMPARED, MODEL, PASSAGE, Path("run.npz")))
     for figures in (values, *values["yardsticks"][:1]):
@@ -59,7 +67,7 @@ def test_the_text_that_the_model_learned_is_told_from_others() -> None:
 def test_unseen_characters_are_named_in_a_safe_form_and_their_price_told() -> None:
     assert scores.describe_unseen(PASSAGE) == (
         "unseen in training: 2 of the characters, '\\n' (U+000A), '\\x1b' (U+001B); "
-        "each costs 20.087 bits, a guess among all of Unicode, and is not read\n"
+        "each costs 20.087 bits, a guess among all of Unicode, and is not read"
     )
     assert scores.describe_unseen(replace(PASSAGE, ids=PASSAGE.ids[:2])) == ""
 

@@ -106,6 +106,13 @@ def test_a_turn_has_at_least_one_line_that_is_not_blank() -> None:
         assert "\n" not in written.strip("\n")
 
 
+def test_a_turn_of_blank_lines_ends_at_its_length() -> None:
+    blank = Filters(banned=tuple(range(1, 7)))
+    params = MODELS[0].initialize(np.random.default_rng(1), dtype=np.float64)
+    turns = Turns(MODELS[0], params, VOCABULARY, blank, Bounds(length=20, lines=1), np.random.default_rng(2))
+    assert "".join(islice(turns.write(), 100)) == "\n" * 20
+
+
 def test_the_same_random_seed_and_lines_write_the_same() -> None:
     def session() -> list[str]:
         turns, _ = turns_of(MODELS[0], Bounds(length=9))

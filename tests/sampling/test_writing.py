@@ -30,6 +30,13 @@ def texts(seed_text: str = "abc", rng_seed: int = 0, **asked: Any) -> list[str]:
     return ["".join(pieces) for pieces in zip(*gained, strict=True)] if gained else [""] * len(one.samples)
 
 
+def test_a_writer_writes_again() -> None:
+    one = writer(3, num=2, length=20)
+    first, second = ([list(pieces) for pieces in one.write("abc", with_log_probs=True)] for _ in range(2))
+    assert first == second
+    assert len(first) == len(one.samples[0].log_probs) == 20
+
+
 def test_one_text_is_what_the_sampler_writes() -> None:
     drawn = sample(MODEL, PARAMS, VOCABULARY.encode("abc"), np.random.default_rng(7), Filters(0.7, top_k=3))
     wanted = VOCABULARY.decode([next(drawn) for _ in range(50)])

@@ -65,7 +65,16 @@ def test_a_file_with_nul_is_left_out_of_a_folder_unless_its_encoding_has_them_ev
     assert text_of(read_corpus([nul])) == "\x7fELF\0"  # who names it means it
     write("books/a.txt", "abc".encode("utf-16"))
     write("books/b.dat", "Käfer".encode("utf-16"))
-    assert text_of(read_corpus(["books"], encoding="UTF_16")) == "abcKäfer"
+    for name in ("UTF_16", "utf16", "u16"):
+        assert text_of(read_corpus(["books"], encoding=name)) == "abcKäfer"
+
+
+def test_a_file_whose_last_line_does_not_end_is_told_where_another_follows() -> None:
+    ended, cut = write("a.txt", b"anna\n"), write("b.txt", b"bob")
+    said = "without a line end at the end: the next begins in the same line"
+    assert read_corpus([ended, cut]).notes == ()
+    assert read_corpus([cut, ended]).notes == (f"1 file {said}",)
+    assert read_corpus([cut, cut, ended]).notes == (f"2 files {said}",)
 
 
 @pytest.mark.parametrize("size", BLOCK_SIZES)

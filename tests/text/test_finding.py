@@ -80,7 +80,7 @@ def test_a_folder_is_found_as_a_file_is() -> None:
 def test_a_folder_is_taken_apart_but_for_what_is_hidden_or_by_name_no_text() -> None:
     for folder in ("corpora/deep", "corpora/.git"):
         Path(folder).mkdir()
-    for file in ("b.txt", "a.md", ".hidden", "deep/c", ".git/config", "picture.png"):
+    for file in ("b.txt", "a.md", ".hidden", "deep/c", ".git/config", "picture.png", "b.npz", "b.log.jsonl"):
         (Path("corpora") / file).touch()
     Path("corpora/gone.txt").symlink_to("nowhere")
     sources, notes = find_sources(["clerk", "-", "corpora"])
@@ -91,7 +91,7 @@ def test_a_folder_is_taken_apart_but_for_what_is_hidden_or_by_name_no_text() -> 
         ("corpora/b.txt", True),
         ("corpora/deep/c", True),
     ]
-    assert notes == ["corpora: left out 1 file by name (pictures and the like)"]
+    assert notes == ["corpora: left out 3 files by name (pictures, logs and the like)"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices are not among the files there")

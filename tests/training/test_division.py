@@ -151,6 +151,12 @@ def test_of_very_many_held_out_items_a_few_from_everywhere_are_scored(
     every_fourth = words(held_out, vocabulary)[::4]
     assert words(evaluator.items, vocabulary) == every_fourth
     assert evaluator.transitions == sum(map(len, every_fourth)) + len(every_fourth) < 60
+    # However many score them together, each is scored once: a part's own items may be longer than the bound.
+    monkeypatch.setattr("charrnn.training.evaluation.MOST_CHARACTERS", 8)
+    params = prepared.run.trainer.params
+    parts = [part for part in (evaluator.part(index, 3) for index in range(3)) if part]
+    assert sum(part.transitions for part in parts) == evaluator.transitions
+    assert sum(part.total(params) for part in parts) == pytest.approx(evaluator.total(params), rel=1e-5)
 
 
 def test_a_scorer_of_items_charges_what_it_never_saw_and_reads_on(names: str) -> None:

@@ -11,8 +11,9 @@ import charrnn
 from charrnn.errors import CheckpointError, ConfigError, TextError, UnknownCharacterError
 from charrnn.text.batches import Streams
 from charrnn.training.config import TrainConfig
+from charrnn.training.division import characters_in
 from charrnn.training.events import StepReport
-from charrnn.training.setup import start_run
+from charrnn.training.setup import resume_run, start_run
 from tests.conftest import TEXT, Charrnn
 
 TINY: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "warmup_steps": 0}
@@ -94,6 +95,10 @@ def test_a_run_of_files_goes_on_in_memory(text_file: Path) -> None:
     assert isinstance(trainer.streams, Streams)
     assert len(trainer.streams.ids) == charrnn.split(np.arange(len(TEXT)), 0.1)[0].size  # the rest stays held out
     assert [report.step for report in trainer] == [5, 6]
+    charrnn.save("lamp.npz", trainer.checkpoint())  # of the whole text, of which it holds a part out
+    again = charrnn.resume_training(charrnn.load("lamp.npz"), TEXT, steps=7)
+    assert characters_in(again.streams.part) == characters_in(trainer.streams.part)
+    assert [type(event) for event in resume_run([], {"steps": 8}, path=Path("lamp.npz")).run.events()]
 
 
 def test_a_short_text_warns_of_a_smaller_batch() -> None:

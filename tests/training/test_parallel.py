@@ -1,9 +1,11 @@
 """Several workers: the same gradient, the same bits each time, and nothing left behind."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -117,6 +119,43 @@ def test_measuring_the_speed_leaves_the_state_of_several_workers_alone() -> None
 
 
 @pytest.mark.usefixtures("always")
+def test_after_a_ctrl_c_in_a_step_no_answer_is_taken_for_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=n), VOCABULARY, IDS) for n in (1, 2))
+    real = parallel._receive
+
+    def interrupted(*_: object) -> float:
+        monkeypatch.setattr(parallel, "_receive", real)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "_receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        two.train_step(0.0)
+    first, second = one.train_step(0.0), two.train_step(0.0)
+    assert (first.loss, first.grad_norm) == pytest.approx((second.loss, second.grad_norm), rel=1e-2)  # another state
+    one.close()
+    two.close()
+
+
+@pytest.mark.usefixtures("always")
+def test_where_memory_has_no_room_workers_share_a_file_elsewhere_or_say_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def full(_: int, offset: int, size: int) -> None:
+        asked.append(offset + size)
+        if len(asked) != 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert learn(2, 1).step == 1
+    assert asked == asked[:1] * 2
+    with pytest.raises(WorkerError, match=r"has room for [\d.]+ kB; give --threads 1$"):
+        learn(2, 1)
+
+
+@pytest.mark.usefixtures("always")
 def test_a_trainer_that_is_forgotten_lets_its_workers_go() -> None:
     before = children(os.getpid())
     trainer = Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=2), VOCABULARY, IDS)
@@ -180,7 +219,7 @@ def test_a_worker_whose_first_process_is_gone_in_the_middle_of_a_step_leaves_qui
     assert process.stdin
     assert process.stdout
     process.stdout.close()
-    process.stdin.write(parallel._TASK.pack(parallel._COMPUTE, 0, 6, 1.0, 0.0))
+    process.stdin.write(parallel._TASK.pack(1, parallel._COMPUTE, 0, 6, 1.0, 0.0))
     assert process.wait(timeout=20) == 0
     process.stdin.close()
     workers._processes.remove(process)

@@ -8,8 +8,9 @@ import pytest
 
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import setup
-from charrnn.training.config import TrainConfig, suited_settings
+from charrnn.training.config import TrainConfig
 from charrnn.training.passes import planned_passes
+from charrnn.training.recipes import suited_settings
 from charrnn.training.setup import start_run
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
@@ -21,7 +22,15 @@ SMALL: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10
 
 @pytest.mark.parametrize(
     ("bounds", "passes"),
-    [({"steps": len(IDS)}, 20), ({"steps": 0, "epochs": 7.5}, 7.5), ({"steps": len(IDS), "epochs": 7.5}, 7.5)],
+    [
+        ({"steps": len(IDS)}, 20),
+        ({"steps": 0, "epochs": 7.5}, 7.5),
+        ({"steps": len(IDS), "epochs": 7.5}, 7.5),
+        # a part of a longer run, whatever ends it
+        ({"steps": 3, "schedule_steps": len(IDS)}, 20),
+        ({"steps": 0, "epochs": 7.5, "schedule_steps": len(IDS)}, 20),
+        ({"steps": 0, "minutes": 1.0, "schedule_steps": len(IDS)}, 20),
+    ],
 )
 def test_the_first_bound_reached_says_how_often_a_text_is_read(bounds: dict[str, Any], passes: float) -> None:
     assert planned_passes(TrainConfig(**SMALL, **bounds), VOCABULARY, IDS) == pytest.approx(passes)

@@ -114,6 +114,15 @@ def test_a_shorter_run_that_is_given_more_steps_equals_the_longer_run(text: str)
         assert not difference("whole.npz", f"{k}.npz")
 
 
+def test_what_is_dropped_is_that_of_the_whole_run_and_not_of_its_first_part(text: str) -> None:
+    whole = {**GRU, "steps": 60, "schedule_steps": 60, "save_every": 0}
+    start(text, "whole.npz", **whole)
+    start(text, "part.npz", **{**whole, "steps": 10})
+    resume("part.npz", steps=60)
+    assert checkpoint.load("whole.npz").config["dropout"] > 0
+    assert not difference("whole.npz", "part.npz")
+
+
 def test_a_run_cut_in_many_pieces_equals_the_whole(text: str) -> None:
     start(text, "whole.npz", **LSTM)
     start(text, "pieces.npz", **LSTM, steps=1)
@@ -206,6 +215,38 @@ def test_a_checkpoint_that_is_not_of_its_run_is_damaged(text: str, part: str, na
     write_arrays("run.npz", arrays)
     with pytest.raises(CheckpointError, match=r"run\.npz is damaged"):
         resume("run.npz", steps=20)
+
+
+def test_evaluations_stay_whatever_the_schedule_is_afterwards(text: str) -> None:
+    start(text, "run.npz", **VANILLA, eval_every=2, steps=6)
+    resume("run.npz", eval_every=5, steps=10)
+    assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10]
+    resume("run.npz", steps=11)
+    assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10, 11]
+    resume("run.npz", steps=13)  # that of step 11 was made because the run ended there
+    assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10, 13]
+
+
+def test_a_run_that_could_not_be_prepared_holds_nothing(text: str) -> None:
+    with pytest.raises(TextError) as kept:
+        start_run(["missing.txt"], SMALL, path=Path("run.npz"))
+    start(text, "run.npz", **VANILLA)
+    with pytest.raises(ConfigError) as kept_too:
+        resume_run([], {"hidden_sizes": (9,)}, path=Path("run.npz"))
+    resume("run.npz", steps=N + 1)
+    assert kept.tb
+    assert kept_too.tb
+
+
+def test_a_state_that_a_run_keeps_stays_as_it_is(text: str) -> None:
+    start(text, "run.npz", **VANILLA, keep=2)
+    kept = Path("run-step-8.npz").read_bytes()
+    with pytest.raises(CheckpointError, match=r"run-step-8\.npz is a state that a run keeps; copy it"):
+        resume("run-step-8.npz")
+    assert Path("run-step-8.npz").read_bytes() == kept
+    shutil.copy("run-step-8.npz", "again.npz")
+    resume("again.npz")
+    assert checkpoint.load("again.npz").progress.step == N
 
 
 def test_without_any_checkpoint_there_is_nothing_to_resume() -> None:

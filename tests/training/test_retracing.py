@@ -11,7 +11,8 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.text.remembered import CorpusInfo
-from charrnn.training.config import RECIPES, TrainConfig
+from charrnn.training.config import TrainConfig
+from charrnn.training.recipes import RECIPES
 from charrnn.training.retracing import command_for, epochs, parts
 from charrnn.training.setup import start_run
 from tests.conftest import TEXT, Charrnn
@@ -101,6 +102,15 @@ def test_a_separator_reads_back_from_a_single_line_in_a_shell(separator: str) ->
     printed = subprocess.run([str(BASH), "-c", f"printf '%s\\0' {words}"], capture_output=True, check=True)
     arguments = printed.stdout.decode().split("\0")
     assert arguments[arguments.index("--separator") + 1] == separator
+
+
+def test_what_was_typed_is_logged_as_it_can_be_typed_again(charrnn: Charrnn) -> None:
+    Path("poems.txt").write_text("the lamp\n\nwent round\n\n" * 9)
+    typed = ("poems.txt", "--separator", "\n\n", "--hidden-size", "4", "--steps", "1", "--checkpoint", "poems.npz")
+    assert charrnn("train", *typed).code == 0
+    said = charrnn("info", "poems.npz").out.decode().splitlines()
+    (command,) = (line for line in said if line.startswith("command"))
+    assert " train poems.txt --separator $'\\n\\n' --hidden-size 4 " in command
 
 
 @pytest.mark.parametrize("separator", ["", " "])

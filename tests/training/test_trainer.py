@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import RECIPES, TrainConfig
+from charrnn.training.config import TrainConfig
 from charrnn.training.events import StepReport
 from charrnn.training.planning import next_lesson
 from charrnn.training.randomness import random_stream
+from charrnn.training.recipes import RECIPES
 from charrnn.training.trainer import Trainer
 from tests import reference
 from tests.conftest import TEXT
