@@ -37,7 +37,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 sample_every=1000,
                 save_every=500,
             ),
-            "for a million characters: GRUs of 512 and 512, 12,000 steps: about 27 min on two cores; on "
+            "for a million characters: GRUs of 512 and 512, 12,000 steps: about 30 min on two cores; on "
             "tinyshakespeare 1.44 nats/char held out",
         ),
         "items": Recipe(
