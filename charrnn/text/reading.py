@@ -20,6 +20,9 @@ from charrnn.text.normalizing import Normalizer
 BLOCK_SIZE = 1 << 20  # bytes
 BYTE_ORDER_MARK = "\ufeff"
 REPLACEMENT = "\ufffd"
+# Stands for bytes that are not in the encoding until they are counted: a text may have U+FFFD of its own.
+_WRONG, _MARKING = "\udbff", "charrnn.mark"
+codecs.register_error(_MARKING, lambda error: (_WRONG, cast("UnicodeDecodeError", error).end))
 PACKED = (".gz", ".xz")  # suffixes of files that are unpacked as they are read
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -124,7 +127,7 @@ class TextDecoder:
     def __init__(self, name: str, encoding: str, errors: str = "strict", form: str = "none") -> None:
         try:
             "".encode(encoding)  # refuses codecs that are not text encodings
-            self._decoder = codecs.getincrementaldecoder(encoding)(errors)
+            self._decoder = codecs.getincrementaldecoder(encoding)(_MARKING if errors == "replace" else errors)
         except (LookupError, ValueError) as error:
             raise TextError(f"there is no text encoding {shown(encoding)}: try utf-8 or latin-1") from error
         self._name = name
@@ -158,7 +161,6 @@ class TextDecoder:
         self._characters_in += len(text)
         self._characters_out += len(lines)
         self._carriage_returns += text.count("\r")
-        self._replacements += text.count(REPLACEMENT)
         normal = self._normalizer.normalize(lines, final=final)
         self._joined += len(lines) - len(normal)
         if normal.isascii():
@@ -185,7 +187,9 @@ class TextDecoder:
     def _characters(self, block: bytes, *, final: bool) -> str:
         self._bytes_read += len(block)
         try:
-            return self._decoder.decode(block, final)
+            text = self._decoder.decode(block, final)
+            self._replacements += text.count(_WRONG)
+            return text.replace(_WRONG, REPLACEMENT) if self._errors == "replace" else text
         except UnicodeDecodeError as error:
             # error.object is what was kept from earlier blocks and then this block: both end at the same byte
             offset = self._bytes_read - len(error.object) + error.start

@@ -69,6 +69,20 @@ def test_a_file_with_nul_is_left_out_of_a_folder_unless_its_encoding_has_them_ev
         assert text_of(read_corpus(["books"], encoding=name)) == "abcKäfer"
 
 
+@pytest.mark.parametrize("size", BLOCK_SIZES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "shift_jis", "ascii"])
+def test_what_is_no_text_is_replaced_as_python_does_it_and_counted_apart(
+    encoding: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    data = "a�b é".encode("utf-8" if encoding == "ascii" else encoding, "ignore") + b"\xff\xd8ab\x81"
+    corpus = read_corpus([write("odd.txt", data)], encoding=encoding, errors="replace")
+    assert text_of(corpus) == data.decode(encoding, "replace")
+    own = 0 if encoding in ("ascii", "shift_jis") else 1
+    wrong = text_of(corpus).count("�") - own
+    assert corpus.notes[:1] == (f"odd.txt: {wrong} × U+FFFD, read where bytes are not {encoding}",)
+
+
 def test_a_file_whose_last_line_does_not_end_is_told_where_another_follows() -> None:
     ended, cut = write("a.txt", b"anna\n"), write("b.txt", b"bob")
     said = "without a line end at the end: the next begins in the same line"
