@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.archive import Lock, lock, sweep_temporaries
+from charrnn.archive import Lock, lock, released_on_failure, sweep_temporaries
 from charrnn.errors import CheckpointError, InUseError
 
 RUN = Path("run.npz")
@@ -44,6 +44,17 @@ def test_a_lock_that_nobody_keeps_is_let_go() -> None:
     Lock(RUN)
     Lock(RUN)
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_block_that_fails_lets_go_and_one_that_ends_well_does_not(is_held: bool) -> None:
+    held = Lock(RUN) if is_held else None
+    with released_on_failure(held):
+        assert FILE.exists() == is_held
+    assert FILE.exists() == is_held
+    with pytest.raises(KeyboardInterrupt), released_on_failure(held):
+        raise KeyboardInterrupt
+    assert not FILE.exists()
 
 
 def test_two_names_of_one_file_are_one_lock() -> None:

@@ -219,6 +219,27 @@ def test_a_save_outlives_a_sweep_between_the_making_of_its_file_and_its_lock(
     assert files(path.parent) == ["run.npz"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.ENOLCK])
+def test_a_save_needs_no_lock_and_takes_another_file_for_one_that_a_sweep_holds(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    tried: list[str] = []
+
+    def refuse_once(file: Any, _: int) -> None:
+        tried.append(file.name)
+        if len(tried) == 1:
+            if number == errno.EWOULDBLOCK:
+                Path(file.name).unlink()  # as the sweep does next
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse_once)
+    write_arrays(path, {"W": np.ones(3)})
+    assert len(set(tried)) == (2 if number == errno.EWOULDBLOCK else 1)
+    assert read_arrays(path)["W"].tolist() == [1, 1, 1]
+    assert files(path.parent) == ["run.npz"]
+
+
 @pytest.mark.parametrize("is_between", [False, True])
 def test_ctrl_c_in_a_save_is_ctrl_c_wherever_it_comes(
     path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], is_between: bool
