@@ -69,6 +69,7 @@ class Run:
         self.evaluator = evaluator
         self.path = path
         self.machine = trainer.machine
+        self._past = list(start.progress.history) if start else []
         self.history = _on_schedule(start) if start else []
         self.is_fresh = start is None
         self.pace = Pace(60 * self.config.minutes, start.progress.elapsed_seconds if start else 0.0)
@@ -116,7 +117,8 @@ class Run:
 
     def _all_events(self, stop: Callable[[], bool]) -> Iterator[Event]:
         if self.is_finished and not self.is_fresh:
-            yield Stopped(self.trainer.step, interrupted=False)  # there is nothing to do, and the file stays as it is
+            self.history = self._past  # there is nothing to do, and the file stays as it is
+            yield Stopped(self.trainer.step, interrupted=False)
             return
         yield from self._first_events()
         interrupted = None

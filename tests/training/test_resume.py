@@ -223,6 +223,9 @@ def test_evaluations_stay_whatever_the_schedule_is_afterwards(text: str) -> None
     assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10]
     resume("run.npz", steps=11)
     assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10, 11]
+    finished = resume_run([], {}, path=Path("run.npz")).run
+    assert [type(event) for event in finished.events()] == [Stopped]
+    assert [step for step, _ in finished.history] == [2, 4, 6, 10, 11]
     resume("run.npz", steps=13)  # that of step 11 was made because the run ended there
     assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10, 13]
 
