@@ -149,6 +149,12 @@ def test_a_text_is_scored_item_by_item(charrnn: Charrnn, model: str) -> None:
     assert [line.split("\t")[1] for line in ranked] in (["2", "4"], ["4", "2"])
 
 
+def test_items_of_nothing_but_unknown_characters_are_charged(charrnn: Charrnn, model: str) -> None:
+    outcome = charrnn("score", model, "-", "-q", stdin="日本\n東京\n".encode())
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(b"on 6 characters ")
+
+
 def test_info_says_what_an_item_is(charrnn: Charrnn, model: str) -> None:
     out = charrnn("info", model).out.decode()
     assert "names (names.txt), utf-8: lines, each for itself: 24 of " in out

@@ -13,6 +13,7 @@ from charrnn import checkpoint
 from charrnn.errors import CheckpointError, ConfigError
 from charrnn.run_files import kept_path, kept_states
 from charrnn.training.evaluation import Evaluator
+from charrnn.training.events import Saved
 from charrnn.training.saving import Saving, kept_loss
 from charrnn.training.setup import resume_run, start_run
 from tests.conftest import TEXT
@@ -139,7 +140,12 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     Path("run.log.jsonl").unlink(missing_ok=True)
     with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with --overwrite"):
         start_run(["lamp.txt"], SMALL, path=RUN)
-    list(start_run(["lamp.txt"], SMALL, path=RUN, overwrite=True).run.events())
+    events = start_run(["lamp.txt"], SMALL, path=RUN, overwrite=True).run.events()
+    BEST.touch()
+    assert isinstance(next(events), Saved)
+    assert kept_states(RUN) == []  # from its first save on, whatever comes then
+    assert not BEST.exists()
+    list(events)
     assert kept_states(RUN) == []
 
 
