@@ -235,7 +235,7 @@ class Run:
         # Left out where it is the same state, and where the clock makes no two runs equal anyway.
         if fallback and (fallback.progress.step == trainer.step or self.config.minutes):
             fallback = None
-        return trainer.checkpoint(self.corpus, self._progress(), fallback)
+        return trainer.checkpoint(self._progress(), fallback)
 
     def _progress(self) -> Progress:
         trainer, elapsed = self.trainer, 0.0

@@ -58,6 +58,7 @@ class Trainer:
 
     Attributes
     ----------
+    corpus : the text it learns, as its checkpoints remember it; None where that was given in memory
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character that a guess costs which holds all symbols for equally likely
     plan : how each step is divided among ranks, and among worker processes of each
@@ -77,6 +78,7 @@ class Trainer:
     step: int
     smoothed_loss: float
     cursor: Cursor
+    corpus: CorpusInfo | None
 
     def __init__(
         self,
@@ -208,14 +210,11 @@ class Trainer:
             rollbacks=self.rollbacks,
         )
 
-    def checkpoint(
-        self, corpus: CorpusInfo | None = None, progress: Progress | None = None, fallback: Fallback | None = None
-    ) -> Checkpoint:
+    def checkpoint(self, progress: Progress | None = None, fallback: Fallback | None = None) -> Checkpoint:
         """Return all that `charrnn.save` needs. The arrays are the trainer's own: save before the next step.
 
         Parameters
         ----------
-        corpus : the text it learns; by default that of `start`, or described as one that was given in memory
         progress : how far it has come; by default `progress`
         fallback : an earlier state to go back to
         """
@@ -223,7 +222,7 @@ class Trainer:
             model=self.model,
             params=self.params,
             vocabulary=self.vocabulary,
-            corpus=corpus or self.corpus or describe_given(self.vocabulary, self.streams.part),
+            corpus=self.corpus or describe_given(self.vocabulary, self.streams.part),
             config=self.config.to_json(),
             progress=progress or self.progress(),
             resume=Resume(self.optimizer_state, self.state, fallback),
