@@ -39,7 +39,7 @@ from charrnn.text.vocabulary import Vocabulary
 Ids = NDArray[np.integer]
 Whole = TypeVar("Whole", bytes, Ids)
 MAX_ORDER = 6
-MOST_LEARNED = 2_000_000  # characters: their grams take 200 MB while random ones of 57 symbols are counted, others less
+MOST_LEARNED = 2_000_000  # characters: their grams take 200 MB while random ones of 57 symbols are counted
 # LZMA's window at preset 6: of what lies further back, neither compressor remembers anything.
 WINDOW = 8 << 20
 _PIECE = 1 << 20  # ids or bytes packed at once
