@@ -9,6 +9,9 @@ import os
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
+# What a process of ours is started with that must have one thread, whatever its parent's environment says.
+ONE_THREAD = dict.fromkeys((*THREAD_VARIABLES, "OMP_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
+
 
 def use_one_thread() -> None:
     """Set what the usual libraries read when they are loaded; what somebody has already chosen is left alone."""

@@ -5,7 +5,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,16 @@ def openblas(*functions: str) -> tuple[Any, ...] | None:
         if all(found):
             return found
     return None
+
+
+@cache
+def thread_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
+    """Return what says, and what sets, how many threads the BLAS uses; None where it cannot be told so."""
+    if found := openblas("get_num_threads", "set_num_threads"):
+        return found[0], found[1]
+    library = _library(str(_numpy_core().__file__))
+    get, set_ = (getattr(library, name, None) for name in ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"))
+    return (get, set_) if get and set_ else None
 
 
 def _numpy_core() -> Any:

@@ -1,10 +1,12 @@
 """Where the program begins. Ctrl-C is quiet from here on, also while the commands are still being loaded.
 
-Nothing is imported above that Python has not loaded by itself: what comes earlier is told as a traceback of Python's.
+At the top, only modules are imported that Python has already loaded: a Ctrl-C before `run` would be a traceback, and
+any other import could still find a file in the current folder.
 """
 
 import os
-import signal
+
+from charrnn.import_path import leave_out_current_folder
 
 TYPE_CHECKING = False  # that of `typing`, which takes milliseconds to load
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 def run() -> "NoReturn":
     """Run the command line and leave with its exit code."""
+    leave_out_current_folder()
+    import signal
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a parent asked not to be disturbed
         signal.signal(signal.SIGINT, _leave)
     from charrnn.cli.main import run as run_commands

@@ -133,6 +133,7 @@ def train(
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
     interruption = Interruption()
+    prepared.run.trainer.heed(interruption.is_requested)
     try:
         with (
             interruption,

@@ -6,47 +6,123 @@ worker on the whole batch to rounding, and equal themselves bit for bit. Then ea
 where one process did that alone, the others waited for a tenth of the step (see `charrnn.training.shard`).
 
 Workers are processes, not threads, because most of a step's calls are too short for the interpreter lock to change
-hands. Weights, gradients, ids and states lie in memory that all of them share; a pipe only says that a chunk is ready,
-and what its loss was. The first worker is this process itself, so one worker needs no other process. The memory is a
-file without a name, and a worker leaves when its pipe closes, whatever ended the other side: nothing stays behind, not
-even after SIGKILL.
+hands. Weights, gradients, ids and states lie in memory that all of them share; each process has a connection of its own
+to the first, over which it is told its part of a step and answers with one number. The first worker is this process
+itself, so one worker needs no other process. The shared memory is an unnamed file, and a worker leaves when its
+connection closes, whatever ended the other side: nothing stays behind, not even after SIGKILL.
 """
 
 import contextlib
-import json
 import math
 import mmap
 import os
-import struct
+import select
 import subprocess
 import sys
 import tempfile
+import time
+import traceback
 import weakref
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
+from charrnn.blas import ONE_THREAD
 from charrnn.errors import WorkerError
+from charrnn.import_path import safe_path
 from charrnn.machine import format_bytes
-from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
+from charrnn.one_thread import one_thread
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
-from charrnn.training.shard import Memory, Plan, Shard, Update, copy_state, stream_state
+from charrnn.training.shard import Memory, Plan, Shard, copy_state, stream_state
 
 # Multiplications by a weight in a step below which a second process costs more than it computes.
 _LEAST_WORK = 5_000_000
-# Its number, the part of a step, and what that needs: two whole numbers and two others (see `_do`).
-_TASK = struct.Struct("=Qbqqdd")
-_COMPUTE, _ADD, _JOIN, _APPLY, _NOTHING = range(5)
-_ANSWER = struct.Struct("=Qd")  # the task's number, and what came of it
-_PACKAGE = Path(__file__).resolve().parents[1]
 _RAM = Path("/dev/shm")  # noqa: S108 - the file made there has no name, so nobody else can open it
+# How long to wait for a worker: so many seconds, and so many times what the first process took for its own part.
+_PATIENCE, _SLOWER = 120.0, 20.0
+_PATIENCE_WHEN_STOPPING = 5.0
+_ADVICE = "resume from the last checkpoint with --resume, or use --threads 1"
+# The module path is set before anything is imported from it, and the signals of a whole group of processes, as Slurm
+# or systemd send them, are left to the first process: it finishes the step and saves before it lets its workers go.
+_PROGRAM = """
+import sys
+sys.path[:] = {path!a}
+import signal
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+from charrnn.training.parallel import be_worker
+be_worker({connection})
+"""
+
+
+@dataclass(frozen=True)
+class Begin:
+    """The first message to a worker: which of the workers of a plan it is, and the shared memory's descriptor."""
+
+    plan: Plan
+    index: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Compute the gradient of the next chunk, or add it (not first) to that of the chunks before; answer its loss."""
+
+    number: int
+    length: int
+    scale: float
+    is_first: bool
+
+    def run(self, shard: Shard) -> float:
+        """Do one worker's part."""
+        return shard.compute(self.number, self.length, self.scale, is_first=self.is_first)
+
+
+@dataclass(frozen=True)
+class Join:
+    """Add up the workers' gradients along a stretch; answer the norm of the sum."""
+
+    def run(self, shard: Shard) -> float:
+        """Do one worker's part."""
+        return shard.join()
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Update a stretch of the weights; answer whether all of it is finite."""
+
+    updates: int
+    rate: float
+    norm: float
+
+    def run(self, shard: Shard) -> float:
+        """Do one worker's part."""
+        return shard.apply(self.updates, self.rate, self.norm)
+
+
+Task = Compute | Join | Apply
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a task."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a worker could not do its part."""
+
+    reason: str
 
 
 def worker_count(model: CharRNN, batch_size: int, seq_length: int, threads: int, ranks: int = 1) -> int:
@@ -86,17 +162,19 @@ class Workers:
     """
 
     def __init__(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
-        self.plan, count = plan, plan.workers
-        self._tasks, self._is_under_way = 0, False  # given so far, and whether the last of them is
-        self._processes: list[subprocess.Popen[bytes]] = []
-        if count == 1:
+        self.plan = plan
+        self._is_under_way = False
+        self._is_asked_to_stop: Callable[[], bool] = lambda: False
+        self._helpers: list[_Helper] = []
+        self._file: IO[bytes] | None = None
+        if plan.workers == 1:
             memory = Memory(plan, bytearray(plan.bytes_needed()))
         else:
-            with _shared_file(plan.bytes_needed()) as file:
-                memory = Memory(plan, mmap.mmap(file.fileno(), 0))
-                self._processes = [_start(plan, file, index) for index in range(1, count)]
+            self._file = _shared_file(plan.bytes_needed())
+            memory = Memory(plan, mmap.mmap(self._file.fileno(), 0))
         # Also where nobody calls `close`: a worker must not outlive what it works for.
-        self.close = weakref.finalize(self, _let_go, self._processes)
+        self.close = weakref.finalize(self, _let_go, self._helpers, self._file)
+        self._start()
         self._shard = Shard(plan, memory, 0)
         self._ids = memory.ids
         self.params, self.grads, self.state = self._shard.params, self._shard.grads, stream_state(plan, memory)
@@ -139,129 +217,172 @@ class Workers:
                 for array in layer:
                     array[...] = 0
         self._ids["inputs"][:T], self._ids["targets"][:T] = chunk.inputs, chunk.targets
-        return sum(self._do(_COMPUTE if is_first else _ADD, number, T, scale))
+        return sum(self._do(Compute(number, T, scale, is_first)))
 
     def join(self) -> float:
         """Add up the workers' gradients in `grads`; return the length of the sum."""
-        return math.hypot(*self._do(_JOIN))
+        return math.hypot(*self._do(Join()))
 
     def apply(self, rate: float, norm: float) -> bool:
         """Clip the gradient, whose length is `norm`, and take a step by it; return whether all weights are finite."""
-        is_finite = all(self._do(_APPLY, self.optimizer_state.updates, 0, rate, norm))
+        is_finite = all(self._do(Apply(self.optimizer_state.updates, rate, norm)))
         self.optimizer_state.updates += 1
         return is_finite
 
-    def _do(self, part: int, first: int = 0, second: int = 0, third: float = 0.0, fourth: float = 0.0) -> list[float]:
+    def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
+        """Ask this while waiting for a worker that is late; where it says so, the wait ends in KeyboardInterrupt."""
+        self._is_asked_to_stop = is_asked_to_stop
+
+    def _start(self) -> None:
+        if self._file is None:
+            return
+        try:
+            for index in range(1, self.plan.workers):
+                self._helpers.append(_Helper(self.plan, self._file.fileno(), index))
+        except OSError as error:
+            self.close()
+            raise WorkerError(
+                f"a worker process cannot be started ({error.strerror or error}); use --threads 1, or raise the limits "
+                "of open files and processes (`ulimit -n`, `ulimit -u`)"
+            ) from error
+
+    def _do(self, task: Task) -> list[float]:
         """Let every worker do its part of a step; return their answers in order."""
         if self._is_under_way:
-            # Ctrl-C broke it off here, and not there: who answers to another task is done with that one.
-            self._ask(_NOTHING, 0, 0, 0.0, 0.0)
+            # Ctrl-C or an error broke off the last task here: the others may still be at it, or have answered.
+            _end(self._helpers)
+            self._start()
         self._is_under_way = True
-        answers = self._ask(part, first, second, third, fourth)
+        for helper in self._helpers:
+            helper.send(task)
+        began = time.monotonic()
+        # Several processes with several threads each would wait for one another's cores, whatever the environment says.
+        with one_thread(always=self.plan.is_shared):
+            own = float(task.run(self._shard))
+        patience = _SLOWER * (time.monotonic() - began)
+        answers = [own, *(helper.receive(patience, self._is_asked_to_stop) for helper in self._helpers)]
         self._is_under_way = False
         return answers
 
-    def _ask(self, part: int, first: int, second: int, third: float, fourth: float) -> list[float]:
-        self._tasks += 1
-        for process in self._processes:
-            _send(process, _TASK.pack(self._tasks, part, first, second, third, fourth))
-        own = _do(self._shard, part, first, second, third, fourth)
-        return [own, *(_receive(process, self._tasks) for process in self._processes)]
+
+class _Helper:
+    """A worker process, and the connection to it."""
+
+    def __init__(self, plan: Plan, memory: int, index: int) -> None:
+        self._connection, theirs = Pipe()
+        self._poll = select.poll()
+        self._poll.register(self._connection, select.POLLIN)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this very package
+                # -P, no PYTHONPATH: nothing may be imported from the current folder, not even while Python starts.
+                [sys.executable, "-P", "-c", _PROGRAM.format(path=safe_path(), connection=theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # The first process says in one line what went wrong.
+                stderr=None if os.environ.get("CHARRNN_DEBUG") else subprocess.DEVNULL,
+                pass_fds=[theirs.fileno(), memory],
+                start_new_session=True,  # the terminal's signals are for the first process
+                env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ONE_THREAD,
+            )
+        self.send(Begin(plan, index, memory))
+
+    def send(self, message: Begin | Task) -> None:
+        try:
+            self._connection.send(message)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._death() from error
+
+    def receive(self, patience: float, is_asked_to_stop: Callable[[], bool]) -> float:
+        """Return the answer to the task sent last; `patience` is in seconds, on top of what any worker is given."""
+        began = time.monotonic()
+        while not self._poll.poll(200):
+            waited = time.monotonic() - began - patience
+            if waited > _PATIENCE_WHEN_STOPPING and is_asked_to_stop():
+                raise KeyboardInterrupt
+            if waited > _PATIENCE:
+                raise WorkerError(
+                    f"a worker process (number {self._process.pid}) has not answered for {waited + patience:.0f} s; "
+                    f"{_ADVICE}"
+                )
+        try:
+            message = self._connection.recv()
+        except (EOFError, ConnectionResetError) as error:
+            raise self._death() from error
+        if isinstance(message, Failure):
+            raise WorkerError(f"a worker process failed ({message.reason}); {_ADVICE}")
+        return float(message.value)
+
+    def end(self) -> None:
+        """Close the connection, upon which the worker leaves; kill one that does not, as it may be stopped."""
+        self._connection.close()
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _death(self) -> WorkerError:
+        return WorkerError(f"a worker process died (exit code {self._process.wait()}); {_ADVICE}")
 
 
-def _do(shard: Shard, part: int, first: int, second: int, third: float, fourth: float) -> float:
-    """Do one worker's part of a step; where a question has the answer yes, that is 1."""
-    if part in (_COMPUTE, _ADD):
-        return shard.compute(first, second, third, is_first=part == _COMPUTE)
-    if part == _NOTHING:
-        return 0.0
-    return shard.join() if part == _JOIN else shard.apply(first, third, fourth)
+def _end(helpers: list[_Helper]) -> None:
+    while helpers:
+        helpers.pop().end()
 
 
-def be_worker() -> None:
-    """Serve a `Workers` of another process: compute whenever a task comes on stdin, until it closes."""
-    task, answer = sys.stdin.buffer, sys.stdout.fileno()
-    setting = json.loads(task.readline())
-    model = CharRNN(**setting["plan"].pop("model") | {"hidden_sizes": tuple(setting["hidden_sizes"])})
-    dropout, update = Dropout(**setting["plan"].pop("dropout")), Update(**setting["plan"].pop("update"))
-    plan = Plan(model, dropout=dropout, update=update, **setting["plan"])
-    shard = Shard(plan, Memory(plan, mmap.mmap(setting["file"], 0)), setting["index"])
-    # Whoever is killed closes both pipes, one of them perhaps in the middle of a step: nobody is left to be told.
-    with contextlib.suppress(BrokenPipeError):
-        while message := task.read(_TASK.size):
-            with np.errstate(over="ignore", invalid="ignore"):  # the first process looks at the sum of the gradients
-                number, *what = _TASK.unpack(message)
-                value = _do(shard, *what)
-            os.write(answer, _ANSWER.pack(number, value))
+def _let_go(helpers: list[_Helper], file: IO[bytes] | None) -> None:
+    _end(helpers)
+    if file:
+        file.close()
+
+
+def be_worker(descriptor: int) -> None:
+    """Serve the `Workers` of another process until its connection closes."""
+    connection: Connection[Any, Any] = Connection(descriptor)
+    # Whoever is killed closes the connection, perhaps in the middle of a step: nobody is left to be told.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        begin = connection.recv()
+        try:
+            shard = Shard(begin.plan, Memory(begin.plan, mmap.mmap(begin.memory, 0)), begin.index)
+            while True:
+                task = connection.recv()
+                with np.errstate(
+                    over="ignore", invalid="ignore"
+                ):  # the first process looks at the sum of the gradients
+                    value = task.run(shard)
+                connection.send(Answer(float(value)))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the first process says it
+            traceback.print_exc()
+            connection.send(Failure(f"{type(error).__name__}: {error}"))
 
 
 def _shared_file(size: int) -> IO[bytes]:
-    """Return a file without a name that has so many bytes of its own: one that has not ends a process when written to.
+    """Return an unnamed temporary file with `size` bytes allocated, so that writing to it cannot fail.
 
     Raises
     ------
     WorkerError
         If there is no room for it.
     """
+    reason = ""
     for folder in (_RAM, Path(tempfile.gettempdir())):
-        with contextlib.suppress(OSError):
-            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - whoever asks for it closes it
-            try:
-                file.truncate(size)
-                if sys.platform == "linux":
-                    os.posix_fallocate(file.fileno(), 0, size)
-            except OSError:
-                file.close()
-                raise
-            return file
-    raise WorkerError(f"neither {_RAM} nor {tempfile.gettempdir()} has room for {format_bytes(size)}; give --threads 1")
-
-
-def _start(plan: Plan, file: IO[bytes], index: int) -> subprocess.Popen[bytes]:
-    # The package that this process runs is the worker's too, wherever either was started.
-    code = f"import sys; sys.path.insert(0, {str(_PACKAGE.parent)!r}); import {__name__} as own; own.be_worker()"
-    process = subprocess.Popen(  # noqa: S603 - this very package
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # The first process says in one line that a worker has died.
-        stderr=None if os.environ.get("CHARRNN_DEBUG") else subprocess.DEVNULL,
-        pass_fds=[file.fileno()],
-        # The terminal's signals are for the first process, which finishes the step before it lets its workers go.
-        start_new_session=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-        bufsize=0,
-    )
-    setting = {"plan": asdict(plan), "hidden_sizes": plan.model.hidden_sizes, "file": file.fileno(), "index": index}
-    _send(process, json.dumps(setting).encode() + b"\n")
-    return process
-
-
-def _let_go(processes: list[subprocess.Popen[bytes]]) -> None:
-    while processes:
-        processes.pop().communicate()  # closes the pipe, upon which the worker leaves, and waits until it has
-
-
-def _send(process: subprocess.Popen[bytes], message: bytes) -> None:
-    try:
-        process.stdin.write(message)  # type: ignore[union-attr]
-    except BrokenPipeError as error:
-        raise _death(process) from error
-
-
-def _receive(process: subprocess.Popen[bytes], task: int) -> float:
-    """Return what came of a task. Where Ctrl-C left the answer to an earlier one unread, that is passed over."""
-    number = 0
-    while number != task:
-        message = process.stdout.read(_ANSWER.size)  # type: ignore[union-attr]
-        if len(message) < _ANSWER.size:
-            raise _death(process)
-        number, answer = _ANSWER.unpack(message)
-    return float(answer)
-
-
-def _death(process: subprocess.Popen[bytes]) -> WorkerError:
-    return WorkerError(
-        f"a worker process died (exit code {process.wait()}); go on from the last checkpoint with --resume, "
-        "or with --threads 1"
+        try:
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
+        except OSError as error:
+            reason = error.strerror or str(error)
+            continue
+        try:
+            file.truncate(size)
+            if sys.platform == "linux":
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            file.close()
+            reason = error.strerror or str(error)
+            continue
+        return file
+    raise WorkerError(
+        f"worker processes need a file of {format_bytes(size)} in {_RAM} or {tempfile.gettempdir()} ({reason}); "
+        "use --threads 1"
     )

@@ -109,6 +109,7 @@ class Run:
             If the first or the last save fails. One in between yields `SaveFailed`.
         """
         self.pace.began = time.monotonic() if began is None else began
+        self.trainer.heed(stop)
         try:
             yield from self._all_events(stop)
         finally:

@@ -74,6 +74,11 @@ class Plan:
         return sum(prod(shape) for shape in self.model.shapes().values())
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several processes compute a step."""
+        return self.workers > 1 or self.ranks > 1
+
+    @property
     def streams(self) -> range:
         """The streams of the batch that are this rank's."""
         return share(self.batch_size, self.rank, self.ranks)

@@ -41,6 +41,9 @@ class Reducer(Protocol):
     def apply(self, rate: float, norm: float) -> bool:
         """Take a step by it."""
 
+    def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
+        """Ask this while waiting for another process that is late."""
+
     def restore(self, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
         """Stand where these were."""
 

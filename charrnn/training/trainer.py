@@ -5,7 +5,7 @@ A step is: the next chunk of text → forward → loss → backward → a finite
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.errors import DivergedError
 from charrnn.machine import describe_numerics
 from charrnn.nn.model import State
-from charrnn.one_thread import with_one_thread
+from charrnn.one_thread import one_thread, with_one_thread
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Cursor
@@ -144,7 +144,9 @@ class Trainer:
     @with_one_thread
     def machine(self) -> Mapping[str, str]:
         """What decides the last bits of its sums."""
-        return {**describe_numerics(), "worker processes": str(self.plan.workers), RANKS: str(self.plan.ranks)}
+        with one_thread(always=self.plan.is_shared):
+            numerics = describe_numerics()
+        return {**numerics, "worker processes": str(self.plan.workers), RANKS: str(self.plan.ranks)}
 
     @property
     def full_learning_rate(self) -> float:
@@ -259,6 +261,10 @@ class Trainer:
     def close(self) -> None:
         """Let the processes go that other cores were used by; the trainer cannot go on afterwards."""
         self._reducer.close()
+
+    def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
+        """Ask this while waiting for a worker process that is late, and raise KeyboardInterrupt where it says so."""
+        self._reducer.heed(is_asked_to_stop)
 
     def _next_lesson(self) -> Lesson:
         return next_lesson(self.config, self.streams, self.step, self.cursor, self.plan.streams)

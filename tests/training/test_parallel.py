@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -119,21 +120,67 @@ def test_measuring_the_speed_leaves_the_state_of_several_workers_alone() -> None
 
 
 @pytest.mark.usefixtures("always")
-def test_after_a_ctrl_c_in_a_step_no_answer_is_taken_for_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_ctrl_c_in_a_step_no_answer_is_taken_for_another_s() -> None:
     one, two = (Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=n), VOCABULARY, IDS) for n in (1, 2))
-    real = parallel._receive
-
-    def interrupted(*_: object) -> float:
-        monkeypatch.setattr(parallel, "_receive", real)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(parallel, "_receive", interrupted)
+    two.train_step(0.0)
+    (worker,) = children(os.getpid())
+    os.kill(worker, signal.SIGSTOP)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         two.train_step(0.0)
+    os.kill(worker, signal.SIGCONT)
+    one.train_step(0.0)
     first, second = one.train_step(0.0), two.train_step(0.0)
     assert (first.loss, first.grad_norm) == pytest.approx((second.loss, second.grad_norm), rel=1e-2)  # another state
     one.close()
     two.close()
+
+
+@pytest.mark.usefixtures("always")
+def test_a_worker_that_stays_silent_is_noticed_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
+    trainer = Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=2), VOCABULARY, IDS)
+    (worker,) = children(os.getpid())
+    os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(WorkerError, match=rf"a worker process \(number {worker}\) has not answered for .*--resume"):
+        trainer.train_step(0.0)
+    trainer.close()
+    assert not is_alive(worker)
+
+
+@pytest.mark.usefixtures("always")
+def test_a_silent_worker_does_not_keep_a_first_ctrl_c_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_PATIENCE_WHEN_STOPPING", 0.0)
+    trainer = Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=2), VOCABULARY, IDS)
+    trainer.heed(lambda: True)
+    (worker,) = children(os.getpid())
+    os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train_step(0.0)
+    trainer.close()
+    assert not is_alive(worker)
+
+
+@pytest.mark.usefixtures("always")
+def test_workers_leave_the_signals_of_a_whole_group_to_the_first_process() -> None:
+    trainer = Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=2), VOCABULARY, IDS)
+    trainer.train_step(0.0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(children(os.getpid())[0], number)
+    assert trainer.train_step(0.0).step == 2
+    trainer.close()
+
+
+@pytest.mark.usefixtures("always")
+def test_where_no_process_can_be_started_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    before = shared_files()
+    with pytest.raises(WorkerError, match=r"cannot be started \(Resource temporarily unavailable\); use --threads 1"):
+        learn(2, 1)
+    assert shared_files() <= before
 
 
 @pytest.mark.usefixtures("always")
@@ -151,7 +198,7 @@ def test_where_memory_has_no_room_workers_share_a_file_elsewhere_or_say_so(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert learn(2, 1).step == 1
     assert asked == asked[:1] * 2
-    with pytest.raises(WorkerError, match=r"has room for [\d.]+ kB; give --threads 1$"):
+    with pytest.raises(WorkerError, match=r"a file of [\d.]+ kB in .* \(No space left on device\); use --threads 1$"):
         learn(2, 1)
 
 
@@ -188,7 +235,7 @@ def workers() -> Workers:
 
 
 def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Workers) -> None:
-    processes = [process.pid for process in workers._processes]
+    processes = children(os.getpid())
     os.kill(processes[0], signal.SIGKILL)
     chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk(Cursor(0, 0))
     with pytest.raises(WorkerError, match=r"a worker process died \(exit code -9\)"):
@@ -201,7 +248,8 @@ def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Worker
 def test_a_run_that_is_stopped_leaves_no_process_and_no_shared_memory(number: signal.Signals, text_file: Path) -> None:
     before = shared_files()
     command = [sys.executable, "-m", "charrnn", "train", str(text_file), *LARGE, "--steps", "1000000", "--quiet"]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    env = os.environ | {"CHARRNN_DEBUG": "1"}  # what a worker has to say comes on stderr then
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, env=env)
     wait_until(lambda: children(run.pid) and Path("checkpoints/lamp.npz").exists())
     helpers = children(run.pid)
     time.sleep(0.3)
@@ -214,17 +262,6 @@ def test_a_run_that_is_stopped_leaves_no_process_and_no_shared_memory(number: si
     assert after <= before
 
 
-def test_a_worker_whose_first_process_is_gone_in_the_middle_of_a_step_leaves_quietly(workers: Workers) -> None:
-    process = workers._processes[0]
-    assert process.stdin
-    assert process.stdout
-    process.stdout.close()
-    process.stdin.write(parallel._TASK.pack(1, parallel._COMPUTE, 0, 6, 1.0, 0.0))
-    assert process.wait(timeout=20) == 0
-    process.stdin.close()
-    workers._processes.remove(process)
-
-
 def test_a_run_whose_worker_dies_keeps_its_checkpoint_and_says_how_to_go_on(text_file: Path) -> None:
     command = [sys.executable, "-m", "charrnn", "train", str(text_file), *LARGE, "--steps", "1000000", "--quiet"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE)
@@ -233,8 +270,39 @@ def test_a_run_whose_worker_dies_keeps_its_checkpoint_and_says_how_to_go_on(text
     _, errors = run.communicate(timeout=20)
     assert run.returncode == 1
     assert errors.decode() == (
-        "charrnn: a worker process died (exit code -9); go on from the last checkpoint with --resume, "
-        "or with --threads 1\n"
+        "charrnn: a worker process died (exit code -9); resume from the last checkpoint with --resume, "
+        "or use --threads 1\n"
     )
     resumed = [*command[:4], "--resume", "--steps", "1", "--threads", "1"]
     assert subprocess.run(resumed, stderr=subprocess.PIPE, check=False).returncode == 0
+
+
+# --- nothing of the current folder is run ---
+
+
+@pytest.mark.parametrize(
+    ("start", "environment"),
+    [
+        (["-P", "-c", "from charrnn.cli.start import run; run()"], {}),
+        (["-m", "charrnn"], {}),
+        (["-P", "-c", "from charrnn.cli.start import run; run()"], {"PYTHONPATH": os.pathsep}),
+    ],
+    ids=["command", "module", "empty entry of PYTHONPATH"],
+)
+def test_no_file_of_the_current_folder_is_run(start: list[str], environment: dict[str, str], text_file: Path) -> None:
+    for name in ("random", "token", "struct", "pickle", "socket", "selectors", "numpy", "click", "usercustomize"):
+        Path(f"{name}.py").write_text(f"open('ran-{name}', 'w')\n")
+    command = [sys.executable, *start, "train", str(text_file), *LARGE, "--steps", "1", "--quiet"]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not list(Path().glob("ran-*"))
+
+
+@pytest.mark.usefixtures("always")
+def test_the_workers_of_a_library_s_caller_run_no_file_of_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "types", "token", "numpy", "charrnn"):
+        Path(f"{name}.py").write_text(f"open('ran-{name}', 'w')\n")
+    monkeypatch.syspath_prepend("")
+    monkeypatch.setenv("PYTHONPATH", "")
+    assert learn(2, 1).step == 1
+    assert not list(Path().glob("ran-*"))

@@ -1,7 +1,7 @@
 """The rank that leads: to the trainer it is a reducer like any other, and it tells the other ranks what to do."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -60,6 +60,10 @@ class Reducer:
         """Let each rank update its stretch of the weights; return whether all are finite."""
         with self._ranks.telling(Task.APPLY, rate, norm):
             return bool(self._rank.apply(rate, norm).all())
+
+    def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
+        """Ask this while waiting for a worker of this rank that is late."""
+        self._rank.workers.heed(is_asked_to_stop)
 
     def restore(self, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
         """Let all ranks stand where these were."""
