@@ -72,3 +72,32 @@ def test_what_the_environment_says_is_left_alone() -> None:
     env = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", LAYERS], env=env, check=True, capture_output=True, text=True)
     assert done.stdout == "2 True 2\n"
+
+
+# A step of two processes, which notes how many threads a product has while the network computes.
+SHARED_STEP = """
+import os, sys
+import charrnn
+from charrnn.machine import openblas
+
+get, _ = openblas("get_num_threads", "set_num_threads")
+seen = set()
+ids = [0, 1, 2] * 2000
+trainer = charrnn.start_training(ids, steps=2, cell="lstm", hidden_sizes=(128,), batch_size=4, seq_length=20, threads=2)
+sys.setprofile(lambda frame, *_: seen.add(get()) if frame.f_code.co_name in ("forward", "backward") else None)
+list(trainer)
+sys.setprofile(None)
+(worker,) = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+print(*seen, get(), trainer.machine["BLAS"][-1], len(os.listdir(f"/proc/{worker}/task")))
+trainer.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="OpenBLAS has one thread anyway")
+@pytest.mark.skipif(openblas("set_num_threads") is None, reason="NumPy computes with another library")
+@pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "GOTO_NUM_THREADS"])
+def test_where_several_processes_work_each_has_one_thread_whatever_is_chosen(variable: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES} | {variable: "2"}
+    done = subprocess.run([sys.executable, "-c", SHARED_STEP], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == "1 2 1 1\n"

@@ -16,6 +16,7 @@ import contextlib
 import math
 import mmap
 import os
+import pickle
 import select
 import subprocess
 import sys
@@ -253,8 +254,9 @@ class Workers:
             _end(self._helpers)
             self._start()
         self._is_under_way = True
+        message = pickle.dumps(task) if self._helpers else b""
         for helper in self._helpers:
-            helper.send(task)
+            helper.send(message)
         began = time.monotonic()
         # Several processes with several threads each would wait for one another's cores, whatever the environment says.
         with one_thread(always=self.plan.is_shared):
@@ -284,11 +286,12 @@ class _Helper:
                 start_new_session=True,  # the terminal's signals are for the first process
                 env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ONE_THREAD,
             )
-        self.send(Begin(plan, index, memory))
+        self.send(pickle.dumps(Begin(plan, index, memory)))
 
-    def send(self, message: Begin | Task) -> None:
+    def send(self, message: bytes) -> None:
+        """Send a pickled message: `Begin`, then tasks."""
         try:
-            self._connection.send(message)
+            self._connection.send_bytes(message)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._death() from error
 
@@ -350,7 +353,7 @@ def be_worker(descriptor: int) -> None:
                     over="ignore", invalid="ignore"
                 ):  # the first process looks at the sum of the gradients
                     value = task.run(shard)
-                connection.send(Answer(float(value)))
+                connection.send_bytes(pickle.dumps(Answer(float(value))))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the first process says it
