@@ -90,8 +90,9 @@ def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
         while True:
             writer.end_line()
             yield input(_PROMPT)
-    except UnicodeDecodeError as error:
-        raise TextError(f"what came on stdin is not {error.encoding}: {error.reason}") from error
+    except UnicodeError as error:
+        reason = error.reason if isinstance(error, UnicodeDecodeError) else error
+        raise TextError(f"what came on stdin is not {sys.stdin.encoding}: {reason}") from error
     except (EOFError, KeyboardInterrupt) as error:
         writer.write("\n")  # the terminal's own echo of the key has none
         if isinstance(error, KeyboardInterrupt):

@@ -18,7 +18,7 @@ from charrnn.cli.plot import plot
 from charrnn.cli.ranks import exit_code_of, launched_rank
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
-from charrnn.cli.streams import open_closed_streams
+from charrnn.cli.streams import escape_what_has_no_encoding, open_closed_streams
 from charrnn.cli.train import train
 from charrnn.cli.view import view
 from charrnn.errors import CharRNNError
@@ -61,6 +61,7 @@ def run() -> NoReturn:
         interrupt_early()
         use_one_thread()
         open_closed_streams()
+        escape_what_has_no_encoding()
         rank = launched_rank(sys.argv[1:])
         code = _exit_code() if rank is None else exit_code_of(rank, _exit_code, _failed)
         ignore_late()

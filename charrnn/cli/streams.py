@@ -1,11 +1,12 @@
-"""Streams that whoever started the program has closed (``charrnn ... >&-``).
+"""The standard streams as they were found: some may be closed, some in an encoding with few characters.
 
-Their numbers are free then, and the next file to be opened would get one of them: what is meant for stderr could be
-written into a checkpoint.
+The number of a stream that was closed (``charrnn ... >&-``) is free, and the next file to be opened would get it: what
+is meant for stderr could be written into a checkpoint.
 """
 
 import os
 import sys
+from io import TextIOWrapper
 
 _STDOUT, _STDERR = 1, 2
 
@@ -22,3 +23,10 @@ def open_closed_streams() -> None:
         sys.stdout = open(_STDOUT, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
     if sys.stderr is None:
         sys.stderr = open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def escape_what_has_no_encoding() -> None:
+    """Let stdout and stderr write what their encoding lacks as a backslash escape, not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
