@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from charrnn.cli.interruption import Interruption
-from charrnn.errors import TextError, UnknownCharacterError
+from charrnn.errors import TextError, UnknownCharacterError, UnreadableTextError
 from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, say
 from charrnn.sampling.turns import Turns
@@ -83,7 +83,7 @@ def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
     """Yield what the person types, without line ends."""
     try:
         if not is_terminal:
-            yield from (line.removesuffix("\n") for line in sys.stdin)
+            yield from (line.removesuffix("\n") for line in _stdin())
             return
         with contextlib.suppress(ImportError):
             importlib.import_module("readline")  # gives `input` editing and a history
@@ -92,8 +92,15 @@ def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
             yield input(_PROMPT)
     except UnicodeError as error:
         reason = error.reason if isinstance(error, UnicodeDecodeError) else error
-        raise TextError(f"what came on stdin is not {sys.stdin.encoding}: {reason}") from error
+        raise TextError(f"what came on stdin is not {sys.stdin.encoding.lower()}: {reason}") from error
     except (EOFError, KeyboardInterrupt) as error:
         writer.write("\n")  # the terminal's own echo of the key has none
         if isinstance(error, KeyboardInterrupt):
             raise
+
+
+def _stdin() -> Iterator[str]:
+    try:
+        yield from sys.stdin
+    except OSError as error:  # it is open for writing only, say
+        raise UnreadableTextError(f"stdin cannot be read ({error.strerror or error})") from error

@@ -1,5 +1,6 @@
 """The ``charrnn`` command: the group, and the one place that turns errors into a line on stderr and an exit code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from charrnn.training.team import Team
 
 _HOW_TO_REPORT = "please report it, with `charrnn --version` and what CHARRNN_DEBUG=1 shows in the same place"
+# What the system has too little of for this program, whichever file or process asked for it.
+_SHORTAGES = {
+    errno.EMFILE: "the limit of this shell is reached; raise it with `ulimit -n 256`",
+    errno.ENFILE: "the limit of this machine is reached; close other programs and try again",
+}
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
@@ -67,7 +73,7 @@ def run() -> NoReturn:
         ignore_late()
         sys.stdout.flush()
     except OSError as error:
-        code = _output_failed(error)
+        code = _failed(error)
     except KeyboardInterrupt:  # another Ctrl-C, when all is done but this
         code = exit_code_of_exception()
     sys.exit(code)
@@ -88,6 +94,9 @@ def _exit_code(team: "Team | None" = None) -> int:
 
 
 def _failed(error: Exception) -> int:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
+        return _fail(f"{cause.strerror}: {_SHORTAGES[cause.errno]}", 1)
     match error:
         case CharRNNError() | click.ClickException():
             return _fail(_one_line(error), error.exit_code)
@@ -125,4 +134,5 @@ def _output_failed(error: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return 0
-    return _fail(f"cannot write the output: {error.strerror or error}", 1)
+    reason = "stdout is closed" if error.errno == errno.EBADF else error.strerror or error
+    return _fail(f"cannot write the output: {reason}", 1)

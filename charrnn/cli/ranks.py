@@ -98,7 +98,13 @@ class _Watch:
         if not hasattr(os, "fork"):
             return
         reading, writing = os.pipe()
-        if os.fork() == 0:
+        try:
+            is_child = os.fork() == 0
+        except OSError:  # no more processes may be started, and this one is not needed to train
+            os.close(reading)
+            os.close(writing)
+            return
+        if is_child:
             os.close(writing)
             _wait(reading)
         os.close(reading)

@@ -1,6 +1,7 @@
 """``charrnn sample``."""
 
 import secrets
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, UnreadableTextError
 from charrnn.sampling.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def sample(
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):
         raise ConfigError("--interactive writes one text by turns: leave out --json, --num and --seed-file -")
+    if interactive and sys.stdin is None:
+        raise UnreadableTextError("stdin is closed: --interactive reads your lines from it")
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)

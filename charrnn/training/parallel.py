@@ -243,8 +243,8 @@ class Workers:
         except OSError as error:
             self.close()
             raise WorkerError(
-                f"a worker process cannot be started ({error.strerror or error}); use --threads 1, or raise the limits "
-                "of open files and processes (`ulimit -n`, `ulimit -u`)"
+                f"a worker process cannot be started ({error.strerror or error}); use --threads 1, or raise the limit "
+                "of processes (`ulimit -u`)"
             ) from error
 
     def _do(self, task: Task) -> list[float]:
@@ -369,12 +369,12 @@ def _shared_file(size: int) -> IO[bytes]:
     WorkerError
         If there is no room for it.
     """
-    reason = ""
+    failure = None
     for folder in (_RAM, Path(tempfile.gettempdir())):
         try:
             file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
         except OSError as error:
-            reason = error.strerror or str(error)
+            failure = error
             continue
         try:
             file.truncate(size)
@@ -382,10 +382,11 @@ def _shared_file(size: int) -> IO[bytes]:
                 os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
             file.close()
-            reason = error.strerror or str(error)
+            failure = error
             continue
         return file
+    reason = failure.strerror if failure else "no such folder"
     raise WorkerError(
         f"worker processes need a file of {format_bytes(size)} in {_RAM} or {tempfile.gettempdir()} ({reason}); "
         "use --threads 1"
-    )
+    ) from failure
