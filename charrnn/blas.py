@@ -13,7 +13,14 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_T
 ONE_THREAD = dict.fromkeys((*THREAD_VARIABLES, "OMP_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 
 
-def use_one_thread() -> None:
-    """Set what the usual libraries read when they are loaded; what somebody has already chosen is left alone."""
+def use_one_thread(*, always: bool = False) -> None:
+    """Set the variables that the usual libraries read when they are loaded.
+
+    Parameters
+    ----------
+    always : whether to do so also where the environment asks for another number of threads
+    """
+    if always:
+        os.environ.update(ONE_THREAD)
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")

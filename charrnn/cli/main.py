@@ -65,10 +65,10 @@ def run() -> NoReturn:
     """Run the command line and leave with its exit code."""
     try:
         interrupt_early()
-        use_one_thread()
+        rank = launched_rank(sys.argv[1:])
+        use_one_thread(always=rank is not None)
         open_closed_streams()
         escape_what_has_no_encoding()
-        rank = launched_rank(sys.argv[1:])
         code = _exit_code() if rank is None else exit_code_of(rank, _exit_code, _failed)
         ignore_late()
         sys.stdout.flush()
