@@ -10,7 +10,7 @@
     ├── DivergedError            training lost what it had learned, or met a number that is not finite
     ├── PageError                a page, a picture or an exported model cannot be written
     ├── ExchangeError            a model from elsewhere is none that can be read
-    ├── WorkerError              a process that helped with training has died
+    ├── WorkerError              a worker process died, failed, is silent or cannot be started
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
@@ -89,7 +89,7 @@ class ExchangeError(CharRNNError):
 
 
 class WorkerError(CharRNNError):
-    """A process that helped with training has died."""
+    """A worker process died, failed, does not answer, or cannot be started."""
 
 
 class WrongGradientError(CharRNNError):
