@@ -161,7 +161,8 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     try:
         names = texts or start.corpus.sources
-        return load_corpus(names, vocabulary=start.vocabulary, **start.corpus.decoding, watcher=watcher)
+        decoding = {**start.corpus.decoding, "keep": start.separator}
+        return load_corpus(names, vocabulary=start.vocabulary, **decoding, watcher=watcher)
     except TextError as error:
         if texts:
             raise
@@ -176,6 +177,8 @@ def _resumed_config(start: Checkpoint, path: Path | str, changes: Mapping[str, A
         config = TrainConfig.from_json(start.config)
     except ConfigError as error:
         raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
+    if "separator" in changes:
+        changes = {**changes, "separator": start.usage.read(changes["separator"])}
     for name in changes:
         if name not in RESUMABLE and changes[name] != getattr(config, name):
             may_change = ", ".join(map(flag, RESUMABLE))

@@ -6,6 +6,9 @@ const find = (id) => document.getElementById(id);
 /** What Python left in the page: JSON that is as harmless as its escapes make it. */
 const readJSON = (id) => JSON.parse(find(id).textContent);
 
+/** A text that a person typed, in the form of all texts that the model reads: as it is, or composed. */
+const asRead = (text, form) => (form === "none" ? text : text.normalize(form.toUpperCase()));
+
 /** Bytes from base64. */
 function decode(base64) {
   const binary = atob(base64);
