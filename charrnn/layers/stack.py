@@ -197,9 +197,7 @@ def _one_each(states: States | None, layers: list[Recurrent[Any]], what: str) ->
     if states is None:
         return [None] * len(layers)
     if len(states) != len(layers):
-        raise ValueError(
-            f"{what} must be as many as the recurrent layers, {len(layers)}, not {len(states)}"
-        )
+        raise ValueError(f"{what} must be as many as the recurrent layers, {len(layers)}, not {len(states)}")
     for k, (state, layer) in enumerate(zip(states, layers, strict=True)):
         if state is not None:
             layer.check_state(state, f"{what}[{k}]")
