@@ -184,6 +184,14 @@ def test_a_separator_is_composed_also_when_a_run_goes_on(charrnn: Charrnn, frenc
     assert charrnn("train", "--resume", "--steps", "3", *options).code == 0
 
 
+def test_line_ends_of_a_separator_are_read_as_those_of_the_text(charrnn: Charrnn) -> None:
+    Path("poems.txt").write_text("ab cd\r\n\r\nef gh\r\n\r\n" * 20, newline="")
+    options = ("--separator", "\r\n\r\n", "--checkpoint", "poems.npz")
+    assert charrnn("train", "poems.txt", *TINY, "--steps", "2", *options).code == 0
+    assert checkpoint.load("poems.npz").separator == "\n\n"
+    assert charrnn("train", "--resume", "--steps", "3", *options).code == 0
+
+
 def test_texts_to_read_are_composed(charrnn: Charrnn, french: str) -> None:
     Path("composed.txt").write_text("un été passé|", newline="")
     Path("apart.txt").write_text(f"un {ACCENT}t{ACCENT} pass{ACCENT}|", newline="")

@@ -117,7 +117,8 @@ def from_torch(
     >>> np.exp(checkpoint.params["linear.b_y"])
     array([0.25, 0.25, 0.5 ])
     """
-    if isinstance(description := getattr(state_dict, "description", None), Mapping):
+    description = getattr(state_dict, "description", None)
+    if isinstance(description, Mapping) and "vocabulary" in description:
         chars = description["vocabulary"] if chars is None else chars
         name = description["name"] if name is None else name
         usage = {**Usage.from_values(description).to_values(), **usage}

@@ -15,8 +15,8 @@ from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states
+from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
-from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, TrainConfig, flag, format_sizes
 from charrnn.training.division import Part, characters_in, divide, fit_part
@@ -96,7 +96,7 @@ def start_run(
     source = checkpoint.load(init_from) if init_from else None
     like = _like(source, changes, num_layers) if source else {}
     config = _stack(change(base.config, {**changes, **like}), num_layers)
-    config = replace(config, separator=Usage(normalize=normalize).read(config.separator))
+    config = replace(config, separator=as_read(config.separator, normalize))
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     with released_on_failure(lock):
