@@ -29,6 +29,7 @@ from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
 from charrnn.text.remembered import CorpusInfo, ItemCounts
+from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
@@ -101,6 +102,11 @@ class Checkpoint:
     def separator(self) -> str:
         """What stands between two items, where each was learned for itself; empty where it was one running text."""
         return str(self.config.get("separator", ""))  # files of version 0.1 have none
+
+    @property
+    def usage(self) -> Usage:
+        """What the model needs, beside its weights and its vocabulary, to be used as it was trained."""
+        return Usage.of(self.separator, self.corpus, self.vocabulary)
 
 
 def save(path: PathLike, checkpoint: Checkpoint) -> None:

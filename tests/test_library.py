@@ -64,7 +64,7 @@ def test_a_type_checker_knows_what_everything_is() -> None:
     trainer = charrnn.start_training([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
     assert_type([report.loss for report in trainer], list[float])
     assert_type(trainer.checkpoint().params, charrnn.Parameters)
-    with pytest.raises(ValueError, match="a state must be"):
+    with pytest.raises(ValueError, match="state must be"):
         lstm.forward(np.ones((1, 4, 3)), charrnn.GRUState(np.ones((1, 2))))  # type: ignore[arg-type]
 
 

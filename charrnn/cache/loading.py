@@ -17,7 +17,7 @@ from charrnn.cache.folder import VARIABLE, cache_folder, make_room, open_nameles
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import cells
-from charrnn.text.corpus import Corpus, called, check_memory_for, corpus_name, number, settle
+from charrnn.text.corpus import Corpus, called, check_cap, check_memory_for, corpus_name, number, settle
 from charrnn.text.finding import Source, find_sources, find_text
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, Watcher
@@ -37,6 +37,7 @@ class _Text:
     left_out: tuple[str, ...]
     decoding: dict[str, Any]  # encoding, errors, normalize
     max_vocab: int
+    keep: str
     vocabulary: Vocabulary | None
 
     @property
@@ -61,6 +62,7 @@ class _Text:
             **self.decoding,
             "max_vocab": self.max_vocab,
             "vocabulary": vocabulary,
+            **({"keep": "".join(sorted(set(self.keep)))} if self.max_vocab and self.keep else {}),
         }
 
     def files(self) -> tuple[File, ...]:
@@ -80,6 +82,7 @@ def load_corpus(
     errors: str = "strict",
     normalize: str = "none",
     max_vocab: int = 0,
+    keep: str = "",
     vocabulary: Vocabulary | None = None,
     watcher: Watcher = NOBODY,
 ) -> Corpus:
@@ -91,21 +94,22 @@ def load_corpus(
 
     Parameters
     ----------
-    names, encoding, errors, normalize, max_vocab, vocabulary
+    names, encoding, errors, normalize, max_vocab, keep, vocabulary
         As there.
     watcher
         Hears how far it is.
 
     Raises
     ------
-    TextError, UnreadableTextError
+    ConfigError, TextError, UnreadableTextError
         As there.
     CacheError
         If the disk fails when all is written but the end.
     """
+    check_cap(max_vocab, keep)
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, vocabulary)
+    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, keep, vocabulary)
     if vocabulary and text.can_be_kept and text.size > cells.IN_MEMORY:
         # A run that goes on with its text has that text's own vocabulary, and so the ids of the run it comes from.
         own = _load(replace(text, vocabulary=None), watcher)
@@ -211,7 +215,9 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     known = text.vocabulary.characters if text.vocabulary else ""
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
     sha256, notes = number(text.sources, numbering, **text.decoding, watcher=watcher)
-    vocabulary, capped, checksum = settle(numbering, called(text.sources), text.max_vocab, text.vocabulary, watcher)
+    vocabulary, capped, checksum = settle(
+        numbering, called(text.sources), text.max_vocab, text.keep, text.vocabulary, watcher
+    )
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
     corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))

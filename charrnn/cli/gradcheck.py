@@ -46,7 +46,8 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     if checkpoint:
         trained = load(checkpoint)
         try:
-            ids = load_corpus([text], vocabulary=trained.vocabulary).ids if text else training_part(trained)
+            reading = {"vocabulary": trained.vocabulary, **trained.corpus.decoding}
+            ids = load_corpus([text], **reading).ids if text else training_part(trained)
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
         rows = list(check_checkpoint(trained.model, trained.params, ids[:SLICE_LENGTH], rng))

@@ -4,7 +4,7 @@ import secrets
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,10 +14,6 @@ from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, UnreadableTextError
 from charrnn.sampling.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
-
-if TYPE_CHECKING:
-    from charrnn.checkpoint import Checkpoint
-    from charrnn.sampling.writing import Writer
 
 _SECTIONS = {
     "What to go on from": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
@@ -128,6 +124,7 @@ def sample(
     from charrnn.report.terminal import TextWriter, say
     from charrnn.run_files import newest
     from charrnn.sampling.seed import fit_seed, read_seed
+    from charrnn.sampling.writing import Writer
 
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):
@@ -138,10 +135,10 @@ def sample(
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
-    writer = _writer(trained, config, rng_seed)
+    writer = Writer.of(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
     unknown = unknown or ("nearest" if interactive else "error")
-    fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
+    fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
@@ -159,14 +156,3 @@ def sample(
         for pieces in display.pieces if report else ():
             written = vocabulary.encode("".join(pieces)).tolist()
             say(describe_copying(trained, written))
-
-
-def _writer(trained: "Checkpoint", config: SampleConfig, rng_seed: int) -> "Writer":
-    from charrnn.sampling.writing import Writer
-    from charrnn.text.vocabulary import unknown_symbol
-
-    unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)
-    never = () if unknown is None else (unknown,)
-    if items := trained.corpus.items:
-        config = config.of_items(items.longest)
-    return Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed, trained.separator, never)

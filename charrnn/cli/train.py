@@ -69,7 +69,8 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
     "--max-vocab",
     metavar="N",
     type=options.WholeNumber(min=1),
-    help="Keep the N most frequent characters; the others become one unknown symbol.  [default: all]",
+    help="Keep N characters, those of the separator and the most frequent; the others become one unknown symbol.  "
+    "[default: all]",
 )
 @click.option(
     "--checkpoint",

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn.checkpoint import Checkpoint
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
-from charrnn.text.remembered import CorpusInfo
+from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.version import __version__
@@ -24,6 +24,7 @@ def describe(trained: Checkpoint, name: str) -> dict[str, Any]:
         "tied": model.tied,
         "dtype": trained.params.vector.dtype.name,
         "vocabulary": trained.vocabulary.characters,
+        **trained.usage.to_values(),
     }
 
 
@@ -32,14 +33,21 @@ def as_strings(description: dict[str, Any]) -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in description.items()}
 
 
-def imported(model: CharRNN, params: Parameters, vocabulary: Vocabulary, name: str) -> Checkpoint:
-    """Return a checkpoint of a model from elsewhere: to sample from, to score with, or to start a training from."""
+def imported(model: CharRNN, params: Parameters, vocabulary: Vocabulary, name: str, usage: Usage) -> Checkpoint:
+    """Return a checkpoint of a model from elsewhere: to sample from, to score with, or to start a training from.
+
+    Raises
+    ------
+    ValueError
+        If the separator or the unknown symbol has characters that are not in the vocabulary.
+    """
+    usage.check(vocabulary)
     config = TrainConfig(
         cell=model.cell,
         hidden_sizes=model.hidden_sizes,
         embedding_size=model.embedding_size,
         tied=model.tied,
         dtype=params.vector.dtype.name,
+        separator=usage.separator,
     )
-    corpus = CorpusInfo(name=name, sources=(), encoding="utf-8", sha256="", characters=0)
-    return Checkpoint(model, params, vocabulary, corpus, config.to_json())
+    return Checkpoint(model, params, vocabulary, usage.remembered(name, vocabulary), config.to_json())

@@ -17,6 +17,7 @@ from charrnn.errors import ExchangeError, shown
 from charrnn.exchange.description import describe, imported
 from charrnn.nn.model import CELLS, CharRNN
 from charrnn.nn.parameters import Array, Parameters
+from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 
 _GATE_ORDER = {"vanilla": "", "lstm": "ifgo", "gru": "rzn"}
@@ -83,7 +84,7 @@ def _interpret(values: dict[str, Any]) -> Checkpoint:
     if values["dtype"] not in ("float32", "float64"):
         raise ValueError("numbers that are neither float32 nor float64")
     params = Parameters(model.shapes(), np.concatenate(list(_vectors(values, model))))
-    return imported(model, params, vocabulary, values["name"])
+    return imported(model, params, vocabulary, values["name"], Usage.from_values(values))
 
 
 def _vectors(values: dict[str, Any], model: CharRNN) -> Iterator[Array]:

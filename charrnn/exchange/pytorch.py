@@ -7,12 +7,13 @@ import numpy as np
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ExchangeError
-from charrnn.exchange.description import imported
+from charrnn.exchange.description import describe, imported
 from charrnn.exchange.foreign import read_state_dict
 from charrnn.exchange.optional import needing
 from charrnn.exchange.state_dict import to_state_dict
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary, code_points
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def to_torch(checkpoint: Checkpoint) -> "TorchCharRNN":
     A `torch.nn.Module` on the CPU, in the checkpoint's data type: an embedding or one-hot input, `nn.RNN`, `nn.LSTM` or
     `nn.GRU`, and `nn.Linear`. ``module(ids, state)`` takes ids (T, B), and a state that it returned (by default zeros),
     to ``(logits, state)``, the logits (T, B, V). Its state_dict has the names that `charrnn.exchange.state_dict` lists,
-    so that it also loads into your own module of such parts.
+    so that it also loads into your own module of such parts. ``module.description`` is a dict of what else the model
+    needs to be used: ``vocabulary``, ``separator``, ``normalize`` and the other fields of `charrnn.text.usage.Usage`.
 
     Raises
     ------
@@ -61,10 +63,16 @@ def to_torch(checkpoint: Checkpoint) -> "TorchCharRNN":
     """
     with needing("torch", "to_torch"):
         from charrnn.exchange.torch_module import build
-    return build(checkpoint.model, to_state_dict(checkpoint.model, checkpoint.params))
+    description = describe(checkpoint, checkpoint.corpus.name)
+    return build(checkpoint.model, to_state_dict(checkpoint.model, checkpoint.params), description)
 
 
-def from_torch(state_dict: Mapping[str, Any], chars: Sequence[str], name: str = "imported") -> Checkpoint:
+def from_torch(
+    state_dict: "Mapping[str, Any] | TorchCharRNN",
+    chars: Sequence[str] | None = None,
+    name: str | None = None,
+    **usage: Any,
+) -> Checkpoint:
     """Return a model that PyTorch trained as a checkpoint, to be saved, sampled, scored or trained on.
 
     The parts are found by their names' last words and their shapes, whatever the module calls them: an `nn.Embedding`
@@ -75,10 +83,13 @@ def from_torch(state_dict: Mapping[str, Any], chars: Sequence[str], name: str = 
     Parameters
     ----------
     state_dict : mapping of str to tensor or array
-        What a module's ``state_dict()`` returns; read, not changed. On any device.
+        What a module's ``state_dict()`` returns; read, not changed. On any device. A module that `to_torch` made can be
+        given itself: its description is then the default of all that follows.
     chars : str or sequence of str
         The V characters in the order of their ids, each once. Ids are given anew, in the order of code points.
-    name : what the model learned, as `charrnn info` says it
+    name : what the model learned, as `charrnn info` says it; by default ``imported``
+    usage : fields of `charrnn.text.usage.Usage` that differ from those of a plain running text: ``separator``,
+        ``longest_item``, ``normalize``, ``unknown``
 
     Returns
     -------
@@ -88,7 +99,9 @@ def from_torch(state_dict: Mapping[str, Any], chars: Sequence[str], name: str = 
     ------
     ExchangeError
         If the state_dict is no such model (bidirectional, with projections or other layers, with parts missing or of
-        shapes that do not fit), or if `chars` is no vocabulary.
+        shapes that do not fit), if `chars` is no vocabulary, or if a field of `usage` does not fit the model.
+    TypeError
+        If `usage` has another field.
 
     Examples
     --------
@@ -104,12 +117,22 @@ def from_torch(state_dict: Mapping[str, Any], chars: Sequence[str], name: str = 
     >>> np.exp(checkpoint.params["linear.b_y"])
     array([0.25, 0.25, 0.5 ])
     """
+    description = getattr(state_dict, "description", None)
+    if isinstance(description, Mapping) and "vocabulary" in description:
+        chars = description["vocabulary"] if chars is None else chars
+        name = description["name"] if name is None else name
+        usage = {**Usage.from_values(description).to_values(), **usage}
+        state_dict = state_dict.state_dict()  # type: ignore[union-attr]  # only a module has a description
     if not isinstance(state_dict, Mapping):
         raise ExchangeError(f"a {type(state_dict).__name__} is no state_dict: give module.state_dict()")
-    order = _order(chars)
-    model, params = read_state_dict(state_dict, len(chars))
+    order = _order(chars or "")
+    model, params = read_state_dict(state_dict, len(order))
     _renumber(model, params, order)
-    return imported(model, params, Vocabulary("".join(chars[place] for place in order)), name)
+    vocabulary = Vocabulary("".join((chars or "")[place] for place in order))
+    try:
+        return imported(model, params, vocabulary, "imported" if name is None else name, Usage(**usage))
+    except ValueError as error:
+        raise ExchangeError(f"the model cannot be used as asked: {error}") from error
 
 
 def _order(chars: Sequence[str]) -> list[int]:

@@ -9,6 +9,7 @@ from charrnn.exchange.description import as_strings, describe
 from charrnn.exchange.optional import needing
 from charrnn.exchange.pytorch import from_torch
 from charrnn.exchange.state_dict import to_state_dict
+from charrnn.text.usage import Usage
 
 
 def as_safetensors(checkpoint: Checkpoint, name: str) -> bytes:
@@ -79,4 +80,8 @@ def from_safetensors(path: str | Path) -> Checkpoint:
         raise ExchangeError(f"{where} cannot be read as .safetensors ({shown(str(error))})") from error
     if "vocabulary" not in metadata:
         raise ExchangeError(f"{where} does not say which characters it knows: give its tensors and them to from_torch")
-    return from_torch(arrays, metadata["vocabulary"], metadata.get("name", Path(path).stem))
+    try:
+        usage = Usage.from_strings(metadata)
+    except ValueError as error:
+        raise ExchangeError(f"{where} has metadata that charrnn did not write ({shown(str(error))})") from error
+    return from_torch(arrays, metadata["vocabulary"], metadata.get("name", Path(path).stem), **usage.to_values())

@@ -21,10 +21,16 @@ class TorchCharRNN(nn.Module):  # type: ignore[misc]  # what only some machines 
     ----------
     model : the network's description
     dtype : of its weights
+
+    Attributes
+    ----------
+    description : dict of plain values: the vocabulary, and what else the model needs to be used (see
+        `charrnn.exchange.description.describe`); empty for a module that `to_torch` did not make
     """
 
     def __init__(self, model: CharRNN, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        self.description: dict[str, Any] = {}
         self.vocab_size = model.vocab_size
         sizes = [model.embedding_size or model.vocab_size, *model.hidden_sizes]
         self.embedding = nn.Embedding(model.vocab_size, sizes[0], dtype=dtype) if model.embedding_size else None
@@ -65,11 +71,12 @@ class TorchCharRNN(nn.Module):  # type: ignore[misc]  # what only some machines 
         return self.linear(x), final
 
 
-def build(model: CharRNN, arrays: Mapping[str, Array]) -> TorchCharRNN:
+def build(model: CharRNN, arrays: Mapping[str, Array], description: Mapping[str, Any]) -> TorchCharRNN:
     """Return the module with these weights, in eval mode; PyTorch's random numbers are left as they were."""
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
     with torch.random.fork_rng(devices=[]):
         module = TorchCharRNN(model, weights["linear.bias"].dtype)
     module.load_state_dict(weights)
+    module.description = dict(description)
     module.eval()
     return module

@@ -77,7 +77,8 @@ class Embedding:
         ws, ids = self._tape
         rows = as_rows(d_outputs, self.table.embedding_size, self.params, "d_outputs")
         if np.shape(d_outputs)[:-1] != ids.shape:
-            raise ValueError(f"d_outputs must have the outputs' shape, not {np.shape(d_outputs)}")
+            shape = (*ids.shape, self.table.embedding_size)
+            raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {np.shape(d_outputs)}")
         self._tape = None
         self.table.backward(self.grads, ws, rows, ids.reshape(-1, 1))
 
@@ -122,7 +123,7 @@ class Linear:
         initializers.weights((params["W_hy"],), np.random.default_rng(rng), std, input_size)
         self.params = params.astype(dtype)
         self.grads = self.params.like()
-        self._inputs: Array | None = None
+        self._tape: tuple[Array, tuple[int, ...]] | None = None
 
     @with_one_thread
     def forward(self, inputs: ArrayLike) -> Array:
@@ -133,10 +134,12 @@ class Linear:
         ValueError
             If the inputs are not H wide.
         """
-        self._inputs = x = as_rows(inputs, self.product.hidden_size, self.params, "inputs")
+        x = as_rows(inputs, self.product.hidden_size, self.params, "inputs")
         outputs = np.empty((len(x), 1, self.product.vocab_size), x.dtype)
         self.product.forward(self.params, x, outputs)
-        return outputs.reshape(*np.shape(inputs)[:-1], -1)
+        outputs = outputs.reshape(*np.shape(inputs)[:-1], self.product.vocab_size)
+        self._tape = x, outputs.shape
+        return outputs
 
     @with_one_thread
     def backward(self, d_outputs: ArrayLike) -> Array:
@@ -149,19 +152,20 @@ class Linear:
         ValueError
             If the shape is not that of the outputs.
         """
-        if self._inputs is None:
+        if self._tape is None:
             raise TapeError
+        x, shape = self._tape
         d_rows = as_rows(d_outputs, self.product.vocab_size, self.params, "d_outputs")
-        if len(d_rows) != len(self._inputs):
-            raise ValueError(f"d_outputs must have the outputs' shape, not {np.shape(d_outputs)}")
-        x, self._inputs = self._inputs, None
+        if np.shape(d_outputs) != shape:
+            raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {np.shape(d_outputs)}")
+        self._tape = None
         d_inputs = np.empty_like(x)
         self.product.backward(self.params, self.grads, x, d_rows, d_inputs)
-        return d_inputs.reshape(*np.shape(d_outputs)[:-1], -1)
+        return d_inputs.reshape(*shape[:-1], self.product.hidden_size)
 
 
 class _Masks(NamedTuple):
-    ws: dropout.DropoutWorkspace
+    ws: dropout.DropoutWorkspace | None  # None: nothing was dropped
     shape: tuple[int, ...]
 
 
@@ -210,10 +214,17 @@ class Dropout:
         Parameters
         ----------
         rng : generator, or its seed, that the masks are drawn from; without one nothing is dropped
+
+        Raises
+        ------
+        ValueError
+            If the inputs have another number of axes.
         """
         x = np.asarray(inputs)
         x = x if x.dtype.kind in "fc" else x.astype(np.float64)
-        self._masks = None
+        if x.ndim not in (2, 3):
+            raise ValueError(f"inputs must have the shape (B, T, H) or (B, H), not {x.shape}")
+        self._masks = _Masks(None, x.shape)
         if rng is None or not self.share:
             return x.copy()
         steps = swapped(x, batch_first=self.batch_first) if x.ndim == 3 else x[None]
@@ -230,14 +241,18 @@ class Dropout:
 
         Raises
         ------
+        RuntimeError
+            If there was no ``forward``.
         ValueError
             If the shape is not that of the outputs.
         """
         d = np.array(d_outputs)
         if self._masks is None:
-            return d
+            raise TapeError
         if d.shape != self._masks.shape:
             raise ValueError(f"d_outputs must have the outputs' shape {self._masks.shape}, not {d.shape}")
+        if self._masks.ws is None:
+            return d
         steps = swapped(d, batch_first=self.batch_first) if d.ndim == 3 else d[None]
         self._masks.ws.output_gradient(0, steps)
         return self._turned(steps, d.ndim)

@@ -102,7 +102,7 @@ class Recurrent(Generic[S]):
         dtype, group = self.params.vector.dtype, self.params.group("")
         ws = self._workspace(T, B, dtype, from_ids=x.ndim == 2)
         self.cell.arrange(group, ws)
-        final: S = self.cell.forward(group, ws, x, self._state(state, B, dtype))
+        final: S = self.cell.forward(group, ws, x, self._state(state, B, dtype, "state"))
         self._tape = _Tape(ws, x, return_sequences)
         if return_sequences:
             return swapped(ws.outputs, batch_first=self.batch_first), final
@@ -143,7 +143,7 @@ class Recurrent(Generic[S]):
         else:
             d_h = np.zeros((T, B, H), dtype)
             d_h[-1] = given
-        d_final = None if d_state is None else self._state(d_state, B, dtype)
+        d_final = None if d_state is None else self._state(d_state, B, dtype, "d_state")
         self._tape = None
         d_initial: S = self.cell.backward(self.params.group(""), self.grads.group(""), ws, x, d_h, d_final)
         d_inputs = None if x.ndim == 2 else swapped(ws.d_inputs, batch_first=self.batch_first)
@@ -168,13 +168,32 @@ class Recurrent(Generic[S]):
             raise ValueError(f"inputs need at least one stream and one step, not the shape {x.shape}")
         return np.ascontiguousarray(x.swapaxes(0, 1)) if self.batch_first else np.ascontiguousarray(x)
 
-    def _state(self, state: S | None, B: int, dtype: np.dtype[Any]) -> S:
+    def check_state(self, state: S, what: str, B: int | None = None) -> None:
+        """Check the form of a state, or of a state's gradient.
+
+        Parameters
+        ----------
+        state : the arrays of a state
+        what : name of the argument, for the error
+        B : streams; by default any number
+
+        Raises
+        ------
+        ValueError
+            If the arrays are not those of this layer's cell, each of shape (B, H).
+        """
+        fields, H = self.zero_state(1)._fields, self.cell.hidden_size
+        shapes = [np.shape(array) for array in state] if np.iterable(state) else []
+        streams = B if B is not None or not shapes or len(shapes[0]) != 2 else shapes[0][0]
+        if shapes != [(streams, H)] * len(fields):
+            wanted = "(B" if B is None else f"({B}"
+            raise ValueError(f"{what} must be the arrays ({', '.join(fields)}), each of shape {wanted}, {H})")
+
+    def _state(self, state: S | None, B: int, dtype: np.dtype[Any], what: str) -> S:
         zero: S = self.cell.zero_state(B, dtype)
         if state is None:
             return zero
-        if len(state) != len(zero) or any(np.shape(array) != (B, self.cell.hidden_size) for array in state):
-            names = ", ".join(zero._fields)
-            raise ValueError(f"a state must be the arrays ({names}), each of shape {(B, self.cell.hidden_size)}")
+        self.check_state(state, what, B)
         return type(zero)(*(np.asarray(array, dtype) for array in state))
 
     def _workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:

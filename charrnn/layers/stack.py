@@ -70,6 +70,7 @@ class Stack:
         shapes = {
             f"{k}.{name}": shape for k, layer in enumerate(self.layers) for name, shape in layer.params.shapes.items()
         }
+        self._shapes = shapes
         params = Parameters(shapes, dtype=min(dtypes, default=np.dtype(np.float32)))
         for k, layer in enumerate(self.layers):
             for name, array in layer.params.items():
@@ -83,6 +84,7 @@ class Stack:
 
     @params.setter
     def params(self, params: Parameters) -> None:
+        self._check_form(params, "params")
         self._params = params
         for layer, part in zip(self.layers, self._parts(params), strict=True):
             layer.params = part
@@ -94,6 +96,7 @@ class Stack:
 
     @grads.setter
     def grads(self, grads: Parameters) -> None:
+        self._check_form(grads, "grads")
         self._grads = grads
         for layer, part in zip(self.layers, self._parts(grads), strict=True):
             layer.grads = part
@@ -124,12 +127,10 @@ class Stack:
         Raises
         ------
         ValueError
-            If a shape does not fit, or the states are not as many as the recurrent layers.
+            If a shape does not fit, or `states` are not as many as the recurrent layers.
         """
-        recurrent = [layer for layer in self.layers if isinstance(layer, Recurrent)]
-        before = iter([None] * len(recurrent) if states is None else states)
-        if states is not None and len(states) != len(recurrent):
-            raise ValueError(f"{len(recurrent)} recurrent layers need as many states, not {len(states)}")
+        recurrent = self._recurrent()
+        before = iter(_one_each(states, recurrent, "states"))
         rng = None if rng is None else np.random.default_rng(rng)
         x, after = inputs, []
         for layer in self.layers:
@@ -149,22 +150,37 @@ class Stack:
         Parameters
         ----------
         d_outputs : gradient of the outputs, in their shape
-        d_states : gradients of the final states, if anything depends on them
+        d_states : gradients of the final states, one for each recurrent layer, lowest first; None for a layer on whose
+            final state nothing depends. By default all are zeros
 
         Returns
         -------
         d_inputs : of the inputs; None where they were ids
         d_states : of the initial states, one for each recurrent layer
+
+        Raises
+        ------
+        RuntimeError
+            If there was no ``forward`` since the last ``backward``.
+        ValueError
+            If a shape does not fit, or `d_states` are not as many as the recurrent layers.
         """
-        after, before = list(d_states or ()), []
+        after, before = _one_each(d_states, self._recurrent(), "d_states"), []
         d: Any = d_outputs
         for layer in reversed(self.layers):
             if isinstance(layer, Recurrent):
-                d, d_state = layer.backward(d, after.pop() if after else None)
+                d, d_state = layer.backward(d, after.pop())
                 before.append(d_state)
             else:
                 d = layer.backward(d)
         return d, tuple(reversed(before))
+
+    def _check_form(self, arrays: Parameters, what: str) -> None:
+        if arrays.shapes != self._shapes:
+            raise ValueError(f"{what} must have the names and shapes of this stack's own: use params.like() or copy()")
+
+    def _recurrent(self) -> list[Recurrent[Any]]:
+        return [layer for layer in self.layers if isinstance(layer, Recurrent)]
 
     def _parts(self, params: Parameters) -> list[Parameters]:
         """View the vector of all layers layer by layer."""
@@ -174,6 +190,18 @@ class Stack:
             parts.append(Parameters(layer.params.shapes, params.vector[start:stop]))
             start = stop
         return parts
+
+
+def _one_each(states: States | None, layers: list[Recurrent[Any]], what: str) -> list[Any]:
+    """Return one state for each layer, where None stands for zeros, once each is known to be of its layer's form."""
+    if states is None:
+        return [None] * len(layers)
+    if len(states) != len(layers):
+        raise ValueError(f"{what} must be as many as the recurrent layers, {len(layers)}, not {len(states)}")
+    for k, (state, layer) in enumerate(zip(states, layers, strict=True)):
+        if state is not None:
+            layer.check_state(state, f"{what}[{k}]")
+    return list(states)
 
 
 def _is_stacked(layer: Layer) -> bool:

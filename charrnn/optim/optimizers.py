@@ -52,6 +52,23 @@ class _Memories:
 
     memories: ClassVar[tuple[str, ...]]
 
+    def _begin(self, params: Flat, grads: Flat, state: OptimizerState) -> None:
+        """Check that all arrays of an update go together, and count it.
+
+        Raises
+        ------
+        ValueError
+            If `grads` or a memory of `state` is of another size, or `state` is another optimizer's.
+        """
+        if set(state.memories) != set(self.memories):
+            own, theirs = (", ".join(sorted(names)) for names in (self.memories, state.memories))
+            raise ValueError(f"state must have the memories {own}, which init makes, not {theirs}")
+        size = params.vector.shape
+        for name, given in (("grads", grads), *((f"state.memories[{m!r}]", v) for m, v in state.memories.items())):
+            if given.vector.shape != size:
+                raise ValueError(f"{name} must have {size[0]:,} numbers, as params has, not {given.vector.size:,}")
+        state.updates += 1
+
     def init(self, params: Named) -> OptimizerState:
         """Return an empty memory for `params`."""
         return OptimizerState({name: params.like() for name in self.memories})
@@ -92,8 +109,14 @@ class Adagrad(_Memories):
     default_learning_rate: ClassVar[float] = 0.1
 
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`."""
-        state.updates += 1
+        """Take one step in place; shapes as `params`.
+
+        Raises
+        ------
+        ValueError
+            If `grads` or `state` do not fit `params`; nothing is changed then.
+        """
+        self._begin(params, grads, state)
         for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["sum_squares"].vector):
             np.multiply(g, g, out=s)
             np.add(m, s, out=m)
@@ -136,8 +159,14 @@ class RMSProp(_Memories):
     default_learning_rate: ClassVar[float] = 0.003
 
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`."""
-        state.updates += 1
+        """Take one step in place; shapes as `params`.
+
+        Raises
+        ------
+        ValueError
+            If `grads` or `state` do not fit `params`; nothing is changed then.
+        """
+        self._begin(params, grads, state)
         for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["mean_square"].vector):
             np.multiply(g, g, out=s)
             np.multiply(s, 1 - self.decay, out=s)
@@ -185,8 +214,14 @@ class Adam(_Memories):
     default_learning_rate: ClassVar[float] = 0.004
 
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`."""
-        state.updates += 1
+        """Take one step in place; shapes as `params`.
+
+        Raises
+        ------
+        ValueError
+            If `grads` or `state` do not fit `params`; nothing is changed then.
+        """
+        self._begin(params, grads, state)
         # √(v / c) + eps = (√v + eps √c) / √c: the corrections are numbers, and cost no pass over the weights.
         root_correction = (1 - self.beta2**state.updates) ** 0.5
         rate = learning_rate * root_correction / (1 - self.beta1**state.updates)
@@ -236,8 +271,14 @@ class SGD(_Memories):
     default_learning_rate: ClassVar[float] = 0.5
 
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`."""
-        state.updates += 1
+        """Take one step in place; shapes as `params`.
+
+        Raises
+        ------
+        ValueError
+            If `grads` or `state` do not fit `params`; nothing is changed then.
+        """
+        self._begin(params, grads, state)
         for p, g, v, s in _blocks(params.vector, grads.vector, state.memories["velocity"].vector):
             np.multiply(v, self.momentum, out=v)
             np.add(v, g, out=v)

@@ -9,6 +9,7 @@ from pathlib import Path
 from charrnn.cache.folder import Kept
 from charrnn.errors import counted, shown
 from charrnn.machine import format_bytes
+from charrnn.report.columns import cells, padded
 from charrnn.report.terminal import visible
 from charrnn.report.units import duration
 
@@ -24,11 +25,11 @@ def as_table(kept: Sequence[Kept], folder: Path, *, were_removed: bool = False) 
     if were_removed:
         return f"removed {texts}, {total}, from {where}\n"
     rows = [_HEADER, *map(_row, kept)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     lines = []
     for name, *figures in rows:
-        cells = (f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True))
-        lines.append("  ".join([f"{name:<{widths[0]}}", *cells]))
+        right = (f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True))
+        lines.append("  ".join([padded(name, widths[0]), *right]))
     return "\n".join([*lines, f"{texts}, {total}, in {where}"]) + "\n"
 
 

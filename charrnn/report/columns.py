@@ -9,6 +9,13 @@ from itertools import zip_longest
 from typing import TextIO
 
 _GAP = "  "
+_JOINER, _AS_EMOJI = "\u200d", "\ufe0f"
+_CAN_BE_EMOJI = ("So", "Sm", "Nd", "Po")
+_SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))  # colours of the emoji before them
+# Format characters that are seen: the soft hyphen, and Arabic, Syriac and Kaithi signs that enclose a number.
+_VISIBLE_FORMATS = frozenset(
+    "\u00ad\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
 NARROWEST = 22  # characters of a column: below that, texts are read better one after the other
 
 
@@ -21,8 +28,7 @@ def side_by_side(texts: Sequence[str], width: int) -> Iterator[str]:
     """Yield the lines of texts in columns that fill a terminal's width; the texts must be harmless and without tabs."""
     size = column_width(len(texts), width)
     for row in zip_longest(*(list(wrap(text, size)) for text in texts), fillvalue=""):
-        padded = (line + " " * (size - cells(line)) for line in row)
-        yield _GAP.join(padded).rstrip()
+        yield _GAP.join(padded(line, size) for line in row).rstrip()
 
 
 def folded(line: str, indent: int = 0) -> str:
@@ -65,15 +71,50 @@ def wrap(text: str, width: int, indent: int = 0, *, may_cut_words: bool = True) 
 
 
 def _fitting(line: str, width: int) -> int:
-    """Return how many of a line's first characters fit, at least one."""
-    count = 1
-    while cells(line[: count + 1]) <= width:
-        count += 1
-    return count
+    """Return how many of a line's first characters fit, at least one, and never a letter without its marks."""
+    total = 0
+    for count, own in enumerate(_widths(line)):
+        total += own
+        if total > width and own and count:
+            return count
+    return len(line)
 
 
 def cells(text: str) -> int:
     """Return how many cells of a terminal a line takes."""
-    if text.isascii():
-        return len(text)
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)
+    return len(text) if text.isascii() else sum(_widths(text))
+
+
+def padded(text: str, width: int) -> str:
+    """Return a text with spaces after it, so that it takes so many cells of a terminal."""
+    return text + " " * (width - cells(text))
+
+
+def _widths(text: str) -> list[int]:
+    """Return by how many cells of a terminal each character widens its line.
+
+    Wide are Chinese, Japanese and Korean characters and emoji (Unicode Standard Annex #11). Marks above, below or
+    around a letter take no cell, and neither do invisible format characters; vowel signs that stand beside their letter
+    (category Mc) take one, as in most terminals. An emoji sequence is as wide as one emoji.
+    """
+    widths: list[int] = []
+    base = -1  # the last character that took a cell
+    for place, c in enumerate(text):
+        own = _own_width(c)
+        if base >= 0 and widths[base] == 2 and ((text[place - 1] == _JOINER and own == 2) or c in _SKINS):
+            own = 0
+        elif c == _AS_EMOJI and base == place - 1 >= 0 and unicodedata.category(text[base]) in _CAN_BE_EMOJI:
+            widths[base] = 2
+        widths.append(own)
+        base = place if own else base
+    return widths
+
+
+def _own_width(c: str) -> int:
+    if c.isascii():
+        return 1
+    if unicodedata.category(c) in ("Mn", "Me", "Cf") and c not in _VISIBLE_FORMATS:
+        return 0
+    if "\u1160" <= c <= "\u11ff" or "\ud7b0" <= c <= "\ud7ff":  # the vowel or the end of a Korean syllable
+        return 0
+    return 2 if unicodedata.east_asian_width(c) in "WF" else 1

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from charrnn.report.axes import Axis, thinned
 from charrnn.report.braille import Canvas, Cell
-from charrnn.report.columns import terminal_size
+from charrnn.report.columns import cells, padded, terminal_size
 from charrnn.report.curves import Curves
 from charrnn.report.panels import Panel, all_panels, loss_panel, steps_axis
 from charrnn.report.terminal import visible
@@ -65,14 +65,14 @@ class Drawing:
         labels = [panel.axis.labels(values) for panel, values in zip(panels, ticks, strict=True)]
         margin = max(len("step"), *(len(label) for texts in labels for label in texts))
         ends = [_ends(panel, height, runs) for panel, height in zip(panels, heights, strict=True)]
-        width = self.width - margin - 2 - max(len(cells) for rows in ends for cells in [[], *rows.values()])
+        width = self.width - margin - 2 - max(len(end) for rows in ends for end in [[], *rows.values()])
         lines = []
         for panel, height, values, texts, rows in zip(panels, heights, ticks, labels, ends, strict=True):
             lines.append(_title(panel, margin, runs))
             places = {_row(panel.axis.place(value), height): text for value, text in zip(values, texts, strict=True)}
-            for row, cells in enumerate(self._canvas(panel, width, height, steps, runs).rows(is_ascii=self.is_ascii)):
+            for row, drawn in enumerate(self._canvas(panel, width, height, steps, runs).rows(is_ascii=self.is_ascii)):
                 side = self._plain("┤" if row in places else "│")
-                painted = self._paint([*cells, *rows.get(row, [])])
+                painted = self._paint([*drawn, *rows.get(row, [])])
                 lines.append(f"{places.get(row, ''):>{margin}} {side}{painted}".rstrip())
         return [*lines, *self._steps(steps, margin, width)]
 
@@ -104,14 +104,14 @@ class Drawing:
 
     def _table(self, curves: Sequence[Curves]) -> list[str]:
         names = [self._name(run) for run in curves]
-        width = max(map(len, [*names, "nats/char"]))
+        width = max(map(cells, [*names, "nats/char"]))
         lines = [self._plain(f"   {'nats/char':<{width}} training held out  (bits)  step")]
         for number, (name, run) in enumerate(zip(names, curves, strict=True)):
             mark = self._paint([(_mark(number, len(curves)), number)])
             training = f"{run.training[-1][1]:.3f}" if run.training else "-"
             best = run.best
             held_out = f"{best[1]:>8.3f} {f'({bits(best[1]):.3f})':>7} {best[0]:>6,}" if best else f"{'-':>8}"
-            lines.append(f"{mark}  {name:<{width}} {training:>8} {held_out}")
+            lines.append(f"{mark}  {padded(name, width)} {training:>8} {held_out}")
         return lines
 
     def _name(self, run: Curves) -> str:
@@ -119,12 +119,14 @@ class Drawing:
         if self.is_ascii:
             name = ascii(name)[1:-1]
         longest = self.width - 36  # what is left beside the figures
-        return name if len(name) <= longest else self._plain("…") + name[1 - longest :]
+        if cells(name) <= longest:
+            return name
+        return self._plain("…") + next((end for k in range(len(name)) if cells(end := name[k:]) < longest), "")
 
-    def _paint(self, cells: Sequence[Cell]) -> str:
+    def _paint(self, drawn: Sequence[Cell]) -> str:
         """Join characters, in the colours of their curves where colours are wanted."""
         text = ""
-        for owner, group in groupby(cells, key=lambda cell: cell[1] if cell[0] != " " else None):
+        for owner, group in groupby(drawn, key=lambda cell: cell[1] if cell[0] != " " else None):
             piece = "".join(character for character, _ in group)
             if self.is_coloured and owner is not None:
                 piece = f"\x1b[{_COLOURS[owner % len(_COLOURS)]}m{piece}\x1b[0m"

@@ -14,7 +14,6 @@ from charrnn.exchange.safetensors_file import as_safetensors
 from charrnn.report.files import check_suffix, write_file
 from charrnn.report.page import blob, escaped, fill, harmless_json
 from charrnn.report.units import bits
-from charrnn.text.vocabulary import unknown_symbol
 
 
 def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) -> int:
@@ -76,13 +75,12 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
         "arrays": [[array_name, list(shape)] for array_name, shape in trained.params.shapes.items()],
         "dtype": trained.params.vector.dtype.name,
         "vocabulary": trained.vocabulary.characters,
-        "separator": trained.separator,
+        **trained.usage.to_values(),
     }
     params = trained.params
-    unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)
-    if unknown is not None:  # a symbol that is never to be written
+    if never := trained.usage.never_written(trained.vocabulary):
         params = params.copy()
-        params["linear.b_y"][unknown] = -np.inf
+        params["linear.b_y"][list(never)] = -np.inf
     page = fill(
         "export.html",
         styles=("theme.css", "export.css"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError, counted
+from charrnn.report.columns import cells
 from charrnn.report.samples import Display, JsonLines, choose_display
 from charrnn.report.terminal import TextWriter, visible
 from charrnn.sampling.ending import Reason
@@ -119,7 +120,7 @@ class ItemLines(Display):
         item = "".join(self.pieces[self._current])
         label = self._labels and self._labels.label(self._seed + item, self.samples[self._current])
         if label and "\n" not in item:
-            gap = max(2, _LABEL_COLUMN - len(visible(self.echo + item)))
+            gap = max(2, _LABEL_COLUMN - cells(visible(self.echo + item)))
             self.writer.aside(f"{' ' * gap}{label}")
         self.writer.write(self._separator)
         if label and "\n" in item:

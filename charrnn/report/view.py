@@ -53,7 +53,8 @@ def choose_passage(
     """
     vocabulary = trained.vocabulary
     if names:
-        passage = read_passage(names, vocabulary, encoding=encoding)
+        decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": "strict"}
+        passage = read_passage(names, vocabulary, **decoding)
         return as_items(passage, vocabulary.encode(trained.separator))
     try:
         division = divided(trained, watcher)
@@ -92,10 +93,11 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
     DivergedError
         If the model's scores are not finite.
     """
-    known = passage.ids < passage.vocab_size
+    # a symbol for all rare characters stands for what the model never saw, too
+    known = (passage.ids < passage.vocab_size) | (passage.unknown is not None)
     if not known.any():
         raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
-    text, ids = passage.text(), passage.ids[known]
+    text, ids = passage.text(), passage.known
     before, starts = beginning(trained.vocabulary, trained.separator), _starts(passage, known, trained)
     recording = record(trained.model, trained.params, ids, before, starts)
     model, V = trained.model, passage.vocab_size
@@ -103,6 +105,7 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
     data = {
         "text": text,
         "vocabulary": passage.characters[:V],
+        "normalize": trained.usage.normalize,
         "unseen": np.flatnonzero(~known).tolist(),
         "layers": list(model.hidden_sizes),
         "means": _rounded(activations.mean(axis=1) / ONE),

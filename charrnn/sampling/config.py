@@ -1,5 +1,6 @@
 """Everything that can be asked of a sample. No NumPy is imported: the command line takes its defaults from here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -65,6 +66,11 @@ class SampleConfig:
         if self.lines:
             raise ConfigError("--lines does not go with a model that learned items, each for itself: --num K writes K")
         return replace(self, length=max(DEFAULT_LENGTH, 2 * longest)) if self.length is None else self
+
+    def read_by(self, read: Callable[[str], str]) -> Self:
+        """Return the same with every text in it as a model reads what is typed for it (see `Usage.read`)."""
+        allow, ban, stops = (tuple(map(read, texts)) for texts in (self.allow, self.ban, self.stops))
+        return replace(self, allow=allow, ban=ban, stops=stops)
 
     @property
     def is_several(self) -> bool:

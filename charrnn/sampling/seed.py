@@ -1,9 +1,10 @@
 """The text that a sample goes on from: read, and fitted to the characters that the model knows."""
 
+from collections.abc import Callable
+
 from charrnn.errors import ConfigError
 from charrnn.sampling.sampler import encode_seed
 from charrnn.text.nearest import Fitted, leave_out, nearest
-from charrnn.text.normalizing import normalize
 from charrnn.text.passage import read_passage
 from charrnn.text.vocabulary import Vocabulary
 
@@ -34,20 +35,20 @@ def read_seed(
     return passage.text(), passage.notes
 
 
-def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, form: str = "none") -> Fitted:
+def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, read: Callable[[str], str] = str) -> Fitted:
     """Return a text in known characters only.
 
     Parameters
     ----------
-    form : composition that the model's own text was brought into (see `charrnn.text.normalizing.normalize`)
     unknown : what to do with the others: ``error``, ``skip`` (leave them out) or ``nearest`` (see `nearest`)
+    read : brings the text into the form of the model's own text (see `charrnn.text.usage.Usage.read`)
 
     Raises
     ------
     UnknownCharacterError
         If there are any and `unknown` is ``error``.
     """
-    text = normalize(text, form)
+    text = read(text)
     if unknown == "skip":
         return leave_out(text, vocabulary)
     if unknown == "nearest":

@@ -1,9 +1,9 @@
 """From what is asked for to the texts: one, or several side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from charrnn.sampling.filters import Filters, Shaper, SideBySide
 from charrnn.sampling.sampler import OwnGenerators, Streams, line_start
 from charrnn.sampling.seed import fit_seed
 from charrnn.sampling.turns import Turns
+from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -71,8 +72,8 @@ class Trained(Protocol):
         """Its characters."""
 
     @property
-    def separator(self) -> str:
-        """What ends an item, where it learned those; else empty."""
+    def usage(self) -> Usage:
+        """What else it needs to be used as it was trained: what ends an item, how typed texts are read."""
 
 
 _DEFAULT = SampleConfig()
@@ -107,8 +108,8 @@ def sample_text(
     """
     if config.is_several:
         raise ConfigError("sample_text writes one text; a Writer writes several side by side")
-    writer = Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed, trained.separator)
-    seed = fit_seed(seed_text, trained.vocabulary, config.unknown).text
+    writer = Writer.of(trained, config, rng_seed)
+    seed = fit_seed(seed_text, trained.vocabulary, config.unknown, trained.usage.read).text
     return (character for (piece,) in writer.write(seed) for character in piece)
 
 
@@ -122,6 +123,11 @@ class Writer:
     separator : what ends an item, where the model learned those
     rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
     never : ids that are not drawn whatever is asked for
+    read : brings the texts of `config`, which a person typed, into the form of the model's own text
+
+    See Also
+    --------
+    of : takes all of these from a checkpoint.
 
     Raises
     ------
@@ -133,7 +139,7 @@ class Writer:
     >>> import charrnn
     >>> trained = charrnn.load(charrnn.PRETRAINED)
     >>> config = charrnn.SampleConfig(num=3, length=10)
-    >>> writer = charrnn.Writer(trained.model, trained.params, trained.vocabulary, config, rng_seed=0)
+    >>> writer = charrnn.Writer.of(trained, config, rng_seed=0)
     >>> texts = ["".join(pieces) for pieces in zip(*writer.write("The light"))]
     >>> [len(text) for text in texts]
     [10, 10, 10]
@@ -149,8 +155,9 @@ class Writer:
         rng_seed: int,
         separator: str = "",
         never: Sequence[int] = (),
+        read: Callable[[str], str] = str,
     ) -> None:
-        banned = tuple(never)
+        config, banned = config.read_by(read), tuple(never)
         if config.allow or config.ban:
             banned = banned_ids(vocabulary, config.allow, config.ban, never)
         if len(separator) == 1:  # it is no character of an item, and must come for an item to end
@@ -167,6 +174,21 @@ class Writer:
             for k in range(config.num)
         ]
         """One temperature after another."""
+
+    @classmethod
+    def of(cls, trained: Trained, config: SampleConfig, rng_seed: int) -> Self:
+        """Return what writes with a checkpoint or a trainer, as its model is to be used.
+
+        Raises
+        ------
+        ConfigError
+            If a value is outside its range, or values do not go together.
+        """
+        usage, vocabulary = trained.usage, trained.vocabulary
+        if usage.separator:
+            config = config.of_items(usage.longest_item)
+        never = usage.never_written(vocabulary)
+        return cls(trained.model, trained.params, vocabulary, config, rng_seed, usage.separator, never, usage.read)
 
     def turns(self) -> Turns:
         """Return the first text as one that is written by turns, which end with a line unless more are asked for."""

@@ -16,13 +16,14 @@ from charrnn.machine import available_memory, format_bytes
 from charrnn.text.finding import STDIN, Source, find_sources
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, TextDecoder, Watcher, read_blocks
-from charrnn.text.vocabulary import Vocabulary, list_characters, unknown_symbol
+from charrnn.text.vocabulary import UNKNOWN, Vocabulary, list_characters, unknown_symbol
 
 __all__ = ["Corpus", "corpus_name", "number", "read_corpus", "settle", "split"]
 
 _LINE_FEED = ord("\n")
 _MARKED = ("utf-16", "utf-32")  # encodings in which a text is full of NULs
 _MOST_NAMED = 5
+_SAME_SYMBOL = "the text has U+FFFD itself; with --max-vocab that is the unknown symbol, which is never written"
 _FIRST_BYTES = 8192  # of a file in a folder, in which a NUL says that it is no text
 
 
@@ -51,6 +52,7 @@ def read_corpus(
     errors: str = "strict",
     normalize: str = "none",
     max_vocab: int = 0,
+    keep: str = "",
     vocabulary: Vocabulary | None = None,
 ) -> Corpus:
     """Read texts, one after the other, as one corpus in memory (`charrnn.cache` has the way for long ones).
@@ -66,12 +68,16 @@ def read_corpus(
         Of all of them, as `charrnn.text.reading.TextDecoder` has it.
     max_vocab
         How many characters to keep, the most frequent; the others become one unknown symbol, U+FFFD. 0 keeps all.
+    keep
+        Characters, such as those of a separator, that are among the kept ones however rare they are.
     vocabulary
         The characters of a model that goes on learning; by default the text's own. Where it has an unknown symbol, as
         `max_vocab` says, that stands for all that it has not.
 
     Raises
     ------
+    ConfigError
+        If `max_vocab` leaves no room for the characters of `keep`.
     TextError
         If a text is missing, damaged or not in its encoding, or if there are fewer than two characters in
         all, or characters that are not in the vocabulary given.
@@ -86,11 +92,12 @@ def read_corpus(
     (139309, 61)
 
     """
+    check_cap(max_vocab, keep)
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters if vocabulary else "", is_counting=bool(max_vocab and not vocabulary))
     sha256, notes = number(sources, numbering, encoding, errors, normalize)
-    own, capped, _ = settle(numbering, called(sources), max_vocab, vocabulary)
+    own, capped, _ = settle(numbering, called(sources), max_vocab, keep, vocabulary)
     return Corpus(
         corpus_name(names[0]), tuple(names), numbering.ids, vocabulary or own, sha256, (*left_out, *notes, *capped)
     )
@@ -150,6 +157,7 @@ def settle(
     numbering: Numbering,
     label: str,
     max_vocab: int = 0,
+    keep: str = "",
     vocabulary: Vocabulary | None = None,
     watcher: Watcher = NOBODY,
 ) -> tuple[Vocabulary, list[str], int]:
@@ -174,8 +182,9 @@ def settle(
         watcher.advance("numbering", done, len(numbering.cells))
 
     if vocabulary is None:
-        gone, places = numbering.cap(max_vocab) if max_vocab else (0, 0)
-        notes = [_describe_cap(gone, places, len(numbering))] if gone else []
+        notes = [_SAME_SYMBOL] if max_vocab and UNKNOWN in numbering.characters else []
+        gone, places = numbering.cap(max_vocab, keep) if max_vocab else (0, 0)
+        notes += [_describe_cap(gone, places, len(numbering))] if gone else []
         checksum = numbering.renumber(advance)
         return Vocabulary(numbering.characters), notes, checksum
     new = "".join(sorted(numbering.characters[len(vocabulary) :]))
@@ -192,6 +201,18 @@ def settle(
             "; take them out, or start a new model from its weights with --init-from",
         )
     return vocabulary, notes, numbering.renumber(advance)
+
+
+def check_cap(max_vocab: int, keep: str) -> None:
+    """Refuse a bound on the vocabulary that would lose characters which must stay; the errors are `read_corpus`'s."""
+    wanted = set(keep)
+    if max_vocab and UNKNOWN in wanted:
+        raise ConfigError("--separator has U+FFFD, which --max-vocab makes of every rare character; give another")
+    if 0 < max_vocab < len(wanted):
+        raise ConfigError(
+            f"--max-vocab {max_vocab} leaves no room for the {len(wanted)} characters of --separator; "
+            f"give {len(wanted)} or more"
+        )
 
 
 def check_memory_for(sources: Iterable[Source], advice: str = "give a part of it") -> None:

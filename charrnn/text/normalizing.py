@@ -11,6 +11,11 @@ import unicodedata
 _JOINS_NOTHING = re.compile(r"[\x00-\x7f\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]")
 
 
+def as_read(text: str, form: str) -> str:
+    """Return a typed text as `charrnn.text.reading.TextDecoder` would read it: line ends as LF, then in a form."""
+    return normalize(text.replace("\r\n", "\n").replace("\r", "\n"), form)
+
+
 def normalize(text: str, form: str) -> str:
     """Return a whole text in a form, ``none`` or ``nfc``."""
     return unicodedata.normalize("NFC", text) if form == "nfc" else text

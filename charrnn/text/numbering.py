@@ -74,8 +74,10 @@ class Numbering:
         rank[order] = np.arange(len(order))
         return self._replace(rank, self._points[order], advance)
 
-    def cap(self, most: int) -> tuple[int, int]:
+    def cap(self, most: int, keep: str = "") -> tuple[int, int]:
         """Keep the most frequent characters, of equals the first, and make of all others one unknown symbol.
+
+        The characters of `keep` come before all others, however rare they are.
 
         The unknown symbol is U+FFFD, which is none of those that are kept and the same where the text has it already.
         Nothing happens where there are no more characters than that.
@@ -88,7 +90,8 @@ class Numbering:
         others = np.flatnonzero(points != ord(UNKNOWN))
         if len(others) <= most:
             return 0, 0
-        ranked = others[np.lexsort((points[others], -counts[others]))]
+        is_optional = ~np.isin(points[others], code_points(keep))
+        ranked = others[np.lexsort((points[others], -counts[others], is_optional))]
         kept, rare = ranked[:most], ranked[most:]
         characters = np.append(points[kept], np.uint32(ord(UNKNOWN)))
         ids = np.full(len(points), most, dtype=np.intp)  # the unknown symbol's, the last

@@ -142,6 +142,7 @@ class TextDecoder:
         self._carriage_returns = 0
         self._replacements = 0
         self._joined = 0
+        self._marks = 0
 
     def decode(self, block: bytes) -> NDArray[np.unsignedinteger]:
         """Return the code points that a block completes, of ASCII as bytes; an empty block ends the source.
@@ -157,6 +158,7 @@ class TextDecoder:
         if self._at_start and text:
             text = text.removeprefix(BYTE_ORDER_MARK)
             self._at_start = False
+        self._marks += text.count(BYTE_ORDER_MARK)
         lines = self._line_ends.decode(text, final=final)
         self._characters_in += len(text)
         self._characters_out += len(lines)
@@ -181,6 +183,7 @@ class TextDecoder:
         found = [(count, f"{kind} line end{'s' * (count > 1)} read as LF") for kind, count in ends.items()]
         if self._errors == "replace":
             found.append((self._replacements, f"× U+FFFD, read where bytes are not {shown(self._encoding)}"))
+        found.append((self._marks, "× U+FEFF, the byte-order mark, within the text: read as a character of it"))
         found.append((max(self._joined, 0), "fewer characters by composing them (NFC)"))
         return [f"{self._name}: {count:,} {what}" for count, what in found if count]
 

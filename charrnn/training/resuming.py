@@ -14,6 +14,7 @@ from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, is_kept, newest
 from charrnn.text.corpus import Corpus
+from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
 from charrnn.training.division import Division, batches_of, can_train, characters_in, divide, fit_part
@@ -161,7 +162,8 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     try:
         names = texts or start.corpus.sources
-        return load_corpus(names, vocabulary=start.vocabulary, **start.corpus.decoding, watcher=watcher)
+        decoding = {**start.corpus.decoding, "keep": start.separator}
+        return load_corpus(names, vocabulary=start.vocabulary, **decoding, watcher=watcher)
     except TextError as error:
         if texts:
             raise
@@ -176,6 +178,8 @@ def _resumed_config(start: Checkpoint, path: Path | str, changes: Mapping[str, A
         config = TrainConfig.from_json(start.config)
     except ConfigError as error:
         raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
+    if "separator" in changes:
+        changes = {**changes, "separator": as_read(changes["separator"], start.corpus.normalize)}
     for name in changes:
         if name not in RESUMABLE and changes[name] != getattr(config, name):
             may_change = ", ".join(map(flag, RESUMABLE))

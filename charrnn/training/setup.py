@@ -15,6 +15,7 @@ from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
 from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states
+from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, TrainConfig, flag, format_sizes
@@ -95,10 +96,13 @@ def start_run(
     source = checkpoint.load(init_from) if init_from else None
     like = _like(source, changes, num_layers) if source else {}
     config = _stack(change(base.config, {**changes, **like}), num_layers)
+    config = replace(config, separator=as_read(config.separator, normalize))
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     with released_on_failure(lock):
-        corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
+        corpus = load_corpus(
+            texts or [default_corpus(config.separator)], **decoding, keep=config.separator, watcher=watcher
+        )
         notes = list(corpus.notes)
         division = divide(corpus.ids, corpus.vocabulary, config)
         config, shrunk = _fitted(

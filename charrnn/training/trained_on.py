@@ -39,7 +39,8 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **corpus.decoding, watcher=watcher)
+        decoding = {**corpus.decoding, "keep": trained.separator}
+        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
         if trained.separator:
             division = divide(found.ids, trained.vocabulary, TrainConfig.from_json(trained.config))
         else:

@@ -18,7 +18,9 @@ from charrnn.one_thread import one_thread, with_one_thread
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.text.batches import Cursor
+from charrnn.text.items import Items
 from charrnn.text.remembered import CorpusInfo
+from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.division import Part, batches_of
@@ -133,6 +135,14 @@ class Trainer:
     def separator(self) -> str:
         """What stands between two items; empty where it is one running text that is learned."""
         return self.config.separator
+
+    @property
+    def usage(self) -> Usage:
+        """What the model needs, beside its weights and its vocabulary, to be used as it was trained."""
+        if self.corpus:
+            return Usage.of(self.config.separator, self.corpus, self.vocabulary)
+        part = self.streams.part
+        return Usage(self.config.separator, longest_item=part.longest if isinstance(part, Items) else 0)
 
     @property
     def share_done(self) -> float:

@@ -83,3 +83,20 @@ def test_what_does_not_fit_is_refused() -> None:
         embedding.backward(np.zeros((3, 2)))
     with pytest.raises(ValueError, match="outputs' shape"):
         dropout.backward(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("rng", [None, 0])
+def test_a_gradient_of_as_many_numbers_in_another_shape_is_refused(rng: int | None) -> None:
+    linear, dropout = charrnn.Linear(3, 3, rng=0), charrnn.Dropout(0.5)
+    x = np.ones((4, 5, 3))
+    linear.forward(x)
+    dropout.forward(x, rng)
+    for layer in (linear, dropout):
+        for shape in ((5, 4, 3), (20, 3), (4, 5, 1)):
+            with pytest.raises(ValueError, match=r"d_outputs must have the "):
+                layer.backward(np.ones(shape))
+        assert layer.backward(x).shape == x.shape
+    with pytest.raises(RuntimeError, match="call forward"):
+        charrnn.Dropout(0.5).backward(x)
+    with pytest.raises(ValueError, match=r"^inputs must have the shape \(B, T, H\) or \(B, H\), not \(3,\)$"):
+        dropout.forward(np.ones(3), rng)

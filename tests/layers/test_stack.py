@@ -148,5 +148,63 @@ def test_stacks_that_cannot_be_are_refused() -> None:
     stack = charrnn.Stack([layer])
     with pytest.raises(ValueError, match="one stack"):
         charrnn.Stack([layer])
-    with pytest.raises(ValueError, match="1 recurrent layers need as many states, not 2"):
+    with pytest.raises(ValueError, match="states must be as many as the recurrent layers, 1, not 2"):
         stack.forward(np.ones((2, 5, 3)), (None, None))
+
+
+@pytest.fixture
+def two() -> charrnn.Stack:
+    """Two recurrent layers of different kinds and sizes."""
+    return charrnn.Stack([charrnn.LSTM(3, 4, rng=0), charrnn.GRU(4, 5, rng=1), charrnn.Linear(5, 2, rng=2)])
+
+
+X, D_Y = np.ones((2, 6, 3)), np.ones((2, 2))
+LSTM_STATE = charrnn.LSTMState(np.ones((2, 4)), np.ones((2, 4)))
+GRU_STATE = charrnn.GRUState(np.ones((2, 5)))
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ((), "states must be as many as the recurrent layers, 2, not 0"),
+        ((LSTM_STATE,), "states must be as many as the recurrent layers, 2, not 1"),
+        ((LSTM_STATE, GRU_STATE, GRU_STATE), "states must be as many as the recurrent layers, 2, not 3"),
+        ((GRU_STATE, LSTM_STATE), r"states\[0\] must be the arrays \(h, c\), each of shape \(B, 4\)"),
+        ((LSTM_STATE, LSTM_STATE), r"states\[1\] must be the arrays \(h\), each of shape \(B, 5\)"),
+        (LSTM_STATE, r"states\[0\] must be the arrays \(h, c\), each of shape \(B, 4\)"),
+        ((LSTM_STATE, 7), r"states\[1\] must be the arrays \(h\)"),
+        ((LSTM_STATE, charrnn.GRUState(np.ones((3, 5)))), r"state must be the arrays \(h\), each of shape \(2, 5\)"),
+    ],
+)
+def test_states_that_do_not_fit_are_refused_on_both_ways(two: charrnn.Stack, states: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}"):
+        two.forward(X, states)
+    two.forward(X)
+    if said.startswith("states"):  # before any layer has used up what its forward left
+        with pytest.raises(ValueError, match=f"^d_{said}"):
+            two.backward(D_Y, states)
+        two.backward(D_Y)
+    else:
+        with pytest.raises(ValueError, match=f"^d_{said}"):
+            two.backward(D_Y, states)
+
+
+def test_each_layer_gets_its_own_gradient_of_a_final_state(two: charrnn.Stack) -> None:
+    def gradients(*d_states: Any) -> Array:
+        two.forward(X)
+        two.backward(0 * D_Y, d_states)
+        return two.grads.vector.copy()
+
+    lower, upper = gradients(LSTM_STATE, None), gradients(None, GRU_STATE)
+    assert not np.array_equal(lower, upper)
+    np.testing.assert_allclose(gradients(LSTM_STATE, GRU_STATE), lower + upper, rtol=1e-4, atol=1e-6)
+
+
+def test_parameters_of_another_stack_are_refused(two: charrnn.Stack) -> None:
+    other = charrnn.Stack([charrnn.GRU(3, 40, rng=0)])
+    with pytest.raises(ValueError, match=r"^params must have the names and shapes"):
+        two.params = other.params
+    with pytest.raises(ValueError, match=r"^grads must have the names and shapes"):
+        two.grads = other.grads
+    two.params = two.params.astype(np.float64)
+    assert two.forward(X)[0].dtype == np.float64

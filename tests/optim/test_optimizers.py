@@ -155,3 +155,27 @@ def test_sgd_goes_on_when_the_gradient_stops() -> None:
     for gradient in (1.0, 0.0, 0.0):
         sgd.update(params, numbers(gradient), state, 0.1)
     assert params["p"][0] == pytest.approx(-0.1 * (1 + 0.5 + 0.25))
+
+
+@every_optimizer
+@pytest.mark.parametrize("size", [1, 2, 4, 60_000])
+def test_arrays_of_another_size_are_refused_and_nothing_is_changed(name: str, size: int) -> None:
+    optimizer, params = TABLE[name][0], numbers(1, 2, 3)
+    others = Parameters({"p": (size,)}, dtype=np.float64)
+    state, foreign = optimizer.init(params), optimizer.init(others)
+    with pytest.raises(ValueError, match=r"^grads must have 3 numbers"):
+        optimizer.update(params, others, state, 0.1)
+    with pytest.raises(ValueError, match=r"^state\.memories\['.*'\] must have 3 numbers"):
+        optimizer.update(params, params.like(), foreign, 0.1)
+    assert params.vector.tolist() == [1, 2, 3]
+    assert (state.updates, foreign.updates) == (0, 0)
+    assert all(not memory.vector.any() for memory in state.memories.values())
+
+
+@every_optimizer
+def test_the_memory_of_another_optimizer_is_refused(name: str) -> None:
+    optimizer, params = TABLE[name][0], numbers(1, 2, 3)
+    for other, (theirs, _) in TABLE.items():
+        if other != name:
+            with pytest.raises(ValueError, match=r"^state must have the memories .*, which init makes, not "):
+                optimizer.update(params, params.like(), theirs.init(params), 0.1)

@@ -17,6 +17,7 @@ from charrnn.errors import TextError
 from charrnn.probing.probes import PROBES, correlations
 from charrnn.probing.recording import Recording, record
 from charrnn.report import view
+from charrnn.report.columns import cells
 from charrnn.scoring.score import Scorer
 from charrnn.text.passage import Passage, read_passage
 from tests.browser import Browser
@@ -240,6 +241,38 @@ def test_the_cursor_shows_what_was_expected(browser: Browser) -> None:
     assert right == f"space{100 * np.exp(-recording.surprise[3]):.1f} %"
     assert browser.evaluate("document.getElementById('gates-card').hidden")
     assert browser.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("text", "probe"),
+    [
+        ('"Ab", she said.\nNo. ' * 9, "inside quotes"),
+        ("ab cd ef\n" * 9, "position in line"),
+        ("Ab cd ef " * 9, "position in line"),
+        ("....", "position in line"),
+        (".", "how much they move"),
+    ],
+)
+def test_the_page_opens_on_a_probe_that_finds_something(browser: Browser, text: str, probe: str) -> None:
+    trained = untrained(text + "\n")
+    page = Path("page.html")
+    page.write_text(view.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
+    browser.open(page)
+    assert browser.evaluate("document.getElementById('probe').value") == probe
+    figures = browser.evaluate("Array.from(document.querySelectorAll('#ranking em'), (figure) => figure.textContent)")
+    about = browser.text("#probe-about")
+    assert ("No cell follows a probe on this text" in about) == (probe == "how much they move")
+    assert set(figures) != {"+0.00"}
+    assert browser.troubles == []
+
+
+def test_marks_take_the_columns_of_the_view_that_they_take_on_a_terminal(browser: Browser) -> None:
+    text = "ที่นี่ का e\u0301 漢 ab"
+    trained = untrained(text)
+    page = Path("page.html")
+    page.write_text(view.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
+    browser.open(page)
+    assert browser.evaluate("Array.from(charrnn.panel.widths)") == [cells(c) for c in text]
 
 
 def test_a_search_marks_its_matches_and_ranks_the_cells_by_them(browser: Browser) -> None:

@@ -14,7 +14,9 @@ from charrnn import bundled
 from charrnn.errors import CharRNNError, ConfigError, TextError, UnreadableTextError
 from charrnn.text import cells, reading
 from charrnn.text.corpus import Corpus, read_corpus, split
+from charrnn.text.reading import BYTE_ORDER_MARK
 from charrnn.text.vocabulary import Vocabulary
+from tests.conftest import TINY, Charrnn
 
 BLOCK_SIZES = [1, 2, 3, 4, 5, 6, 7]
 TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch \0 einer.\n"
@@ -130,7 +132,24 @@ def test_a_byte_order_mark_is_dropped_once_and_only_at_the_start(
 ) -> None:
     monkeypatch.setattr(reading, "BLOCK_SIZE", size)
     name = write("t.txt", "\ufeff\ufeffa\ufeff".encode(encoding))
-    assert text_of(read_corpus([name], encoding=encoding)) == "\ufeffa\ufeff"
+    corpus = read_corpus([name], encoding=encoding)
+    assert text_of(corpus) == "\ufeffa\ufeff"
+    assert corpus.notes == ("t.txt: 2 × U+FEFF, the byte-order mark, within the text: read as a character of it",)
+
+
+def test_the_mark_of_every_file_is_dropped_and_one_in_a_joined_file_is_told(charrnn: Charrnn) -> None:
+    for name in ("a.txt", "b.txt"):
+        write(name, f"{BYTE_ORDER_MARK}{name} {'lamp ' * 30}\n".encode())
+    run = ("--steps", "1", "--sample-every", "0", *TINY)
+    apart = charrnn("train", "a.txt", "b.txt", *run)
+    assert "U+FEFF" not in apart.err
+    write("joined.txt", Path("a.txt").read_bytes() + Path("b.txt").read_bytes())
+    joined = charrnn("train", "joined.txt", *run)
+    assert "joined.txt: 1 × U+FEFF, the byte-order mark, within the text: read as a character of it" in joined.err
+    stdin = charrnn("train", "-", *run, stdin=Path("joined.txt").read_bytes())
+    assert "stdin: 1 × U+FEFF" in stdin.err
+    scored = charrnn("score", "checkpoints/joined.npz", "joined.txt")
+    assert "joined.txt: 1 × U+FEFF" in scored.err
 
 
 def test_latin_1_is_read_when_asked_for() -> None:

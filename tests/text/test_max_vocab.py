@@ -44,6 +44,53 @@ def test_the_ids_take_as_few_bytes_as_what_is_kept_needs() -> None:
     assert corpus.notes == ("298 rare characters, 298 of the text's 900 (33.11%), became one unknown symbol, U+FFFD",)
 
 
+@given(
+    st.text(st.sampled_from("aabbccdeé甲🪲\n"), min_size=2), st.sets(st.sampled_from("adeé甲\nz")), st.integers(0, 5)
+)
+def test_what_is_to_stay_stays_however_rare_it_is(text: str, keep: set[str], more: int) -> None:
+    most = len(keep) + more or 1
+    Path("t.txt").write_text(text, newline="")
+    corpus = read_corpus(["t.txt"], max_vocab=most, keep="".join(keep))
+    counts = Counter(text)
+    kept = sorted(counts, key=lambda c: (c not in keep, -counts[c], c))[:most]
+    assert set(corpus.vocabulary.characters) - {UNKNOWN} == set(kept)
+
+
+@pytest.mark.parametrize(
+    ("options", "separator"),
+    [(("--separator", "|"), "|"), (("--separator", "<end>"), "<end>"), (("--by-line",), "\n")],
+)
+def test_a_rare_separator_is_not_capped(charrnn: Charrnn, options: tuple[str, ...], separator: str) -> None:
+    Path("t.txt").write_text(separator.join(["abcf" * 30, "abcg" * 30, "abch" * 30, "abc" * 30]), newline="")
+    run = ("--max-vocab", "6", *TINY, "--steps", "2", "--sample-every", "0", "--checkpoint", "run.npz")
+    outcome = charrnn("train", "t.txt", *options, *run)
+    assert outcome.code == 0, outcome.err
+    known = checkpoint.load("run.npz").vocabulary.characters
+    assert set(separator) <= set(known)
+    assert len(known) == 7
+    outcome = charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "3")
+    assert outcome.code == 0, outcome.err
+    assert charrnn("sample", "run.npz", "--num", "2").code == 0
+
+
+def test_a_separator_for_which_there_is_no_room_or_that_is_the_symbol_is_refused(charrnn: Charrnn) -> None:
+    Path("t.txt").write_text("abc<end>abd\ufffdabe" * 9, newline="")
+    outcome = charrnn("train", "t.txt", *TINY, "--separator", "<end>", "--max-vocab", "4")
+    assert outcome.code == 2
+    assert "--max-vocab 4 leaves no room for the 5 characters of --separator; give 5 or more" in outcome.err
+    outcome = charrnn("train", "t.txt", *TINY, "--separator", UNKNOWN, "--max-vocab", "4")
+    assert outcome.code == 2
+    assert "--separator has U+FFFD, which --max-vocab makes of every rare character; give another" in outcome.err
+    assert not Path("checkpoints").exists()
+
+
+def test_a_text_that_has_the_symbol_itself_is_told_so() -> None:
+    Path("t.txt").write_text("abab\ufffd")
+    assert "the text has U+FFFD itself" in read_corpus(["t.txt"], max_vocab=9).notes[0]
+    assert "the text has U+FFFD itself" in read_corpus(["t.txt"], max_vocab=1).notes[0]
+    assert read_corpus(["t.txt"]).notes == ()
+
+
 @pytest.fixture
 def capped(charrnn: Charrnn) -> str:
     """A model that knows a, b, the space, the line feed, and nothing else."""

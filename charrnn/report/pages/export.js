@@ -1,11 +1,17 @@
 /** Writes with the network: reads the seed text, then draws one character after another. */
 class Sampler {
   constructor() {
-    const { model, arrays, dtype, vocabulary, separator } = readJSON("data");
+    const { model, arrays, dtype, vocabulary, separator, normalize } = readJSON("data");
     this.separator = separator; // what ends an item, where the model learned those; else empty
+    this.normalize = normalize; // the form of what the model reads
     this.characters = Array.from(vocabulary);
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
     this.network = new Network(model, arrays, readNumbers("numbers-weights", dtype));
+  }
+
+  /** A text that a person typed, as the model reads it. */
+  typed(text) {
+    return asRead(text, this.normalize);
   }
 
   /** The characters of a text that the model never saw. */
@@ -40,7 +46,7 @@ class Sampler {
 
   /** The text that a list of uniform numbers draws after a seed text. */
   generate(seedText, temperature, uniforms) {
-    this.begin(seedText);
+    this.begin(this.typed(seedText));
     return uniforms.map((uniform) => this.next(temperature, uniform)[0]).join("");
   }
 }
@@ -88,7 +94,7 @@ class Page {
 
   /** Write a new text. */
   write() {
-    const seedText = find("seed-text").value;
+    const seedText = this.sampler.typed(find("seed-text").value);
     const trouble = this.troubleWith(seedText);
     find("unknown").hidden = !trouble;
     find("unknown").textContent = trouble;

@@ -6,6 +6,9 @@ const find = (id) => document.getElementById(id);
 /** What Python left in the page: JSON that is as harmless as its escapes make it. */
 const readJSON = (id) => JSON.parse(find(id).textContent);
 
+/** A text that a person typed, in the form of all texts that the model reads: as it is, or composed. */
+const asRead = (text, form) => (form === "none" ? text : text.normalize(form.toUpperCase()));
+
 /** Bytes from base64. */
 function decode(base64) {
   const binary = atob(base64);
@@ -39,6 +42,7 @@ function make(tag, className = "", text = "") {
 
 const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u;
 const MARK = /\p{M}/u;
+const SPACING_MARK = /\p{Mc}/u; // a vowel sign that stands beside its letter
 const BASE = /[\p{L}\p{M}]/u;
 const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
 
@@ -67,7 +71,7 @@ const isCode = (shown) => /^[A-Z][A-Z0-9+]+$/.test(shown);
 /** Columns that a glyph takes. */
 function columnsOf(shown) {
   if (isCode(shown)) return shown.length + 1;
-  if (MARK.test(shown) && !shown.startsWith("◌")) return 0;
+  if (MARK.test(shown) && !shown.startsWith("◌")) return SPACING_MARK.test(shown) ? 1 : 0;
   return WIDE.test(shown) ? 2 : 1;
 }
 

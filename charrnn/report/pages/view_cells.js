@@ -1,6 +1,9 @@
 const LIVELY = "how much they move";
 const BY_NUMBER = "number";
 
+/** Whether no cell follows a probe, as where a text has nothing of its kind. */
+const isIdle = (follows) => follows.every((value) => value === 0);
+
 /** The cells, ranked by what they follow. */
 class Ranking {
   constructor(reading, whenChosen) {
@@ -18,6 +21,10 @@ class Ranking {
     this.orders.set(LIVELY, { about: "Cells whose activation changes most, beside the liveliest.", follows: lively });
     this.orders.set(BY_NUMBER, { about: "All cells as they lie in the checkpoint; bars show how much each moves.", follows: lively, byNumber: true });
     for (const name of this.orders.keys()) this.select.append(new Option(name, name));
+    // Open on a probe that finds something in this text; there may be none.
+    const found = reading.probes.find(({ follows }) => !isIdle(follows));
+    if (!found) this.orders.get(LIVELY).about = `No cell follows a probe on this text. ${this.orders.get(LIVELY).about}`;
+    this.select.value = found ? found.name : LIVELY;
     this.select.addEventListener("change", () => this.rank());
     this.list.addEventListener("click", (event) => {
       const option = event.target.closest(".option");
@@ -51,8 +58,8 @@ class Ranking {
       figure.textContent = isSigned ? signed(follows[cell]) : follows[cell].toFixed(2);
     }
     this.list.replaceChildren(...this.order.map((cell) => this.options[cell]));
-    const idle = isSigned && follows.every((value) => value === 0);
-    find("probe-about").textContent = idle ? "This text has nothing of the kind, or nothing else." : about;
+    const hasNone = isSigned && isIdle(follows);
+    find("probe-about").textContent = hasNone ? "This text has nothing of the kind, or nothing else." : about;
     this.scrollTo(0);
   }
 

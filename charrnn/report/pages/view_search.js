@@ -31,7 +31,7 @@ class Search {
   }
 
   run() {
-    const words = this.query.value;
+    const words = asRead(this.query.value, this.reading.normalize);
     this.matches = [];
     this.current = -1;
     let trouble = "";
