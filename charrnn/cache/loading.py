@@ -23,7 +23,7 @@ from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, Watcher
 from charrnn.text.vocabulary import Vocabulary
 
-_FORMAT = 1  # of a request: another number makes every text anew
+_FORMAT = 2  # of a request: another number makes every text anew
 _UNPACKED = 6  # how many times longer a packed text is taken to be
 _SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
 
@@ -215,16 +215,17 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
     corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))
+    has_changed = text.files() != files
+    if has_changed:
+        corpus = _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     trouble = numbering.cells.trouble
     if trouble or (shelf.trouble and len(numbering.cells) > cells.IN_MEMORY):
         reason = (trouble.strerror or trouble) if trouble else shelf.trouble
         return _told(
             corpus, f"kept in memory, {format_bytes(len(numbering.cells))}: the cache cannot be used ({reason})"
         )
-    if not (shelf.file and numbering.cells.is_in_file):
+    if has_changed or not (shelf.file and numbering.cells.is_in_file):
         return corpus
-    if text.files() != files:
-        return _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     description = Description(
         name=name,
         given=text.names,

@@ -133,7 +133,7 @@ def number(
         is_new = True
         for block in chain([first], blocks if first else ()):
             digest.update(block)
-            points = decoder.decode(block)
+            points = _decode(block, decoder, blocks, source)
             numbering.append(points)
             if points.size:
                 unended += is_new and is_within_line
@@ -144,6 +144,17 @@ def number(
     if unended:
         notes.append(f"{counted(unended, 'file')} without a line end at the end: the next begins in the same line")
     return digest.hexdigest(), notes
+
+
+def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: Source) -> NDArray[np.unsignedinteger]:
+    """Decode a block; where that fails in a packed file, see first whether the file is damaged."""
+    try:
+        return decoder.decode(block)
+    except TextError:
+        if source.path and source.path.suffix in PACKED:
+            for _ in rest:  # raises where the file is damaged
+                pass
+        raise
 
 
 def settle(
