@@ -17,7 +17,7 @@ from charrnn.cache.folder import VARIABLE, cache_folder, make_room, open_nameles
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import cells
-from charrnn.text.corpus import Corpus, called, check_memory_for, corpus_name, number, settle
+from charrnn.text.corpus import Corpus, called, check_memory_for, check_reading, corpus_name, number, settle
 from charrnn.text.finding import Source, find_sources, find_text
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, Watcher
@@ -103,6 +103,7 @@ def load_corpus(
     CacheError
         If the disk fails when all is written but the end.
     """
+    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
     text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, vocabulary)

@@ -153,6 +153,9 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
+    if not _fits(start, config, division):
+        raise CheckpointError("the checkpoint is damaged (its model or its place in the text is not its run's)")
+    check_memory(config, len(vocabulary), characters_in(division.training))
     return Trainer(config, vocabulary, division.training, start)
 
 
@@ -201,7 +204,7 @@ def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     if start.progress.history and not best.exists():
         warnings.append(f"the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
     differing = [
-        f"{name} {start.machine[name]} then, {value} now"
+        f"{name} {shown(start.machine[name])} then, {value} now"
         for name, value in run.machine.items()
         if start.machine.get(name, value) != value
     ]
@@ -216,7 +219,7 @@ def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
     if before == str(ranks):
         return []
     streams = prepared.run.config.batch_size
-    return [f"the {streams:,} streams are redistributed (ranks until now: {before}; from here on: {ranks})"]
+    return [f"the {streams:,} streams are redistributed (ranks until now: {shown(before)}; from here on: {ranks})"]
 
 
 def _on_new_text(
