@@ -92,6 +92,7 @@ def resume_run(
             raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
         config = _resumed_config(start, path, changes)
         notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
+        rollbacks = start.progress.rollbacks
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
         corpus = _read(texts, start, path, watcher)
@@ -115,7 +116,8 @@ def resume_run(
         *_redistributed(start, prepared),
         *notes,
     ]
-    return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
+    notes = [*prepared.notes, *notes]
+    return replace(prepared, notes=tuple(notes), warnings=_warnings(start, prepared), saved_rollbacks=rollbacks)
 
 
 def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) -> Trainer:
