@@ -116,7 +116,7 @@ def test_a_shorter_run_that_is_given_more_steps_equals_the_longer_run(text: str)
 
 @pytest.mark.parametrize("k", range(2, N))
 def test_all_files_of_a_run_that_is_given_more_steps_are_those_of_the_longer_run(text: str, k: int) -> None:
-    changes: Any = {**VANILLA, "eval_every": 2, "save_every": 4, "keep": 2, "learning_rate": 0.5}
+    changes: Any = {**VANILLA, "eval_every": 2, "save_every": 4, "keep": 2, "learning_rate": 0.3}
     for folder, steps in (("whole", N), ("cut", k)):
         Path(folder).mkdir()
         start(text, f"{folder}/run.npz", **changes, steps=steps)
