@@ -68,8 +68,9 @@ class _Text:
         found = []
         for source in self.sources:
             if source.path:
-                status = source.path.stat()
-                found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+                with suppress(OSError):  # it is gone: who opens it says so, or it has changed since
+                    status = source.path.stat()
+                    found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         return tuple(found)
 
 

@@ -125,3 +125,19 @@ def test_a_text_that_changes_while_it_is_read_is_told(monkeypatch: pytest.Monkey
     Path("t.txt").write_text("a text\n" * 9)
     notes = load_corpus(["t.txt"], watcher=Writer()).notes
     assert any("changed while it was read" in note for note in notes)
+
+
+class Remover(NobodyWatching):
+    """Removes a file while it is read."""
+
+    def advance(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+        Path("t.txt").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("most", [10, 10**6])
+def test_a_text_that_is_removed_while_it_is_read_is_told(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr("charrnn.text.cells.IN_MEMORY", most)
+    Path("t.txt").write_text("a text\n" * 9)
+    corpus = load_corpus(["t.txt"], watcher=Remover())
+    assert decoded(corpus) == "a text\n" * 9
+    assert any("changed while it was read" in note for note in corpus.notes)
