@@ -385,6 +385,16 @@ def test_a_step_that_no_run_could_have_is_one_line_in_every_command(
     assert "a bug" not in outcome.err
 
 
+@pytest.mark.parametrize("characters", [0, 1, 2, 3, 1 << 53])
+def test_a_text_of_any_length_is_told_of(charrnn: Charrnn, trained: Path, characters: int) -> None:
+    arrays = read_arrays(trained)
+    meta = json.loads(arrays["meta"].tobytes())
+    arrays["meta"] = np.frombuffer(put(meta, ("corpus", "characters"), characters), np.uint8)
+    write_arrays("mutant.npz", arrays)
+    outcome = charrnn("info", "mutant.npz")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
 @pytest.mark.parametrize("command", ["info", "sample", "score", "export", "train"])
 def test_half_precision_is_no_model_of_any_command(charrnn: Charrnn, trained: Path, command: str) -> None:
     arrays = {name: a.astype("<f2") if a.dtype.kind == "f" else a for name, a in read_arrays(trained).items()}
