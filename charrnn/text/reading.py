@@ -31,7 +31,6 @@ _PACKED_KINDS = {
     b"\xfd7zXZ\0": "an xz",
     b"BZh": "a bzip2",
     b"\x28\xb5\x2f\xfd": "a zstd",
-    b"PK\3\4": "a zip",
 }
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16

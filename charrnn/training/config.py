@@ -189,7 +189,7 @@ _LONG = 10**40
 _MOST = {
     **dict.fromkeys(("embedding_size", "batch_size", "seq_length"), _LARGEST),
     "threads": 256,
-    "rng_seed": (1 << 128) - 1,  # as many bits as NumPy's own seeds have
+    "rng_seed": 10**40,  # above any seed of 128 bits
     "accumulate": 1_000_000,
     "init_std": 1e6,
     "sample_length": 1_000_000,
