@@ -17,13 +17,22 @@ from charrnn.cache.folder import VARIABLE, cache_folder, make_room, open_nameles
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import cells
-from charrnn.text.corpus import Corpus, called, check_cap, check_memory_for, corpus_name, number, settle
+from charrnn.text.corpus import (
+    Corpus,
+    called,
+    check_cap,
+    check_memory_for,
+    check_reading,
+    corpus_name,
+    number,
+    settle,
+)
 from charrnn.text.finding import Source, find_sources, find_text
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, Watcher
 from charrnn.text.vocabulary import Vocabulary
 
-_FORMAT = 1  # of a request: another number makes every text anew
+_FORMAT = 2  # of a request: another number makes every text anew
 _UNPACKED = 6  # how many times longer a packed text is taken to be
 _SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
 
@@ -70,8 +79,9 @@ class _Text:
         found = []
         for source in self.sources:
             if source.path:
-                status = source.path.stat()
-                found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+                with suppress(OSError):  # it is gone: who opens it says so, or it has changed since
+                    status = source.path.stat()
+                    found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         return tuple(found)
 
 
@@ -106,6 +116,7 @@ def load_corpus(
     CacheError
         If the disk fails when all is written but the end.
     """
+    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
     check_cap(max_vocab, keep)
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
@@ -221,16 +232,17 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
     corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))
+    has_changed = text.files() != files
+    if has_changed:
+        corpus = _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     trouble = numbering.cells.trouble
     if trouble or (shelf.trouble and len(numbering.cells) > cells.IN_MEMORY):
         reason = (trouble.strerror or trouble) if trouble else shelf.trouble
         return _told(
             corpus, f"kept in memory, {format_bytes(len(numbering.cells))}: the cache cannot be used ({reason})"
         )
-    if not (shelf.file and numbering.cells.is_in_file):
+    if has_changed or not (shelf.file and numbering.cells.is_in_file):
         return corpus
-    if text.files() != files:
-        return _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     description = Description(
         name=name,
         given=text.names,

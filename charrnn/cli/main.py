@@ -22,7 +22,7 @@ from charrnn.cli.score import score
 from charrnn.cli.streams import escape_what_has_no_encoding, open_closed_streams
 from charrnn.cli.train import train
 from charrnn.cli.view import view
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, shortened
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
@@ -114,7 +114,12 @@ def _one_line(error: CharRNNError | click.ClickException) -> str:
         return f"{error}{notes}"
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "charrnn"
-    return f"{error.format_message().removesuffix('.')}{notes} (see `{where} --help`)"
+    return f"{_brief(error.format_message()).removesuffix('.')}{notes} (see `{where} --help`)"
+
+
+def _brief(message: str) -> str:
+    """Shorten words of the command line that are far too long for a line, as Click quotes them whole."""
+    return " ".join(map(shortened, message.split(" ")))
 
 
 def _fail(message: str, code: int) -> int:

@@ -10,8 +10,18 @@ from typing import Any, TypeVar
 
 import click
 
+from charrnn.errors import shortened
 from charrnn.text.choices import ERRORS
-from charrnn.training.config import CELLS, DTYPES, OPTIMIZERS, REDUCTIONS, SCHEDULES, TrainConfig, flag, format_sizes
+from charrnn.training.config import (
+    CELLS,
+    DTYPES,
+    OPTIMIZERS,
+    REDUCTIONS,
+    SCHEDULES,
+    TrainConfig,
+    flag,
+    format_sizes,
+)
 from charrnn.training.recipes import suited_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -46,7 +56,19 @@ class WholeNumber(click.IntRange):
     name = "integer"
 
 
+class RealNumber(click.types.FloatParamType):
+    """Click's fraction, but for one so small that it would be read as 0, which means another thing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read ``1e-3`` as 0.001, and refuse ``1e-400``."""
+        number = super().convert(value, param, ctx)
+        if not number and any(digit in "123456789" for digit in str(value).lower().partition("e")[0]):
+            self.fail(f"{shortened(str(value))!r} is too small a number.", param, ctx)
+        return number
+
+
 count = WholeNumber(min=0)
+real = RealNumber()
 path = click.Path(path_type=Path, readable=False)  # who opens it says what is wrong with it
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 errors = click.option(
@@ -129,5 +151,6 @@ def train_config(command: Command) -> Command:
         shown = format_sizes(default) if isinstance(default, tuple) else str(default).removesuffix(".0")
         shown = "none: one running text" if name == "separator" else shown
         shown = "by how often the text is read" if name in suited_settings(0) else shown
-        command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
+        type_ = real if kind is float else kind
+        command = click.option(flag(name), name, type=type_, help=f"{text}  [default: {shown}]")(command)
     return command

@@ -52,9 +52,10 @@ def _read(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown(str(path))} is not TOML: {error}") from error
+        # A fraction stays as it was written, so that the option sees what the command line would have given it.
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
+    except (ValueError, RecursionError) as error:  # also not UTF-8, or a number of more digits than Python reads
+        raise ConfigError(f"{shown(str(path))} is not TOML: {shown(str(error))}") from error
     except OSError as error:
         near = difflib.get_close_matches(path.name, (file.name for file in path.parent.glob("*.toml")), 1)
         guess = f"; did you mean {shown(str(path.with_name(near[0])))}?" if near else ""

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, TextError, counted
+from charrnn.errors import ConfigError, TextError, counted, shortened
 from charrnn.machine import available_memory, format_bytes
+from charrnn.text.choices import ERRORS, FORMS, MOST_SYMBOLS
 from charrnn.text.finding import STDIN, Source, find_sources
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, TextDecoder, Watcher, read_blocks
@@ -92,6 +93,7 @@ def read_corpus(
     (139309, 61)
 
     """
+    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
     check_cap(max_vocab, keep)
     sources, left_out = find_sources(names)
     check_memory_for(sources)
@@ -101,6 +103,21 @@ def read_corpus(
     return Corpus(
         corpus_name(names[0]), tuple(names), numbering.ids, vocabulary or own, sha256, (*left_out, *notes, *capped)
     )
+
+
+def check_reading(errors: str, normalize: str, max_vocab: int) -> None:
+    """Refuse ways to read a text that there are not.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is unknown, or out of range.
+    """
+    for name, value, choices in (("errors", errors, ERRORS), ("normalize", normalize, FORMS)):
+        if value not in choices:
+            raise ConfigError(f"--{name} is one of {', '.join(choices)}, not {shortened(str(value))!r}")
+    if not 0 <= max_vocab <= MOST_SYMBOLS:
+        raise ConfigError(f"--max-vocab must be 1 to {MOST_SYMBOLS:,}")
 
 
 def number(
@@ -140,7 +157,7 @@ def number(
         is_new = True
         for block in chain([first], blocks if first else ()):
             digest.update(block)
-            points = decoder.decode(block)
+            points = _decode(block, decoder, blocks, source)
             numbering.append(points)
             if points.size:
                 unended += is_new and is_within_line
@@ -151,6 +168,17 @@ def number(
     if unended:
         notes.append(f"{counted(unended, 'file')} without a line end at the end: the next begins in the same line")
     return digest.hexdigest(), notes
+
+
+def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: Source) -> NDArray[np.unsignedinteger]:
+    """Decode a block; where that fails in a packed file, see first whether the file is damaged."""
+    try:
+        return decoder.decode(block)
+    except TextError:
+        if source.path and source.path.suffix in PACKED:
+            for _ in rest:  # raises where the file is damaged
+                pass
+        raise
 
 
 def settle(

@@ -26,6 +26,8 @@ class PreparedRun:
     validation_characters: int
     warnings: tuple[str, ...] = ()
     """Notes that concern what the run promises: not for quiet ears to miss."""
+    saved_rollbacks: int = 0
+    """Of the checkpoint that a resumed run starts from; another learning rate makes the run itself forget them."""
 
 
 def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:

@@ -93,6 +93,7 @@ def resume_run(
             raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
         config = _resumed_config(start, path, changes)
         notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
+        rollbacks = start.progress.rollbacks
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
         corpus = _read(texts, start, path, watcher)
@@ -116,7 +117,8 @@ def resume_run(
         *_redistributed(start, prepared),
         *notes,
     ]
-    return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
+    notes = [*prepared.notes, *notes]
+    return replace(prepared, notes=tuple(notes), warnings=_warnings(start, prepared), saved_rollbacks=rollbacks)
 
 
 def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) -> Trainer:
@@ -154,6 +156,9 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
+    if not _fits(start, config, division):
+        raise CheckpointError("the checkpoint is damaged (its model or its place in the text is not its run's)")
+    check_memory(config, len(vocabulary), characters_in(division.training))
     return Trainer(config, vocabulary, division.training, start)
 
 
@@ -205,7 +210,7 @@ def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     if start.progress.history and not best.exists():
         warnings.append(f"the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
     differing = [
-        f"{name} {start.machine[name]} then, {value} now"
+        f"{name} {shown(start.machine[name])} then, {value} now"
         for name, value in run.machine.items()
         if start.machine.get(name, value) != value
     ]
@@ -220,7 +225,7 @@ def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
     if before == str(ranks):
         return []
     streams = prepared.run.config.batch_size
-    return [f"the {streams:,} streams are redistributed (ranks until now: {before}; from here on: {ranks})"]
+    return [f"the {streams:,} streams are redistributed (ranks until now: {shown(before)}; from here on: {ranks})"]
 
 
 def _on_new_text(

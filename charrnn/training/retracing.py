@@ -31,6 +31,8 @@ def epochs(trained: Checkpoint, config: TrainConfig) -> float:
         return 0.0
     if trained.corpus.items:
         return trained.progress.epoch + trained.progress.position / characters
+    if characters < 2:  # no text that was trained on, but a file may say so
+        return 0.0
     streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
     return trained.progress.epoch + trained.progress.position / streams.length
 

@@ -20,7 +20,7 @@ from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training.config import flag
 from charrnn.training.events import Event, StepReport, Stopped
 from charrnn.training.setup import resume_run, start_run
-from tests.conftest import TEXT, TINY, command
+from tests.conftest import TEXT, TINY, bytes_in, command
 
 N = 12
 # 88 of 110 characters to train on: two streams of 44, five chunks an epoch, so that epochs end inside the run.
@@ -112,6 +112,34 @@ def test_a_shorter_run_that_is_given_more_steps_equals_the_longer_run(text: str)
         start(text, f"{k}.npz", **LSTM, steps=k)
         resume(f"{k}.npz", steps=N)
         assert not difference("whole.npz", f"{k}.npz")
+
+
+@pytest.mark.parametrize("k", range(2, N))
+def test_all_files_of_a_run_that_is_given_more_steps_are_those_of_the_longer_run(text: str, k: int) -> None:
+    changes: Any = {**VANILLA, "eval_every": 2, "save_every": 4, "keep": 2, "learning_rate": 0.3}
+    for folder, steps in (("whole", N), ("cut", k)):
+        Path(folder).mkdir()
+        start(text, f"{folder}/run.npz", **changes, steps=steps)
+    resume("cut/run.npz", steps=N)
+    expected, found = bytes_in(Path("whole")), bytes_in(Path("cut"))
+    kept = [f"run-step-{step}.npz" for step in (12, 8)]
+    assert sorted(expected) == ["run-best.npz", *sorted(kept), "run.npz"]
+    assert found["run.npz"] == expected["run.npz"]
+    assert [found[name] for name in kept if name in found] == [expected[name] for name in kept if name in found]
+    if k % 2 == 0:  # where it is evaluated at any rate
+        assert found["run-best.npz"] == expected["run-best.npz"]
+    if k % 4 == 0:
+        assert found == expected
+
+
+def test_a_best_model_of_another_run_keeps_its_bounds(text: str) -> None:
+    start(text, "run.npz", **VANILLA, steps=5)
+    start(text, "other.npz", **{**VANILLA, "hidden_sizes": (7,)}, steps=5)
+    shutil.copy("other-best.npz", "run-best.npz")
+    before = Path("run-best.npz").read_bytes()
+    events = resume_run([], {"steps": N}, path=Path("run.npz")).run.events()
+    assert isinstance(next(iter(events)), StepReport)
+    assert Path("run-best.npz").read_bytes() == before
 
 
 def test_what_is_dropped_is_that_of_the_whole_run_and_not_of_its_first_part(text: str) -> None:
