@@ -50,14 +50,26 @@ class TextName(click.ParamType[str]):
         from charrnn.text.finding import LOCAL_CORPORA
 
         texts = [
-            path.name for folder in (Path(), LOCAL_CORPORA, CORPORA) for path in _files(folder) if _may_be_text(path)
+            _typed(path if folder == LOCAL_CORPORA and _is_taken_otherwise(path.name) else Path(path.name))
+            for folder in (Path(), LOCAL_CORPORA, CORPORA)
+            for path in _files(folder)
+            if _may_be_text(path)
         ]
         return _offer([*(checkpoints() if self._or_checkpoint else ()), *texts], incomplete)
 
 
 def checkpoints() -> list[str]:
     """Return the checkpoints in ./checkpoints and here."""
-    return [str(path) for folder in (LOCAL_CHECKPOINTS, Path()) for path in _files(folder) if path.suffix == ".npz"]
+    return [_typed(path) for folder in (LOCAL_CHECKPOINTS, Path()) for path in _files(folder) if path.suffix == ".npz"]
+
+
+def _typed(path: Path) -> str:
+    """Return a path as it can be typed: the first character must not make it an option or someone's home."""
+    return f"./{path}" if _is_taken_otherwise(str(path)) else str(path)
+
+
+def _is_taken_otherwise(name: str) -> bool:
+    return name.startswith(("-", "~"))
 
 
 def _may_be_text(path: Path) -> bool:
@@ -72,13 +84,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _offer(names: Iterable[str], incomplete: str) -> "Items":
-    """Return the names that begin so; where there is none, let the shell complete a path of its own.
-
-    A name that cannot be printed as it is would end the shell's reading, and is not offered.
-    """
+    """Return the names that begin so; where there is none, let the shell complete a path of its own."""
     from click.shell_completion import CompletionItem
 
-    items: Items = [
-        CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete) and name.isprintable()
-    ]
+    from charrnn.cli.shells import NAME
+
+    items: Items = [CompletionItem(name, NAME) for name in dict.fromkeys(names) if name.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="file")]

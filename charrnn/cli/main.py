@@ -73,6 +73,10 @@ def run() -> NoReturn:
 
 
 def _exit_code(team: "Team | None" = None) -> int:
+    if "_CHARRNN_COMPLETE" in os.environ:
+        from charrnn.cli.shells import answer_shells
+
+        answer_shells()
     try:
         code = charrnn(standalone_mode=False, prog_name="charrnn", obj=team)
     except (click.Abort, KeyboardInterrupt):

@@ -21,8 +21,8 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
     UnreadableTextError
         If the file is missing or cannot be read.
     """
-    if path is None:
-        return None
+    if path is None or ctx.resilient_parsing:  # while a shell completes a line, the file may not be there yet
+        return path
     import difflib
 
     keys = {key: known for known in ctx.command.params if known is not param for key in _keys(known)}
