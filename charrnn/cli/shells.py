@@ -168,8 +168,8 @@ def split_line(line: str) -> list[str]:
             words += [] if word is None else [word]
             word = None
         else:
-            double = re.sub(r'\\([$`"\\])', r"\1", double).removesuffix("\\")
-            word = (word or "") + escaped + single + double + other
+            text = re.sub(r'\\([$`"\\])', r"\1", double).removesuffix("\\")
+            word = (word or "") + escaped + single + text + other
     return [*words, word or ""]
 
 

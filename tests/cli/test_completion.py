@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,31 +115,80 @@ def touch(*names: str) -> None:
 
 def test_commands_options_checkpoints_and_texts_are_completed(shell: Shell) -> None:
     touch("checkpoints/kafka.npz", "here.npz", "mine.txt", "corpora/poe.txt")
-    assert shell.complete("charrnn sam\t --min\t0.5 checkpoints/ka\t") == ["sample", "--min-p", "0.5", "checkpoints/kafka.npz"]
+    typed = "charrnn sam\t --min\t0.5 checkpoints/ka\t"
+    assert shell.complete(typed) == ["sample", "--min-p", "0.5", "checkpoints/kafka.npz"]
     assert shell.complete("charrnn score her\t po\t min\t") == ["score", "here.npz", "poe.txt", "mine.txt"]
     assert shell.complete("charrnn train harb\t --recipe min\t") == [
         *("train", bundled.DEFAULT_CORPUS, "--recipe", "min-char-rnn"),
     ]
 
 
-ODD = [
-    "odd book.txt",
-    "odd $(touch run).txt",
-    "odd`touch run`.txt",
-    "odd'quote.txt",
-    'odd"quote.txt',
-    "odd$HOME.txt",
-    "odd;touch run;.txt",
-    "odd&|<>(){}[]*?!#~.txt",
-    "odd\\back.txt",
-    "odd,comma.txt",
-    "odd:colon=equals@at.txt",
-    "oddé中.txt",
-]
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_a_name_is_inserted_as_one_argument(shell: Shell, name: str) -> None:
-    touch(name)
-    assert shell.complete("charrnn score od\t") == ["score", name]
+def test_a_name_is_inserted_as_one_argument_and_nothing_in_it_is_run(shell: Shell) -> None:
+    odd = [
+        "a book.txt",
+        "b$(touch run).txt",
+        "c`touch run`.txt",
+        "d'quote.txt",
+        'e"quote.txt',
+        "f$HOME.txt",
+        "g;touch run;.txt",
+        "Hh&|<>(){}[]*?!#~.txt",
+        "i\\back.txt",
+        "j,comma.txt",
+        "k:colon=equals@at.txt",
+        "lé中.txt",
+    ]
+    touch(*odd)
+    typed = " ".join(f"{name[0]}\t" for name in odd)
+    assert shell.complete(f"charrnn score {typed}") == ["score", *odd]
     assert not Path("run").exists()
+
+
+def test_a_name_with_a_line_end_or_bytes_that_are_no_text(shell: Shell) -> None:
+    odd = ["a\nb.txt", os.fsdecode(b"b\xff.txt")]
+    touch(*odd, "c.txt")
+    assert shell.complete("charrnn score a\t b\t c\t") == ["score", *odd, "c.txt"]
+
+
+def test_a_name_that_begins_as_an_option_or_a_home_is_offered_as_a_path(shell: Shell) -> None:
+    touch("-x.txt", "~y.npz", "corpora/~z.txt")
+    assert shell.complete("charrnn train ./-\t") == ["train", "./-x.txt"]
+    assert shell.complete("charrnn sample .\t") == ["sample", "./~y.npz"]
+    assert shell.complete("charrnn score corpora/\t") == ["score", "corpora/~z.txt"]
+    assert shell.complete("charrnn train -- -x\t") == ["train", "--", "-x.txt"]
+
+
+def test_the_value_of_an_option_after_its_equals_sign(shell: Shell) -> None:
+    touch("checkpoints/part $1.npz", "my files/run:1.toml", "my files/part.npz")
+    assert shell.complete("charrnn train --checkpoint=ch\t") == ["train", "--checkpoint=checkpoints/part $1.npz"]
+    assert shell.complete("charrnn train --init-from=my\tpa\t") == ["train", "--init-from=my files/part.npz"]
+    assert shell.complete("charrnn train --config=my\tr\t") == ["train", "--config=my files/run:1.toml"]
+    assert shell.complete("charrnn train --cell=van\t") == ["train", "--cell=vanilla"]
+
+
+def test_after_an_opening_quote(shell: Shell) -> None:
+    touch("my $1 book.txt", "it's.txt", "other\nline.npz")
+    assert shell.complete("charrnn score 'my $\t") == ["score", "my $1 book.txt"]
+    assert shell.complete('charrnn score "my \t') == ["score", "my $1 book.txt"]
+    assert shell.complete("charrnn score \"it'\t") == ["score", "it's.txt"]
+    assert shell.complete("charrnn score my\\ \t") == ["score", "my $1 book.txt"]
+
+
+def test_other_paths_are_completed_by_the_shell(shell: Shell) -> None:
+    home = shell.arguments.parent
+    (home / "a folder").mkdir()
+    (home / "a folder" / "my text.txt").touch()
+    assert shell.complete("charrnn score ~/a\tmy\t") == ["score", f"{home}/a folder/my text.txt"]
+    assert shell.complete("charrnn train --config=~/a\tmy\t")[1].endswith("/a folder/my text.txt")
+    assert shell.complete(f"charrnn score {home}/a\tm\t") == ["score", f"{home}/a folder/my text.txt"]
+
+
+def test_a_part_of_a_name_after_a_colon_or_an_equals_sign(shell: Shell) -> None:
+    touch("a:b c.txt", "d=e f.txt")
+    assert shell.complete("charrnn score a:b\t") == ["score", "a:b c.txt"]
+    assert shell.complete("charrnn score d=\t") == ["score", "d=e f.txt"]
+
+
+def test_a_line_with_a_file_that_is_missing_is_still_completed(shell: Shell) -> None:
+    touch("mine.txt")
+    assert shell.complete("charrnn train --config none.toml --seed-file '' mi\t")[-1] == "mine.txt"
