@@ -8,6 +8,7 @@ from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
+from charrnn.errors import shown
 
 
 @click.command(cls=Command, epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.onnx")
@@ -38,4 +39,4 @@ def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
         say(describe_model(trained, path))
     size = write_model(trained, output, path.stem)
     if not quiet:
-        say(f"wrote {output} ({size / 1e6:,.1f} MB): {FORMATS[output.suffix.lower()].use}")
+        say(f"wrote {shown(str(output))} ({size / 1e6:,.1f} MB): {FORMATS[output.suffix.lower()].use}")

@@ -49,7 +49,7 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     if output and draw:
         size = write_file(output, draw(curves))
         if not quiet:
-            say(f"wrote {output} ({size / 1e3:,.0f} kB)")
+            say(f"wrote {shown(str(output))} ({size / 1e3:,.0f} kB)")
     else:
         click.echo("\n".join(Drawing(sys.stdout).whole(curves)))
 

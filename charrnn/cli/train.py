@@ -112,6 +112,7 @@ def train(
     with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
     """
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
+    from charrnn.commands import command_line
     from charrnn.report.columns import stdout_width
 
     if given["recipe"] == "list":
@@ -124,7 +125,6 @@ def train(
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
-    from charrnn.training.retracing import command_line
     from charrnn.training.run_log import RunLog
 
     with Preparation(is_quiet=quiet) as watcher:

@@ -8,6 +8,7 @@ from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
+from charrnn.errors import shown
 
 
 @click.command(
@@ -56,4 +57,4 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
             say(line)
     size = write_file(output, view_page(trained, passage, path.stem).encode())
     if not quiet:
-        say(f"wrote {output} ({size / 1e6:,.1f} MB): open it in a browser")
+        say(f"wrote {shown(str(output))} ({size / 1e6:,.1f} MB): open it in a browser")

@@ -11,9 +11,11 @@ from charrnn import checkpoint
 from charrnn.archive import Lock, released_on_failure
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
+from charrnn.commands import command
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, is_kept, newest
 from charrnn.text.corpus import Corpus
+from charrnn.text.finding import STDIN
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
 from charrnn.training.division import Division, batches_of, can_train, characters_in, divide, fit_part
@@ -105,6 +107,8 @@ def resume_run(
                 )
             start, config, shrunk = _on_new_text(start, config, corpus, division)
             notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
+        elif texts and STDIN not in corpus.sources:  # it has been moved: the next resume finds it
+            start = replace(start, corpus=replace(start.corpus, sources=corpus.sources))
         if not _fits(start, config, division):
             raise CheckpointError(f"{name} is damaged (its model or its place in the text is not its run's)")
         check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
@@ -157,17 +161,19 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
-    if not texts and "-" in start.corpus.sources:
-        raise ConfigError("the text came from stdin; give it again, as a file or with -")
+    if not texts and STDIN in start.corpus.sources:
+        how = command("train", [STDIN], ["--resume", "--checkpoint", str(path)])
+        raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {how}")
     try:
         names = texts or start.corpus.sources
         return load_corpus(names, vocabulary=start.vocabulary, **start.corpus.decoding, watcher=watcher)
     except TextError as error:
         if texts:
             raise
+        how = command("train", ["TEXT"], ["--resume", "--checkpoint", str(path)])
         raise TextError(
             f"the text that {shown(str(path))} was trained on cannot be read again ({error.reason}); "
-            "say where it is now: charrnn train TEXT --resume"
+            f"say where it is now: {how}"
         ) from error
 
 
