@@ -133,17 +133,19 @@ def _symbols(characters: str) -> str:
 
 def _text(values: Mapping[str, Any]) -> str:
     corpus, items = values["corpus"], values["corpus"]["items"]
+    name = shown(corpus["name"])
+    which = f"{name} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
     if not corpus["sources"]:
-        return f"{corpus['name']}: the model is from elsewhere, and its text is not known"
+        return f"{name}: the model is from elsewhere, and its text is not known"
     if items:
         what = "lines" if values["config"]["separator"] == LINE_END else f"items by {values['config']['separator']!r}"
         return (
-            f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {what}, each for itself: "
+            f"{which}: {what}, each for itself: "
             f"{items['training']:,} of {items['training_characters']:,} characters to train on + {items['held_out']:,} "
             f"of {items['held_out_characters']:,} held out"
         )
     held_out = f"{corpus['training']:,} characters to train on + {corpus['held_out']:,} held out"
-    return f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {held_out}"
+    return f"{which}: {held_out}"
 
 
 def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
+    text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
     scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
     part = f", of which {scored:,} are read each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"

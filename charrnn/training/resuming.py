@@ -1,5 +1,7 @@
 """From a checkpoint to the run that goes on from it."""
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,8 @@ RESUMABLE = (
     "decay_every",
     "threads",
 )
+
+_JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
 
 
 def resume_run(
@@ -93,7 +97,8 @@ def resume_run(
         if start.resume is None or lock is None:
             raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
         config = _resumed_config(start, path, changes)
-        notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
+        before = TrainConfig.from_json(start.config)  # with what old files lack
+        notes = _changes(before.to_json(), config)
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
         corpus = _read(texts, start, path, watcher)
@@ -106,7 +111,7 @@ def resume_run(
                     "give the text it was trained on, or learn this one with --allow-new-text"
                 )
             start, config, shrunk = _on_new_text(start, config, corpus, division)
-            notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
+            notes = [f"goes on with another text: {shown(corpus.name)}, from its beginning", *shrunk, *notes]
         elif texts and STDIN not in corpus.sources:  # it has been moved: the next resume finds it
             start = replace(start, corpus=replace(start.corpus, sources=corpus.sources))
         if not _fits(start, config, division):
@@ -118,6 +123,7 @@ def resume_run(
         f"goes on from {name} at step {start.progress.step:,}",
         *_redistributed(start, prepared),
         *notes,
+        *_rate_jump(prepared.run.trainer, before, start.progress.elapsed_seconds / 60),
     ]
     return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
 
@@ -131,6 +137,11 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     data : the text or the integers it was trained on, and any part held out by a run of files
     changes : fields of the configuration to change; only those in `RESUMABLE`
 
+    Warns
+    -----
+    UserWarning
+        If the learning rate jumps, as it does where a cosine schedule is stretched over more steps.
+
     Raises
     ------
     CheckpointError
@@ -142,7 +153,7 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     --------
     >>> import charrnn
     >>> text = "the lamp went round. " * 50
-    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,))
+    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,), schedule="constant")
     >>> _ = list(trainer)
     >>> charrnn.save("lamp.npz", trainer.checkpoint())
     >>> trainer = charrnn.resume_training(charrnn.load("lamp.npz"), text, steps=5)
@@ -157,7 +168,10 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
-    return Trainer(config, vocabulary, division.training, start)
+    trainer = Trainer(config, vocabulary, division.training, start)
+    for note in _rate_jump(trainer, TrainConfig.from_json(start.config), 0.0):
+        warnings.warn(note, stacklevel=2)
+    return trainer
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
@@ -198,6 +212,22 @@ def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     after = config.to_json()
     changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
     return [f"changed: {', '.join(changed)}"] if changed else []
+
+
+def _rate_jump(trainer: Trainer, before: TrainConfig, minutes: float) -> list[str]:
+    """Say where a schedule that follows other bounds than before takes the learning rate.
+
+    Parameters
+    ----------
+    before : the configuration until now
+    minutes : that the run has taken until now
+    """
+    config = trainer.config
+    was, now = trainer.next_rate(before, minutes), trainer.next_rate(config, minutes)
+    if math.isclose(was, now, rel_tol=_JUMP):
+        return []
+    why = f"as the {config.schedule} schedule follows what has changed"
+    return [f"the learning rate jumps at step {trainer.step:,} from {was:.3g} to {now:.3g}, {why}"]
 
 
 def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import CharRNNError, TextError
+from charrnn.errors import CharRNNError, TextError, shown
 from charrnn.text.corpus import split
 from charrnn.text.finding import STDIN
 from charrnn.text.reading import NOBODY, Watcher
@@ -49,7 +49,7 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
         raise TextError(f"the training text cannot be read again ({why})") from error
     if found.sha256 != corpus.sha256:
         raise TextError(
-            f"{corpus.name} has changed since the model learned it "
+            f"{shown(corpus.name)} has changed since the model learned it "
             f"(SHA-256 {corpus.sha256[:12]}… then, {found.sha256[:12]}… now)"
         )
     if division.counts != corpus.items:
