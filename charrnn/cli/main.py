@@ -31,17 +31,22 @@ _HOW_TO_REPORT = "please report it, with `charrnn --version` and what CHARRNN_DE
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
+_HELP = """\
+Learn a text one character at a time, and write more like it.
+
+A recurrent network in NumPy whose every gradient is derived by hand.
+"""
+
+
 @click.group(
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"},
     epilog=_EPILOG,
+    help=_HELP,
 )
 @click.version_option(__version__, "--version", message="charrnn %(version)s")
 def charrnn() -> None:
-    """Learn a text one character at a time, and write more like it.
-
-    A recurrent network in NumPy whose every gradient is derived by hand.
-    """
+    """Learn a text one character at a time, and write more like it."""
 
 
 charrnn.add_command(train)

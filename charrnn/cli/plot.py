@@ -13,8 +13,20 @@ from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, shown
 
+_HELP = """\
+Draw the curves of one run, or of several.
 
-@click.command(cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
+These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
+beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
+
+Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
+that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
+"""
+
+
+@click.command(
+    cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg", help=_HELP
+)
 @click.argument("runs", metavar="[CHECKPOINT|LOG]...", nargs=-1, type=CheckpointPath())
 @click.option(
     "-o",
@@ -25,14 +37,7 @@ from charrnn.errors import ConfigError, shown
 )
 @options.quiet
 def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
-    """Draw the curves of one run, or of several.
-
-    These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
-    beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
-
-    Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
-    that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
-    """
+    """Draw the curves of one run, or of several."""
     from charrnn.report.curves import read_runs
     from charrnn.report.drawing import Drawing
     from charrnn.report.files import write_file

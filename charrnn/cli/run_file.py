@@ -48,12 +48,20 @@ def _keys(param: click.Parameter) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import codecs
     import difflib
+    import io
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        written = path.read_bytes()
+        # Windows editors put a mark before UTF-8, and some of its shells write UTF-16.
+        is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = written.decode("utf-16" if is_utf16 else "utf-8-sig")
+        return tomllib.loads(io.StringIO(text, newline=None).read())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{shown(str(path))} is not TOML, which is UTF-8 ({error}); save it in UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{shown(str(path))} is not TOML: {error}") from error
     except OSError as error:
         near = difflib.get_close_matches(path.name, (file.name for file in path.parent.glob("*.toml")), 1)

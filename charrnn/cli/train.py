@@ -26,11 +26,20 @@ if TYPE_CHECKING:
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
 
 
+_HELP = """\
+Learn TEXT: files and folders, - for stdin, or the name of a bundled text.
+
+Files may be packed (.gz, .xz). Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or
+with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
+"""
+
+
 @click.command(
     cls=Command,
     sections=options.TRAIN_SECTIONS,
     short_help="Learn a text.",
     epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3",
+    help=_HELP,
 )
 @click.argument("texts", metavar="[TEXT]...", nargs=-1, type=TextName())
 @click.option(
@@ -106,11 +115,7 @@ def train(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Learn TEXT: files and folders, - for stdin, or the name of a bundled text.
-
-    Files may be packed (.gz, .xz). Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or
-    with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
-    """
+    """Learn TEXT."""
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     from charrnn.commands import command_line
     from charrnn.report.columns import stdout_width
