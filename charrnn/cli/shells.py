@@ -9,7 +9,7 @@ for fish.
 import os
 import re
 import sys
-from typing import Any, Final
+from typing import Final
 
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
@@ -83,21 +83,28 @@ class _Answer(ShellComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one at the cursor, and that word up to the cursor."""
-        *words, word = sys.argv[1:] or [""]
+        *words, word = sys.argv[1:]
         return words, word
 
     def complete(self) -> str:
         """Write the answer in bytes, as a file's name may be no text, and return nothing more to print."""
+        if len(sys.argv) < 2:  # a shell that still has the script of an earlier version
+            return ""
         words, word = self.get_completion_args()
         lead = ""
         if word.startswith("--") and "=" in word and "--" not in words:
             option, _, word = word.partition("=")
             words, lead = [*words, option], f"{option}="
         # Click would offer options where the value of one begins with a dash.
-        items = [_the_shells_own(word)] if lead and word.startswith("-") else self.get_completions(words, word)
+        is_file = self.is_redirected() or (lead and word.startswith("-"))
+        items = [CompletionItem(word, type="file")] if is_file else self.get_completions(words, word)
         sys.stdout.buffer.write(os.fsencode(self.answer(lead, items)))
         sys.stdout.buffer.flush()
         return ""
+
+    def is_redirected(self) -> bool:
+        """Whether the word at the cursor is what a stream is sent to; zsh and fish ask for no such word."""
+        return False
 
     def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
         """Write the items down; `lead` is what stands before the values in their word: ``--checkpoint=``."""
@@ -112,19 +119,20 @@ class _Bash(_Answer):
         *words, word = split_line(sys.argv[1])
         return words[1:], word
 
+    def is_redirected(self) -> bool:
+        return self._before().rstrip().endswith(("<", ">"))
+
     def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
         """Leave out what stands before the part of the word that bash replaces, which may begin at a = or a colon."""
+        before = split_line(self._before())[-1]
+        values = ((item, lead + item.value) for item in items)
+        cut = [CompletionItem(value.removeprefix(before), item.type) for item, value in values]
+        return super().answer("", cut)
+
+    def _before(self) -> str:
+        """Return the line before the part that bash replaces."""
         line, replaced = sys.argv[1:3]
-        before = split_line(line.removesuffix(replaced))[-1]
-        cut = [(item, lead + item.value) for item in items]
-        return super().answer(
-            "",
-            [
-                CompletionItem(value.removeprefix(before), item.type)
-                for item, value in cut
-                if value.startswith(before) or item.type not in ("plain", NAME)
-            ],
-        )
+        return line.removesuffix(replaced)
 
 
 class _Zsh(_Answer):
@@ -151,16 +159,12 @@ class _Fish(_Answer):
         return "\n".join(["offer" if offered else "file", *lines])
 
 
-def _the_shells_own(word: str) -> "CompletionItem[Any]":
-    return CompletionItem(word, type="file")
-
-
 # An escaped character; single quotes; double quotes; space between words; operators; any other character.
 _PIECE = re.compile(r"""\\(.?)|'([^']*)'?|"((?:[^"\\]|\\.?)*)"?|(\s+)|([<>|&;()]+)|(.)""", re.DOTALL)
 
 
 def split_line(line: str) -> list[str]:
-    """Return the words of a line for bash without their quotes; the last, which may be empty, is not ended yet."""
+    """Return the words of an unfinished line without their quotes; the last, at the cursor, may be empty."""
     words: list[str] = []
     word: str | None = None  # None between two words
     for escaped, single, double, space, operator, other in _PIECE.findall(line):

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from charrnn import bundled
+from tests.conftest import REPOSITORY, command
 
 pexpect = pytest.importorskip("pexpect", reason="pexpect drives the shells")
 if not hasattr(pexpect, "spawn"):
@@ -82,6 +84,7 @@ class Shell:
             "XDG_DATA_HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder),
             "HOME": str(folder),
+            "PYTHONPATH": str(REPOSITORY),
         }
         self.process: Any = pexpect.spawn(name, options, env=environment, dimensions=(40, 200), timeout=20)
         self.process.sendline(f"source {script}")
@@ -98,13 +101,21 @@ class Shell:
         return os.fsdecode(self.arguments.read_bytes()).split("\0")[:-1]
 
 
-@pytest.fixture(params=SHELLS)
-def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+@pytest.fixture(scope="module", params=SHELLS)
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed")
     running = Shell(request.param, tmp_path_factory.mktemp(request.param))
     yield running
     running.process.close(force=True)
+
+
+@pytest.fixture
+def shell(started: Shell) -> Shell:
+    """A shell in the empty folder of this test."""
+    started.process.sendline(f"cd {shlex.quote(str(Path.cwd()))}; echo @MO''VED@")
+    started.process.expect_exact("@MOVED@")
+    return started
 
 
 def touch(*names: str) -> None:
@@ -192,3 +203,16 @@ def test_a_part_of_a_name_after_a_colon_or_an_equals_sign(shell: Shell) -> None:
 def test_a_line_with_a_file_that_is_missing_is_still_completed(shell: Shell) -> None:
     touch("mine.txt")
     assert shell.complete("charrnn train --config none.toml --seed-file '' mi\t")[-1] == "mine.txt"
+
+
+def test_a_file_that_the_output_goes_to_is_no_text_of_the_program_s(shell: Shell) -> None:
+    touch("here.npz", "her words.log")
+    assert shell.complete("charrnn sample > her\\ w\t") == ["sample"]
+    assert shell.complete("charrnn sample her\t < here.n\t") == ["sample", "here.npz"]
+
+
+def test_a_shell_with_an_older_script_is_answered_quietly() -> None:
+    for name in SHELLS:
+        asked = {**os.environ, "_CHARRNN_COMPLETE": f"{name}_complete", "COMP_WORDS": "charrnn sa", "COMP_CWORD": "1"}
+        done = subprocess.run(command([]), env=asked, capture_output=True, check=True)
+        assert (done.stdout.strip(), done.stderr) == (b"", b"")
