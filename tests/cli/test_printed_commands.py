@@ -85,3 +85,12 @@ def test_how_to_go_on_after_an_interruption_can_be_typed(charrnn: Charrnn, name:
     refused = charrnn("train", "--resume", "--checkpoint", model, "--steps", str(step + 2))
     arguments = read_by_bash(after("as a file or with -:", refused.err))
     assert charrnn(*arguments, "--steps", str(step + 2), stdin=TEXT.encode()).code == 0
+
+
+@pytest.mark.parametrize("letter", ["x", "é", os.fsdecode(b"\xff")], ids=ascii)
+def test_a_text_with_a_very_long_name_has_a_checkpoint_all_the_same(charrnn: Charrnn, letter: str) -> None:
+    text = letter * (250 // len(os.fsencode(letter))) + ".txt"
+    Path(text).write_text(TEXT)
+    trained = charrnn("train", *RUN, text)
+    assert trained.code == 0
+    assert charrnn(*read_by_bash(after("now try:", trained.err))).code == 0
