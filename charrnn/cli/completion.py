@@ -1,5 +1,6 @@
 """Types of arguments that a shell can complete: checkpoints and texts by name."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.bundled import CORPORA, LOCAL_CHECKPOINTS
+from charrnn.errors import shown
+
+_ENDS_OF_FOLDERS = tuple(filter(None, (os.sep, os.altsep)))
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -14,14 +18,26 @@ if TYPE_CHECKING:
     Items = list[CompletionItem[str]]
 
 
-class CheckpointPath(click.ParamType[Path]):
-    """A checkpoint's file: those here and in ./checkpoints are offered."""
+class FilePath(click.ParamType[Path]):
+    """A file's name; who opens it says what is wrong with it."""
 
     name = "path"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
-        """Return the path."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; no name, which often is a variable that is not set, and a folder's are refused."""
+        if not str(value):
+            self.fail("the file's name is empty.", param, ctx)
+        if str(value).endswith(_ENDS_OF_FOLDERS):
+            self.fail(f"{shown(str(value))} names a folder: name a file.", param, ctx)
         return Path(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
+        """Let the shell complete files."""
+        return _offer((), incomplete)
+
+
+class CheckpointPath(FilePath):
+    """A checkpoint's file: those here and in ./checkpoints are offered."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
         """Offer the checkpoints that begin so."""

@@ -49,11 +49,11 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     if checkpoint:
         trained = load(checkpoint)
         try:
-            ids = load_corpus([text], vocabulary=trained.vocabulary).ids if text else training_part(trained)
+            ids = load_corpus([text], vocabulary=trained.vocabulary).ids if text is not None else training_part(trained)
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
         rows = list(check_checkpoint(trained.model, trained.params, ids[:SLICE_LENGTH], rng))
-    elif text:
+    elif text is not None:
         raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")
     else:
         rows = list(check_small_models(rng))

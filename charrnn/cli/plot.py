@@ -9,7 +9,7 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
-from charrnn.cli.completion import CheckpointPath
+from charrnn.cli.completion import CheckpointPath, FilePath
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, shown
 
@@ -32,7 +32,7 @@ that is held out. Without --output the drawing goes to stdout, as wide as the te
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Draw a picture instead: FILE ends in .svg, or in .png if matplotlib is installed.",
 )
 @options.quiet

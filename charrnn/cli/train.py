@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli import options
-from charrnn.cli.completion import CheckpointPath, TextName
+from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.interruption import Interruption
 from charrnn.cli.run_file import read_into_context
@@ -45,7 +45,7 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 @click.option(
     "--config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     is_eager=True,
     expose_value=False,
     callback=read_into_context,
