@@ -18,7 +18,7 @@ MODULES = {
 }
 # Lowest first; parts of one level do not know each other, but for the pairs named below.
 LEVELS = (
-    {"errors", "version", "bundled", "blas", "import_path", "machine"},
+    {"commands", "errors", "version", "bundled", "blas", "import_path", "machine"},
     {"run_files", "text", "nn", "optim", "archive", "one_thread"},
     {"cache", "checkpoint", "gradcheck", "probing", "sampling", "scoring"},
     {"training", "layers"},

@@ -37,17 +37,22 @@ _SHORTAGES = {
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
+_HELP = """\
+Learn a text one character at a time, and write more like it.
+
+A recurrent network in NumPy whose every gradient is derived by hand.
+"""
+
+
 @click.group(
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"},
     epilog=_EPILOG,
+    help=_HELP,
 )
 @click.version_option(__version__, "--version", message="charrnn %(version)s")
 def charrnn() -> None:
-    """Learn a text one character at a time, and write more like it.
-
-    A recurrent network in NumPy whose every gradient is derived by hand.
-    """
+    """Learn a text one character at a time, and write more like it."""
 
 
 charrnn.add_command(train)
@@ -80,6 +85,10 @@ def run() -> NoReturn:
 
 
 def _exit_code(team: "Team | None" = None) -> int:
+    if "_CHARRNN_COMPLETE" in os.environ:
+        from charrnn.cli.shells import answer_shells
+
+        answer_shells()
     try:
         code = charrnn(standalone_mode=False, prog_name="charrnn", obj=team)
     except (click.Abort, KeyboardInterrupt):

@@ -5,11 +5,11 @@ configuration says.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from charrnn.cli.completion import FilePath
 from charrnn.errors import shortened
 from charrnn.text.choices import ERRORS
 from charrnn.training.config import (
@@ -69,7 +69,6 @@ class RealNumber(click.types.FloatParamType):
 
 count = WholeNumber(min=0)
 real = RealNumber()
-path = click.Path(path_type=Path, readable=False)  # who opens it says what is wrong with it
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 errors = click.option(
     "--errors", type=click.Choice(ERRORS), help="Refuse what is not in the encoding, or read U+FFFD.  [default: strict]"
@@ -79,8 +78,7 @@ json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead 
 
 def output(default: str, text: str) -> Callable[[Command], Command]:
     """Return the option that names the file to write."""
-    kind = click.Path(path_type=Path)
-    return click.option("-o", "--output", default=default, show_default=True, type=kind, help=text)
+    return click.option("-o", "--output", default=default, show_default=True, type=FilePath(), help=text)
 
 
 _CONFIG_HELP: dict[str, tuple[Any, str]] = {

@@ -18,10 +18,21 @@ if TYPE_CHECKING:
     from charrnn.checkpoint import Checkpoint
 
 
+_HELP = """\
+Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
+
+A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
+model that comes with the program. What simple methods that know the same training text reach is shown beside it. A
+model that learned items, line by line say, reads each of them for itself. With --by-line each line that is not
+blank comes with its bits a character and its number, tabs between.
+"""
+
+
 @click.command(
     cls=Command,
     short_help="Tell how well a model reads a text.",
     epilog="Example: charrnn score --by-line letters.txt | head",
+    help=_HELP,
 )
 @click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1, type=TextName(or_checkpoint=True))
 @click.option("--by-line", is_flag=True, help="Rank the lines instead, each read for itself, most surprising first.")
@@ -30,13 +41,7 @@ if TYPE_CHECKING:
 @options.json
 @options.quiet
 def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | None, as_json: bool, quiet: bool) -> None:
-    """Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
-
-    A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
-    model that comes with the program. What simple methods that know the same training text reach is shown beside it. A
-    model that learned items, line by line say, reads each of them for itself. With --by-line each line that is not
-    blank comes with its bits a character and its number, tabs between.
-    """
+    """Tell how well a model reads TEXT."""
     from charrnn.checkpoint import load
     from charrnn.report import scores
     from charrnn.report.columns import stdout_width

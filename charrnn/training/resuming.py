@@ -1,5 +1,7 @@
 """From a checkpoint to the run that goes on from it."""
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,11 @@ from charrnn import checkpoint
 from charrnn.archive import Lock, released_on_failure
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
+from charrnn.commands import command
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, is_kept, newest
 from charrnn.text.corpus import Corpus
+from charrnn.text.finding import STDIN
 from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
@@ -40,6 +44,8 @@ RESUMABLE = (
     "decay_every",
     "threads",
 )
+
+_JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
 
 
 def resume_run(
@@ -92,7 +98,8 @@ def resume_run(
         if start.resume is None or lock is None:
             raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
         config = _resumed_config(start, path, changes)
-        notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
+        before = TrainConfig.from_json(start.config)  # with what old files lack
+        notes = _changes(before.to_json(), config)
         rollbacks = start.progress.rollbacks
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
@@ -106,7 +113,9 @@ def resume_run(
                     "give the text it was trained on, or learn this one with --allow-new-text"
                 )
             start, config, shrunk = _on_new_text(start, config, corpus, division)
-            notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
+            notes = [f"goes on with another text: {shown(corpus.name)}, from its beginning", *shrunk, *notes]
+        elif texts and STDIN not in corpus.sources:  # it has been moved: the next resume finds it
+            start = replace(start, corpus=replace(start.corpus, sources=corpus.sources))
         if not _fits(start, config, division):
             raise CheckpointError(f"{name} is damaged (its model or its place in the text is not its run's)")
         check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
@@ -116,6 +125,7 @@ def resume_run(
         f"goes on from {name} at step {start.progress.step:,}",
         *_redistributed(start, prepared),
         *notes,
+        *_rate_jump(prepared.run.trainer, before, start.progress.elapsed_seconds / 60),
     ]
     notes = [*prepared.notes, *notes]
     return replace(prepared, notes=tuple(notes), warnings=_warnings(start, prepared), saved_rollbacks=rollbacks)
@@ -130,6 +140,11 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     data : the text or the integers it was trained on, and any part held out by a run of files
     changes : fields of the configuration to change; only those in `RESUMABLE`
 
+    Warns
+    -----
+    UserWarning
+        If the learning rate jumps, as it does where a cosine schedule is stretched over more steps.
+
     Raises
     ------
     CheckpointError
@@ -141,7 +156,7 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     --------
     >>> import charrnn
     >>> text = "the lamp went round. " * 50
-    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,))
+    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,), schedule="constant")
     >>> _ = list(trainer)
     >>> charrnn.save("lamp.npz", trainer.checkpoint())
     >>> trainer = charrnn.resume_training(charrnn.load("lamp.npz"), text, steps=5)
@@ -159,12 +174,16 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     if not _fits(start, config, division):
         raise CheckpointError("the checkpoint is damaged (its model or its place in the text is not its run's)")
     check_memory(config, len(vocabulary), characters_in(division.training))
-    return Trainer(config, vocabulary, division.training, start)
+    trainer = Trainer(config, vocabulary, division.training, start)
+    for note in _rate_jump(trainer, TrainConfig.from_json(start.config), 0.0):
+        warnings.warn(note, stacklevel=2)
+    return trainer
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
-    if not texts and "-" in start.corpus.sources:
-        raise ConfigError("the text came from stdin; give it again, as a file or with -")
+    if not texts and STDIN in start.corpus.sources:
+        how = command("train", [STDIN], ["--resume", "--checkpoint", str(path)])
+        raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {how}")
     try:
         names = texts or start.corpus.sources
         decoding = {**start.corpus.decoding, "keep": start.separator}
@@ -172,9 +191,10 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
     except TextError as error:
         if texts:
             raise
+        how = command("train", ["TEXT"], ["--resume", "--checkpoint", str(path)])
         raise TextError(
             f"the text that {shown(str(path))} was trained on cannot be read again ({error.reason}); "
-            "say where it is now: charrnn train TEXT --resume"
+            f"say where it is now: {how}"
         ) from error
 
 
@@ -201,6 +221,22 @@ def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     after = config.to_json()
     changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
     return [f"changed: {', '.join(changed)}"] if changed else []
+
+
+def _rate_jump(trainer: Trainer, before: TrainConfig, minutes: float) -> list[str]:
+    """Say where a schedule that follows other bounds than before takes the learning rate.
+
+    Parameters
+    ----------
+    before : the configuration until now
+    minutes : that the run has taken until now
+    """
+    config = trainer.config
+    was, now = trainer.next_rate(before, minutes), trainer.next_rate(config, minutes)
+    if math.isclose(was, now, rel_tol=_JUMP):
+        return []
+    why = f"as the {config.schedule} schedule follows what has changed"
+    return [f"the learning rate jumps at step {trainer.step:,} from {was:.3g} to {now:.3g}, {why}"]
 
 
 def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:

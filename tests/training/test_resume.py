@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training.config import flag
 from charrnn.training.events import Event, StepReport, Stopped
 from charrnn.training.setup import resume_run, start_run
-from tests.conftest import TEXT, TINY, bytes_in, command
+from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command
 
 N = 12
 # 88 of 110 characters to train on: two streams of 44, five chunks an epoch, so that epochs end inside the run.
@@ -324,3 +325,38 @@ def test_sigterm_saves_and_exits_as_the_shell_expects(text: str) -> None:
     process.terminate()
     assert process.wait(timeout=30) == 143
     assert checkpoint.load("run.npz").progress.step > 0
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "is_told"),
+    [
+        (("--steps", "20"), ("--steps", "40"), True),
+        (("--epochs", "2"), ("--epochs", "4"), True),
+        (("--steps", "20", "--schedule-steps", "80"), ("--steps", "40"), False),
+        (("--steps", "20", "--schedule", "constant"), ("--steps", "40"), False),
+        (("--epochs", "2", "--schedule", "step", "--decay-every", "1"), ("--epochs", "4"), False),
+        (("--epochs", "2", "--schedule", "step", "--decay-every", "1"), ("--epochs", "4", "--decay-every", "9"), True),
+        (("--steps", "20"), ("--minutes", "9", "--steps", "40"), True),
+    ],
+)
+def test_a_learning_rate_that_jumps_is_told_in_a_line(
+    charrnn: Charrnn, text_file: Path, first: tuple[str, ...], then: tuple[str, ...], is_told: bool
+) -> None:
+    how = ("--checkpoint", "lamp.npz")
+    assert charrnn("train", str(text_file), *TINY, *first, *how).code == 0
+    done = charrnn("train", "--resume", *then, *how, "--json")
+    assert done.code == 0
+    jumps = re.findall(r"the learning rate jumps at step \d+ from (\S+) to (\S+),", done.err)
+    assert len(jumps) == is_told
+    if is_told:
+        rates = [
+            record["learning_rate"] for line in done.out.splitlines() if "learning_rate" in (record := json.loads(line))
+        ]
+        assert float(jumps[0][1]) == pytest.approx(rates[0], rel=0.01)
+        assert float(jumps[0][0]) < rates[0]
+
+
+def test_the_same_run_cut_in_two_tells_no_jump(charrnn: Charrnn, text_file: Path) -> None:
+    how = ("--checkpoint", "lamp.npz", "--steps", "9", "--schedule-steps", "9")
+    assert charrnn("train", str(text_file), *TINY, "--checkpoint", "lamp.npz", "--steps", "4", *how[-2:]).code == 0
+    assert "jumps" not in charrnn("train", "--resume", *how).err
