@@ -23,7 +23,7 @@ from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, Watcher
 from charrnn.text.vocabulary import Vocabulary
 
-_FORMAT = 1  # of a request: another number makes every text anew
+_FORMAT = 2  # of a request: another number makes every text anew
 _UNPACKED = 6  # how many times longer a packed text is taken to be
 _SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
 
@@ -38,6 +38,7 @@ class _Text:
     decoding: dict[str, Any]  # encoding, errors, normalize
     max_vocab: int
     vocabulary: Vocabulary | None
+    separator: str
 
     @property
     def can_be_kept(self) -> bool:
@@ -61,6 +62,7 @@ class _Text:
             **self.decoding,
             "max_vocab": self.max_vocab,
             "vocabulary": vocabulary,
+            "separator": self.separator,
         }
 
     def files(self) -> tuple[File, ...]:
@@ -81,6 +83,7 @@ def load_corpus(
     normalize: str = "none",
     max_vocab: int = 0,
     vocabulary: Vocabulary | None = None,
+    separator: str = "",
     watcher: Watcher = NOBODY,
 ) -> Corpus:
     """Read texts as `charrnn.text.corpus.read_corpus` does, whatever their length.
@@ -93,6 +96,8 @@ def load_corpus(
     ----------
     names, encoding, errors, normalize, max_vocab, vocabulary
         As there.
+    separator
+        Characters that are in the vocabulary even if no file has them: each file may be a single item.
     watcher
         Hears how far it is.
 
@@ -105,7 +110,7 @@ def load_corpus(
     """
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, vocabulary)
+    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, vocabulary, separator)
     if vocabulary and text.can_be_kept and text.size > cells.IN_MEMORY:
         # A run that goes on with its text has that text's own vocabulary, and so the ids of the run it comes from.
         own = _load(replace(text, vocabulary=None), watcher)
@@ -208,13 +213,13 @@ class _Shelf:
 def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     """Read a text, and keep it if it is long."""
     files = text.files()
-    known = text.vocabulary.characters if text.vocabulary else ""
+    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.separator)))
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
-    sha256, notes = number(text.sources, numbering, **text.decoding, watcher=watcher)
+    sha256, notes, file_ends = number(text.sources, numbering, **text.decoding, watcher=watcher)
     vocabulary, capped, checksum = settle(numbering, called(text.sources), text.max_vocab, text.vocabulary, watcher)
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
-    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))
+    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes), file_ends)
     trouble = numbering.cells.trouble
     if trouble or (shelf.trouble and len(numbering.cells) > cells.IN_MEMORY):
         reason = (trouble.strerror or trouble) if trouble else shelf.trouble
@@ -235,6 +240,7 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
         characters=len(numbering),
         vocabulary=vocabulary.characters,
         notes=tuple(notes),
+        file_ends=file_ends,
     )
     append_description(shelf.file, description, checksum)
     shelf.keep()
@@ -252,9 +258,8 @@ def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
     with suppress(OSError):  # when it was used last, for whoever lists the cache
         os.utime(path)
     known = entry.description
-    corpus = Corpus(
-        known.name, text.names, entry.ids, Vocabulary(known.vocabulary), known.sha256, (*text.left_out, *known.notes)
-    )
+    vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
+    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
     return _told(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
 
 

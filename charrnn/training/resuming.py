@@ -13,7 +13,7 @@ from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, is_kept, newest
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, text_identity
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
 from charrnn.training.division import Division, batches_of, can_train, characters_in, divide, fit_part
@@ -95,12 +95,13 @@ def resume_run(
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
         corpus = _read(texts, start, path, watcher)
-        division = divide(corpus.ids, corpus.vocabulary, config)
-        if corpus.sha256 != start.corpus.sha256:
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+        sha256 = text_identity(corpus.sha256, corpus.file_ends, of_items=bool(config.separator))
+        if sha256 != start.corpus.sha256:
             if not allow_new_text:
                 raise ConfigError(
                     f"the text has changed since {name} was saved "
-                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
+                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
                     "give the text it was trained on, or learn this one with --allow-new-text"
                 )
             start, config, shrunk = _on_new_text(start, config, corpus, division)
@@ -161,7 +162,13 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     try:
         names = texts or start.corpus.sources
-        return load_corpus(names, vocabulary=start.vocabulary, **start.corpus.decoding, watcher=watcher)
+        return load_corpus(
+            names,
+            vocabulary=start.vocabulary,
+            **start.corpus.decoding,
+            separator=start.separator,
+            watcher=watcher,
+        )
     except TextError as error:
         if texts:
             raise

@@ -98,9 +98,10 @@ def start_run(
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     with released_on_failure(lock):
-        corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, watcher=watcher)
+        reading: dict[str, Any] = {"separator": config.separator, "watcher": watcher}
+        corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, **reading)
         notes = list(corpus.notes)
-        division = divide(corpus.ids, corpus.vocabulary, config)
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
         config, shrunk = _fitted(
             config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
         )

@@ -140,7 +140,7 @@ def test_several_temperatures_are_told_apart_but_by_the_quiet(charrnn: Charrnn, 
 def test_a_text_is_scored_item_by_item(charrnn: Charrnn, model: str) -> None:
     Path("some.txt").write_text("\nblorimiby\n\nanax", newline="")
     outcome = charrnn("score", model, "some.txt")
-    assert "read as 2 items, each for itself" in outcome.err
+    assert "read as 2 items, each separately" in outcome.err
     assert outcome.out.startswith(b"on 15 characters")
     Path("turned.txt").write_text("anax\nblorimiby\n", newline="")
     values = [json.loads(charrnn("score", model, name, "--json").out) for name in ("some.txt", "turned.txt")]
