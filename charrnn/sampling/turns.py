@@ -54,6 +54,7 @@ class Turns:
             if ended:
                 self._streams.rewind(self._beginning)
                 text = self._item
+                self._is_within_line = self._is_within_line and bool(text)  # a new item begins a line
         self._streams.read(self._vocabulary.encode(text)[:, None])
 
     def read_line(self, text: str, *, is_finished: bool = True) -> None:

@@ -12,6 +12,7 @@ import pytest
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError
 from charrnn.report.export import FORMATS, export
+from charrnn.sampling.blank import NoBlankItems
 from charrnn.sampling.filters import Filters
 from charrnn.sampling.sampler import encode_seed, sample
 from tests.browser import Browser
@@ -56,7 +57,7 @@ def test_the_page_writes_what_the_sampler_writes(browser: Browser, cell: str, dt
         assert browser.troubles == []
 
 
-@pytest.mark.parametrize("separator", ["\n", "\U0001f600", "fg"])
+@pytest.mark.parametrize("separator", ["\n", "\U0001f600", "fg", "\n\U0001f600"])
 def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browser, separator: str) -> None:
     trained = untrained(ALPHABET)
     trained = replace(trained, config={**trained.config, "separator": separator})
@@ -66,10 +67,14 @@ def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browse
     params, begun = trained.params.astype(np.float64), "bad"
     rng, wanted = np.random.default_rng(9), ""
     while len(wanted) < 300:
-        drawn = sample(trained.model, params, encode_seed(trained.vocabulary, separator[-1] + begun), rng)
+        shaper = NoBlankItems(Filters(), trained.vocabulary.characters, separator, [begun])
+        drawn = sample(trained.model, params, encode_seed(trained.vocabulary, separator[-1] + begun), rng, shaper)
         item = begun
         while not item.endswith(separator):
-            item += trained.vocabulary.characters[next(drawn)]
+            number = next(drawn)
+            shaper.take([number])
+            item += trained.vocabulary.characters[number]
+        assert item.removesuffix(separator).strip()
         wanted, begun = wanted + item.removeprefix(begun), ""
     assert text == wanted[:300]
     assert browser.troubles == []
