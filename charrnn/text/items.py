@@ -166,7 +166,7 @@ class Items:
         while number < len(self):
             near = slice(number, number + _ITEMS_HASHED)
             begin = int(self.starts[number])
-            stops = self.starts[near].astype(np.intp) + self.lengths[near] - begin
+            stops = self.starts[near].astype(np.intp) - begin + self.lengths[near].astype(np.intp)
             count = int(np.searchsorted(stops, _PIECE_SIZE, side="right"))
             if not count:  # longer than a piece
                 found[number] = self._hash_of_long(number, powers)

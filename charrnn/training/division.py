@@ -84,19 +84,29 @@ def divide(
         return drawn(numbers) < count
 
     if not config.unique and len(items) <= _MOST_COMPARED:
-        notes += _describe_repeats(items, is_held_out(np.arange(len(items))))
+        pieces = [is_held_out(np.arange(piece.start, piece.stop)) for piece in items.pieces()]
+        notes += _describe_repeats(items, np.concatenate(pieces)) if pieces else []
     return Division(*items.part(is_held_out, _PLACE), tuple(notes))
 
 
 def _describe_repeats(items: Items, is_held_out: NDArray[np.bool]) -> list[str]:
     """Say how many items are equal to an earlier one, and how many that are held out are trained on too."""
-    hashes = items.hashes()
-    repeated = len(hashes) - len(np.unique(hashes))
+    # Hashes, and a last bit that says whether the item is held out: of equal items those that are not come first.
+    keys = items.hashes()
+    keys <<= np.uint64(1)
+    keys |= is_held_out
+    keys.sort()
+    is_repeat = keys[1:] >> 1 == keys[:-1] >> 1
+    repeated = int(is_repeat.sum())
     if not repeated:
         return []
-    seen = int(np.isin(hashes[is_held_out], hashes[~is_held_out]).sum())
+    is_repeat = np.concatenate([[False], is_repeat])
+    is_first = ~is_repeat & np.append(is_repeat[1:], False)  # of two or more that are equal
+    are_equal = keys[is_first | is_repeat]
+    own_group = np.cumsum(is_first[is_first | is_repeat]) - 1
+    seen = int(np.count_nonzero(are_equal & ~keys[is_first][own_group] & 1))  # held out, and the first is not
     leak = f", and {seen:,} of the {int(is_held_out.sum()):,} held out are trained on too" if seen else ""
-    return [f"{repeated:,} of {len(hashes):,} items repeat an earlier one{leak}; --unique leaves repetitions out"]
+    return [f"{repeated:,} of {len(keys):,} items repeat an earlier one{leak}; --unique leaves repetitions out"]
 
 
 def fit_part(part: Part, config: TrainConfig) -> tuple[int, int, tuple[str, ...]]:
