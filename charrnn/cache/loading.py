@@ -37,8 +37,8 @@ class _Text:
     left_out: tuple[str, ...]
     decoding: dict[str, Any]  # encoding, errors, normalize
     max_vocab: int
+    keep: str
     vocabulary: Vocabulary | None
-    separator: str
 
     @property
     def can_be_kept(self) -> bool:
@@ -62,7 +62,7 @@ class _Text:
             **self.decoding,
             "max_vocab": self.max_vocab,
             "vocabulary": vocabulary,
-            "separator": self.separator,
+            "keep": "".join(sorted(set(self.keep))),
         }
 
     def files(self) -> tuple[File, ...]:
@@ -82,8 +82,8 @@ def load_corpus(
     errors: str = "strict",
     normalize: str = "none",
     max_vocab: int = 0,
+    keep: str = "",
     vocabulary: Vocabulary | None = None,
-    separator: str = "",
     watcher: Watcher = NOBODY,
 ) -> Corpus:
     """Read texts as `charrnn.text.corpus.read_corpus` does, whatever their length.
@@ -96,8 +96,8 @@ def load_corpus(
     ----------
     names, encoding, errors, normalize, max_vocab, vocabulary
         As there.
-    separator
-        Characters that are in the vocabulary even if no file has them: each file may be a single item.
+    keep
+        Characters, such as those of a separator, that are in the vocabulary even if no file has them.
     watcher
         Hears how far it is.
 
@@ -110,7 +110,7 @@ def load_corpus(
     """
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, vocabulary, separator)
+    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, keep, vocabulary)
     if vocabulary and text.can_be_kept and text.size > cells.IN_MEMORY:
         # A run that goes on with its text has that text's own vocabulary, and so the ids of the run it comes from.
         own = _load(replace(text, vocabulary=None), watcher)
@@ -213,7 +213,7 @@ class _Shelf:
 def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     """Read a text, and keep it if it is long."""
     files = text.files()
-    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.separator)))
+    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.keep)))
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
     sha256, notes, file_ends = number(text.sources, numbering, **text.decoding, watcher=watcher)
     vocabulary, capped, checksum = settle(numbering, called(text.sources), text.max_vocab, text.vocabulary, watcher)

@@ -136,7 +136,7 @@ def sample(
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
     writer = _writer(trained, config, rng_seed)
-    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
+    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, form=trained.corpus.normalize)
     seed = fit(text)

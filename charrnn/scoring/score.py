@@ -81,7 +81,8 @@ class Scorer:
         self.params = params
         self._beginning = beginning(vocabulary, separator)
         self._separator = vocabulary.encode(separator)
-        self._line_feed = beginning(vocabulary)  # its id, or nothing
+        # The id of a line feed, or nothing where the model did not learn it: of items, it may only end the file.
+        self._line_feed = beginning(vocabulary) if "\n" in (separator or "\n") else vocabulary.encode("")
 
     def mean(self, passage: Passage, track: Track = untracked) -> float:
         """Return the nats a character of a whole text, unseen ones included; `track` follows the reading.
@@ -100,7 +101,7 @@ class Scorer:
     def rank_lines(self, passage: Passage, track: Track = untracked) -> list[ScoredLine]:
         """Score each line of a text separately; the most surprising by the mean of its characters comes first.
 
-        `track` follows the reading. Every line ends with a line feed if the model knows one, whether the text has it
+        `track` follows the reading. Every line ends with a line feed if the model learned one, whether the text has it
         there or not; else none does. Blank lines are left out: how likely they are would bury the others.
         """
         numbered = [

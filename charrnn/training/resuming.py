@@ -162,13 +162,8 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         raise ConfigError("the text came from stdin; give it again, as a file or with -")
     try:
         names = texts or start.corpus.sources
-        return load_corpus(
-            names,
-            vocabulary=start.vocabulary,
-            **start.corpus.decoding,
-            separator=start.separator,
-            watcher=watcher,
-        )
+        decoding = {**start.corpus.decoding, "keep": start.separator}
+        return load_corpus(names, vocabulary=start.vocabulary, **decoding, watcher=watcher)
     except TextError as error:
         if texts:
             raise

@@ -98,8 +98,9 @@ def start_run(
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     with released_on_failure(lock):
-        reading: dict[str, Any] = {"separator": config.separator, "watcher": watcher}
-        corpus = load_corpus(texts or [default_corpus(config.separator)], **decoding, **reading)
+        corpus = load_corpus(
+            texts or [default_corpus(config.separator)], **decoding, keep=config.separator, watcher=watcher
+        )
         notes = list(corpus.notes)
         division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
         config, shrunk = _fitted(

@@ -39,13 +39,8 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        found = load_corpus(
-            corpus.sources,
-            vocabulary=trained.vocabulary,
-            **corpus.decoding,
-            separator=trained.separator,
-            watcher=watcher,
-        )
+        decoding = {**corpus.decoding, "keep": trained.separator}
+        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
         if trained.separator:
             config = TrainConfig.from_json(trained.config)
             division = divide(found.ids, trained.vocabulary, config, found.file_ends)

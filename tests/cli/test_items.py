@@ -379,3 +379,16 @@ def test_by_turns_no_line_of_the_models_is_blank_and_an_item_ends_where_it_ends(
     turns = charrnn("sample", model, "-i", "-q", "--temperature", "2", "--rng-seed", "1", stdin=b"\n" * 40)
     assert len(lines(turns.out)) == 40
     assert all(line.strip() for line in lines(turns.out))
+
+
+def test_the_line_end_of_a_seed_file_is_not_the_items(charrnn: Charrnn, model: str) -> None:
+    Path("seed.txt").write_text("bri\n")
+    usual = ("sample", model, "-q", "--temperature", "0")
+    assert charrnn(*usual, "--seed-file", "seed.txt").out == charrnn(*usual, "--seed", "bri").out
+
+
+def test_a_line_end_that_only_ends_the_file_counts_for_no_ranked_line(charrnn: Charrnn) -> None:
+    Path("names.txt").write_text("|".join(NAMES) + "\n")
+    assert items_of(charrnn, "names.txt", "--separator", "|") == len(NAMES)
+    ranked = charrnn("score", "run.npz", "--by-line", "-q", "--json", "-", stdin=b"anax\nblorimiby\n").out
+    assert sorted(json.loads(line)["characters"] for line in ranked.splitlines()) == [4, 9]
