@@ -13,8 +13,11 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError
 from charrnn.report.export import FORMATS, export
 from charrnn.sampling.blank import NoBlankItems
+from charrnn.sampling.config import SampleConfig
+from charrnn.sampling.ending import Reason
 from charrnn.sampling.filters import Filters
 from charrnn.sampling.sampler import encode_seed, sample
+from charrnn.sampling.writing import Writer
 from tests.browser import Browser
 from tests.report.conftest import untrained
 
@@ -77,6 +80,29 @@ def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browse
         assert item.removesuffix(separator).strip()
         wanted, begun = wanted + item.removeprefix(begun), ""
     assert text == wanted[:300]
+    assert browser.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("separator", "seed_text"), [("\n\U0001f600", "bad\n"), ("\n\n", "\n"), ("fg", "f"), ("b", "")]
+)
+def test_an_item_ends_where_the_sampler_ends_it(browser: Browser, separator: str, seed_text: str) -> None:
+    """Also where the separator begins in the seed, and where the item would be blank."""
+    trained = untrained(ALPHABET)
+    trained = replace(trained, config={**trained.config, "separator": separator})
+    browser.open(write(trained))
+    config, params = SampleConfig(length=400), trained.params.astype(np.float64)
+    for rng_seed in range(40):
+        writer = Writer(trained.model, params, trained.vocabulary, config, rng_seed, separator)
+        written = "".join(piece for (piece,) in writer.write(seed_text))
+        ending = writer.samples[0].ending
+        whole = seed_text + written + separator[ending.overlap :] * (ending.reason is Reason.ITEM)
+        uniforms = np.random.default_rng(rng_seed).random(len(whole) - len(seed_text)).tolist()
+        call = f"charrnn.sampler.generate({json.dumps(seed_text)}, 1, {json.dumps(uniforms)})"
+        assert seed_text + browser.evaluate(call) == whole
+        if ending.reason is Reason.ITEM:  # the next item has begun from nothing
+            assert browser.evaluate("charrnn.sampler.item") == ""
+            assert whole.removesuffix(separator).strip()
     assert browser.troubles == []
 
 
