@@ -71,7 +71,7 @@ class _Text:
             **self.decoding,
             "max_vocab": self.max_vocab,
             "vocabulary": vocabulary,
-            **({"keep": "".join(sorted(set(self.keep)))} if self.max_vocab and self.keep else {}),
+            "keep": "".join(sorted(set(self.keep))),
         }
 
     def files(self) -> tuple[File, ...]:
@@ -106,6 +106,8 @@ def load_corpus(
     ----------
     names, encoding, errors, normalize, max_vocab, keep, vocabulary
         As there.
+    keep
+        Characters, such as those of a separator, that are in the vocabulary even if no file has them.
     watcher
         Hears how far it is.
 
@@ -223,15 +225,15 @@ class _Shelf:
 def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     """Read a text, and keep it if it is long."""
     files = text.files()
-    known = text.vocabulary.characters if text.vocabulary else ""
+    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.keep)))
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
-    sha256, notes = number(text.sources, numbering, **text.decoding, watcher=watcher)
+    sha256, notes, file_ends = number(text.sources, numbering, **text.decoding, watcher=watcher)
     vocabulary, capped, checksum = settle(
         numbering, called(text.sources), text.max_vocab, text.keep, text.vocabulary, watcher
     )
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
-    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))
+    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes), file_ends)
     has_changed = text.files() != files
     if has_changed:
         corpus = _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
@@ -253,6 +255,7 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
         characters=len(numbering),
         vocabulary=vocabulary.characters,
         notes=tuple(notes),
+        file_ends=file_ends,
     )
     append_description(shelf.file, description, checksum)
     shelf.keep()
@@ -270,9 +273,8 @@ def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
     with suppress(OSError):  # when it was used last, for whoever lists the cache
         os.utime(path)
     known = entry.description
-    corpus = Corpus(
-        known.name, text.names, entry.ids, Vocabulary(known.vocabulary), known.sha256, (*text.left_out, *known.notes)
-    )
+    vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
+    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
     return _told(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
 
 

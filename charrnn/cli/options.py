@@ -88,7 +88,11 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "tied": (bool, "Use the embedding's weights for the output too."),
     "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
     "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
-    "separator": (str, "Learn items, each for itself: this text, which may be a line end, stands between them."),
+    "separator": (
+        str,
+        "Learn items, each separately: this text, which may be a line end, stands between two of a file.",
+    ),
+    "unique": (bool, "Leave out items equal to an earlier one, which might be held out and trained on at once."),
     "val_fraction": (float, "Share of the text, at its end, held out to validate; of items, a choice by --rng-seed."),
     "batch_size": (int, "Streams of text, or items, read side by side."),
     "seq_length": (int, "Characters a gradient reaches back."),
@@ -125,7 +129,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
     "The text": (
-        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "val_fraction"),
+        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "unique", "val_fraction"),
         *("batch_size", "seq_length", "bptt_jitter"),
     ),
     "Each update": (

@@ -141,7 +141,7 @@ def sample(
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
     writer = Writer.of(trained, config, rng_seed)
-    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
+    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)
     seed = fit(text)

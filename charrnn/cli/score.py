@@ -71,7 +71,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
         return
-    text = Slice.from_passage(passage, vocabulary, _learned(trained, quiet=quiet), trained.separator)
+    training, starts = _learned(trained, quiet=quiet)
+    text = Slice.from_passage(passage, vocabulary, training, trained.separator, starts)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     with TextWriter() as writer:
         if as_json:
@@ -80,15 +81,17 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             writer.write(scores.as_table(comparison, stdout_width(), unseen))
 
 
-def _learned(trained: "Checkpoint", *, quiet: bool) -> "NDArray[np.integer] | None":
-    """Return the training text; None, with one line about it, where it is not to be had."""
+def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer] | None, NDArray[np.intp] | None]":
+    """Return the training text, and where its items begin; None, with one line about it, where it is missing."""
     from charrnn.report.preparation import Preparation
     from charrnn.report.terminal import say
-    from charrnn.training.trained_on import training_part
+    from charrnn.training.division import joined_starts, running
+    from charrnn.training.trained_on import learned
 
     try:
         with Preparation(is_quiet=quiet) as watcher:
-            return training_part(trained, watcher)
+            part = learned(trained, watcher)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
-        return None
+        return None, None
+    return running(part), joined_starts(part)

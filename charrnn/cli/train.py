@@ -175,6 +175,8 @@ def _prepare(
         if given["separator"] not in (None, LINE_END):
             raise ConfigError("--by-line and --separator are two ways to part items; give one")
         given["separator"] = LINE_END
+    if given["separator"]:  # as every text is read
+        given["separator"] = given["separator"].replace("\r\n", LINE_END).replace("\r", LINE_END)
     team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
     setting = {name: value for name in _FRESH if (value := given.pop(name))}
     changes = {name: value for name, value in given.items() if value is not None}

@@ -49,6 +49,7 @@ class TrainConfig:
     dtype: str = "float32"
     # The text
     separator: str = ""  # what stands between two items; empty: one running text
+    unique: bool = False  # whether items equal to an earlier one are left out
     val_fraction: float = 0.1
     batch_size: int = 16
     seq_length: int = 50
@@ -93,6 +94,8 @@ class TrainConfig:
         self._check_ranges()
         if any(0xD800 <= ord(c) <= 0xDFFF for c in self.separator):
             raise ConfigError("--separator has a byte that is no character; give it in the terminal's encoding")
+        if self.unique and not self.separator:
+            raise ConfigError("--unique leaves out repeated items: it goes with --by-line or --separator")
         if not 0 < self.decay_factor <= 1:
             raise ConfigError(f"--decay-factor must be above 0 and at most 1, not {self.decay_factor}")
         if not self.decay_every:
@@ -180,7 +183,7 @@ def _typed(name: str, value: Any, default: Any) -> Any:
 # Fields that the first checkpoints lack; what they default to is how those runs were trained.
 _ADDED_LATER = (
     *("threads", "tied", "bptt_jitter", "decay_factor", "decay_every"),
-    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator", "accumulate"),
+    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator", "accumulate", "unique"),
 )
 MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.layout`)
 # Far beyond what any machine has the memory for (see `charrnn.training.memory`), and not beyond what can be counted.

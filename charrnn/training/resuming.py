@@ -16,7 +16,7 @@ from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.commands import command
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, is_kept, newest
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, text_identity
 from charrnn.text.finding import STDIN
 from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
@@ -104,12 +104,13 @@ def resume_run(
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
         corpus = _read(texts, start, path, watcher)
-        division = divide(corpus.ids, corpus.vocabulary, config)
-        if corpus.sha256 != start.corpus.sha256:
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+        sha256 = text_identity(corpus.sha256, corpus.file_ends, of_items=bool(config.separator))
+        if sha256 != start.corpus.sha256:
             if not allow_new_text:
                 raise ConfigError(
                     f"the text has changed since {name} was saved "
-                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
+                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
                     "give the text it was trained on, or learn this one with --allow-new-text"
                 )
             start, config, shrunk = _on_new_text(start, config, corpus, division)
