@@ -28,16 +28,17 @@ from charrnn.errors import ConfigError, TextError, WrongGradientError
 @options.json
 @options.quiet
 def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json: bool, quiet: bool) -> None:
-    """Compare every gradient with two independent differences.
+    """Compare every gradient with numeric ones and with plain equations.
 
-    Without CHECKPOINT, small networks of every kind are checked, every entry of every array; with it, that model at
-    its own sizes on a slice of text, some entries of each array. Exits with 1 if any gradient is wrong.
+    Without CHECKPOINT, small networks of every kind are checked, every entry of every array, and wide ones on longer
+    sequences; with it, that model at its own sizes on a slice of text, some entries of each array, and all at once on a
+    longer slice. Exits with 1 if any gradient is wrong.
     """
     import numpy as np
 
     from charrnn.cache import load_corpus
     from charrnn.checkpoint import load
-    from charrnn.gradcheck import SLICE_LENGTH, check_checkpoint, check_small_models
+    from charrnn.gradcheck import check_checkpoint, check_small_models
     from charrnn.report.columns import stdout_width
     from charrnn.report.gradients import as_json_lines, as_table, verdict
     from charrnn.training.trained_on import training_part
@@ -49,7 +50,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
             ids = load_corpus([text], vocabulary=trained.vocabulary).ids if text else training_part(trained)
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
-        rows = list(check_checkpoint(trained.model, trained.params, ids[:SLICE_LENGTH], rng))
+        rows = list(check_checkpoint(trained.model, trained.params, ids, rng))
     elif text:
         raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")
     else:
