@@ -1,18 +1,22 @@
 """The gradient check passes what is right, fails what is wrong, and says where."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import charrnn.nn
 from charrnn import gradcheck
 from charrnn.gradcheck import Row
 from charrnn.nn.model import NOTHING, CharRNN
 from charrnn.nn.parameters import Array
 from charrnn.report import gradients as report
+from tests.mutation import module_replaced, mutants
 
 ANYONES: dict[str, Array] = {"x": np.array([[0.3, -1.2], [2.0, 0.5]]), "y": np.array([0.7, -0.4])}
 
@@ -133,6 +137,44 @@ def test_float32_checkpoint_is_checked_in_float64(cell: str, length: int) -> Non
     assert together.passed
     assert together.checked == together.size > params.vector.size
     np.testing.assert_array_equal(params.vector, before)
+
+
+# --- long sequences ---
+
+
+def finds_a_mistake(load: Callable[[str], Any], cell: str) -> bool:
+    """Whether the check of a long sequence fails, or cannot even run."""
+    anew = load("charrnn.gradcheck")
+    model, rng = anew.CharRNN(3, cell, (5,)), np.random.default_rng(0)
+    params = model.initialize(rng, std=0.5, dtype=np.float64)
+    try:
+        return not anew.check_long(model, params, rng.integers(0, 3, 997), 2000, rng, label="long").passed
+    except (IndexError, ValueError):
+        return True
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_wrong_place_in_a_later_block_of_steps_is_found(cell: str) -> None:
+    path = Path(charrnn.nn.__file__).parent / f"{cell}.py"
+    name, parts = f"charrnn.nn.{cell}", ("nn", "gradcheck")
+    with module_replaced(name, compile(path.read_text(encoding="utf-8"), str(path), "exec"), parts) as load:
+        assert not finds_a_mistake(load, cell)
+    planted = mutants(path, lambda function: function.endswith(".backward"))
+    differences = [mutant for mutant in planted if re.match(r"[a-z]\w* - [a-z]\w* →", mutant.change)]
+    assert differences
+    for mutant in differences:
+        with module_replaced(name, mutant.code, parts) as load, np.errstate(all="ignore"):
+            assert finds_a_mistake(load, cell), mutant
+
+
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
+@pytest.mark.parametrize("sizes", [(40,), (30, 90)])
+def test_long_sequences_pass_whatever_the_shape(cell: str, sizes: tuple[int, ...]) -> None:
+    model, rng = CharRNN(4, cell, sizes, 2), np.random.default_rng(0)
+    params = model.initialize(rng, dtype=np.float64)
+    row = gradcheck.check_long(model, params, rng.integers(0, 4, 50), 300, rng, label="long")
+    assert row.passed
+    assert row.checked == row.size == params.vector.size + 300 * sum(sizes) * (1 + (cell == "lstm"))
 
 
 # --- what a person reads ---

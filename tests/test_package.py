@@ -1,6 +1,5 @@
 """What is shipped agrees with what is said about it."""
 
-import ast
 import importlib.util
 import os
 import re
@@ -19,7 +18,6 @@ from charrnn.archive import read_arrays
 from charrnn.checkpoint import load
 from tests.conftest import REPOSITORY
 
-SOURCES = sorted((REPOSITORY / "charrnn").rglob("*.py"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 SET_UP = (
     "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/charrnn train",
@@ -32,17 +30,6 @@ def test_the_version_stands_in_one_place() -> None:
     source = (REPOSITORY / PROJECT["tool"]["hatch"]["version"]["path"]).read_text(encoding="utf-8")
     assert f'"{charrnn.__version__}"' in source
     assert re.fullmatch(r"\d+\.\d+\.\d+", charrnn.__version__)
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_no_file_and_no_function_is_too_long(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count("\n") < 300
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            first = node.body[1:] if ast.get_docstring(node) else node.body
-            length = node.body[-1].end_lineno - first[0].lineno + 1 if first and node.body[-1].end_lineno else 0
-            assert length < 40, node.name
 
 
 @pytest.mark.parametrize("set_up", SET_UP)
