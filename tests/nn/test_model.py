@@ -1,20 +1,19 @@
-"""The whole network: equal to the slow reference, and true to the laws that any such network obeys."""
+"""The whole network: equal to the plain equations, and true to the laws that any such network obeys."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from charrnn.gradcheck import random_state
-from charrnn.nn import gates, tiling
+from charrnn.nn import equations, gates, tiling
 from charrnn.nn.embedding import Ids
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CELLS, CharRNN, State, Workspace
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import Adagrad
-from tests import reference
 
 V = 6
 NETWORKS = [
@@ -65,16 +64,15 @@ def solve(problem: Problem, *, ws: Workspace | None = None, scale: float = 1.0) 
 
 def solve_slowly(problem: Problem) -> Answer:
     model, params, inputs, targets, state = problem
-    asked = dict(params), cast("reference.Cell", model.cell), inputs, targets, [layer._asdict() for layer in state]
-    _, log_probs, _ = reference.forward(*asked)
-    _, grads, d_state, final = reference.gradients(*asked, reduction="sum")
-    t, b = np.indices(targets.shape)
+    tape = equations.network_forward(params, model.cell, inputs, state)
+    losses, grads, d_state = equations.network_gradients(params, model.cell, inputs, targets, state)
     packed = Parameters(model.shapes(), np.concatenate([grads[name].ravel() for name in model.shapes()]))
-    return Answer(-log_probs[t, b, targets], log_probs, packed, like(state, d_state), like(state, final))
+    log_probs = equations.log_softmax(tape.logits)
+    return Answer(losses, log_probs, packed, like(state, d_state), like(state, tape.final))
 
 
-def like(state: State, layers: reference.State) -> State:
-    return tuple(type(layer)(**arrays) for layer, arrays in zip(state, layers, strict=True))
+def like(state: State, layers: list[equations.State]) -> State:
+    return tuple(type(layer)(*arrays) for layer, arrays in zip(state, layers, strict=True))
 
 
 def named(answer: Answer) -> dict[str, Array]:
@@ -109,12 +107,12 @@ def views_of(workspace: Any) -> Iterator[Array]:
             yield from views_of(part)
 
 
-# --- the same as the reference ---
+# --- the same as the equations ---
 
 
 @pytest.mark.parametrize(("T", "B"), [(4, 3), (12, 3), (1, 3), (7, 1), (1, 1)])  # 36 positions are not few
 @every_network
-def test_engine_equals_the_slow_reference(model: CharRNN, T: int, B: int) -> None:
+def test_engine_equals_the_equations(model: CharRNN, T: int, B: int) -> None:
     problem = draw(model, T, B)
     assert_same(solve(problem), solve_slowly(problem))
 
