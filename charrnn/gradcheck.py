@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from charrnn.nn.dropout import Dropout
 from charrnn.nn.embedding import Ids
-from charrnn.nn.model import CELLS, NOTHING, CharRNN, State, Workspace
+from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
@@ -129,22 +129,21 @@ def check_model(
     label, entries : see `check`
     dropout : what is dropped, always the same numbers
     """
-    ws = _workspace(model, inputs, np.float64, dropout)
-    model.arrange(params, ws)
-    model.loss(params, ws, inputs, targets, state)
-    grads = params.like()
-    d_state = model.backward(params, grads, ws, inputs, targets, scale=1 / inputs.size)
-    workspaces = {np.dtype(kind): _workspace(model, inputs, kind, dropout) for kind in (np.float64, np.complex128)}
+    B, grads = inputs.shape[1], params.like()
+    session = model.session(params, B, dropout=dropout)
+    d_state = session.gradient(inputs, targets, state, grads, scale=1 / inputs.size, rng=_masks()).d_state
+    moved = {np.dtype(kind): params.astype(kind) for kind in (np.float64, np.complex128)}
+    sessions = {kind: model.session(values, B, dropout=dropout) for kind, values in moved.items()}
 
     def loss(arrays: Mapping[str, Array]) -> Any:
         dtype = np.result_type(*arrays.values())
-        values = Parameters(params.shapes, np.concatenate([arrays[name].reshape(-1) for name in params], dtype=dtype))
+        for name in params:
+            moved[dtype][name] = arrays[name]
         start = tuple(
             type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
             for k, layer in enumerate(state)
         )
-        model.arrange(values, workspaces[dtype])
-        losses, _ = model.loss(values, workspaces[dtype], inputs, targets, start)
+        losses, _ = sessions[dtype].losses(inputs, targets, start, _masks())
         return losses.mean()
 
     yield from check(
@@ -156,12 +155,9 @@ def check_model(
     )
 
 
-def _workspace(model: CharRNN, inputs: Ids, dtype: DTypeLike, dropout: Dropout) -> Workspace:
-    T, B = inputs.shape
-    ws = model.workspace(T, B, dtype, dropout)
-    if ws.dropout:
-        ws.dropout.draw(np.random.default_rng(0))
-    return ws
+def _masks() -> np.random.Generator:
+    """Return what draws the same masks each time."""
+    return np.random.default_rng(0)
 
 
 def _by_name(state: State) -> dict[str, Array]:

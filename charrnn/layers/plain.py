@@ -43,7 +43,7 @@ class Embedding:
     ) -> None:
         self.table = embedding.Embedding(vocab_size, embedding_size)
         params = Parameters(self.table.shapes(), dtype=np.float64)
-        initializers.weights(params.values(), np.random.default_rng(rng), std, embedding_size)
+        initializers.weights(params.group("").values(), np.random.default_rng(rng), std, embedding_size)
         self.params = params.astype(dtype)
         self.grads = self.params.like()
         self._tape: tuple[embedding.EmbeddingWorkspace, Array] | None = None
@@ -79,7 +79,7 @@ class Embedding:
         if np.shape(d_outputs)[:-1] != ids.shape:
             raise ValueError(f"d_outputs must have the outputs' shape, not {np.shape(d_outputs)}")
         self._tape = None
-        self.table.backward(self.grads, ws, rows, ids.reshape(-1, 1))
+        self.table.backward(self.grads.group(""), ws, rows, ids.reshape(-1, 1))
 
 
 class Linear:
@@ -119,7 +119,7 @@ class Linear:
     ) -> None:
         self.product = linear.Linear(input_size, output_size)
         params = Parameters(self.product.shapes(), dtype=np.float64)
-        initializers.weights((params["W_hy"],), np.random.default_rng(rng), std, input_size)
+        initializers.weights((params.group("")["W_hy"],), np.random.default_rng(rng), std, input_size)
         self.params = params.astype(dtype)
         self.grads = self.params.like()
         self._inputs: Array | None = None
@@ -156,7 +156,7 @@ class Linear:
             raise ValueError(f"d_outputs must have the outputs' shape, not {np.shape(d_outputs)}")
         x, self._inputs = self._inputs, None
         d_inputs = np.empty_like(x)
-        self.product.backward(self.params, self.grads, x, d_rows, d_inputs)
+        self.product.backward(self.params, self.grads.group(""), x, d_rows, d_inputs)
         return d_inputs.reshape(*np.shape(d_outputs)[:-1], -1)
 
 

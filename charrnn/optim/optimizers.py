@@ -23,6 +23,9 @@ class Flat(Protocol):
     def vector(self) -> Array:
         """The storage."""
 
+    def changed(self) -> None:
+        """Hear that numbers in the vector have changed."""
+
 
 class Named(Flat, Protocol):
     """Named views into one flat vector; `charrnn.nn.parameters.Parameters` is one."""
@@ -79,7 +82,7 @@ class Adagrad(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.Adagrad()
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -94,6 +97,7 @@ class Adagrad(_Memories):
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
+        params.changed()
         for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["sum_squares"].vector):
             np.multiply(g, g, out=s)
             np.add(m, s, out=m)
@@ -122,7 +126,7 @@ class RMSProp(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.RMSProp()
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -138,6 +142,7 @@ class RMSProp(_Memories):
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
+        params.changed()
         for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["mean_square"].vector):
             np.multiply(g, g, out=s)
             np.multiply(s, 1 - self.decay, out=s)
@@ -170,7 +175,7 @@ class Adam(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.Adam()
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -187,6 +192,7 @@ class Adam(_Memories):
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
+        params.changed()
         # √(v / c) + eps = (√v + eps √c) / √c: the corrections are numbers, and cost no pass over the weights.
         root_correction = (1 - self.beta2**state.updates) ** 0.5
         rate = learning_rate * root_correction / (1 - self.beta1**state.updates)
@@ -223,7 +229,7 @@ class SGD(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.SGD(momentum=0.0)
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -238,6 +244,7 @@ class SGD(_Memories):
     def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
         """Take one step in place; shapes as `params`."""
         state.updates += 1
+        params.changed()
         for p, g, v, s in _blocks(params.vector, grads.vector, state.memories["velocity"].vector):
             np.multiply(v, self.momentum, out=v)
             np.add(v, g, out=v)

@@ -82,7 +82,7 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
     unknown = unknown_symbol(trained.vocabulary, trained.corpus.max_vocab)
     if unknown is not None:  # a symbol that is never to be written
         params = params.copy()
-        params["linear.b_y"][unknown] = -np.inf
+        params["linear.b_y"] = np.where(np.arange(len(params["linear.b_y"])) == unknown, -np.inf, params["linear.b_y"])
     page = fill(
         "export.html",
         styles=("theme.css", "export.css"),
