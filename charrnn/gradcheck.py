@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from charrnn.nn import equations
-from charrnn.nn.dropout import Dropout
+from charrnn.nn.dropout import Dropout, DropoutWorkspace
 from charrnn.nn.embedding import Ids
 from charrnn.nn.gates import block_steps
-from charrnn.nn.model import CELLS, NOTHING, CharRNN, State, Workspace
+from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
@@ -220,30 +220,32 @@ class _Problem(NamedTuple):
     def of(
         cls, model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, dropout: Dropout
     ) -> "_Problem":
-        ws = _workspace(model, inputs, np.float64, dropout)
-        model.arrange(params, ws)
-        model.loss(params, ws, inputs, targets, state)
+        T, B = inputs.shape
         grads, scale = params.like(), 1 / inputs.size
-        d_state = model.backward(params, grads, ws, inputs, targets, scale=scale)
-        masks = equations.Masks(ws.dropout.masks, ws.dropout.weight_masks) if ws.dropout else equations.NO_MASKS
+        session = model.session(params, B, dropout=dropout)
+        _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=_same_masks())
+        masks = equations.NO_MASKS
+        if dropout:
+            shapes = [cell.shapes()["W_hh"] for cell in model.cells]
+            drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
+            drawn.draw(_same_masks())
+            masks = equations.Masks(drawn.masks, drawn.weight_masks)
         _, plain, d_plain = equations.network_gradients(
             params, model.cell, inputs, targets, state, scale=scale, masks=masks
         )
         d_plain_state = tuple(type(layer)(*arrays) for layer, arrays in zip(state, d_plain, strict=True))
-        workspaces = {np.dtype(kind): _workspace(model, inputs, kind, dropout) for kind in (np.float64, np.complex128)}
-        room = {dtype: params.astype(dtype) for dtype in workspaces}
+        moved = {np.dtype(kind): params.astype(kind) for kind in (np.float64, np.complex128)}
+        sessions = {dtype: model.session(values, B, dropout=dropout) for dtype, values in moved.items()}
 
         def loss(arrays: Mapping[str, Array]) -> Any:
             dtype = np.result_type(*arrays.values())
-            values = room[dtype]
-            for name, array in values.items():
-                array[...] = arrays[name]
+            for name in params:
+                moved[dtype][name] = arrays[name]
             start = tuple(
                 type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
                 for k, layer in enumerate(state)
             )
-            model.arrange(values, workspaces[dtype])
-            losses, _ = model.loss(values, workspaces[dtype], inputs, targets, start)
+            losses, _ = sessions[dtype].losses(inputs, targets, start, _same_masks())
             return losses.mean()
 
         return cls(
@@ -260,12 +262,9 @@ def _split(vector: Array, like: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def _workspace(model: CharRNN, inputs: Ids, dtype: DTypeLike, dropout: Dropout) -> Workspace:
-    T, B = inputs.shape
-    ws = model.workspace(T, B, dtype, dropout)
-    if ws.dropout:
-        ws.dropout.draw(np.random.default_rng(0))
-    return ws
+def _same_masks() -> np.random.Generator:
+    """Return what draws the same masks each time."""
+    return np.random.default_rng(0)
 
 
 def _by_name(state: State) -> dict[str, Array]:

@@ -36,7 +36,7 @@ made once a sequence):
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -131,6 +131,7 @@ class GRU:
 
     input_size: int
     hidden_size: int
+    gate_names: ClassVar[tuple[str, ...]] = ("r", "z")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""

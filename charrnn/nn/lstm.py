@@ -33,7 +33,7 @@ made once a sequence):
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -135,6 +135,7 @@ class LSTM:
 
     input_size: int
     hidden_size: int
+    gate_names: ClassVar[tuple[str, ...]] = ("i", "f", "o")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""

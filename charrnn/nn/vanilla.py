@@ -20,7 +20,7 @@ over all T·B rows. At batch 1 a step of the loops is so short that how NumPy is
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -80,6 +80,7 @@ class Vanilla:
 
     input_size: int
     hidden_size: int
+    gate_names: ClassVar[tuple[str, ...]] = ()
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""

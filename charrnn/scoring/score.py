@@ -168,14 +168,11 @@ class Scorer:
     def _read(self, streams: Ids) -> Iterator[NDArray[np.float64]]:
         """Yield the losses (T, B) on streams (N, B) after their first character, a chunk after another."""
         B, dtype = streams.shape[1], self.params.vector.dtype
-        state, ws = self.model.zero_state(B, dtype), None
+        session, state = self.model.session(self.params, B), self.model.zero_state(B, dtype)
         for start in range(0, len(streams) - 1, CHUNK_LENGTH):
             window = streams[start : start + CHUNK_LENGTH + 1].astype(np.intp)
             with np.errstate(over="ignore", invalid="ignore"):  # huge weights: the error below says so
-                if ws is None or len(ws.logits) != len(window) - 1:
-                    ws = self.model.workspace(len(window) - 1, B, dtype)
-                    self.model.arrange(self.params, ws)
-                losses, state = self.model.loss(self.params, ws, window[:-1], window[1:], state)
+                losses, state = session.losses(window[:-1], window[1:], state)
             if not np.isfinite(losses).all():
                 raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
             yield losses.astype(np.float64)

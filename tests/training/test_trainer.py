@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from charrnn.errors import DivergedError
 from charrnn.nn import equations
-from charrnn.nn.model import CharRNN
+from charrnn.nn.model import Session
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.events import StepReport
@@ -142,14 +142,14 @@ def test_what_is_not_finite_is_refused_before_clipping_and_before_the_update(
     trainer = Trainer(small(**clip), VOCABULARY, IDS)
     train(trainer, 2)
     before = trainer.params.vector.tobytes(), trainer.optimizer_state.memories["sum_squares"].vector.tobytes()
-    backward = CharRNN.backward
+    gradient = Session.gradient
 
     def spoilt(*arguments: Any, **options: Any) -> Any:
-        d_state = backward(*arguments, **options)
+        result = gradient(*arguments, **options)
         trainer.grads.vector[3] = wrong
-        return d_state
+        return result
 
-    monkeypatch.setattr(CharRNN, "backward", spoilt)
+    monkeypatch.setattr(Session, "gradient", spoilt)
     with pytest.raises(DivergedError, match=r"diverged at step 3: loss .*, learning rate 0.05; try a lower"):
         trainer.train_step(0.0)
     after = trainer.params.vector.tobytes(), trainer.optimizer_state.memories["sum_squares"].vector.tobytes()
