@@ -231,10 +231,8 @@ def test_an_item_with_a_separator_across_its_own_end_is_read_whole(charrnn: Char
     items_of(charrnn, "text.txt", "--separator", "aba", "--val-fraction", "0")
     trained = checkpoint.load("run.npz")
     ids = trained.vocabulary.encode("axababa")  # read from the separator's end, and ended by the whole of it
-    workspace = trained.model.workspace(6, 1, trained.params.vector.dtype)
-    trained.model.arrange(trained.params, workspace)
     state = trained.model.zero_state(1, trained.params.vector.dtype)
-    losses, _ = trained.model.loss(trained.params, workspace, ids[:-1, None], ids[1:, None], state)
+    losses, _ = trained.model.session(trained.params, 1).losses(ids[:-1, None], ids[1:, None], state)
     assert nats_of(charrnn, "xab") == pytest.approx(float(losses.sum()), rel=1e-5)
     Path("xab.txt").write_text("xab", newline="")
     assert charrnn("view", "run.npz", "xab.txt", "-q").code == 0
