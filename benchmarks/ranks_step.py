@@ -17,9 +17,9 @@ from mpi4py import MPI
 from workload import Shape
 
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.division import share
 from charrnn.training.mpi.follower import follow
 from charrnn.training.mpi.leader import Ranks
-from charrnn.training.shard import share
 from charrnn.training.team import ALONE, Team
 from charrnn.training.trainer import Trainer
 

@@ -47,6 +47,11 @@ class Division(NamedTuple):
         )
 
 
+def share(size: int, index: int, count: int) -> range:
+    """Return which of so many things are those of one of `count`: a stretch, as long as the others' or one longer."""
+    return range(index * size // count, (index + 1) * size // count)
+
+
 def divide(
     ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig, file_ends: Sequence[int] = ()
 ) -> Division:

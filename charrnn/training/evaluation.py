@@ -12,7 +12,7 @@ from charrnn.one_thread import with_one_thread
 from charrnn.text.batches import Cursor
 from charrnn.text.documents import Documents
 from charrnn.text.items import Items
-from charrnn.training.shard import share
+from charrnn.training.division import share
 
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500

@@ -22,6 +22,7 @@ from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters, named_views
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
 from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from charrnn.training.division import share
 from charrnn.training.randomness import random_stream
 
 
@@ -46,11 +47,6 @@ class Stretch(NamedTuple):
 
     def changed(self) -> None:
         """Nothing reads a stretch but the optimizer."""
-
-
-def share(size: int, index: int, count: int) -> range:
-    """Return which of so many things are those of one of `count`: a stretch, as long as the others' or one longer."""
-    return range(index * size // count, (index + 1) * size // count)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.clipping import global_norm
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.batches import Chunk
+from charrnn.training.division import share
 from charrnn.training.parallel import Workers
-from charrnn.training.shard import Plan, share
+from charrnn.training.shard import Plan
 
 
 class Task(IntEnum):

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from charrnn.cache import scratch
 from charrnn.text.cells import Integers
 from charrnn.text.mapped import is_mapped, let_go
-from charrnn.training.division import Batches
+from charrnn.training.division import Batches, share
 from charrnn.training.mpi.rank import LEADER
-from charrnn.training.shard import share
 
 _BLOCK = 1 << 22  # ids sent at once
 
