@@ -14,6 +14,7 @@ from charrnn.errors import ConfigError, shown
 
 FOLDER = LOCAL_CHECKPOINTS
 SUFFIX = ".npz"
+LOG_SUFFIX = ".log.jsonl"
 _BEST = "-best"
 _LONGEST_NAME = 180  # bytes: file systems allow 255, and what stands beside a checkpoint has longer names
 _KEPT = re.compile(r"-step-([0-9]+)$")
@@ -50,6 +51,14 @@ def check_name(path: Path) -> None:
 def best_path(path: Path) -> Path:
     """Where a run keeps its best model by the held-out figure."""
     return path.with_name(f"{path.stem}{_BEST}{path.suffix}")
+
+
+def log_path(path: Path) -> Path:
+    """Where the log of a checkpoint's run is; a run's best model has that of the run."""
+    stem = path.stem if path.suffix == ".npz" else path.name
+    run = stem.removesuffix("-best")
+    is_best = run and best_path(path.with_name(f"{run}.npz")) == path
+    return path.with_name((run if is_best else stem) + LOG_SUFFIX)
 
 
 def kept_path(path: Path, step: int) -> Path:

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from charrnn import checkpoint
 from charrnn.errors import LogError, shown
-from charrnn.training.log import SUFFIX, log_path, read_log
+from charrnn.run_files import LOG_SUFFIX, log_path
+from charrnn.training.log import read_log
 
 _LARGEST = 1e300  # beyond it is nothing that can be drawn, nor NaN
 Points = list[tuple[int, float]]  # steps and values, in the order of the steps
@@ -69,7 +70,7 @@ def read_curves(path: Path) -> Curves:
             return read_curves(log)
         curves = Curves(path.stem, held_out=list(checkpoint.load(path).progress.history))
     else:
-        curves = from_records(read_log(path), path.name.removesuffix(SUFFIX))
+        curves = from_records(read_log(path), path.name.removesuffix(LOG_SUFFIX))
     if not (curves.training or curves.held_out):
         raise LogError(f"{shown(str(path))} tells of no steps and no evaluations: there is nothing to draw")
     return curves

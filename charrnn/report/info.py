@@ -14,8 +14,9 @@ from charrnn.errors import CheckpointError, ConfigError, LogError, counted, show
 from charrnn.report.columns import wrap
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_batch, describe_loss, duration
+from charrnn.run_files import log_path
 from charrnn.training.config import LINE_END, TrainConfig, flag
-from charrnn.training.log import log_path, read_log
+from charrnn.training.log import read_log
 from charrnn.training.retracing import command_for, epochs, parts
 
 _INDENT = 10  # columns of the names

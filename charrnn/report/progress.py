@@ -21,7 +21,7 @@ from charrnn.report.drawing import Drawing
 from charrnn.report.models import describe_parts
 from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_batch, describe_loss, describe_ranks, duration
-from charrnn.run_files import best_path
+from charrnn.run_files import best_path, log_path
 from charrnn.scoring.tracking import Piece
 from charrnn.text.finding import STDIN
 from charrnn.training.events import (
@@ -35,7 +35,6 @@ from charrnn.training.events import (
     StepReport,
     Stopped,
 )
-from charrnn.training.log import log_path
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
 

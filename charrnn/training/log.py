@@ -4,19 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import LogError, shown
-from charrnn.run_files import best_path
 from charrnn.training.json_lines import Entry, read_entries
 
-SUFFIX = ".log.jsonl"
 _LARGEST_STEP = 1 << 53  # and one more: what a float still counts
-
-
-def log_path(path: Path) -> Path:
-    """Where the log of a checkpoint's run is; a run's best model has that of the run."""
-    stem = path.stem if path.suffix == ".npz" else path.name
-    run = stem.removesuffix("-best")
-    is_best = run and best_path(path.with_name(f"{run}.npz")) == path
-    return path.with_name((run if is_best else stem) + SUFFIX)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

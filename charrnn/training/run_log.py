@@ -7,14 +7,17 @@ and then appends: so the log of a run in several parts reads as one run. Nothing
 from collections.abc import Callable
 from io import FileIO
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.errors import LogError, shown
+from charrnn.run_files import log_path
 from charrnn.training.events import Event, Stopped
 from charrnn.training.json_lines import LineWriter, open_to_append
-from charrnn.training.log import length_until, log_path
+from charrnn.training.log import length_until
 from charrnn.training.records import Recorder
-from charrnn.training.setup import PreparedRun
+
+if TYPE_CHECKING:
+    from charrnn.training.setup import PreparedRun
 
 
 class RunLog:
@@ -32,7 +35,7 @@ class RunLog:
     """
 
     def __init__(
-        self, prepared: PreparedRun, command: str, warn: Callable[[str], None], echo: FileIO | None = None
+        self, prepared: "PreparedRun", command: str, warn: Callable[[str], None], echo: FileIO | None = None
     ) -> None:
         self.path = log_path(prepared.run.path)
         self._run = prepared.run

@@ -14,14 +14,13 @@ from charrnn.bundled import default_corpus
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, InUseError, shown
-from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states
+from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states, log_path
 from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import MOST_LAYERS, TrainConfig, flag, format_sizes
 from charrnn.training.division import Part, characters_in, divide, fit_part
 from charrnn.training.given import number_data
-from charrnn.training.log import log_path
 from charrnn.training.memory import check_memory
 from charrnn.training.passes import planned_passes
 from charrnn.training.prepared import PreparedRun, change, corpus_info, prepare

@@ -14,8 +14,9 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import DivergedError
+from charrnn.run_files import log_path
 from charrnn.training.events import Event, RolledBack, Saved, StepReport
-from charrnn.training.log import log_path, read_log
+from charrnn.training.log import read_log
 from charrnn.training.records import is_recorded
 from charrnn.training.run_log import RunLog
 from charrnn.training.setup import PreparedRun, resume_run, start_run
