@@ -15,7 +15,7 @@ from charrnn import gradcheck
 from charrnn.gradcheck import Row
 from charrnn.nn.model import NOTHING, CharRNN
 from charrnn.nn.parameters import Array
-from charrnn.report import gradients as report
+from charrnn.report import tables as report
 from tests.mutation import module_replaced, mutants
 
 ANYONES: dict[str, Array] = {"x": np.array([[0.3, -1.2], [2.0, 0.5]]), "y": np.array([0.7, -0.4])}
@@ -188,7 +188,7 @@ def test_verdict_names_the_worst_entry() -> None:
 
 def test_table_has_a_line_for_every_array_and_the_verdict() -> None:
     rows = one_wrong()
-    header, x, y, verdict = report.as_table(rows).splitlines()
+    header, x, y, verdict = report.gradients_table(rows).splitlines()
     assert "worst entry" in header
     assert x.split()[:3] == ["anyone's", "x", "4"]
     assert "FAIL [1,0] +2.039e-01" in x
@@ -198,7 +198,7 @@ def test_table_has_a_line_for_every_array_and_the_verdict() -> None:
 
 @pytest.mark.parametrize("width", [47, 89, 90, 114, 115])
 def test_a_narrow_terminal_gets_the_models_as_headings_and_at_last_the_errors_alone(width: int) -> None:
-    lines = report.as_table(one_wrong(), width).splitlines()
+    lines = report.gradients_table(one_wrong(), width).splitlines()
     assert max(map(len, lines)) <= width
     assert ("worst entry" in lines[0]) == (width >= 90)
     assert ("anyone's" in lines) == (width < 115)

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, counted
-from charrnn.text.corpus import called, check_memory_for, number, text_identity
-from charrnn.text.finding import find_sources
+from charrnn.text.corpus import Numbering, called, check_memory_for, number, text_identity
 from charrnn.text.items import find_items
-from charrnn.text.numbering import Numbering
+from charrnn.text.sources import find_sources
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
 
 

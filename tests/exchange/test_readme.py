@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import charrnn as package
-from charrnn import bundled, checkpoint
+from charrnn import checkpoint, paths
 from charrnn.exchange import pytorch
 from tests.cli.test_options import spellings
 from tests.conftest import REPOSITORY, Charrnn
@@ -35,7 +35,7 @@ def exported(charrnn: Charrnn) -> None:
     for name in ("safetensors", "onnx"):
         pytest.importorskip(name)
     Path("checkpoints").mkdir()
-    shutil.copy(bundled.PRETRAINED, "checkpoints")
+    shutil.copy(paths.PRETRAINED, "checkpoints")
     (shell,) = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
     commands = [shlex.split(line, comments=True) for line in shell.splitlines()]
     assert [command[0] for command in commands] == ["pip", "charrnn", "charrnn", "charrnn"]
@@ -87,10 +87,10 @@ def test_the_programs_for_pytorch_load_and_come_back(monkeypatch: pytest.MonkeyP
     }.items():
         monkeypatch.setattr(package, name, value, raising=False)
     exec(program("to_torch"), {})  # noqa: S102
-    assert (checkpoint.load("back.npz").params.vector == checkpoint.load(bundled.PRETRAINED).params.vector).all()
+    assert (checkpoint.load("back.npz").params.vector == checkpoint.load(paths.PRETRAINED).params.vector).all()
     namespace: dict[str, Any] = {}
     exec(program("load_file"), namespace)  # noqa: S102
-    assert namespace["vocabulary"] == checkpoint.load(bundled.PRETRAINED).vocabulary.characters
+    assert namespace["vocabulary"] == checkpoint.load(paths.PRETRAINED).vocabulary.characters
 
 
 def test_every_flag_of_ours_in_the_table_of_other_tools_is_there() -> None:

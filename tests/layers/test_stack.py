@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.layers.recurrent import Recurrent
+from charrnn.layers import Recurrent
 from charrnn.nn.parameters import Array
 from tests.fixtures import make_torch_fixtures as torch_side
 from tests.test_torch_equivalence import STORED, stored

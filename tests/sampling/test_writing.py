@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn.config import DEFAULT_LENGTH, SampleConfig
 from charrnn.errors import ConfigError
-from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
-from charrnn.sampling.config import DEFAULT_LENGTH, SampleConfig
-from charrnn.sampling.ending import Reason
+from charrnn.nn.output import log_softmax
 from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.sampler import Reason, sample
 from charrnn.sampling.writing import Writer
 from charrnn.text.vocabulary import Vocabulary
 

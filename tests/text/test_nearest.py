@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.nearest import leave_out, nearest
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, leave_out, nearest
 
 ENGLISH = Vocabulary.from_text("abcdefghijklmnopqrstuvwxyzEST '\"-.,\n")
 

@@ -17,10 +17,10 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
+from charrnn.config import flag
 from charrnn.errors import CheckpointError, ConfigError, TextError
-from charrnn.training.config import flag
 from charrnn.training.events import Event, StepReport, Stopped
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command
 
 N = 12

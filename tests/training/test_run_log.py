@@ -14,12 +14,10 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import DivergedError
-from charrnn.run_files import log_path
+from charrnn.paths import log_path
 from charrnn.training.events import Event, RolledBack, Saved, StepReport
-from charrnn.training.log import read_log
-from charrnn.training.records import is_recorded
-from charrnn.training.run_log import RunLog
-from charrnn.training.setup import PreparedRun, resume_run, start_run
+from charrnn.training.log import RunLog, is_recorded, read_log
+from charrnn.training.start import PreparedRun, resume_run, start_run
 from tests.conftest import TEXT, TINY, command
 
 N = 12

@@ -9,7 +9,7 @@ import pytest
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError, ConfigError
 from charrnn.training.evaluation import Evaluator
-from charrnn.training.setup import PreparedRun, start_run
+from charrnn.training.start import PreparedRun, start_run
 from tests.conftest import TEXT
 
 SMALL: dict[str, Any] = {"batch_size": 2, "seq_length": 10, "steps": 3, "eval_every": 0, "sample_every": 0}
