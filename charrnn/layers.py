@@ -15,7 +15,7 @@ Softmax cross-entropy for anyone's arrays, by `charrnn.nn.output`.
 Layers of any kinds and sizes, one on top of the other, over one flat vector of parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -55,15 +55,31 @@ class Layer(Protocol):
         """Return the gradient of the inputs, given that of the outputs."""
 
 
+def as_numbers(values: ArrayLike, dtype: DTypeLike, what: str) -> Array:
+    """Return real numbers in a data type, uncopied where they have it.
+
+    Raises
+    ------
+    TypeError
+        If they are not numbers, or complex where the data type is real: a cast would take them for something else.
+    """
+    found = np.asarray(values)
+    if not np.can_cast(found.dtype, dtype, "same_kind"):
+        raise TypeError(f"{what} must be numbers that fit {np.dtype(dtype)}, not {found.dtype}")
+    return found.astype(dtype, copy=False)
+
+
 def as_rows(values: ArrayLike, width: int, params: Parameters, what: str) -> Array:
     """Return vectors (..., width) as (n, 1, width), contiguous and in the parameters' data type.
 
     Raises
     ------
+    TypeError
+        If they are no numbers.
     ValueError
         If they are not so wide.
     """
-    rows = np.ascontiguousarray(values, params.vector.dtype)
+    rows = np.ascontiguousarray(as_numbers(values, params.vector.dtype, what))
     if rows.shape[-1:] != (width,):
         raise ValueError(f"{what} must have the shape (..., {width}), not {np.shape(values)}")
     return rows.reshape(-1, 1, width)
@@ -154,7 +170,7 @@ class Recurrent(Generic[S]):
         ValueError
             If a shape does not fit.
         IndexError, TypeError
-            If ids are outside 0…D−1, or no integers.
+            If ids are outside 0…D−1, or no integers, or vectors or states are no numbers.
         """
         x = self._time_major(inputs)
         T, B = x.shape[:2]
@@ -185,6 +201,8 @@ class Recurrent(Generic[S]):
         ------
         RuntimeError
             If there was no ``forward`` since the last ``backward``.
+        TypeError
+            If the gradients are no numbers.
         ValueError
             If a shape does not fit.
         """
@@ -193,7 +211,7 @@ class Recurrent(Generic[S]):
         ws, x, return_sequences = self._tape
         T, B, H = ws.outputs.shape
         dtype = self.params.vector.dtype
-        given = np.asarray(d_outputs, dtype)
+        given = as_numbers(d_outputs, dtype, "d_outputs")
         expected = ((B, T, H) if self.batch_first else (T, B, H)) if return_sequences else (B, H)
         if given.shape != expected:
             raise ValueError(f"d_outputs must have the outputs' shape {expected}, not {given.shape}")
@@ -220,7 +238,7 @@ class Recurrent(Generic[S]):
         if x.ndim == 2:
             x = as_ids(x, D)
         elif x.ndim == 3 and x.shape[2] == D:
-            x = x.astype(self.params.vector.dtype, copy=False)
+            x = as_numbers(x, self.params.vector.dtype, "inputs")
         else:
             raise ValueError(f"inputs must be {axes}, {D}) vectors or {axes}) ids, not an array of shape {x.shape}")
         if not x.size:
@@ -238,6 +256,8 @@ class Recurrent(Generic[S]):
 
         Raises
         ------
+        TypeError
+            If they are no numbers.
         ValueError
             If the arrays are not those of this layer's cell, each of shape (B, H).
         """
@@ -247,6 +267,8 @@ class Recurrent(Generic[S]):
         if shapes != [(streams, H)] * len(fields):
             wanted = "(B" if B is None else f"({B}"
             raise ValueError(f"{what} must be the arrays ({', '.join(fields)}), each of shape {wanted}, {H})")
+        for array in state:
+            as_numbers(array, self.params.vector.dtype, what)
 
     def _state(self, state: S | None, B: int, dtype: np.dtype[Any], what: str) -> S:
         zero: S = self.cell.zero_state(B, dtype)
@@ -368,7 +390,7 @@ class Embedding:
         ws = self.table.workspace(found.size, 1, self.params.vector.dtype)
         self.table.forward(self.params, ws, found.reshape(-1, 1))
         self._tape = ws, found
-        return ws.outputs.reshape(*found.shape, -1).copy()
+        return ws.outputs.reshape(*found.shape, self.table.embedding_size).copy()
 
     def backward(self, d_outputs: ArrayLike) -> None:
         """Overwrite ``grads`` with the table's gradient, given that of the outputs (..., E). Ids have none.
@@ -377,6 +399,8 @@ class Embedding:
         ------
         RuntimeError
             If there was no ``forward`` since the last ``backward``.
+        TypeError
+            If the gradient is no numbers.
         ValueError
             If the shape is not that of the outputs.
         """
@@ -439,6 +463,8 @@ class Linear:
 
         Raises
         ------
+        TypeError
+            If the inputs are no numbers.
         ValueError
             If the inputs are not H wide.
         """
@@ -457,6 +483,8 @@ class Linear:
         ------
         RuntimeError
             If there was no ``forward`` since the last ``backward``.
+        TypeError
+            If the gradient is no numbers.
         ValueError
             If the shape is not that of the outputs.
         """
@@ -470,6 +498,12 @@ class Linear:
         d_inputs = np.empty_like(x)
         self.product.backward(self.params, self.grads.group(""), x, d_rows, d_inputs)
         return d_inputs.reshape(*shape[:-1], self.product.hidden_size)
+
+
+def _floating(values: ArrayLike, what: str) -> Array:
+    """Return real or complex numbers as they are, and others, such as integers, as float64."""
+    x = np.asarray(values)
+    return x if x.dtype.kind in "fc" else as_numbers(x, np.float64, what)
 
 
 class _Masks(NamedTuple):
@@ -525,11 +559,12 @@ class Dropout:
 
         Raises
         ------
+        TypeError
+            If the inputs are no numbers.
         ValueError
             If the inputs have another number of axes.
         """
-        x = np.asarray(inputs)
-        x = x if x.dtype.kind in "fc" else x.astype(np.float64)
+        x = _floating(inputs, "inputs")
         if x.ndim not in (2, 3):
             raise ValueError(f"inputs must have the shape (B, T, H) or (B, H), not {x.shape}")
         self._masks = _Masks(None, x.shape)
@@ -551,10 +586,12 @@ class Dropout:
         ------
         RuntimeError
             If there was no ``forward``.
+        TypeError
+            If the gradient is no numbers.
         ValueError
             If the shape is not that of the outputs.
         """
-        d = np.array(d_outputs)
+        d = np.array(_floating(d_outputs, "d_outputs"))
         if self._masks is None:
             raise TapeError
         if d.shape != self._masks.shape:
@@ -588,7 +625,7 @@ def softmax_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: s
     ValueError
         If the shapes do not fit, or the reduction is another.
     IndexError, TypeError
-        If targets are outside 0…V−1, or no integers.
+        If targets are outside 0…V−1, or no integers, or the logits no numbers.
 
     Examples
     --------
@@ -603,7 +640,7 @@ def softmax_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: s
     if reduction not in ("mean", "sum"):
         raise ValueError(f'the reduction must be "mean" or "sum", not {reduction!r}')
     probs = np.array(logits)
-    probs = probs if probs.dtype.kind == "f" else probs.astype(np.float64)
+    probs = probs if probs.dtype.kind == "f" else as_numbers(probs, np.float64, "logits")
     if probs.ndim < 1 or np.shape(targets) != probs.shape[:-1] or not probs.size:
         raise ValueError(f"targets must have the shape {probs.shape[:-1]} of the logits, not {np.shape(targets)}")
     rows = probs.reshape(-1, 1, probs.shape[-1])
@@ -729,6 +766,8 @@ class Stack:
 
         Raises
         ------
+        TypeError
+            If the inputs or states are no numbers.
         ValueError
             If a shape does not fit, or `states` are not as many as the recurrent layers.
         """
@@ -765,6 +804,8 @@ class Stack:
         ------
         RuntimeError
             If there was no ``forward`` since the last ``backward``.
+        TypeError
+            If the gradients are no numbers.
         ValueError
             If a shape does not fit, or `d_states` are not as many as the recurrent layers.
         """
@@ -799,6 +840,8 @@ def _one_each(states: States | None, layers: list[Recurrent[Any]], what: str) ->
     """Return one state for each layer, where None stands for zeros, once each is known to be of its layer's form."""
     if states is None:
         return [None] * len(layers)
+    if not isinstance(states, Sized):
+        raise TypeError(f"{what} must be a tuple of one state for each recurrent layer, not {states!r}")
     if len(states) != len(layers):
         raise ValueError(f"{what} must be as many as the recurrent layers, {len(layers)}, not {len(states)}")
     for k, (state, layer) in enumerate(zip(states, layers, strict=True)):

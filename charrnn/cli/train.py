@@ -70,7 +70,8 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 @click.option(
     "--normalize",
     type=click.Choice(FORMS),
-    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  [default: none]",
+    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  "
+    "[default: none, or with --init-from as that model]",
 )
 @click.option(
     "--max-vocab",

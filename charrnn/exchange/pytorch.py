@@ -204,7 +204,7 @@ def to_torch(checkpoint: Checkpoint) -> "TorchCharRNN":
     -------
     A `torch.nn.Module` on the CPU, in the checkpoint's data type: an embedding or one-hot input, `nn.RNN`, `nn.LSTM` or
     `nn.GRU`, and `nn.Linear`. ``module(ids, state)`` takes ids (T, B), and a state that it returned (by default zeros),
-    to ``(logits, state)``, the logits (T, B, V). Its state_dict has the names that `charrnn.exchange.description` lists,
+    to ``(logits, state)``, the logits (T, B, V). Its state_dict has the names in `charrnn.exchange.description`,
     so that it also loads into your own module of such parts. ``module.description`` is a dict of what else the model
     needs to be used: ``vocabulary``, ``separator``, ``normalize`` and the other fields of `charrnn.text.usage.Usage`.
 

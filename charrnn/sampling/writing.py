@@ -235,8 +235,7 @@ def sample_text(
     if config.is_several:
         raise ConfigError("sample_text writes one text; a Writer writes several side by side")
     writer = Writer.of(trained, config, rng_seed)
-    seed = fit_seed(seed_text, trained.vocabulary, config.unknown, trained.usage.read).text
-    return (character for (piece,) in writer.write(seed) for character in piece)
+    return (character for (piece,) in writer.write(seed_text) for character in piece)
 
 
 class Writer:
@@ -249,7 +248,7 @@ class Writer:
     separator : what ends an item, where the model learned those
     rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
     never : ids that are not drawn whatever is asked for
-    read : brings the texts of `config`, which a person typed, into the form of the model's own text
+    read : brings what a person typed, the texts of `config` and the seed text, into the form of the model's own text
 
     See Also
     --------
@@ -284,6 +283,7 @@ class Writer:
         read: Callable[[str], str] = str,
     ) -> None:
         config, banned = config.read_by(read), tuple(never)
+        self._fit = partial(fit_seed, vocabulary=vocabulary, unknown=config.unknown, read=read)
         if config.allow or config.ban:
             banned = banned_ids(vocabulary, config.allow, config.ban, never)
         possible = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
@@ -332,16 +332,18 @@ class Writer:
 
         Parameters
         ----------
-        seed_text : known characters that every text goes on from; without any, each begins as `line_start` says.
-            An item always begins so, and the seed is its beginning.
+        seed_text : what every text goes on from; without any, each begins as `line_start` says. An item always begins
+            so, and the seed is its beginning.
         with_log_probs : whether to keep each sample's `log_probs`
 
         Raises
         ------
         ConfigError
             If the seed text goes beyond the end of an item.
+        UnknownCharacterError
+            If the model never saw a character of the seed text, and ``config.unknown`` does not say what to do with it.
         """
-        separator = self._separator
+        seed_text, separator = self._fit(seed_text).text, self._separator
         if separator and separator in seed_text:
             raise ConfigError(f"the seed text has {separator!r}, by which an item ends: give the beginning of one item")
         return self._steps(seed_text, with_log_probs=with_log_probs)

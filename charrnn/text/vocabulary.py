@@ -289,7 +289,7 @@ def _reach(unit: str, known: frozenset[str]) -> str:
 def _steps(text: str) -> Iterable[str]:
     yield from (unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC"))
     for row in _KIN:
-        if text in row:
+        if len(text) == 1 and text in row:  # "" is in every text
             yield from row
     yield from (cased for cased in (text.lower(), text.upper()) if len(cased) == len(text))
     yield "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))

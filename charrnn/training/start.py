@@ -525,7 +525,7 @@ def start_run(
     num_layers: int | None = None,
     encoding: str = "utf-8",
     errors: str = "strict",
-    normalize: str = "none",
+    normalize: str | None = None,
     max_vocab: int = 0,
     path: Path | None = None,
     overwrite: bool = False,
@@ -541,7 +541,8 @@ def start_run(
     changes : fields of the configuration that differ from the recipe's
     recipe : name of the configuration to start from; by default the one for a running text, or that for items
     num_layers : layers of the one hidden size
-    encoding, errors, normalize, max_vocab : of the texts, as `charrnn.cache.load_corpus` takes them
+    encoding, errors, normalize, max_vocab : of the texts, as `charrnn.cache.load_corpus` takes them; `normalize` is by
+        default that of `init_from`, or ``"none"``
     path : where to save; by default the text's name in ./checkpoints, or the next that is free
     overwrite : whether `path` may exist
     init_from : checkpoint whose weights the run starts from; the model is then like its own
@@ -580,6 +581,8 @@ def start_run(
     source = checkpoint.load(init_from) if init_from else None
     like = _like(source, changes, num_layers) if source else {}
     config = _stack(change(base.config, {**changes, **like}), num_layers)
+    if normalize is None:  # a model knows the characters of its own form
+        normalize = source.usage.normalize if source else "none"
     config = replace(config, separator=as_read(config.separator, normalize))
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}

@@ -40,6 +40,10 @@ def test_composed_and_taken_apart_are_one_character() -> None:
     assert nearest("e\u0301", Vocabulary.from_text("eé")).text == "é"
 
 
+def test_an_accent_without_a_letter_is_left_out() -> None:
+    assert nearest("\u0301a", ENGLISH).text == "a"
+
+
 def test_what_was_replaced_is_told_once_and_in_order() -> None:
     fitted = nearest("“é” § é", Vocabulary.from_text('e" '))
     assert list(fitted.replaced.items()) == [("“", '"'), ("é", "e"), ("”", '"'), ("§", "")]
