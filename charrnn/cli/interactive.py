@@ -76,6 +76,8 @@ def _turn(turns: Turns, writer: TextWriter, written: list[str], *, is_terminal: 
             written.append(piece)
             if interruption.is_requested():
                 break
+    if not turns.is_within_line:
+        writer.end_line()  # an item has ended, perhaps by a separator that is not shown
     if interruption.is_requested() and not (is_terminal and interruption.signal == signal.SIGINT):
         click.get_current_context().exit(interruption.exit_code)
 

@@ -59,15 +59,16 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     passage = passage if by_line else as_items(passage, vocabulary.encode(trained.separator))
-    same, unseen = tables.describe_sameness(trained, passage), tables.describe_unseen(passage)
+    same = tables.describe_sameness(trained, passage)
     for line in () if quiet else (describe_model(trained, path), *passage.notes, *same):
         say(line)
     scorer = Scorer(trained.model, trained.params, vocabulary, trained.separator)
     if by_line:
-        if unseen:
+        ranking = scorer.rank_lines(passage, track)
+        if unseen := tables.describe_unseen(passage.of_pieces([ranked.passage for ranked in ranking])):
             say(unseen)
         with TextWriter() as writer:
-            for ranked in scorer.rank_lines(passage, track):
+            for ranked in ranking:
                 writer.write(tables.line_json(ranked) if as_json else tables.line_row(ranked))
         return
     training, starts = _learned(trained, quiet=quiet)
@@ -77,7 +78,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         if as_json:
             writer.write(tables.scores_as_json(comparison, trained, passage, path))
         else:
-            writer.write(tables.scores_table(comparison, stdout_width(), unseen))
+            writer.write(tables.scores_table(comparison, stdout_width(), tables.describe_unseen(passage)))
 
 
 def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer] | None, NDArray[np.intp] | None]":

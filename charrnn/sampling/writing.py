@@ -103,25 +103,26 @@ class Turns:
         self._line_end = "\n" if "\n" in vocabulary.characters else ""
         self._streams.read(vocabulary.encode(line_start(vocabulary, rng, separator))[:, None])
         self._beginning = self._streams.mark()
-        self._is_within_line = False
+        self.is_within_line = False
+        """Whether what comes next continues a line, or an item."""
 
     def read(self, text: str) -> None:
         """Take in what was written, all of it in known characters."""
         if not text:
             return
-        self._is_within_line = not text.endswith("\n")
+        self.is_within_line = not text.endswith("\n")
         if self._separator:
             *ended, self._item = (self._item + text).split(self._separator)
             if ended:
                 self._streams.rewind(self._beginning)
                 text = self._item
-                self._is_within_line = self._is_within_line and bool(text)  # a new item begins a line
+                self.is_within_line = self.is_within_line and bool(text)  # a new item begins a line
         self._streams.read(self._vocabulary.encode(text)[:, None])
 
     def read_line(self, text: str, *, is_finished: bool = True) -> None:
         """Take in what the person has typed as a line of its own, or its beginning; nothing where it is empty."""
         if text:
-            before, after = self._line_end * self._is_within_line, self._line_end * is_finished
+            before, after = self._line_end * self.is_within_line, self._line_end * is_finished
             self.read(before + text + after)
 
     def write(self) -> Generator[str]:
@@ -289,6 +290,9 @@ class Writer:
         possible = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
         if separator and not possible - {separator[-1]}:
             raise ConfigError("--allow and --ban leave no character that an item could have; allow others")
+        # A separator of one character is no part of an item.
+        if separator and (config.allow or config.ban) and not "".join(possible - {separator}).strip():
+            raise ConfigError("--allow and --ban leave only white space, and no item is blank; allow other characters")
         if len(separator) == 1:  # it is no character of an item, and must come for an item to end
             banned = tuple(number for number in banned if vocabulary.characters[number] != separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)

@@ -45,8 +45,9 @@ class Passage:
 
     @property
     def unseen(self) -> str:
-        """The distinct characters that the model never saw."""
-        return self.characters[self.vocab_size :]
+        """The distinct characters of the ids that the model never saw: what was left out has none."""
+        beyond = np.unique(self.ids[self.ids >= self.vocab_size])
+        return "".join(self.characters[number] for number in beyond)
 
     @property
     def num_unseen(self) -> int:
@@ -91,6 +92,10 @@ class Passage:
         sha256 = text_identity(self.sha256, self.file_ends, of_items=True)
         notes = (*self.notes, note)
         return replace(self, ids=items.joined(), item_starts=starts, file_ends=(), sha256=sha256, notes=notes)
+
+    def of_pieces(self, pieces: Sequence[Self]) -> Self:
+        """Return some pieces of the text, one after the other."""
+        return replace(self, ids=np.concatenate([self.ids[:0], *(piece.ids for piece in pieces)]))
 
     def _cut(self, places: NDArray[np.intp]) -> Iterator[Self]:
         """Yield the pieces of the text between some places, but for empty ones."""
