@@ -29,3 +29,7 @@ def run() -> "NoReturn":
 def _leave(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - the signature is Python's
     """End at once: nothing is begun yet, and an exception would come out of whatever is being imported."""
     os._exit(128 + number)  # what a shell calls the death by it
+
+
+if __name__ == "__main__":
+    run()
