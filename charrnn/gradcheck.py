@@ -212,6 +212,46 @@ def check_long(
     )
 
 
+def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[Row]:
+    """Check a cell alone, on vectors, with a loss that reads its final state as well as its outputs.
+
+    In a network that state is a constant to the gradient, so `check_model` sees neither it nor its way back.
+
+    Parameters
+    ----------
+    name : key of `CELLS`
+    rng : for the weights, the inputs, the initial state and the loss
+    """
+    T, B, D, H = 5, 3, 3, 4
+    cell = CELLS[name](D, H)
+    params = {key: rng.normal(0, 0.5, shape) for key, shape in cell.shapes().items()}
+    inputs, d_outputs = rng.standard_normal((T, B, D)), rng.standard_normal((T, B, H))
+    kind = type(cell.zero_state(B, np.dtype(np.float64)))
+    state, d_final = (kind(*rng.standard_normal((len(kind._fields), B, H))) for _ in range(2))
+
+    def run(arrays: Mapping[str, Array]) -> tuple[Any, Any]:
+        ws = cell.workspace(T, B, np.result_type(*arrays.values()), from_ids=False)
+        cell.arrange(arrays, ws)
+        return ws, cell.forward(arrays, ws, arrays["inputs"], kind(*(arrays[f"state.{key}"] for key in kind._fields)))
+
+    def loss(arrays: Mapping[str, Array]) -> Any:
+        ws, final = run(arrays)
+        return (ws.outputs * d_outputs).sum() + sum((a * d_a).sum() for a, d_a in zip(final, d_final, strict=True))
+
+    def with_state(arrays: Mapping[str, Array], before: Any) -> dict[str, Array]:
+        return {**arrays, **{f"state.{key}": array for key, array in zip(kind._fields, before, strict=True)}}
+
+    arrays = with_state({**params, "inputs": inputs}, state)
+    ws, _ = run(arrays)
+    grads, plain = ({key: np.zeros_like(array) for key, array in params.items()} for _ in range(2))
+    d_state = cell.backward(params, grads, ws, inputs, d_outputs, d_final)
+    steps = equations.layer_forward(name, params, inputs, state)
+    d_inputs, d_plain = equations.layer_backward(name, params, plain, steps, d_outputs, d_final)
+    derived = with_state({**grads, "inputs": ws.d_inputs}, d_state)
+    expected = with_state({**plain, "inputs": d_inputs}, d_plain)
+    yield from check(loss, arrays, derived, plain=expected, model=label)
+
+
 class _Problem(NamedTuple):
     """A network with what it is to learn, its loss as a function, and two gradients of it."""
 
@@ -308,8 +348,8 @@ def small_models() -> Iterator[tuple[str, CharRNN, Dropout]]:
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
     """Check every kind of network on random characters, random weights and a random initial state.
 
-    The small ones on a short text, in which one target is missing, every entry of every array; and for each cell one
-    wide network, on sequences that the fast cells cut into blocks and tiles.
+    The small ones on a short text, in which one target is missing, every entry of every array; each cell alone, up to
+    its final state; and for each cell one wide network, on sequences that the fast cells cut into blocks and tiles.
     """
     for label, model, dropout in small_models():
         # one layer takes more positions than the one-hot product of `nn.embedding`
@@ -320,6 +360,8 @@ def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
         params = model.initialize(rng, std=0.3, dtype=np.float64)
         state = random_state(model, B, rng)
         yield from check_model(model, params, text[:-1], targets, state, label=label, dropout=dropout)
+    for cell in CELLS:
+        yield from check_cell(cell, rng, label=f"{cell} 4 alone")
     for cell in CELLS:
         model = CharRNN(3, cell, (_WIDE,), _WIDE_EMBEDDING)
         params = model.initialize(rng, dtype=np.float64)

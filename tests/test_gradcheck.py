@@ -177,6 +177,23 @@ def test_long_sequences_pass_whatever_the_shape(cell: str, sizes: tuple[int, ...
     assert row.checked == row.size == params.vector.size + 300 * sum(sizes) * (1 + (cell == "lstm"))
 
 
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
+def test_a_final_state_that_is_wrong_or_whose_gradient_is_forgotten_is_found(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_pass() -> bool:
+        return all(row.passed for row in gradcheck.check_cell(cell, np.random.default_rng(0), label="alone"))
+
+    assert all_pass()
+    kind = charrnn.nn.model.CELLS[cell]
+    forward, backward = kind.forward, kind.backward
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "backward", lambda self, *given: backward(self, *given[:5]))
+        assert not all_pass()
+    monkeypatch.setattr(kind, "forward", lambda self, *given: type(given[-1])(*(2 * a for a in forward(self, *given))))
+    assert not all_pass()
+
+
 # --- what a person reads ---
 
 

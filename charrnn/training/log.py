@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from charrnn.errors import LogError, shown
 from charrnn.paths import log_path
-from charrnn.training.events import Event, RolledBack, StepReport, Stopped
+from charrnn.training.events import Event, RolledBack, Saved, StepReport, Stopped
 from charrnn.training.start import PreparedRun
 from charrnn.version import __version__
 
@@ -169,6 +169,12 @@ def length_until(path: Path, step: int, rollbacks: int) -> int:
     saved = (step, rollbacks)
     length = _length_until(entries, counts, saved) or _length_until(entries, [None] * len(entries), saved)
     return entries[length - 1].end if length else 0
+
+
+def lacks_save(path: Path, step: int) -> bool:
+    """Whether a log up to a save lacks the line of it, as after a kill between the checkpoint and its line."""
+    saves = [entry.value["step"] for entry in _entries(path) if entry.value["event"] == "save"]
+    return not saves or saves[-1] != step
 
 
 def _length_until(entries: list[Entry], counts: list[int | None], saved: tuple[int, int]) -> int:
@@ -387,12 +393,18 @@ class RunLog:
             if not self._run.is_fresh:
                 kept = length_until(self.path, self._recorder.beginning["step"], self._saved_rollbacks)
             stream = open_to_append(self.path, kept)
+            step = self._recorder.beginning["step"]
+            is_save_missing = bool(kept) and lacks_save(self.path, step)
         except OSError as error:
             tell(error)
         except LogError as error:
             self._warn(f"{error}; training goes on without one")
         else:
-            self._writers.append(LineWriter(stream, tell, can_cut=True))
+            log = LineWriter(stream, tell, can_cut=True)
+            self._writers.append(log)
+            if is_save_missing:
+                for record in self._recorder.records(Saved(step, self._run.path)):
+                    log.write(record)
 
     def _write(self, record: dict[str, Any]) -> None:
         for writer in self._writers:

@@ -132,7 +132,15 @@ def prepare(
     trainer.corpus = info
     evaluator = team.evaluator(trainer.model, division.held_out)
     run = Run(trainer, info, evaluator, path, start, lock)
-    return PreparedRun(run, (*notes, *division.notes), characters_in(division.held_out))
+    return PreparedRun(run, (*notes, *division.notes, *_early_end(config)), characters_in(division.held_out))
+
+
+def _early_end(config: TrainConfig) -> list[str]:
+    """Say where a run goes on after its cosine schedule has ended, when it learns nothing more."""
+    last = config.schedule_steps
+    if config.schedule != "cosine" or not 0 < last < config.steps:
+        return []
+    return [f"the learning rate is 0 after step {last:,}, where --schedule-steps ends the cosine schedule"]
 
 
 # For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
