@@ -277,9 +277,14 @@ def passes(layer: Any, *given: Any, **options: Any) -> bool:
     return all(row.passed for row in check_layer(layer, *given, entries=2, **options))
 
 
-def recurrent_layers_are_right(load: Callable[[str], Any]) -> bool:
+def layers_are_right(load: Callable[[str], Any]) -> bool:
     module = load("charrnn.layers")
-    return all(recurrent_is_right(module, kind, batch_first=first) for kind in CELLS for first in (True, False))
+    return (
+        anyones_loss_is_right(module)
+        and plain_layers_are_right(module)
+        and stack_is_right(module)
+        and all(recurrent_is_right(module, kind, batch_first=first) for kind in CELLS for first in (True, False))
+    )
 
 
 def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
@@ -323,8 +328,7 @@ def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
     )
 
 
-def plain_layers_are_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.layers")
+def plain_layers_are_right(module: Any) -> bool:
     rng = np.random.default_rng(0)
     embedding, linear = module.Embedding(6, 3, **WIDE), module.Linear(4, 5, **WIDE)
     ids, x = rng.integers(0, 6, (5, 3)), rng.normal(size=(5, 3, 4))
@@ -364,7 +368,7 @@ def drops_right(module: Any, first: bool, locked: bool, x: Array) -> bool:
         and 0.7 < dropped.mean() < 1.3
         and varies != locked
         and untouched is not ones
-        and same((untouched, dropout.backward(x)), (ones, x))
+        and same((untouched, dropout.backward(3 * ones)), (ones, 3 * ones))
         and passes(dropout, x, rng=3)
         and passes(dropout, x[0], rng=3)
     )
@@ -374,12 +378,11 @@ def drops_right(module: Any, first: bool, locked: bool, x: Array) -> bool:
     )
 
 
-def stack_is_right(load: Callable[[str], Any]) -> bool:
-    module, recurrent, plain = (load(f"charrnn.layers.{name}") for name in ("stack", "recurrent", "plain"))
+def stack_is_right(module: Any) -> bool:
     rng = np.random.default_rng(0)
-    lstm, gru, linear = recurrent.LSTM(3, 4, **WIDE), recurrent.GRU(4, 3, **WIDE), plain.Linear(3, 2, **WIDE)
-    layers = [lstm, plain.Dropout(0.4), gru, linear]
-    net, alone = module.Stack(layers), module.Stack([recurrent.LSTM(3, 4, **WIDE)])
+    lstm, gru, linear = module.LSTM(3, 4, **WIDE), module.GRU(4, 3, **WIDE), module.Linear(3, 2, **WIDE)
+    layers = [lstm, module.Dropout(0.4), gru, linear]
+    net, alone = module.Stack(layers), module.Stack([module.LSTM(3, 4, **WIDE)])
     x = rng.normal(size=(2, 3, 3))
     zeros = lstm.zero_state(2), gru.zero_state(2)
     states = tuple(type(zero)(*(rng.normal(size=array.shape) for array in zero)) for zero in zeros)
@@ -397,15 +400,15 @@ def stack_is_right(load: Callable[[str], Any]) -> bool:
     return (
         same(kept, net.forward(x, zeros)[0])
         and not same(dropped, kept)
-        and refuses("need as many states", net.forward, x, states[:1])
+        and refuses("must be as many", net.forward, x, states[:1])
         and alone.forward(x)[0].shape == (2, 4)
         and bool(net.grads.vector.any())
         and [*net.params] == [f"{k}.{name}" for k, layer in enumerate(layers) for name in layer.params]
     )
 
 
-def anyones_loss_is_right(load: Callable[[str], Any]) -> bool:
-    call = load("charrnn.layers").softmax_cross_entropy
+def anyones_loss_is_right(module: Any) -> bool:
+    call = module.softmax_cross_entropy
     rng = np.random.default_rng(0)
     logits, targets = rng.normal(size=(2, 3, 4)), rng.integers(0, 4, (2, 3))
     losses = equations.cross_entropy(logits, targets)
@@ -444,10 +447,6 @@ def network(*cells: str, spared: Sequence[str] = ()) -> Subject:
     return Subject(partial(network_is_right, cells=cells), ("nn",), SPARED | set(spared))
 
 
-def layer(is_right: Callable[[Callable[[str], Any]], bool]) -> Subject:
-    return Subject(is_right, ("layers",), frozenset({"__init__"}))
-
-
 SUBJECTS = {
     "nn/vanilla.py": network("vanilla"),
     "nn/lstm.py": network("lstm"),
@@ -455,18 +454,13 @@ SUBJECTS = {
     "nn/equations.py": Subject(equations_are_right, ("nn",)),
     "nn/embedding.py": network(*CELLS, spared=("as_ids", "check_ids", "one_hot")),
     "nn/dropout.py": Subject(dropout_is_right, ("nn",), SPARED),
-    "nn/linear.py": network("gru"),
-    "nn/loss.py": Subject(loss_is_right, ("nn",), frozenset({"log_softmax"})),
+    "nn/output.py": Subject(loss_is_right, ("nn",), SPARED | {"log_softmax"}),
     "nn/model.py": network("gru", "lstm"),
-    "nn/gates.py": network("gru", "lstm", spared=("block_steps",)),  # any number of steps is right
-    "nn/tiling.py": network("lstm", spared=("tiles",)),  # any cut is right
+    # any number of steps in a block is right, and any cut into tiles
+    "nn/arrangement.py": network("gru", "lstm", spared=("block_steps", "tiles")),
     "optim/optimizers.py": Subject(optimizers_are_right, ("optim",)),
     "optim/clipping.py": Subject(clipping_is_right, ("optim",)),
-    "layers/recurrent.py": layer(recurrent_layers_are_right),
-    "layers/plain.py": layer(plain_layers_are_right),
-    "layers/stack.py": layer(stack_is_right),
-    "layers/loss.py": layer(anyones_loss_is_right),
-    "layers/layer.py": layer(plain_layers_are_right),
+    "layers.py": Subject(layers_are_right, ("layers",), frozenset({"__init__"})),
 }
 
 
@@ -492,7 +486,7 @@ EQUIVALENT = {
     ),
     **alike("optim/clipping.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
     **alike(
-        "nn/loss.py",
+        "nn/output.py",
         "looks for gaps where there are none",
         "cross_entropy: if _has_gaps(targets): → if True:",
         "cross_entropy_backward: if _has_gaps(targets): → if True:",
@@ -569,13 +563,13 @@ EQUIVALENT = {
         "LSTM._weight_gradients: 4 → 5 (6)",
     ),
     **alike(
-        "layers/plain.py",
+        "layers.py",
         "of an array that nobody else reads",
         "Embedding.forward: ws.outputs.reshape(*found.shape, -1).copy() → ws.outputs.reshape(*found.shape, -1)",
         "Dropout._turned: steps[0].copy() → steps[0]",
     ),
     **alike(
-        "layers/plain.py",
+        "layers.py",
         "one layer, one step",
         "Dropout.forward: 0 → -1",
         "Dropout.forward: 0 → -1 (2)",
@@ -583,18 +577,18 @@ EQUIVALENT = {
         "Dropout._turned: 0 → -1",
     ),
     **alike(
-        "layers/recurrent.py",
+        "layers.py",
         "zeros",
         f"Recurrent.backward: None if d_state is None else {_ANSWERED} → {_ANSWERED}",
     ),
     **alike(
-        "layers/recurrent.py",
+        "layers.py",
         "a message",
         *(f"Recurrent._time_major: '(B, T' if self.batch_first else '(T, B' → '({axes}'" for axes in ("B, T", "T, B")),
     ),
-    **alike("layers/recurrent.py", "copies more than is due", "Recurrent._time_major: False → True"),
+    **alike("layers.py", "copies more than is due", "Recurrent._time_major: False → True"),
     **alike(
-        "layers/recurrent.py",
+        "layers.py",
         "a new workspace where the old one would do",
         *(f"Recurrent._workspace: {change}" for change in ("if self._room[0] != form: → if True:", "0 → 1", "0 → -1")),
     ),
