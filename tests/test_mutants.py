@@ -17,8 +17,8 @@ import charrnn
 import charrnn.nn.model
 from charrnn import check_layer, gradcheck
 from charrnn.nn import equations
-from charrnn.nn.dropout import Dropout, DropoutWorkspace
-from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
+from charrnn.nn.dropout import DropoutRates, DropoutWorkspace
+from charrnn.nn.model import CELLS, NO_DROPOUT, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from tests import reference
 from tests.mutation import Mutant, module_replaced, mutants
@@ -47,7 +47,7 @@ class Problem(NamedTuple):
     """A network, what it reads, and what the plain equations say of it."""
 
     model: CharRNN
-    dropout: Dropout
+    dropout: DropoutRates
     streams: range | None  # some of the batch's, or all
     params: Parameters
     inputs: Array
@@ -57,7 +57,7 @@ class Problem(NamedTuple):
 
 
 def problem(
-    model: CharRNN, T: int, B: int, *, dropout: Dropout = NOTHING, streams: range | None = None, seed: int = 0
+    model: CharRNN, T: int, B: int, *, dropout: DropoutRates = NO_DROPOUT, streams: range | None = None, seed: int = 0
 ) -> Problem:
     rng = np.random.default_rng(seed)
     params = model.initialize(rng, std=0.5, dtype=np.float64)
@@ -91,12 +91,12 @@ def problems(cell: str) -> list[Problem]:
         problem(CharRNN(5, cell, (4,)), 5, 2, seed=1),
         problem(CharRNN(5, cell, (5, 4), 3), 14, 3, seed=2),
         problem(CharRNN(5, cell, (4, 3), 3, tied=True), 5, 3, seed=3),
-        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=Dropout(outputs=0.4), seed=4),
-        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=Dropout(0.3, 0.4, locked=True), seed=5),
-        problem(CharRNN(5, cell, (5, 3), 2), 5, 4, dropout=Dropout(0.3, 0.4), streams=some, seed=6),
-        problem(CharRNN(5, cell, (3,)), 5, 2, dropout=Dropout(weights=0.4), seed=7),
+        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=DropoutRates(outputs=0.4), seed=4),
+        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=DropoutRates(0.3, 0.4, locked=True), seed=5),
+        problem(CharRNN(5, cell, (5, 3), 2), 5, 4, dropout=DropoutRates(0.3, 0.4), streams=some, seed=6),
+        problem(CharRNN(5, cell, (3,)), 5, 2, dropout=DropoutRates(weights=0.4), seed=7),
         # blocks of steps and of rows, panels, and more of one character than are gathered at once
-        problem(CharRNN(3, cell, (300,), 150), 7, 36, dropout=Dropout(0.3, 0.3), seed=8),
+        problem(CharRNN(3, cell, (300,), 150), 7, 36, dropout=DropoutRates(0.3, 0.3), seed=8),
         problem(CharRNN(3, cell, (5,)), 5, 3000, seed=10),
     ]
 
@@ -113,7 +113,7 @@ def fast_answer(engine: Any, asked: Problem) -> Any:
     model = engine.CharRNN(**asdict(asked.model))
     params = engine.Parameters(model.shapes(), asked.params.vector)
     whole = asked.inputs.shape[1] if asked.streams is None else 4
-    dropout = engine.Dropout(**asdict(asked.dropout))
+    dropout = engine.DropoutRates(**asdict(asked.dropout))
     session = model.session(params, whole, dropout=dropout, streams=asked.streams)
 
     def run(inputs: Array, targets: Array) -> Any:
@@ -153,10 +153,11 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
     d_outputs = rng.normal(size=(T, B, H))
     ws, grads, plain_grads = fast.workspace(T, B, np.dtype(np.float64), from_ids=from_ids), params.like(), params.like()
     arrays = params.group("")
-    fast.arrange(arrays, ws)
-    final = fast.forward(arrays, ws, inputs, state)
+    weights = fast.weights(B, np.dtype(np.float64), from_ids=from_ids)
+    fast.arrange(arrays, weights)
+    final = fast.forward(weights, ws, inputs, state)
     seen = ws.outputs.copy(), tuple(final), {name: gate.copy() for name, gate in ws.gates.items()}
-    d_state = fast.backward(arrays, grads.group(""), ws, inputs, d_outputs, d_final)
+    d_state = fast.backward(weights, ws, grads.group(""), inputs, d_outputs, d_final)
     steps: list[Any] = equations.layer_forward(cell, params, np.eye(D)[ids] if from_ids else inputs, state)
     d_inputs, d_before = equations.layer_backward(cell, params, plain_grads.group(""), steps, d_outputs, d_final)
     gates = {name: np.array([getattr(step, name) for step in steps]) for name in seen[2]}
@@ -171,7 +172,7 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
 def dropout_is_right(load: Callable[[str], Any]) -> bool:
     if not network_is_right(load, ["lstm"]):
         return False
-    almost_all = load("charrnn.nn.dropout").Dropout(outputs=1 - 1e-9)
+    almost_all = load("charrnn.nn.dropout").DropoutRates(outputs=1 - 1e-9)
     drawn = load("charrnn.nn.dropout").DropoutWorkspace.allocate(
         almost_all, [(64, 192)], range(40), 50, 40, np.dtype(np.float64)
     )
