@@ -25,7 +25,7 @@ from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError, DivergedError
 from charrnn.machine import describe_numerics, one_thread, with_one_thread
-from charrnn.nn.dropout import Dropout
+from charrnn.nn.dropout import DropoutRates
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
@@ -88,7 +88,7 @@ def plan_for(config: TrainConfig, model: CharRNN, update: Update, ranks: int) ->
         batch_size=config.batch_size,
         seq_length=longest_chunk(config),
         workers=worker_count(model, config.batch_size, config.seq_length, config.threads, ranks),
-        dropout=Dropout(config.dropout, config.weight_drop, config.locked_dropout),
+        dropout=DropoutRates(config.dropout, config.weight_drop, config.locked_dropout),
         rng_seed=config.rng_seed,
         update=update,
         ranks=ranks,

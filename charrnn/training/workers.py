@@ -52,7 +52,7 @@ import numpy as np
 from charrnn.environment import ONE_THREAD, safe_path
 from charrnn.errors import WorkerError
 from charrnn.machine import format_bytes, one_thread
-from charrnn.nn.dropout import Dropout
+from charrnn.nn.dropout import DropoutRates
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters, named_views
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
@@ -95,7 +95,7 @@ class Plan:
     batch_size: int  # of all ranks together
     seq_length: int
     workers: int
-    dropout: Dropout
+    dropout: DropoutRates
     rng_seed: int
     update: Update
     rank: int = 0  # the machine, or the process of MPI, that this memory is in

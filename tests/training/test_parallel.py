@@ -15,7 +15,7 @@ import pytest
 
 from charrnn.config import TrainConfig
 from charrnn.errors import WorkerError
-from charrnn.nn.model import NOTHING, CharRNN
+from charrnn.nn.model import NO_DROPOUT, CharRNN
 from charrnn.optim.optimizers import Adagrad
 from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
@@ -229,7 +229,7 @@ def test_a_short_step_has_one_worker_and_a_long_one_no_more_than_threads_or_stre
 def workers() -> Workers:
     model = CharRNN(10, "lstm", (4,))
     params = model.initialize(np.random.default_rng(0))
-    plan = Plan(model, "float32", 3, 6, 3, NOTHING, 0, Update())
+    plan = Plan(model, "float32", 3, 6, 3, NO_DROPOUT, 0, Update())
     return Workers(plan, params, Adagrad().init(params), model.zero_state(3))
 
 
