@@ -26,7 +26,7 @@ from charrnn.paths import best_path, kept_path, kept_states
 from charrnn.randomness import random_stream
 from charrnn.sampling.filters import Filters
 from charrnn.sampling.sampler import excerpt
-from charrnn.scoring.score import Track, untracked
+from charrnn.scoring.reading import Track, untracked
 from charrnn.scoring.yardsticks import Comparison, Figure, Slice, compare
 from charrnn.text.corpus import CorpusInfo
 from charrnn.text.usage import Usage
