@@ -210,7 +210,7 @@ def test_library_functions_compose(french: str) -> None:
         return "".join(library.sample_text(trained, text, how, rng_seed=3))
 
     assert written(ACCENT) == written("é")
-    writer = library.Writer.of(trained, library.SampleConfig(stops=(ACCENT,)), 3)
+    writer = library.Writer(trained, library.SampleConfig(stops=(ACCENT,)), 3)
     assert writer.bounds.stops == ("é",)
 
 
@@ -220,7 +220,7 @@ def test_a_library_function_never_writes_the_unknown_symbol_and_ends_an_item() -
     text = "".join(library.sample_text(trained, rng_seed=0))
     assert "\ufffd" not in text
     assert "|\n" not in text
-    writer = library.Writer.of(trained, library.SampleConfig(), 0)
+    writer = library.Writer(trained, library.SampleConfig(), 0)
     assert writer.bounds.separator == "|\n"
     assert writer.bounds.length == 1400  # twice the longest item
 

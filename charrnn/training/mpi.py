@@ -30,7 +30,7 @@ from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.storage import Integers, is_mapped, let_go
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share
-from charrnn.training.evaluation import AnyEvaluator, ItemEvaluator, Stretches, evaluator_for
+from charrnn.training.evaluation import AnyEvaluator, Shard, evaluator_for
 from charrnn.training.workers import Plan, Workers
 
 
@@ -342,7 +342,7 @@ class Follower:
         self._comm = MPI.COMM_WORLD
         self._streams: Batches
         self._rank: Rank
-        self._part: Stretches | ItemEvaluator | None
+        self._part: Shard | None
 
     def serve(self) -> None:
         """Do what is told, one thing after another."""

@@ -52,6 +52,7 @@ from charrnn.paths import (
     log_path,
     newest,
 )
+from charrnn.scoring.reading import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.text.corpus import Corpus, CorpusInfo, text_identity
 from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.vocabulary import Vocabulary, as_read
@@ -66,7 +67,6 @@ from charrnn.training.data import (
     fit_part,
     number_data,
 )
-from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.run import Run
 from charrnn.training.trainer import RANKS, Trainer, build_model, longest_chunk
 from charrnn.training.workers import ALONE, Team, worker_count
