@@ -347,7 +347,7 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     if start.resume is None:
         raise CheckpointError("this checkpoint was kept for sampling only; resume from the run's own")
     config = _resumed_config(start, "the checkpoint", changes)
-    vocabulary, ids = number_data(data, start.vocabulary)
+    vocabulary, ids = number_data(data, start.vocabulary, separator=start.separator)
     division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
@@ -366,7 +366,7 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {how}")
     try:
         names = texts or start.corpus.sources
-        decoding = {**start.corpus.decoding, "keep": start.separator}
+        decoding = {**start.corpus.decoding, "separator": start.separator}
         return load_corpus(names, vocabulary=start.vocabulary, **decoding, watcher=watcher)
     except TextError as error:
         if texts:
@@ -581,7 +581,7 @@ def start_run(
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     with released_on_failure(lock):
         corpus = load_corpus(
-            texts or [default_corpus(config.separator)], **decoding, keep=config.separator, watcher=watcher
+            texts or [default_corpus(config.separator)], **decoding, separator=config.separator, watcher=watcher
         )
         notes = list(corpus.notes)
         division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
@@ -652,7 +652,7 @@ def start_training(
     """
     if "val_fraction" in changes:
         raise ConfigError("all that is given is trained on; keep a part back with charrnn.split")
-    vocabulary, ids = number_data(data, vocabulary, vocab_size)
+    vocabulary, ids = number_data(data, vocabulary, vocab_size, changes.get("separator", ""))
     base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
     config = change(base.config, {**changes, "val_fraction": 0.0})
     division = divide(ids, vocabulary, config)
