@@ -7,6 +7,7 @@ the functions asked for is changed in turn. A test that knows what the module mu
 import ast
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,10 +42,11 @@ class Mutant:
     function: str
     line: int
     change: str  # such as ``t - start → t + start``
+    nth: int  # of the same change in the function, from 1
     code: CodeType  # of the whole changed module
 
     def __str__(self) -> str:
-        return f"{self.function}: {self.change}"
+        return f"{self.function}: {self.change}" + f" ({self.nth})" * (self.nth > 1)
 
 
 def mutants(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Mutant]:
@@ -52,8 +54,11 @@ def mutants(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> Itera
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for name, function in _functions(tree):
         if wanted(name):
+            times = Counter[str]()
             for line, change in _changes(function):
-                yield Mutant(name, line, change, compile(ast.fix_missing_locations(tree), str(path), "exec"))
+                times[change] += 1
+                code = compile(ast.fix_missing_locations(tree), str(path), "exec")
+                yield Mutant(name, line, change, times[change], code)
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -467,104 +467,135 @@ SUBJECTS = {
     "layers/layer.py": layer(plain_layers_are_right),
 }
 
-# Changes that make no difference that matters: file, function and change, and why.
+
+def alike(file: str, reason: str, *changes: str) -> dict[tuple[str, str], str]:
+    return dict.fromkeys(((file, change) for change in changes), reason)
+
+
+_FEW = "len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS"
+_LARGE = "squares > _LEAST_SQUARES[grads.dtype]"
+_ANSWERED = "self._state(d_state, B, dtype)"
+# Changes that make no difference that matters: file, function and change (which of the same text), and why.
 EQUIVALENT = {
-    **{("optim/optimizers.py", f"_blocks: 0 → {n}"): "the vectors are of one length" for n in (1, -1)},
-    (
+    **alike(
+        "optim/optimizers.py",
+        "the vectors are of one length",
+        *(f"_blocks: 0 → {n}{nth}" for n in (1, -1) for nth in ("", " (2)", " (4)", " (5)")),
+    ),
+    **alike(
         "optim/clipping.py",
-        "global_norm: if math.isfinite(squares) and squares > _LEAST_SQUARES[grads.dtype]: → if False:",
-    ): "the slower way to the same number",
-    (
-        "optim/clipping.py",
-        "global_norm: squares > _LEAST_SQUARES[grads.dtype] → squares >= _LEAST_SQUARES[grads.dtype]",
-    ): "the slower way to the same number",
-    ("optim/clipping.py", "clip_norm: norm > max_norm → norm >= max_norm"): "times 1",
-    **{
-        ("nn/loss.py", f"{function}: if _has_gaps(targets): → if True:"): "looks for gaps where there are none"
-        for function in ("cross_entropy", "cross_entropy_backward")
-    },
-    **{
-        ("nn/loss.py", f"_has_gaps: {change}"): "looks for gaps where there are none"
-        for change in (
-            "np.minimum.reduce(targets, axis=None) < 0 → np.minimum.reduce(targets, axis=None) <= 0",
-            "0 → 1",
-        )
-    },
-    **{
-        ("nn/embedding.py", f"lookup_backward: {change}"): "the slower of two ways to the same sums"
-        for change in (
-            "if len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS: → if False:",
-            "if len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS: → if True:",
-            "len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS → len(flat) <= _FEW_POSITIONS or V <= _FEW_SYMBOLS",
-            "len(flat) <= _FEW_POSITIONS → len(flat) < _FEW_POSITIONS",
-            "V <= _FEW_SYMBOLS → V < _FEW_SYMBOLS",
-        )
-    },
-    **{
-        (
-            "nn/model.py",
-            f"{function}: self.embedding and ws.embedding → self.embedding or ws.embedding",
-        ): "both or neither"
-        for function in ("CharRNN.forward", "CharRNN.backward")
-    },
-    ("nn/model.py", "CharRNN.backward: self.cells[k] → self.cells[k - 1]"): "a cell's arrays are in its workspace",
-    (
+        "the slower way to the same number",
+        f"global_norm: if math.isfinite(squares) and {_LARGE}: → if False:",
+        f"global_norm: {_LARGE} → {_LARGE.replace('>', '>=')}",
+    ),
+    **alike("optim/clipping.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
+    **alike(
+        "nn/loss.py",
+        "looks for gaps where there are none",
+        "cross_entropy: if _has_gaps(targets): → if True:",
+        "cross_entropy_backward: if _has_gaps(targets): → if True:",
+        "_has_gaps: np.minimum.reduce(targets, axis=None) < 0 → np.minimum.reduce(targets, axis=None) <= 0",
+        "_has_gaps: 0 → 1",
+    ),
+    **alike(
+        "nn/embedding.py",
+        "another of two ways to the same sums",
+        f"lookup_backward: if {_FEW}: → if False:",
+        f"lookup_backward: if {_FEW}: → if True:",
+        f"lookup_backward: {_FEW} → {_FEW.replace('and', 'or')}",
+        "lookup_backward: len(flat) <= _FEW_POSITIONS → len(flat) < _FEW_POSITIONS",
+        "lookup_backward: V <= _FEW_SYMBOLS → V < _FEW_SYMBOLS",
+    ),
+    **alike(
+        "nn/model.py",
+        "both or neither",
+        "CharRNN.forward: self.embedding and ws.embedding → self.embedding or ws.embedding",
+        "CharRNN.backward: self.embedding and ws.embedding → self.embedding or ws.embedding",
+    ),
+    **alike(
+        "nn/model.py",
+        "all that differs between cells is in their workspaces",
+        "CharRNN.backward: self.cells[k] → self.cells[k - 1]",
+    ),
+    **alike(
         "nn/dropout.py",
+        "the slower way to the same bits",
         "DropoutWorkspace.draw: if len(self.streams) == self.batch_size: → if False:",
-    ): "the slower way to the same bits",
-    (
-        "nn/dropout.py",
         "_draw_some: -(skipped + B * H) // _AT_ONCE → -(skipped + B * H) * _AT_ONCE",
-    ): "draws more than is used, and then goes back",
-    **{
-        ("nn/equations.py", f"{function}: -1 → 1"): "rows have two axes"
-        for function in ("lstm_forward", "lstm_backward", "gru_forward", "gru_backward")
-    },
-    ("nn/equations.py", "cross_entropy: 0 → -1"): "what is picked there is replaced by 0",
-    ("nn/equations.py", "network_gradients: -1 → 1"): "which step's state has the shape",
-    ("nn/equations.py", "network_gradients: 1 → 2"): "which step's state has the shape",
-    ("nn/equations.py", "network_gradients: 1 → 0"): "which step's state has the shape",
-    ("nn/lstm.py", "LSTM.arrange: 0 → -1"): "one row",
-    ("nn/gru.py", "GRU.arrange: 0 → -1"): "one row",
-    **{
-        (f"nn/{cell.lower()}.py", f"{cell}.backward: 0 → -1"): "a block of no steps before the first"
-        for cell in ("LSTM", "GRU")
-    },
-    **{
-        (f"nn/{cell.lower()}.py", f"{cell}._factors: {change}"): "only the block that starts at 0 is short"
-        for cell in ("LSTM", "GRU")
-        for change in ("stop - start → stop + start", "stop - start → stop", ":stop - start → :")
-    },
-    ("nn/lstm.py", "LSTM._factors: 3 → 2"): "which of the free arrays is used",
-    ("nn/lstm.py", "LSTM._weight_gradients: 4 → 5"): "there is no fifth gate",
-    (
+    ),
+    **alike(
+        "nn/equations.py",
+        "rows have two axes",
+        "lstm_forward: -1 → 1",
+        "lstm_backward: -1 → 1",
+        *(f"gru_{way}: -1 → 1{nth}" for way in ("forward", "backward") for nth in ("", " (2)")),
+    ),
+    **alike(
+        "nn/equations.py",
+        "what is picked there is replaced by 0",
+        "cross_entropy: 0 → -1",
+        "cross_entropy: 0 → -1 (2)",
+    ),
+    **alike(
+        "nn/equations.py",
+        "any step's state has the shape",
+        "network_gradients: -1 → 1 (2)",
+        "network_gradients: 1 → 2 (3)",
+        "network_gradients: 1 → 0 (3)",
+    ),
+    **alike("nn/lstm.py", "one row", "LSTM.arrange: 0 → -1 (2)"),
+    **alike("nn/gru.py", "one row", "GRU.arrange: 0 → -1 (2)"),
+    **alike("nn/lstm.py", "a block of no steps before the first", "LSTM.backward: 0 → -1 (3)"),
+    **alike("nn/gru.py", "a block of no steps before the first", "GRU.backward: 0 → -1 (2)"),
+    **alike(
+        "nn/lstm.py",
+        "only the block that starts at 0 is short",
+        *(f"LSTM._factors: stop - start → {end}{nth}" for end in ("stop + start", "stop") for nth in ("", " (2)")),
+        "LSTM._factors: :stop - start → : (2)",
+    ),
+    **alike(
+        "nn/gru.py",
+        "only the block that starts at 0 is short",
+        "GRU._factors: stop - start → stop + start",
+        "GRU._factors: stop - start → stop",
+    ),
+    **alike("nn/lstm.py", "another array that is free", "LSTM._factors: 3 → 2 (15)"),
+    **alike(
+        "nn/lstm.py",
+        "there is no fifth gate",
+        "LSTM._weight_gradients: 4 → 5 (5)",
+        "LSTM._weight_gradients: 4 → 5 (6)",
+    ),
+    **alike(
         "layers/plain.py",
+        "of an array that nobody else reads",
         "Embedding.forward: ws.outputs.reshape(*found.shape, -1).copy() → ws.outputs.reshape(*found.shape, -1)",
-    ): "of a workspace that nobody else reads",
-    ("layers/plain.py", "Dropout._turned: steps[0].copy() → steps[0]"): "of an array that nobody else reads",
-    **{
-        ("layers/plain.py", f"Dropout.{function}: 0 → -1"): "one layer, one step"
-        for function in ("forward", "backward", "_turned")
-    },
-    (
+        "Dropout._turned: steps[0].copy() → steps[0]",
+    ),
+    **alike(
+        "layers/plain.py",
+        "one layer, one step",
+        "Dropout.forward: 0 → -1",
+        "Dropout.forward: 0 → -1 (2)",
+        "Dropout.backward: 0 → -1",
+        "Dropout._turned: 0 → -1",
+    ),
+    **alike(
         "layers/recurrent.py",
-        (
-            "Recurrent.backward: None if d_state is None else self._state(d_state, B, dtype)"
-            " → self._state(d_state, B, dtype)"
-        ),
-    ): "zeros",
-    **{
-        (
-            "layers/recurrent.py",
-            f"Recurrent._time_major: '(B, T' if self.batch_first else '(T, B' → {words}",
-        ): "a message"
-        for words in ("'(B, T'", "'(T, B'")
-    },
-    ("layers/recurrent.py", "Recurrent._time_major: False → True"): "copies more than is due",
-    **{
-        ("layers/recurrent.py", f"Recurrent._workspace: {change}"): "a new workspace where the old one would do"
-        for change in ("if self._room[0] != form: → if True:", "0 → 1", "0 → -1")
-    },
+        "zeros",
+        f"Recurrent.backward: None if d_state is None else {_ANSWERED} → {_ANSWERED}",
+    ),
+    **alike(
+        "layers/recurrent.py",
+        "a message",
+        *(f"Recurrent._time_major: '(B, T' if self.batch_first else '(T, B' → '({axes}'" for axes in ("B, T", "T, B")),
+    ),
+    **alike("layers/recurrent.py", "copies more than is due", "Recurrent._time_major: False → True"),
+    **alike(
+        "layers/recurrent.py",
+        "a new workspace where the old one would do",
+        *(f"Recurrent._workspace: {change}" for change in ("if self._room[0] != form: → if True:", "0 → 1", "0 → -1")),
+    ),
 }
 
 
