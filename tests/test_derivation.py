@@ -97,8 +97,6 @@ def test_the_sessions_print_what_they_say() -> None:
 def test_its_links_and_figures_are_there() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", MARKDOWN)
     assert [link for link in links if not (PAGE.parent / link).is_file()] == []
-    headings = [
-        re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-")
-        for line in re.findall(r"^##+ (.*)", MARKDOWN, re.MULTILINE)
-    ]
+    headings = re.findall(r"^##+ (.*)", MARKDOWN, re.MULTILINE)
+    anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
     assert [link for link in re.findall(r"\]\(#([^)]+)\)", MARKDOWN) if link not in anchors] == []
