@@ -8,16 +8,10 @@ Letters: B streams of the text, read side by side; T characters a chunk; V diffe
     $ python examples/one_page.py
     step 1, loss 4.11
     'TfF \npuelbvp\nr l,saDO  hgeJzyhghK kaEVsuIdEeFLs-e qn.s F So. N, dBg,vH fuQwWOezvSmWanNkiu '
-    step 100, loss 2.11
-    'Tout\ntrodtit. To nit si s ons tfedre. in hemle. aoune, anp thi h oket the mus coundwadiset'
-    step 200, loss 1.94
-    'Turs, on not cheave\nsund renly migh sais."\n\n"A tin the llanck,rKwiss, was fwonde the the m'
-    step 300, loss 1.94
-    'TDi\nstarry. sulls, shin in kencortor the swecking thend was books of the massed doowr, the'
-    step 400, loss 1.74
-    'Tkne; he bares in the ham by to linther.\n\n"I fre it wasipurusith. And it.\n\n"Soll, and curm'
+    step 250, loss 1.89
+    'Tmruasts with to lit that\nsit the whe thame the spullise."\n\n"Telcilly the lromers, yolrent'
     step 500, loss 1.65
-    'To had the nordow down and ale to fill, out on it thew there\nnextring drish end\nmore. you '
+    'Tver could, in this\ntwe. Quist on mas grever a somed the compet," seide they sho stomn in '
 """
 
 import sys
@@ -54,7 +48,7 @@ def forward(p: Params, x: Array, h_prev: Array, c_prev: Array) -> tuple[Array, .
     # The gates look at the new character and at the hidden state.
     a_i, a_f, a_g, a_o = np.split(x @ p["W_xh"] + h_prev @ p["W_hh"] + p["b_h"], 4, axis=1)  # (B, H) each
     i, f, g, o = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
-    # Keep some of the old memory (f), take in some of the new (i), show some of the sum (o).
+    # Keep some of the old memory (f), take in some of the new (i), show some of the result (o).
     c = f * c_prev + i * g
     h = o * np.tanh(c)
     # Scores become probabilities by softmax, here as logarithms.
@@ -79,9 +73,9 @@ def gradients(p: Params, xs: Array, targets: Array, h: Array, c: Array) -> tuple
     for x, target, h_prev, c_prev, i, f, g, o, c_now, h_now, log_probs in reversed(steps):
         # Through softmax and logarithm at once: the probabilities, less 1 for the target.
         d_scores = (np.exp(log_probs) - target) / count
-        # The hidden state is read by the output layer and by the next step: the two gradients add up.
+        # The hidden state is read twice, by the output layer and by the next step: the gradients add up.
         d_h = d_scores @ p["W_hy"].T + d_h_next
-        # So does the memory's: it is read by the hidden state and by the next memory.
+        # The memory is read twice, too: by the hidden state and by the next memory.
         tanh_c = np.tanh(c_now)
         d_c = d_h * o * (1 - tanh_c**2) + d_c_next
         # Through the gates: the slope of a sigmoid s is s (1 - s), that of a tanh t is 1 - t².
@@ -103,7 +97,7 @@ def gradients(p: Params, xs: Array, targets: Array, h: Array, c: Array) -> tuple
 
 def train(ids: Array, V: int, *, H: int, B: int, T: int, rate: float, clip: float) -> Iterator[tuple[float, Params]]:
     """Learn a text, ids (N,), without end; after each step, yield its loss and the weights."""
-    p = initial_weights(V, H, np.random.default_rng([0, 0]))
+    p = initial_weights(V, H, np.random.default_rng([0, 0]))  # what charrnn draws from --rng-seed 0
     memory = {name: np.zeros_like(array) for name, array in p.items()}
     # B streams read the text side by side, from places spread evenly over it, n characters each.
     n = -(-(len(ids) - 1) // B)
@@ -115,11 +109,11 @@ def train(ids: Array, V: int, *, H: int, B: int, T: int, rate: float, clip: floa
             places = starts + np.arange(t, min(t + T, n) + 1)[:, None]
             one_hot = np.eye(V)[ids[places]]  # (T + 1, B, V)
             loss, grads, h, c = gradients(p, one_hot[:-1], one_hot[1:], h, c)
-            # Clip: the whole gradient, seen as one vector, is at most `clip` long.
+            # Clip: shorten the whole gradient, seen as one vector, to at most `clip`.
             norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
             for name in p:
                 g = min(1, clip / norm) * grads[name]
-                # Adagrad: the larger a weight's gradients were so far, the smaller its steps.
+                # Adagrad: the larger a weight's gradients so far, the smaller its steps.
                 memory[name] += g**2
                 p[name] -= rate * g / np.sqrt(memory[name] + 1e-8)
             yield loss, p
@@ -145,6 +139,6 @@ if __name__ == "__main__":
     rng = np.random.default_rng(0)
     for step in range(1, steps + 1):
         loss, p = next(training)
-        if step == 1 or step % 100 == 0:
+        if step == 1 or step % 250 == 0:
             written = "".join(characters[sample(p, ids[0], 90, rng)])
             print(f"step {step}, loss {loss:.2f}\n{written!r}")
