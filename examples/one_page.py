@@ -17,13 +17,11 @@ Letters: B streams of the text, read side by side; T characters a chunk; V diffe
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
-Params: TypeAlias = dict[str, Array]
+Array = np.ndarray
+Params = dict[str, Array]
 
 
 def initial_weights(V: int, H: int, rng: np.random.Generator) -> Params:
