@@ -37,7 +37,6 @@ OUTSIDE = {
     "numpy": "charrnn",
     "click": "charrnn.cli",
     "tqdm": "charrnn.report.progress",
-    "matplotlib": "charrnn.report.png",
     "mpi4py": "charrnn.training.mpi",
     "onnx": "charrnn.exchange.onnx",
     "safetensors": "charrnn.exchange.safetensors",
