@@ -43,7 +43,7 @@ OUTSIDE = {
     "torch": "charrnn.exchange.torch_module",
 }
 # Outside the commands, only what may not be installed is imported inside a function, or our module that needs it.
-OPTIONAL = {"charrnn.exchange.onnx", "charrnn.exchange.torch_module", "safetensors", "safetensors.numpy"}
+OPTIONAL = {"onnx", "charrnn.exchange.torch_module", "safetensors", "safetensors.numpy"}
 
 
 def part(module: str) -> str:
