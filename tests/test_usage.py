@@ -123,7 +123,7 @@ def test_a_file_with_an_impossible_field_is_refused(change: dict[str, Any]) -> N
     Path("model.json").write_text(json.dumps(values | change))
     with pytest.raises(ExchangeError, match=r"model\.json is not a model"):
         from_json("model.json")
-    with pytest.raises(ExchangeError, match="cannot be used as asked"):
+    with pytest.raises(ExchangeError, match="cannot be used this way"):
         from_torch(to_state_dict(model().model, model().params), model().vocabulary.characters, **change)
 
 
