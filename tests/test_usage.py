@@ -121,9 +121,9 @@ def test_a_file_with_an_impossible_field_is_refused(change: dict[str, Any]) -> N
     export(model(**CHANGED), "model.json")
     values = json.loads(Path("model.json").read_text())
     Path("model.json").write_text(json.dumps(values | change))
-    with pytest.raises(ExchangeError, match=r"model\.json is no model"):
+    with pytest.raises(ExchangeError, match=r"model\.json is not a model"):
         from_json("model.json")
-    with pytest.raises(ExchangeError, match="cannot be used as asked"):
+    with pytest.raises(ExchangeError, match="cannot be used this way"):
         from_torch(to_state_dict(model().model, model().params), model().vocabulary.characters, **change)
 
 

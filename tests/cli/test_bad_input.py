@@ -144,7 +144,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     (
         ("plot", "good.npz", "-q", "-o", "loss.pdf"),
         2,
-        "-o loss.pdf ends in .pdf: name a file that ends in .svg or .png",
+        "-o loss.pdf ends in .pdf: name a file that ends in .svg",
     ),
     (("plot", "good.npz", "-q", "-o", "missing/loss.svg"), 1, "cannot write missing/loss.svg: No such file"),
     (("plot", "good.npz", "-q", "-o", "folder.svg"), 1, "cannot write folder.svg: it exists and is not a regular file"),
