@@ -32,7 +32,7 @@ from charrnn.errors import CharRNNError, shortened
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn.training.workers import Team
+    from charrnn.training.trainer import Team
 
 
 _STDOUT, _STDERR = 1, 2

@@ -167,7 +167,7 @@ def _prepare(
     allow_new_text: bool,
 ) -> "PreparedRun":
     from charrnn.training.start import resume_run, start_run
-    from charrnn.training.workers import ALONE
+    from charrnn.training.trainer import ALONE
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
