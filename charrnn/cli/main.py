@@ -21,7 +21,7 @@ from charrnn.errors import CharRNNError, shortened
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn.training.workers import Team
+    from charrnn.training.trainer import Team
 
 _HOW_TO_REPORT = "please report it, with the output of `charrnn --version` and of the same command with CHARRNN_DEBUG=1"
 # Limits of the system, whichever file or process ran into them.

@@ -61,9 +61,7 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
     is_flag=True,
     help="Train on separate lines, such as names or words. Same as --separator with a line end.",
 )
-@click.option(
-    "--num-layers", type=options.WholeNumber(min=1), help="Layers, all of one --hidden-size.  [default: 1]"
-)
+@click.option("--num-layers", type=options.WholeNumber(min=1), help="Layers, all of one --hidden-size.  [default: 1]")
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
 @options.errors
 @click.option(
@@ -100,9 +98,7 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
     type=CheckpointPath(),
     help="Start from the weights of this checkpoint; the text may have other characters.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print events as JSON lines, as in the log next to --checkpoint."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines, as in the log next to --checkpoint.")
 @options.quiet
 def train(
     texts: tuple[str, ...],
@@ -166,7 +162,7 @@ def _prepare(
     allow_new_text: bool,
 ) -> "PreparedRun":
     from charrnn.training.start import resume_run, start_run
-    from charrnn.training.workers import ALONE
+    from charrnn.training.trainer import ALONE
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):

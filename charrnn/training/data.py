@@ -18,6 +18,7 @@ from charrnn.cache import load_corpus, scratch
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import LINE_END, TrainConfig, separator_option
 from charrnn.errors import CharRNNError, TextError, counted, shown
+from charrnn.nn.dropout import DropoutRates
 from charrnn.nn.embedding import check_ids
 from charrnn.randomness import random_stream
 from charrnn.text import storage
@@ -280,3 +281,32 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if division.counts != corpus.items:
         raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
     return division
+
+
+_SHORTEST = 5  # characters in a chunk whose length is drawn
+_HALVED = 0.05  # share of the chunks that are about half as long
+
+
+def chunk_length(config: TrainConfig, number: int) -> int:
+    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
+
+    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
+    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
+    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
+    """
+    if not config.bptt_jitter:
+        return config.seq_length
+    rng = random_stream(config.rng_seed, "length", number)
+    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
+    drawn = rng.normal(usual, config.bptt_jitter)
+    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
+
+
+def longest_chunk(config: TrainConfig) -> int:
+    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
+    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
+
+
+def dropout_of(config: TrainConfig) -> DropoutRates:
+    """Return what a configuration drops while it trains."""
+    return DropoutRates(config.dropout, config.weight_drop, config.locked_dropout)

@@ -66,11 +66,12 @@ from charrnn.training.data import (
     describe_given,
     divide,
     fit_part,
+    longest_chunk,
     number_data,
 )
 from charrnn.training.run import Run
-from charrnn.training.trainer import RANKS, Trainer, build_model, longest_chunk
-from charrnn.training.workers import ALONE, Team, worker_count
+from charrnn.training.trainer import ALONE, RANKS, Team, Trainer, build_model
+from charrnn.training.workers import worker_count
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     size = np.dtype(config.dtype).itemsize
     weights = sum(prod(shape) for shape in model.shapes().values())
     memories = len(OPTIMIZERS[config.optimizer].memories)
-    workers = worker_count(model, config.batch_size, config.seq_length, config.threads, ranks)
+    workers = worker_count(config, model, ranks)
     batch_size = -(-config.batch_size // ranks)
     # Weights, a gradient for each worker (and, where several chunks make an update, one of a chunk), the optimizer's
     # memories, and a good state to go back to.

@@ -177,6 +177,4 @@ def test_a_model_beyond_the_memory_is_one_sentence(
     monkeypatch.setattr(CharRNN, "initialize", refuse)
     outcome = charrnn("train", str(text_file))
     assert outcome.code == 1
-    assert outcome.err == (
-        "charrnn: not enough memory; try a smaller --hidden-size, --batch-size or --seq-length\n"
-    )
+    assert outcome.err == ("charrnn: not enough memory; try a smaller --hidden-size, --batch-size or --seq-length\n")
