@@ -8,7 +8,7 @@ from charrnn import checkpoint
 from charrnn.paths import PRETRAINED
 from charrnn.probing import correlations, inside_quotes, record
 from charrnn.report.pages import choose_passage, shorten
-from charrnn.scoring.score import beginning
+from charrnn.scoring.reading import beginning
 from tests.conftest import Charrnn
 
 README = Path(__file__).parents[1] / "README.md"
