@@ -187,12 +187,10 @@ class _Problem(NamedTuple):
         grads, scale = params.like(), 1 / inputs.size
         session = model.session(params, B, dropout=dropout)
         _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=_same_masks())
-        masks = equations.NO_MASKS
-        if dropout:
-            shapes = [cell.shapes()["W_hh"] for cell in model.cells]
-            drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
-            drawn.draw(_same_masks())
-            masks = equations.Masks(drawn.masks, drawn.weight_masks)
+        shapes = [cell.shapes()["W_hh"] for cell in model.cells]
+        drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
+        drawn.draw(_same_masks())
+        masks = equations.Masks(drawn.masks, drawn.weight_masks)
         _, plain, d_plain = equations.network_gradients(
             params, model.cell, inputs, targets, state, scale=scale, masks=masks
         )
