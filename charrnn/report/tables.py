@@ -374,7 +374,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     where = ",".join(map(str, row.worst_index))
     equations = "" if row.equations_error is None else f"{row.equations_error:.1e}"
     errors = f"{row.complex_step_error:.1e}", f"{row.difference_error:.1e}", equations
-    return row.model, row.array, entries, *errors, "ok" if row.passed else "FAIL", f"[{where}] {row.worst_derived:+.3e}"
+    worst = f"[{where}] {row.worst_derived:+.3e}" if row.raised is None else row.raised
+    return row.model, row.array, entries, *errors, "ok" if row.passed else "FAIL", worst
 
 
 def _line(cells: Sequence[str], *, has_model: bool, has_all: bool) -> str:
@@ -407,10 +408,11 @@ def verdict(rows: Sequence[Row]) -> str:
     if not wrong:
         return f"all {len(rows)} gradients are right ({gates})"
     worst = max(wrong, key=lambda row: math.inf if math.isnan(row.complex_step_error) else row.complex_step_error)
-    return (
-        f"{len(wrong)} of {len(rows)} gradients are wrong; worst is {worst.array} of {worst.model} at "
-        f"{list(worst.worst_index)}: derived {worst.worst_derived:.6g}, numeric {worst.worst_numeric:.6g}"
-    )
+    sentence = f"{len(wrong)} of {len(rows)} gradients are wrong; worst is {worst.array} of {worst.model}"
+    if worst.raised is not None:
+        return f"{sentence}: {worst.raised}"
+    numbers = f"derived {worst.worst_derived:.6g}, numeric {worst.worst_numeric:.6g}"
+    return f"{sentence} at {list(worst.worst_index)}: {numbers}"
 
 
 _HEADER = ("text", "size", "characters", "symbols", "used")
