@@ -27,8 +27,10 @@ settings.load_profile("charrnn")
 # What these assert is told as a test's own assertions are.
 pytest.register_assert_rewrite("tests.mistakes", "tests.faults.cases")
 
-# Begun in the background of a script, a process ignores Ctrl-C, and so do those that it starts. Tests press it.
+# Begun in the background of a script or with `nohup`, a process ignores these, and so do those that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXT = 6 * (

@@ -16,6 +16,7 @@ from charrnn.errors import CheckpointError
 from tests.conftest import TINY
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
+from tests.forking import Fork, Forks
 
 ENDLESS = (*TINY, "--steps", "1000000000", "--save-every", "5", "--eval-every", "50", "--sample-every", "100", "-q")
 AT_ONCE = 2
@@ -38,7 +39,7 @@ def seconds_to_begin(text: Path, folder: Path) -> float:
     """From the program's begin to its first save."""
     process = start(text, folder)
     began = time.monotonic()
-    wait_for_training(folder)
+    wait_for_training(process, folder)
     process.kill()
     process.communicate()
     return time.monotonic() - began
@@ -55,27 +56,25 @@ def said_before_it_ended(process: subprocess.Popen[bytes]) -> str:
     return stderr.decode()
 
 
-def wait_for_training(folder: Path) -> None:
+def wait_for_training(process: subprocess.Popen[bytes] | Fork, folder: Path) -> None:
     while not (folder / "run.npz").exists():
+        assert process.poll() is None, "it has ended before it was sent a signal"
         time.sleep(0.005)
 
 
 class Trial:
-    """One run of the program that is sent signals: within `latest` seconds of its begin, or (None) when it trains."""
+    """One run of the program that is sent signals, once or twice."""
 
-    def __init__(self, text: Path, folder: Path, number: signal.Signals, latest: float | None, seed: int) -> None:
-        rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    def __init__(self, process: subprocess.Popen[bytes] | Fork, folder: Path, latest: float, number: int) -> None:
         self.folder = folder
-        process = start(text, folder)
-        if latest is None:
-            wait_for_training(folder)
-        time.sleep(rng.uniform(0, latest or IN_TRAINING))
+        time.sleep(random.uniform(0, latest))  # noqa: S311 - moments, not secrets
         process.send_signal(number)
-        self.is_double = rng.random() < 0.4
+        self.is_double = random.random() < 0.4  # noqa: S311 - likewise
         if self.is_double:
-            time.sleep(rng.choice([0, rng.uniform(0, 0.01)]))
+            time.sleep(random.choice([0, random.uniform(0, 0.01)]))  # noqa: S311 - likewise
             process.send_signal(number)
-        self.stderr = said_before_it_ended(process)
+        self.stderr = process.end()[1] if isinstance(process, Fork) else said_before_it_ended(process)
+        assert process.returncode is not None
         # As a shell tells it: one more than 128 where the signal itself ended the process.
         self.code = process.returncode if process.returncode >= 0 else 128 - process.returncode
 
@@ -96,14 +95,20 @@ class Trial:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
-    tmp_path: Path, text_file: Path, number: signal.Signals, tried: Tried
+    tmp_path: Path, text_file: Path, number: signal.Signals, forks: Forks, tried: Tried
 ) -> None:
     count = trials(50, 500)
-    seeds = [random.randrange(1 << 30) for _ in range(count)]  # noqa: S311 - moments, not secrets
     latest = seconds_to_begin(text_file, tmp_path / "first")
 
     def trial(i: int) -> Trial:
-        return Trial(text_file, tmp_path / str(i), number, None if i % 2 else latest, seeds[i])
+        """Half of them from the beginning of the program, half in the middle of training."""
+        folder = tmp_path / str(i)
+        if i % 2:
+            return Trial(start(text_file, folder), folder, latest, number)
+        folder.mkdir()
+        with forks.start("train", str(text_file), *ENDLESS, "--checkpoint", "run.npz", folder=folder) as process:
+            wait_for_training(process, folder)
+            return Trial(process, folder, IN_TRAINING, number)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         done = list(pool.map(trial, range(count)))
@@ -151,7 +156,7 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_save(
 ) -> None:
     folder = tmp_path / "run"
     process = start(text_file, folder, SLOW + PROGRAM)
-    wait_for_training(folder)
+    wait_for_training(process, folder)
     time.sleep(0.3)  # until the step has begun
     process.send_signal(number)
     with pytest.raises(subprocess.TimeoutExpired):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -10,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.conftest import TINY, Outcome, command
+from tests.conftest import TINY, Outcome
 from tests.faults.checkpoints import MODELS
 from tests.mistakes import FILES, check_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.forking import Forks
+    from tests.forking import Fork, Forks
 
 SAMPLE = ("sample", "good.npz", "-n", "5")
 TRAIN = ("train", "lamp.txt", *TINY, "--steps", "5", "--checkpoint", "run.npz")
@@ -73,17 +72,12 @@ class Desk:
         return outcome
 
     @contextmanager
-    def training(self, *arguments: str, **how: Any) -> Iterator[subprocess.Popen[str]]:
+    def training(self, *arguments: str) -> Iterator[Fork]:
         """A process of its own, in training; to be ended by the story."""
         self.lay_out(*arguments)
-        with subprocess.Popen(
-            command(arguments), stderr=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True, **how
-        ) as process:
-            try:
-                wait_for(lambda: Path("run.npz").exists())
-                yield process
-            finally:
-                process.kill()
+        with self.forks.start(*arguments) as process:
+            wait_for(lambda: Path("run.npz").exists() or process.poll() is not None)
+            yield process
 
 
 def wait_for(is_so: Callable[[], object]) -> None:
@@ -94,11 +88,11 @@ def wait_for(is_so: Callable[[], object]) -> None:
     raise TimeoutError
 
 
-def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+def end_of(process: Fork) -> tuple[int, list[str]]:
     """Exit code and the lines that it said."""
-    _, err = process.communicate(timeout=60)
-    assert "Traceback" not in err
-    return process.returncode, err.splitlines()
+    code, said = process.end()
+    assert "Traceback" not in said
+    return code, said.splitlines()
 
 
 Mistake = tuple[tuple[str, ...], int, str]

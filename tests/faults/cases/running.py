@@ -34,7 +34,6 @@ def the_disk_fills_up_and_has_room_again(desk: Desk) -> None:
     with desk.training(*LONG) as process:
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, most))
-        assert process.stderr
         warning = next(line for line in process.stderr if "warning: cannot save" in line)
         assert "File too large; make room" in warning
         assert "training goes on and tries again" in warning
@@ -79,7 +78,6 @@ def the_log_is_full(desk: Desk) -> None:
         wait_for(lambda: log.stat().st_size > 2 * Path("run.npz").stat().st_size)
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, most))
-        assert process.stderr
         warning = next(line for line in process.stderr if "warning: " in line)
         assert re.match(r"warning: cannot write the log run\.log\.jsonl: .*; training goes on\n", warning)
         step = checkpoint.load("run.npz").progress.step
@@ -204,13 +202,18 @@ def stopped_twice(desk: Desk) -> None:
 
 
 def an_ignored_signal_stays_ignored(desk: Desk) -> None:
-    ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
-    with desk.training(*LONG, preexec_fn=ignore) as process:
-        process.send_signal(signal.SIGINT)
-        step = checkpoint.load("run.npz").progress.step
-        wait_for(lambda: checkpoint.load("run.npz").progress.step > step)
-        process.send_signal(signal.SIGTERM)
-        assert end_of(process)[0] == 143
+    desk.lay_out(*LONG)
+    in_the_background = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command(LONG)]
+    with subprocess.Popen(in_the_background, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: Path("run.npz").exists())
+            process.send_signal(signal.SIGINT)
+            step = checkpoint.load("run.npz").progress.step
+            wait_for(lambda: checkpoint.load("run.npz").progress.step > step)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 143
+        finally:
+            process.kill()
 
 
 def a_best_model_that_is_gone(desk: Desk) -> None:
