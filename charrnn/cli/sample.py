@@ -16,18 +16,18 @@ from charrnn.errors import ConfigError, UnreadableTextError
 from charrnn.paths import PRETRAINED
 
 _SECTIONS = {
-    "What to go on from": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
-    "How to draw": ("temperatures", "top_k", "top_p", "min_p", "allow", "ban", "rng_seed"),
-    "Where to end": ("length", "lines", "stops"),
-    "How many, and how to show them": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
+    "Seed text": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
+    "Sampling": ("temperatures", "top_k", "top_p", "min_p", "allow", "ban", "rng_seed"),
+    "Length": ("length", "lines", "stops"),
+    "Output": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
 }
-_CLASSES = "Characters, or classes: letters, upper, lower, digits, space, newline, punctuation, ascii."
-_SEVERAL = "Can be given several times."
+_CLASSES = "SET is literal characters, or classes: letters, upper, lower, digits, space, newline, punctuation, ascii."
+_SEVERAL = "Repeatable."
 _DEFAULTS = SampleConfig()
 
 
 class _StopText(click.types.StringParamType):
-    """Any text; several in one environment variable are lines of it."""
+    """Any text; an environment variable may have several, one a line."""
 
     envvar_list_splitter = "\n"
 
@@ -35,9 +35,9 @@ class _StopText(click.types.StringParamType):
 _HELP = """\
 Write text with a trained model.
 
-CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
-and what follows go to stdout, each character as it is drawn; stderr says which model wrote it. A model that learned
-items, names line by line say, writes one, or K with --num, and tells which stand in its training text.
+CHECKPOINT defaults to the newest one in ./checkpoints, or to the model that comes with the program. The seed text and
+what follows it go to stdout, each character as soon as it is drawn; stderr names the model. A model trained on items
+(with --by-line, for example) writes one, or K with --num, and marks those that are in its training text.
 """
 
 
@@ -48,15 +48,15 @@ items, names line by line say, writes one, or K with --num, and tells which stan
     help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
-@click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
-@click.option("--seed-file", metavar="FILE", type=TextName(), help="The same from a file; - for stdin.")
+@click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to continue.  [default: a line start]")
+@click.option("--seed-file", metavar="FILE", type=TextName(), help="Read the seed text from a file; - for stdin.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the seed file.")
 @click.option(
     "--unknown",
     type=click.Choice(UNKNOWN),
-    help="What to do with seed characters that the model never saw.  [default: error; nearest with -i]",
+    help="What to do with seed characters the model never saw.  [default: error; nearest with -i]",
 )
-@click.option("-i", "--interactive", is_flag=True, help="Write by turns with the model, line by line.")
+@click.option("-i", "--interactive", is_flag=True, help="Take turns with the model, line by line.")
 @click.option(
     "--temperature",
     "temperatures",
@@ -64,45 +64,48 @@ items, names line by line say, writes one, or K with --num, and tells which stan
     type=options.Numbers(float, "NUMBERS"),
     default=_DEFAULTS.temperatures,
     show_default=True,
-    help="Below 1 bolder, above 1 wilder; 0 always the likeliest. Several are shown side by side.",
+    help="Lower is safer, higher more varied; 0 always picks the most likely. Several are shown side by side.",
 )
 @click.option(
     "--top-k",
     metavar="K",
     default=_DEFAULTS.top_k,
     type=options.count,
-    help="Draw from the K likeliest only.  [default: all]",
+    help="Keep only the K most likely characters.  [default: all]",
 )
 @click.option(
     "--top-p",
     metavar="P",
     default=_DEFAULTS.top_p,
-    help="Draw from the likeliest that together reach P.  [default: all]",
+    help="Keep the most likely characters that together reach probability P.  [default: all]",
 )
 @click.option(
-    "--min-p", metavar="P", default=_DEFAULTS.min_p, help="Draw from those at least P times as likely as the likeliest."
+    "--min-p",
+    metavar="P",
+    default=_DEFAULTS.min_p,
+    help="Keep characters whose probability is at least P × the top one.  [default: all]",
 )
-@click.option("--allow", metavar="SET", multiple=True, help=f"Write these only. {_CLASSES} {_SEVERAL}")
-@click.option("--ban", metavar="SET", multiple=True, help=f"Never write these. {_SEVERAL}")
+@click.option("--allow", metavar="SET", multiple=True, help=f"Write only these characters. {_CLASSES} {_SEVERAL}")
+@click.option("--ban", metavar="SET", multiple=True, help=f"Never write these characters. {_SEVERAL}")
 @click.option("--rng-seed", metavar="N", type=options.count, help="Random seed.  [default: a new one each time]")
 @click.option(
     "-n",
     "--length",
     metavar="N",
     type=options.WholeNumber(min=ENDLESS),
-    help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines so many a line]",
+    help=f"Characters to write; -1 = no limit.  [default: {DEFAULT_LENGTH}, or {DEFAULT_LENGTH} per line with --lines]",
 )
 @click.option(
-    "--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="End after N lines; 0: no such end."
+    "--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="Stop after N lines (0 = no limit)."
 )
-@click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"End before TEXT. {_SEVERAL}")
-@click.option(
-    "--num", metavar="K", default=_DEFAULTS.num, type=options.WholeNumber(1, 10_000), help="Write K texts, not one."
-)
-@click.option("--no-echo", is_flag=True, help="Leave the seed text out.")
+@click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"Stop before TEXT. {_SEVERAL}")
+@click.option("--num", metavar="K", default=_DEFAULTS.num, type=options.WholeNumber(1, 10_000), help="Write K texts.")
+@click.option("--no-echo", is_flag=True, help="Do not print the seed text.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")
-@click.option("--raw", is_flag=True, help="Send control characters to a terminal too, which may obey them.")
-@click.option("--report", is_flag=True, help="Say on stderr how much of the sample is copied from the training text.")
+@click.option("--raw", is_flag=True, help="Send control characters to the terminal, which may obey them.")
+@click.option(
+    "--report", is_flag=True, help="Report on stderr how much of the sample is copied from the training text."
+)
 @options.quiet
 def sample(
     checkpoint: Path | None,
@@ -130,7 +133,9 @@ def sample(
 
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):
-        raise ConfigError("--interactive writes one text by turns: leave out --json, --num and --seed-file -")
+        raise ConfigError(
+            "--interactive writes one text: it cannot be combined with --json, several texts or --seed-file -"
+        )
     if interactive and sys.stdin is None:
         raise UnreadableTextError("stdin is closed: --interactive reads your lines from it")
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
