@@ -13,6 +13,7 @@ import pytest
 
 from charrnn import paths
 from charrnn.paths import best_path
+from charrnn.report.terminal import cells
 from tests.conftest import TEXT, TINY, Charrnn, command, run_process
 
 
@@ -52,6 +53,16 @@ def test_the_line_on_stderr_tells_how_to_have_the_same_text_again(charrnn: Charr
     assert re.fullmatch(rf"{trained.name}: gru 16, \d\.\d{{3}} bits/char, --rng-seed \d+\n", first.err)
     assert charrnn("sample", str(trained), "-n", "60", "--rng-seed", rng_seed).out == first.out
     assert charrnn("sample", str(trained), "-n", "60").out != first.out
+
+
+@pytest.mark.parametrize("name", ["a" * 70, "灯" * 40])
+def test_the_line_on_stderr_fits_80_columns_whatever_the_model_is_called(
+    charrnn: Charrnn, trained: Path, name: str
+) -> None:
+    shutil.copy(trained, f"{name}.npz")
+    line = charrnn("sample", f"{name}.npz", "-n", "0", "--rng-seed", str(2**32 - 1)).err.removesuffix("\n")
+    assert cells(line) in (79, 80)
+    assert re.fullmatch(rf"{name[0]}+…: gru 16, \d\.\d{{3}} bits/char, --rng-seed {2**32 - 1}", line)
 
 
 def test_the_likeliest_characters_do_not_depend_on_chance(charrnn: Charrnn, trained: Path) -> None:
