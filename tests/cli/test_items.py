@@ -60,7 +60,7 @@ def test_to_a_pipe_go_names_and_nothing_else(charrnn: Charrnn, model: str) -> No
     written = lines(outcome.out)
     assert len(written) == 20
     assert sum(name in NAMES for name in written) > 10
-    assert outcome.error_lines[0].startswith("names.npz: gru 24, learned names")
+    assert outcome.error_lines[0].startswith("names.npz: gru 24, ")
     assert outcome.error_lines[1].startswith("20 items: ")
     assert charrnn("sample", model, "--num", "20", "-q").err == ""
 
@@ -114,7 +114,7 @@ def test_without_the_training_text_there_are_no_labels_and_one_line_says_why(cha
     ("arguments", "words"),
     [
         (("--lines", "3"), "--lines does not go with a model that learned items"),
-        (("--seed", "br\n"), "the seed text has '\\n', by which an item ends"),
+        (("--seed", "br\n"), "the seed text has '\\n', which ends an item"),
     ],
 )
 def test_what_no_item_can_have_is_refused(charrnn: Charrnn, model: str, arguments: tuple[str, ...], words: str) -> None:
@@ -175,7 +175,7 @@ def test_items_of_several_lines_stand_as_in_their_text(charrnn: Charrnn) -> None
     assert "items by '\\n\\n', each for itself" in charrnn("info", "poems.npz").out.decode()
     refused = charrnn("sample", "poems.npz", "--ban", "newline")
     assert (refused.code, refused.out) == (2, b"")
-    assert "leave out '\\n', by which an item ends" in refused.error_lines[-1]
+    assert "leave out '\\n', which is needed to end an item" in refused.error_lines[-1]
 
 
 def test_two_ways_to_part_items_are_one_too_many(charrnn: Charrnn) -> None:

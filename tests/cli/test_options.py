@@ -142,7 +142,7 @@ SAMPLE = {
     "--min-p": Example(("--min-p", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--allow": Example(("--allow", "ae", "--allow", "newline"), lambda outcome: set(outcome.out) <= set(b"ae\n")),
     "--ban": Example(("--ban", "space", "--ban", "te"), lambda outcome: not set(outcome.out) & set(b" te")),
-    "--rng-seed": Example(("--rng-seed", "7"), err("--rng-seed 7 writes this again")),
+    "--rng-seed": Example(("--rng-seed", "7"), err(", --rng-seed 7")),
     "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
     "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
     "--length": Example(("--length", "4"), lambda outcome: len(outcome.out) == 4),
