@@ -16,11 +16,11 @@ from charrnn.paths import PRETRAINED
 _HELP = """\
 Draw the curves of one run, or of several.
 
-These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
-beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
+They are the loss, the learning rate and the gradient norm at each step. A run is a checkpoint with its log next to
+it, or a log; by default the newest in ./checkpoints, or else the model that comes with the program.
 
-Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
-that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
+Lines show the training loss, averaged over about the last 25,000 characters; letters mark the loss on the held-out
+part. Without --output, the drawing goes to stdout and is as wide as the terminal.
 """
 
 

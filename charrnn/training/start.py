@@ -29,6 +29,7 @@ from charrnn.config import (
     BOUNDS,
     MOST_LAYERS,
     RECIPES,
+    RESUMABLE,
     TrainConfig,
     flag,
     format_sizes,
@@ -214,22 +215,6 @@ def _workspace(model: CharRNN, config: TrainConfig, steps: int, copies: int) -> 
         kept += steps * cell.input_size  # the gradient of what it reads
     return kept + _COPIES[config.cell] * cells * copies
 
-
-# What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
-RESUMABLE = (
-    *BOUNDS,
-    "eval_every",
-    "sample_every",
-    "sample_length",
-    "save_every",
-    "keep",
-    "patience",
-    "learning_rate",
-    "schedule_steps",
-    "decay_factor",
-    "decay_every",
-    "threads",
-)
 
 _JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
 
