@@ -12,7 +12,7 @@ from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
-from charrnn.cli.signals import Interruption
+from charrnn.cli.signals import Interruption, exit_code
 from charrnn.config import FORMS, LINE_END, RECIPES
 from charrnn.errors import ConfigError
 
@@ -144,6 +144,7 @@ def train(
                 progress.show(event)
     except KeyboardInterrupt:  # a second signal
         say(f"stopped at once; {prepared.run.path} is as it was last saved")
+        click.get_current_context().exit(exit_code())
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and (evaluator := prepared.run.evaluator):

@@ -113,7 +113,7 @@ def test_without_the_training_text_there_are_no_labels_and_one_line_says_why(cha
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--lines", "3"), "--lines does not go with a model that learned items"),
+        (("--lines", "3"), "--lines does not go with a model trained on items"),
         (("--seed", "br\n"), "the seed text has '\\n', which ends an item"),
     ],
 )
