@@ -103,7 +103,7 @@ def test_without_the_training_text_there_are_no_labels_and_one_line_says_why(cha
     Path("names.txt").unlink()
     outcome = charrnn("sample", model, "--num", "3")
     assert outcome.error_lines[1].startswith(
-        "no labels that say what is seen and what new: the training text cannot be"
+        "items are not labelled seen or new: the training text cannot be"
     )
     assert len(lines(outcome.out)) == 3
     as_json = charrnn("sample", model, "--num", "3", "--json", "-q")
@@ -158,7 +158,7 @@ def test_items_of_nothing_but_unknown_characters_are_charged(charrnn: Charrnn, m
 
 def test_info_says_what_an_item_is(charrnn: Charrnn, model: str) -> None:
     out = charrnn("info", model).out.decode()
-    assert "names (names.txt), utf-8: lines, each for itself: 24 of " in out
+    assert "names (names.txt), utf-8: lines: 24 (" in out
     assert json.loads(charrnn("info", model, "--json").out)["corpus"]["items"]["held_out"] == 3
 
 
@@ -172,7 +172,7 @@ def test_items_of_several_lines_stand_as_in_their_text(charrnn: Charrnn) -> None
     written = outcome.out.decode().split("\n\n")[:-1]
     assert len(written) == 3
     assert any("\n" in poem for poem in written)
-    assert "items by '\\n\\n', each for itself" in charrnn("info", "poems.npz").out.decode()
+    assert "items by '\\n\\n': " in charrnn("info", "poems.npz").out.decode()
     refused = charrnn("sample", "poems.npz", "--ban", "newline")
     assert (refused.code, refused.out) == (2, b"")
     assert "leave out '\\n', by which an item ends" in refused.error_lines[-1]

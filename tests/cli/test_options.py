@@ -200,7 +200,7 @@ PLOT = {
 INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
 CACHE = {
     **HELP,
-    "--clear": Example(("--clear",), out(b"no text is kept in ")),
+    "--clear": Example(("--clear",), out(b"no cached texts in ")),
     "--json": Example(("--json",), lambda outcome: outcome.out == b""),
 }
 EXAMPLES = {

@@ -37,13 +37,13 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_run_is_drawn_with_its_three_panels_one_axis_of_steps_and_its_best() -> None:
     lines = Drawing(to_file()).whole([falling()])
     titles = [line.strip() for line in lines if line.startswith("      ") and "┤" not in line and "│" not in line]
-    assert titles[:3] == ["loss, nats/char; held out: o", "learning rate", "gradient norm"]
+    assert titles[:3] == ["loss, bits/char; held out: o", "learning rate", "gradient norm"]
     assert sum("└" in line for line in lines) == 1
     assert [word for line in lines if line.startswith("step") for word in line.split()] == [
         *("step", "0", "200", "400", "600", "800", "1,000"),
     ]
-    assert lines[-2].split() == ["nats/char", "training", "held", "out", "(bits)", "step"]
-    assert lines[-1].split() == ["o", "run", "1.003", "1.600", "(2.308)", "1,000"]
+    assert lines[-2].split() == ["bits/char", "training", "held", "out", "step"]
+    assert lines[-1].split() == ["o", "run", "1.447", "2.308", "1,000"]
 
 
 def rows_of(lines: list[str], mark: str) -> list[int]:
@@ -74,7 +74,7 @@ def test_a_drawing_fits_its_terminal(columns: int, lines: int, runs: int, monkey
 def test_a_small_drawing_has_the_losses_alone_in_ten_lines() -> None:
     lines = Drawing(to_file()).small(falling())
     assert len(lines) == 10
-    assert lines[0].strip() == "loss, nats/char; held out: o"
+    assert lines[0].strip() == "loss, bits/char; held out: o"
     assert "learning rate" not in "".join(lines)
 
 

@@ -21,8 +21,8 @@ def test_one_training_is_drawn_as_a_run_with_a_log_of_the_same_losses() -> None:
 
 def test_each_training_has_its_letter_its_name_and_its_last_loss() -> None:
     drawn = charrnn.draw_losses({"good": [3.0, 2.0, 1.0], "bad": [3.0, 3.5, 4.0]}, to_file()).splitlines()
-    assert drawn[-2].split() == ["a", "good", "1.000", "-"]
-    assert drawn[-1].split() == ["b", "bad", "4.000", "-"]
+    assert drawn[-2].split() == ["a", "good", "1.443", "-"]
+    assert drawn[-1].split() == ["b", "bad", "5.771", "-"]
     letters = [line[-1] for line in drawn[1:9] if line[-1:] in ("a", "b")]
     assert letters == ["b", "a"]  # the worse above the better
 

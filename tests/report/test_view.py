@@ -16,7 +16,7 @@ from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import TextError
 from charrnn.probing import PROBES, Recording, correlations, record
 from charrnn.report import pages
-from charrnn.report.terminal import cells
+from charrnn.report.terminal import text_width
 from charrnn.scoring.score import Scorer
 from charrnn.text.passage import Passage, read_passage
 from tests.browser import Browser
@@ -108,7 +108,7 @@ def test_a_model_whose_text_is_gone_or_another_asks_for_one() -> None:
     gone, other = replace(shipped.corpus, sources=("gone.txt",)), replace(shipped.corpus, sha256="0" * 64)
     for corpus, why in ((gone, "cannot be read again"), (other, "has changed since")):
         model = replace(shipped, corpus=corpus)
-        with pytest.raises(TextError, match=rf"{why}.*: name one to look at, as in charrnn view mine\.npz book\.txt"):
+        with pytest.raises(TextError, match=rf"{why}.*: name another text, as in charrnn view mine\.npz book\.txt"):
             pages.choose_passage(model, Path("mine.npz"), (), "utf-8")
 
 
@@ -153,7 +153,7 @@ def test_a_long_text_is_cut_to_what_is_asked_for_and_what_a_page_holds(monkeypat
     short, note = pages.shorten(passage, trained, 50)
     assert (short.text(), note) == (
         PROSE[:10],
-        f"shows the first 10 of {len(PROSE)} characters, which is as much as a page holds",
+        f"shows the first 10 of {len(PROSE)} characters, the most that a page can hold",
     )
 
 
@@ -271,7 +271,7 @@ def test_marks_take_the_columns_of_the_view_that_they_take_on_a_terminal(browser
     page = Path("page.html")
     page.write_text(pages.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
     browser.open(page)
-    assert browser.evaluate("Array.from(charrnn.panel.widths)") == [cells(c) for c in text]
+    assert browser.evaluate("Array.from(charrnn.panel.widths)") == [text_width(c) for c in text]
 
 
 def test_a_search_marks_its_matches_and_ranks_the_cells_by_them(browser: Browser) -> None:
