@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,7 +53,9 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {describe_division(corpus, held_out)}"
+    items = asdict(corpus.items) if corpus.items else None
+    division = describe_division(corpus.characters - held_out, held_out, items)
+    text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {division}"
     scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
     part = f", {scored:,} of them scored each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
@@ -65,7 +68,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
         f"model  {layers}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
         *([f"ranks  {ranks:,}, each with {each} streams and {processes}"] if ranks > 1 else []),
-        f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
+        f"speed  {speed:,.0f} characters/s, about {duration(_seconds_left(run, speed))} left",
     ]
 
 

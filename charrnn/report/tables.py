@@ -29,7 +29,7 @@ from charrnn.report.terminal import bits, describe_loss, duration, pad, text_wid
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
 from charrnn.scoring.score import UNSEEN_NATS, ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
-from charrnn.text.corpus import CorpusInfo, text_identity
+from charrnn.text.corpus import text_identity
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import list_characters
 from charrnn.training.data import training_part
@@ -152,18 +152,13 @@ def _symbols(characters: str) -> str:
 
 
 def _text(values: Mapping[str, Any]) -> str:
-    corpus, items = values["corpus"], values["corpus"]["items"]
-    name = shown(corpus["name"])
-    which = f"{name} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
+    corpus, separator = values["corpus"], values["config"]["separator"]
     if not corpus["sources"]:
-        return f"{name}: an imported model, whose training text is not known"
-    if items:
-        what = "lines" if values["config"]["separator"] == LINE_END else f"items by {values['config']['separator']!r}"
-        return (
-            f"{which}: {what}: {items['training']:,} ({items['training_characters']:,} characters) to train on, "
-            f"{items['held_out']:,} ({items['held_out_characters']:,} characters) held out"
-        )
-    return f"{which}: {corpus['training']:,} characters to train on, {corpus['held_out']:,} held out"
+        return f"{shown(corpus['name'])}: an imported model, whose training text is not known"
+    which = f"{shown(corpus['name'])} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
+    if corpus["items"]:
+        which += ", one item a line" if separator == LINE_END else f", items divided by {separator!r}"
+    return f"{which}: {describe_division(corpus['training'], corpus['held_out'], corpus['items'])}"
 
 
 def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -490,12 +485,12 @@ def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
     return f"{describe_model(trained, path)}; --rng-seed {rng_seed} writes this again"
 
 
-def describe_division(corpus: CorpusInfo, held_out: int) -> str:
+def describe_division(training: int, held_out: int, items: Mapping[str, int] | None) -> str:
     """Return how many characters of a text, and how many items, are trained on and held out."""
-    if items := corpus.items:
-        trained_on = f"{items.training:,} items of {items.training_characters:,} characters"
-        return f"{trained_on} + {items.held_out:,} of {items.held_out_characters:,} held out"
-    return f"{corpus.characters - held_out:,} characters + {held_out:,} held out"
+    if items:
+        trained_on = f"{items['training']:,} items ({items['training_characters']:,} characters) to train on"
+        return f"{trained_on}, {items['held_out']:,} ({items['held_out_characters']:,}) held out"
+    return f"{training:,} characters to train on, {held_out:,} held out"
 
 
 def recipes_table(width: int | None = None) -> str:

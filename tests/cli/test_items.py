@@ -41,8 +41,8 @@ def test_training_says_how_many_items_it_read_shows_a_few_and_ends_with_the_comm
     outcome = charrnn(*TRAIN, "names.txt", "--by-line", "--steps", "40", "--sample-every", "40")
     assert outcome.code == 0
     assert "left out 26 blank lines\n" in outcome.err
-    assert "symbols, 24 items of " in outcome.err
-    assert " characters + 3 of " in outcome.err
+    assert "symbols, 24 items (" in outcome.err
+    assert " characters) to train on, 3 (" in outcome.err
     assert outcome.err.count("left out") == 1
     last = outcome.err.split("a sample after 40 steps ──\n")[1].split("\n\n")[0].split("\n")
     assert len(last) > 3
@@ -158,7 +158,7 @@ def test_items_of_nothing_but_unknown_characters_are_charged(charrnn: Charrnn, m
 
 def test_info_says_what_an_item_is(charrnn: Charrnn, model: str) -> None:
     out = charrnn("info", model).out.decode()
-    assert "names (names.txt), utf-8: lines: 24 (" in out
+    assert "names (names.txt), utf-8, one item a line: 24 items (" in out
     assert json.loads(charrnn("info", model, "--json").out)["corpus"]["items"]["held_out"] == 3
 
 
@@ -172,7 +172,7 @@ def test_items_of_several_lines_stand_as_in_their_text(charrnn: Charrnn) -> None
     written = outcome.out.decode().split("\n\n")[:-1]
     assert len(written) == 3
     assert any("\n" in poem for poem in written)
-    assert "items by '\\n\\n': " in charrnn("info", "poems.npz").out.decode()
+    assert "items divided by '\\n\\n': " in charrnn("info", "poems.npz").out.decode()
     refused = charrnn("sample", "poems.npz", "--ban", "newline")
     assert (refused.code, refused.out) == (2, b"")
     assert "leave out '\\n', by which an item ends" in refused.error_lines[-1]

@@ -25,7 +25,7 @@ QUICK = (*TINY, "--steps", "3", "--checkpoint", "run.npz")
 def test_a_run_from_start_to_sample_as_its_own_last_line_says(text_file: Path) -> None:
     trained = run_process("train", str(text_file), *TINY, "--steps", "30")
     assert (trained.code, trained.out) == (0, b"")
-    assert trained.error_lines[0] == "text   lamp: 22 symbols, 588 characters + 66 held out"
+    assert trained.error_lines[0] == "text   lamp: 22 symbols, 588 characters to train on, 66 held out"
     assert trained.error_lines[-3:] == [
         "done at step 30; saved checkpoints/lamp.npz, and the best as checkpoints/lamp-best.npz",
         "now try:",

@@ -28,11 +28,11 @@ def prepared(text_file: Path) -> PreparedRun:
 
 def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: PreparedRun) -> None:
     text, model, train, speed = describe(prepared, speed=100.0)
-    assert text == "text   lamp: 22 symbols, 588 characters + 66 held out"
+    assert text == "text   lamp: 22 symbols, 588 characters to train on, 66 held out"
     parameters = prepared.run.trainer.params.vector.size
     assert model == f"model  gru 8+4, one-hot input, {parameters:,} parameters in float32"
     assert train == "train  batch 2 × seq 10, adagrad 0.15 cosine, 58 steps = 1.9 epochs"
-    assert speed == "speed  100 characters/s: about 12 s"
+    assert speed == "speed  100 characters/s, about 12 s left"
 
 
 def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> None:
@@ -43,9 +43,9 @@ def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> 
         plan = "; ".join(lines(**bounds))
         return re.sub(r"^train  batch 2 × seq 10, adagrad 0\.15? cosine, ", "", plan)  # 0.1 where it is read often
 
-    assert plan(minutes=3) == "3 min; speed  1 characters/s: about 3 min"
-    assert plan(steps=1000, minutes=3) == "1,000 steps = 33.3 epochs or 3 min; speed  1 characters/s: about 3 min"
-    assert plan(epochs=2) == "60 steps = 2.0 epochs; speed  1 characters/s: about 20 min"
+    assert plan(minutes=3) == "3 min; speed  1 characters/s, about 3 min left"
+    assert plan(steps=1000, minutes=3) == "1,000 steps = 33.3 epochs or 3 min; speed  1 characters/s, about 3 min left"
+    assert plan(epochs=2) == "60 steps = 2.0 epochs; speed  1 characters/s, about 20 min left"
 
 
 def test_events_become_lines_on_stderr(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:
