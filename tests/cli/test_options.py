@@ -64,7 +64,7 @@ TRAIN = {
     "--init-std": Example(("--init-std", "0.01"), learned(init_std=0.01)),
     "--dtype": Example(("--dtype", "float64"), err("parameters in float64")),
     "--by-line": Example(("--by-line",), learned(separator="\n")),
-    "--separator": Example(("--separator", "the "), err("symbols, 21 items of ")),
+    "--separator": Example(("--separator", "the "), err("symbols, 21 items (")),
     "--unique": Example(("--by-line", "--unique"), learned(unique=True)),
     "--val-fraction": Example(("--val-fraction", "0.5"), err("327 characters to train on, 327 held out")),
     "--batch-size": Example(("--batch-size", "3"), err("batch 3 × seq 10")),

@@ -69,21 +69,21 @@ def test_events_become_lines_on_stderr(prepared: PreparedRun, capsys: pytest.Cap
     assert f"out of patience at step 60: {best}" in captured.err
 
 
-def test_after_a_rollback_the_bar_counts_from_there(prepared: PreparedRun) -> None:
+def test_after_a_rollback_the_bar_counts_from_there(prepared: PreparedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal(80, 24, monkeypatch))
     with Progress(prepared) as display:
         for _ in range(5):
             display.show(STEP)
         display.show(RolledBack(2, "it diverged", 0.05))
-        assert display._bar.n == 2
+    assert terminal.getvalue().rstrip().endswith("| step 2")
 
 
 def test_a_resumed_run_has_only_the_rest_of_its_minutes_left(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "monotonic", lambda: 5.0)
-    run = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 3}).run
-    run.pace.earlier = 150.0
-    assert progress._seconds_left(run, speed=1.0) == 30
-    run.pace.earlier = 200.0
-    assert progress._seconds_left(run, speed=1.0) == 0
+    prepared = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 3})
+    for earlier, left in ((150.0, "30 s"), (200.0, "0 s")):
+        prepared.run.pace.earlier = earlier
+        assert describe(prepared, speed=1.0)[-1].endswith(f"about {left} left")
 
 
 def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(
@@ -146,18 +146,6 @@ def test_the_bar_of_a_run_bounded_by_time_is_its_time(text_file: Path, monkeypat
     with Progress(run) as display:
         display.show(STEP)
     assert re.search(r" 25%, 01:30 left, .*\| step 1", terminal.getvalue())
-
-
-@pytest.mark.parametrize(
-    ("bounds", "way"),
-    [
-        ({"steps": 9}, "a later --steps"),
-        ({"steps": 0, "epochs": 2.0}, "more --epochs"),
-        ({"steps": 9, "minutes": 1.0, "patience": 2}, "a later --steps or more --minutes or a greater --patience"),
-    ],
-)
-def test_a_run_at_its_end_names_the_bounds_that_it_has(text_file: Path, bounds: dict[str, Any], way: str) -> None:
-    assert Progress(start_run([str(text_file)], {**SMALL, **bounds}), is_quiet=True)._bound() == f"give {way}"
 
 
 def test_work_on_a_text_shows_now_and_then_how_far_it_is(
