@@ -18,7 +18,7 @@ from charrnn.errors import LogError, counted, shown
 from charrnn.machine import format_bytes
 from charrnn.paths import best_path, log_path
 from charrnn.report.plot import Drawing, read_curves
-from charrnn.report.tables import describe_batch, describe_division
+from charrnn.report.tables import describe_batch, describe_division, describe_layers
 from charrnn.report.terminal import describe_loss, duration, fold, say, visible
 from charrnn.scoring.score import Piece
 from charrnn.text.sources import STDIN
@@ -50,9 +50,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     run = prepared.run
     trainer, config, corpus = run.trainer, run.config, run.corpus
     held_out = prepared.validation_characters
-    sizes = "+".join(map(str, trainer.model.hidden_sizes))
-    inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
-    layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
+    network = asdict(trainer.model) | {"parameters": trainer.params.vector.size, "dtype": config.dtype}
     items = asdict(corpus.items) if corpus.items else None
     division = describe_division(corpus.characters - held_out, held_out, items)
     text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {division}"
@@ -65,7 +63,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     processes = f"{workers} process{'es' * (workers > 1)}"
     return [
         f"text   {text}{part}",
-        f"model  {layers}",
+        f"model  {describe_layers(network)}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
         *([f"ranks  {ranks:,}, each with {each} streams and {processes}"] if ranks > 1 else []),
         f"speed  {speed:,.0f} characters/s, about {duration(_seconds_left(run, speed))} left",
@@ -272,7 +270,7 @@ class TextProgress:
             return
         began = line_at = time.monotonic()
         done = 0
-        with _bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
+        with _task_bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
             for piece in pieces:
                 yield piece
                 done += size(piece)
@@ -282,20 +280,6 @@ class TextProgress:
                     line_at = now
                     speed, left = done / (now - began), duration((now - began) * (total - done) / max(done, 1))
                     _write(f"{task}: {done / max(total, 1):.0%}, {speed:,.0f} chars/s, about {left} left")
-
-
-def _bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
-    """Return the bar of a task on a long text; a total of 0 is unknown."""
-    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
-    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
-    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
-    return tqdm(file=sys.stderr, **what, **how)
-
-
-def _write(line: str) -> None:
-    # A log that is full, or whose reader has left, must not end the training.
-    with contextlib.suppress(OSError):
-        tqdm.write(visible(line), file=sys.stderr)
 
 
 class Preparation:
@@ -332,7 +316,7 @@ class Preparation:
             self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_LINES
         seconds = time.monotonic() - self._began
         if self._bar is None and seconds >= _SECONDS_UNSHOWN:
-            self._bar = _bar(what, done, total, "B")
+            self._bar = _task_bar(what, done, total, "B")
         if self._bar is None:
             return
         self._bar.update(done - self._bar.n)
@@ -351,3 +335,17 @@ class Preparation:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _task_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
+    """Return the bar of a task on a long text; a total of 0 is unknown."""
+    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
+    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
+    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
+    return tqdm(file=sys.stderr, **what, **how)
+
+
+def _write(line: str) -> None:
+    """Write a line above the bars. A full log, or one whose reader is gone, must not end the training."""
+    with contextlib.suppress(OSError):
+        tqdm.write(visible(line), file=sys.stderr)

@@ -86,7 +86,7 @@ def info_text(values: Mapping[str, Any], width: int | None = None) -> str:
     """Return the details as a few lines, wrapped to a width if there is one."""
     rows = [
         ("file", _file(values)),
-        ("model", _model(values)),
+        ("model", describe_layers(values["model"])),
         ("symbols", f"{len(values['vocabulary']):,}: {_symbols(values['vocabulary'])}"),
         ("text", _text(values)),
         *(_training(values) if values["corpus"]["sources"] else []),
@@ -136,14 +136,6 @@ def _seconds(records: list[dict[str, Any]]) -> float:
 def _file(values: Mapping[str, Any]) -> str:
     use = "training can be resumed" if values["can_resume"] else "for sampling only"
     return f"{shown(values['checkpoint'])}, {values['bytes']:,} bytes; {use}"
-
-
-def _model(values: Mapping[str, Any]) -> str:
-    model = values["model"]
-    width = f"embedding {model['embedding_size']}" if model["embedding_size"] else "one-hot"
-    sizes = "+".join(map(str, model["hidden_sizes"]))
-    tied = ", tied" if model["tied"] else ""
-    return f"{model['cell']} {sizes}, {width} input{tied}, {model['parameters']:,} parameters in {model['dtype']}"
 
 
 def _symbols(characters: str) -> str:
@@ -483,6 +475,15 @@ def describe_model(trained: Checkpoint, path: Path) -> str:
 def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
     """Say which model writes, and how to have the same text again."""
     return f"{describe_model(trained, path)}; --rng-seed {rng_seed} writes this again"
+
+
+def describe_layers(network: Mapping[str, Any]) -> str:
+    """Return the cells, the sizes, the input and the parameters of a network, given as in `info_values`."""
+    sizes = "+".join(map(str, network["hidden_sizes"]))
+    inputs = f"embedding {network['embedding_size']}" if network["embedding_size"] else "one-hot"
+    tied = ", tied" if network["tied"] else ""
+    parameters = f"{network['parameters']:,} parameters in {network['dtype']}"
+    return f"{network['cell']} {sizes}, {inputs} input{tied}, {parameters}"
 
 
 def describe_division(training: int, held_out: int, items: Mapping[str, int] | None) -> str:
