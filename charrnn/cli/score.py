@@ -69,14 +69,14 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             say(unseen)
         with TextWriter() as writer:
             for ranked in ranking:
-                writer.write(tables.line_json(ranked) if as_json else tables.line_row(ranked))
+                writer.write(tables.line_json(ranked) if as_json else tables.line_text(ranked))
         return
     training, starts = _learned(trained, quiet=quiet)
     text = Slice.from_passage(passage, vocabulary, training, trained.separator, starts)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     with TextWriter() as writer:
         if as_json:
-            writer.write(tables.scores_as_json(comparison, trained, passage, path))
+            writer.write(tables.scores_json(comparison, trained, passage, path))
         else:
             writer.write(tables.scores_table(comparison, stdout_width(), tables.describe_unseen(passage)))
 

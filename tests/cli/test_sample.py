@@ -13,7 +13,7 @@ import pytest
 
 from charrnn import paths
 from charrnn.paths import best_path
-from charrnn.report.terminal import cells
+from charrnn.report.terminal import text_width
 from tests.conftest import TEXT, TINY, Charrnn, command, run_process
 
 
@@ -61,7 +61,7 @@ def test_the_line_on_stderr_fits_80_columns_whatever_the_model_is_called(
 ) -> None:
     shutil.copy(trained, f"{name}.npz")
     line = charrnn("sample", f"{name}.npz", "-n", "0", "--rng-seed", str(2**32 - 1)).err.removesuffix("\n")
-    assert cells(line) in (79, 80)
+    assert text_width(line) in (79, 80)
     assert re.fullmatch(rf"{name[0]}+…: gru 16, \d\.\d{{3}} bits/char, --rng-seed {2**32 - 1}", line)
 
 

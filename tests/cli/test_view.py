@@ -34,7 +34,7 @@ def test_view_alone_asks_for_a_text_where_the_model_s_own_is_gone(charrnn: Charr
     outcome = charrnn("view", "run.npz")
     assert outcome.code == 2
     (line,) = outcome.error_lines
-    assert line.endswith("name one to look at, as in charrnn view run.npz book.txt")
+    assert line.endswith("name another text, as in charrnn view run.npz book.txt")
 
 
 def test_view_reads_several_texts_and_stdin(charrnn: Charrnn, trained: Path) -> None:

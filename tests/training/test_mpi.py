@@ -150,7 +150,7 @@ def test_a_run_goes_on_with_another_number_of_ranks_and_says_so(text_file: Path)
     assert "the 5 streams are redistributed (ranks until now: 2; from here on: 1)" in alone.err
     again = run(2, *go_on, "9")
     assert "the 5 streams are redistributed (ranks until now: 1; from here on: 2)" in again.err
-    assert "ranks  2, of 2 to 3 streams and 1 process each" in again.err
+    assert "ranks  2, each with 2 to 3 streams and 1 process" in again.err
     assert_equal_to_rounding("whole.npz", "parts.npz", 1e-12)
 
 
