@@ -75,9 +75,9 @@ class CharRNNError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *fields: str, **values: object) -> None:
-        super().__init__(message)
         self.fields = fields
-        self._values = values
+        self._message, self._values = message, values
+        super().__init__(self.worded(str))
 
     @property
     def field(self) -> str | None:
@@ -86,8 +86,9 @@ class CharRNNError(Exception):
 
     def worded(self, spelling: Callable[[str], str]) -> str:
         """Return the message with each field's name as `spelling` writes it."""
-        message = str(self.args[0])
-        return message.format(*map(spelling, self.fields), **self._values) if self.fields else message
+        if not self.fields:
+            return self._message
+        return self._message.format(*map(spelling, self.fields), **self._values)
 
     def __str__(self) -> str:
         return self.worded(str)

@@ -2,18 +2,19 @@
 
 *Complex step* (Squire & Trapp, 1998): for a function that accepts complex numbers, ``Im f(x + iε) / ε`` is the
 derivative without subtraction, hence without cancellation; with ε = 1e-30 it is right to machine precision.
-*Central differences*: ``(f(x + ε) − f(x − ε)) / 2ε`` with ε = 2e-5, good to about 1e-8, and needing nothing of f.
-*Equations*: the gradient as `charrnn.nn.equations` has it, the plain network that shares no code with the fast one.
+*Central differences*: ``(f(x + ε) − f(x − ε)) / 2ε`` with ε = 2e-5, right to about 1e-8 for any f.
+*Equations*: the gradient of `charrnn.nn.equations`, the plain network that shares no code with the fast one.
 
-A mistake in a derivation shows as an error near 1; rounding shows near 1e-16 and 1e-9. The gates lie far from both.
+A mistake in a derivation makes an error near 1; rounding makes one near 1e-16 or 1e-9. The gates lie far from both.
 Errors are norm-wise: the length of the difference over the larger of the two lengths, for one array at a time.
 
 The fast cells go back in blocks of steps, and cut large products into tiles. So small networks, entry by entry, are not
 enough: `check_long` takes sequences of several blocks, and compares the whole gradient at once.
 
-The gradient check of `charrnn.gradcheck` for anyone's layer.
+`check` is for any function, `check_layer` for anyone's layer, and the others are for the networks of `charrnn.nn`.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,16 +35,21 @@ from charrnn.nn.parameters import Array, Parameters
 COMPLEX_STEP_GATE = 1e-12
 DIFFERENCE_GATE = 1e-7
 EQUATIONS_GATE = 1e-12
-# With a checkpoint: characters of text, and entries of each array (an entry takes three runs of the network); and
-# streams of the longer slice, of which many make a block of few steps.
+# With a checkpoint: characters of text; entries of each array, as an entry takes three runs of the network; and streams
+# of the longer slice, many so that a block has few steps.
 _SLICE_LENGTH = 33
 _ENTRIES_OF_A_CHECKPOINT = 8
 _STREAMS_OF_A_CHECKPOINT = 8
 _COMPLEX_STEP = 1e-30
 _DIFFERENCE_STEP = 2e-5
-# So many streams of so many units that the fast cells cut a step's product both ways, and that a block is three steps:
-# of two, the step counted backwards from the block's end would be the right one.
+# Enough units and streams that the fast cells cut a step's product both ways, and that a block is three steps: in a
+# block of two, a step counted from the wrong end could be the right one.
 _WIDE, _WIDE_EMBEDDING, _STREAMS_OF_WIDE = 300, 150, 36
+
+# What a mistake in a cell may raise.
+_MISTAKES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError
+)  # fmt: skip
 
 Loss = Callable[[Mapping[str, Array]], Any]
 
@@ -62,6 +68,7 @@ class Row:
     worst_derived: float  # what the backward pass says there
     worst_numeric: float  # what the complex step says there, or the equations where only they disagree
     equations_error: float | None = None  # None where there are no equations, as for anyone's own layer
+    raised: str | None = None  # the exception, where the network could not even be run
 
     @property
     def passed(self) -> bool:
@@ -71,6 +78,12 @@ class Row:
             and self.difference_error <= DIFFERENCE_GATE
             and (self.equations_error is None or self.equations_error <= EQUATIONS_GATE)
         )
+
+    @classmethod
+    def failed(cls, model: str, array: str, error: Exception) -> "Row":
+        """Return the verdict on a network that raised an exception."""
+        nan = math.nan
+        return cls(model, array, 0, 0, nan, nan, (), nan, nan, raised=f"{type(error).__name__}: {error}")
 
 
 def check(
@@ -140,6 +153,76 @@ def relative_error(a: Array, b: Array) -> float:
     return float(np.linalg.norm(a - b) / scale) if scale else 0.0
 
 
+def _complex_step(loss: Loss, arrays: Mapping[str, Array], name: str, index: int) -> float:
+    moved = arrays[name].astype(np.complex128, order="C")  # so that `reshape` is a view
+    moved.reshape(-1)[index] += 1j * _COMPLEX_STEP
+    return float(loss({**arrays, name: moved}).imag / _COMPLEX_STEP)
+
+
+def _central_difference(loss: Loss, arrays: Mapping[str, Array], name: str, index: int) -> float:
+    losses = []
+    for sign in (1, -1):
+        moved = arrays[name].copy()
+        moved.reshape(-1)[index] += sign * _DIFFERENCE_STEP
+        losses.append(float(loss({**arrays, name: moved})))
+    return (losses[0] - losses[1]) / (2 * _DIFFERENCE_STEP)
+
+
+# --- whole networks ---
+
+
+class _Problem(NamedTuple):
+    """A network with what it is to learn, its loss as a function, and two gradients of it."""
+
+    loss: Loss
+    arrays: dict[str, Array]  # parameters and initial state
+    gradients: dict[str, Array]  # by the fast backward pass
+    plain: dict[str, Array]  # by `equations`
+
+    @classmethod
+    def of(
+        cls, model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, dropout: DropoutRates
+    ) -> "_Problem":
+        T, B = inputs.shape
+        grads, scale = params.like(), 1 / inputs.size
+        session = model.session(params, B, dropout=dropout)
+        _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=_same_masks())
+        shapes = [cell.shapes()["W_hh"] for cell in model.cells]
+        drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
+        drawn.draw(_same_masks())
+        masks = equations.Masks(drawn.masks, drawn.weight_masks)
+        _, plain, d_plain = equations.network_gradients(
+            params, model.cell, inputs, targets, state, scale=scale, masks=masks
+        )
+        d_plain_state = tuple(type(layer)(*arrays) for layer, arrays in zip(state, d_plain, strict=True))
+        moved = {np.dtype(kind): params.astype(kind) for kind in (np.float64, np.complex128)}
+        sessions = {dtype: model.session(values, B, dropout=dropout) for dtype, values in moved.items()}
+
+        def loss(arrays: Mapping[str, Array]) -> Any:
+            dtype = np.result_type(*arrays.values())
+            for name in params:
+                moved[dtype][name] = arrays[name]
+            start = tuple(
+                type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
+                for k, layer in enumerate(state)
+            )
+            losses, _ = sessions[dtype].losses(inputs, targets, start, _same_masks())
+            return losses.mean()
+
+        return cls(
+            loss, dict(params) | _by_name(state), dict(grads) | _by_name(d_state), plain | _by_name(d_plain_state)
+        )
+
+
+def _same_masks() -> np.random.Generator:
+    """Return what draws the same masks each time."""
+    return np.random.default_rng(0)
+
+
+def _by_name(state: State) -> dict[str, Array]:
+    return {f"state.{k}.{name}": array for k, layer in enumerate(state) for name, array in layer._asdict().items()}
+
+
 def check_model(
     model: CharRNN,
     params: Parameters,
@@ -159,10 +242,15 @@ def check_model(
     inputs, targets : (T, B) ids
     state : initial state, float64; zeros would hide mistakes
     label, entries : see `check`
-    dropout : what is dropped, always the same numbers
+    dropout : what is dropped, with the same masks each time
     """
-    problem = _Problem.of(model, params, inputs, targets, state, dropout)
-    yield from check(problem.loss, problem.arrays, problem.gradients, plain=problem.plain, model=label, entries=entries)
+    try:
+        problem = _Problem.of(model, params, inputs, targets, state, dropout)
+        yield from check(
+            problem.loss, problem.arrays, problem.gradients, plain=problem.plain, model=label, entries=entries
+        )
+    except _MISTAKES as error:
+        yield Row.failed(label, "every array", error)
 
 
 def check_long(
@@ -170,19 +258,27 @@ def check_long(
 ) -> Row:
     """Check a whole network on sequences of two of its longest blocks of steps and a remainder, all arrays in one row.
 
-    Here a run takes too long for one an entry. The differences are those along one direction, half of it the gradient's
-    own and half a random one, in which every entry has a share; the equations are compared entry by entry.
+    Such runs take too long for one an entry. The differences are taken along one direction, the sum of the gradient's
+    and a random one, in which every entry has a share; the equations are compared entry by entry.
 
     Parameters
     ----------
     model, params : the network, in float64
-    text : (n,) ids, of which as many are read as it takes, again and again if there are too few
+    text : (n,) ids, repeated if there are too few
     B : streams
     rng : for the initial state and the direction
     """
     T = 2 * max(block_steps(sys.maxsize, B, H) for H in model.hidden_sizes) + 1
     streams = np.resize(text[: B * (T + 1)], (B, T + 1)).T.astype(np.intp)
-    problem = _Problem.of(model, params, streams[:-1], streams[1:], random_state(model, B, rng), NO_DROPOUT)
+    state = random_state(model, B, rng)
+    try:
+        problem = _Problem.of(model, params, streams[:-1], streams[1:], state, NO_DROPOUT)
+        return _check_at_once(problem, rng, label)
+    except _MISTAKES as error:
+        return Row.failed(label, "all at once", error)
+
+
+def _check_at_once(problem: _Problem, rng: np.random.Generator, label: str) -> Row:
     gradient, plain, start = (
         np.concatenate([arrays[name].reshape(-1) for name in problem.arrays])
         for arrays in (problem.gradients, problem.plain, problem.arrays)
@@ -212,6 +308,30 @@ def check_long(
     )
 
 
+def _split(vector: Array, like: Mapping[str, Array]) -> dict[str, Array]:
+    """Cut a vector into arrays of the names and shapes of others."""
+    ends = np.cumsum([array.size for array in like.values()])
+    return {
+        name: part.reshape(array.shape)
+        for (name, array), part in zip(like.items(), np.split(vector, ends[:-1]), strict=True)
+    }
+
+
+def small_models() -> Iterator[tuple[str, CharRNN, DropoutRates]]:
+    """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding, dropout.
+
+    Dropout comes only with two layers, where the upper one reads the masked outputs of the lower one.
+    """
+    for cell in CELLS:
+        yield f"{cell} 4", CharRNN(5, cell, (4,)), NO_DROPOUT
+        yield f"{cell} 4 embedding 3", CharRNN(5, cell, (4,), 3), NO_DROPOUT
+        yield f"{cell} 4,3", CharRNN(5, cell, (4, 3)), NO_DROPOUT
+        yield f"{cell} 4,3 embedding 3", CharRNN(5, cell, (4, 3), 3), NO_DROPOUT
+        yield f"{cell} 4,3 tied", CharRNN(5, cell, (4, 3), 3, tied=True), NO_DROPOUT
+        yield f"{cell} 4,3 dropout", CharRNN(5, cell, (4, 3)), DropoutRates(outputs=0.4)
+        yield f"{cell} 4,3 weight-drop", CharRNN(5, cell, (4, 3)), DropoutRates(0.3, 0.4, locked=True)
+
+
 def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[Row]:
     """Check a cell alone, on vectors, with a loss that reads its final state as well as its outputs.
 
@@ -229,22 +349,24 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
     kind = type(cell.zero_state(B, np.dtype(np.float64)))
     state, d_final = (kind(*rng.standard_normal((len(kind._fields), B, H))) for _ in range(2))
 
-    def run(arrays: Mapping[str, Array]) -> tuple[Any, Any]:
-        ws = cell.workspace(T, B, np.result_type(*arrays.values()), from_ids=False)
-        cell.arrange(arrays, ws)
-        return ws, cell.forward(arrays, ws, arrays["inputs"], kind(*(arrays[f"state.{key}"] for key in kind._fields)))
+    def run(arrays: Mapping[str, Array]) -> tuple[Any, Any, Any]:
+        dtype = np.result_type(*arrays.values())
+        weights, ws = cell.weights(B, dtype, from_ids=False), cell.workspace(T, B, dtype, from_ids=False)
+        cell.arrange(arrays, weights)
+        before = kind(*(arrays[f"state.{key}"] for key in kind._fields))
+        return weights, ws, cell.forward(weights, ws, arrays["inputs"], before)
 
     def loss(arrays: Mapping[str, Array]) -> Any:
-        ws, final = run(arrays)
+        _, ws, final = run(arrays)
         return (ws.outputs * d_outputs).sum() + sum((a * d_a).sum() for a, d_a in zip(final, d_final, strict=True))
 
     def with_state(arrays: Mapping[str, Array], before: Any) -> dict[str, Array]:
         return {**arrays, **{f"state.{key}": array for key, array in zip(kind._fields, before, strict=True)}}
 
     arrays = with_state({**params, "inputs": inputs}, state)
-    ws, _ = run(arrays)
+    weights, ws, _ = run(arrays)
     grads, plain = ({key: np.zeros_like(array) for key, array in params.items()} for _ in range(2))
-    d_state = cell.backward(params, grads, ws, inputs, d_outputs, d_final)
+    d_state = cell.backward(weights, ws, grads, inputs, d_outputs, d_final)
     steps = equations.layer_forward(name, params, inputs, state)
     d_inputs, d_plain = equations.layer_backward(name, params, plain, steps, d_outputs, d_final)
     derived = with_state({**grads, "inputs": ws.d_inputs}, d_state)
@@ -252,104 +374,16 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
     yield from check(loss, arrays, derived, plain=expected, model=label)
 
 
-class _Problem(NamedTuple):
-    """A network with what it is to learn, its loss as a function, and two gradients of it."""
-
-    loss: Loss
-    arrays: dict[str, Array]  # parameters and initial state
-    gradients: dict[str, Array]  # by the fast backward pass
-    plain: dict[str, Array]  # by `equations`
-
-    @classmethod
-    def of(
-        cls, model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, dropout: DropoutRates
-    ) -> "_Problem":
-        T, B = inputs.shape
-        grads, scale = params.like(), 1 / inputs.size
-        session = model.session(params, B, dropout=dropout)
-        _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=_same_masks())
-        masks = equations.NO_MASKS
-        if dropout:
-            shapes = [cell.shapes()["W_hh"] for cell in model.cells]
-            drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
-            drawn.draw(_same_masks())
-            masks = equations.Masks(drawn.masks, drawn.weight_masks)
-        _, plain, d_plain = equations.network_gradients(
-            params, model.cell, inputs, targets, state, scale=scale, masks=masks
-        )
-        d_plain_state = tuple(type(layer)(*arrays) for layer, arrays in zip(state, d_plain, strict=True))
-        moved = {np.dtype(kind): params.astype(kind) for kind in (np.float64, np.complex128)}
-        sessions = {dtype: model.session(values, B, dropout=dropout) for dtype, values in moved.items()}
-
-        def loss(arrays: Mapping[str, Array]) -> Any:
-            dtype = np.result_type(*arrays.values())
-            for name in params:
-                moved[dtype][name] = arrays[name]
-            start = tuple(
-                type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
-                for k, layer in enumerate(state)
-            )
-            losses, _ = sessions[dtype].losses(inputs, targets, start, _same_masks())
-            return losses.mean()
-
-        return cls(
-            loss, dict(params) | _by_name(state), dict(grads) | _by_name(d_state), plain | _by_name(d_plain_state)
-        )
-
-
-def _split(vector: Array, like: Mapping[str, Array]) -> dict[str, Array]:
-    """Cut a vector into arrays of the names and shapes of others."""
-    ends = np.cumsum([array.size for array in like.values()])
-    return {
-        name: part.reshape(array.shape)
-        for (name, array), part in zip(like.items(), np.split(vector, ends[:-1]), strict=True)
-    }
-
-
-def _same_masks() -> np.random.Generator:
-    """Return what draws the same masks each time."""
-    return np.random.default_rng(0)
-
-
-def _by_name(state: State) -> dict[str, Array]:
-    return {f"state.{k}.{name}": array for k, layer in enumerate(state) for name, array in layer._asdict().items()}
-
-
-def _complex_step(loss: Loss, arrays: Mapping[str, Array], name: str, index: int) -> float:
-    moved = arrays[name].astype(np.complex128, order="C")  # so that `reshape` is a view
-    moved.reshape(-1)[index] += 1j * _COMPLEX_STEP
-    return float(loss({**arrays, name: moved}).imag / _COMPLEX_STEP)
-
-
-def _central_difference(loss: Loss, arrays: Mapping[str, Array], name: str, index: int) -> float:
-    losses = []
-    for sign in (1, -1):
-        moved = arrays[name].copy()
-        moved.reshape(-1)[index] += sign * _DIFFERENCE_STEP
-        losses.append(float(loss({**arrays, name: moved})))
-    return (losses[0] - losses[1]) / (2 * _DIFFERENCE_STEP)
-
-
-def small_models() -> Iterator[tuple[str, CharRNN, DropoutRates]]:
-    """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding, dropout.
-
-    Dropout comes with two layers alone, of which the lower's masked outputs are the upper's inputs.
-    """
-    for cell in CELLS:
-        yield f"{cell} 4", CharRNN(5, cell, (4,)), NO_DROPOUT
-        yield f"{cell} 4 embedding 3", CharRNN(5, cell, (4,), 3), NO_DROPOUT
-        yield f"{cell} 4,3", CharRNN(5, cell, (4, 3)), NO_DROPOUT
-        yield f"{cell} 4,3 embedding 3", CharRNN(5, cell, (4, 3), 3), NO_DROPOUT
-        yield f"{cell} 4,3 tied", CharRNN(5, cell, (4, 3), 3, tied=True), NO_DROPOUT
-        yield f"{cell} 4,3 dropout", CharRNN(5, cell, (4, 3)), DropoutRates(outputs=0.4)
-        yield f"{cell} 4,3 weight-drop", CharRNN(5, cell, (4, 3)), DropoutRates(0.3, 0.4, locked=True)
-
-
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
     """Check every kind of network on random characters, random weights and a random initial state.
 
+    <<<<<<< HEAD
     The small ones on a short text, in which one target is missing, every entry of every array; each cell alone, up to
     its final state; and for each cell one wide network, on sequences that the fast cells cut into blocks and tiles.
+    =======
+    Small networks are checked on a short text with one target missing, every entry of every array; and for each cell
+    one wide network, on sequences that the fast cells cut into blocks and tiles.
+    >>>>>>> hnn
     """
     for label, model, dropout in small_models():
         # one layer takes more positions than the one-hot product of `nn.embedding`
@@ -380,12 +414,12 @@ def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:
 def check_checkpoint(
     model: CharRNN, params: Parameters, text: NDArray[np.integer], rng: np.random.Generator
 ) -> Iterator[Row]:
-    """Check a trained network at its own sizes on a slice of text, a few entries of each array; and on a longer slice.
+    """Check a trained network at its own sizes: a few entries of each array on a slice of text, and a longer slice.
 
     Parameters
     ----------
     model, params : the network, in any floating type (checked in float64)
-    text : (n,) ids, n ≥ 2; the first of them are read
+    text : (n,) ids, n ≥ 2, of which the first are read
     rng : for the initial state
     """
     piece = text[:_SLICE_LENGTH]
@@ -400,21 +434,24 @@ def check_checkpoint(
     yield check_long(model, wide, text, _STREAMS_OF_A_CHECKPOINT, rng, label="checkpoint, longer")
 
 
+# --- anyone's layer ---
+
+
 def check_layer(
     layer: Layer, inputs: ArrayLike, state: Any = None, *, rng_seed: int = 0, entries: int = 0, **options: Any
 ) -> list[Row]:
     """Compare a layer's backward pass with the complex step and with central differences.
 
-    The loss is the sum of all outputs, and of the final state where there is one, each number times a random weight;
-    so every path through the layer is seen. All is computed in float64; the layer's own weights stay as they are.
+    The loss is the sum of all outputs, and of the final state where there is one, each number times a random weight:
+    so every path through the layer counts. It is computed in float64; the layer's own weights are left alone.
 
     Parameters
     ----------
     layer : any object with ``params`` and ``grads``, mappings of arrays by name, ``forward(inputs)`` and
-        ``backward(d_outputs)``; or, as the recurrent layers have it, ``forward(inputs, state) → (outputs, state)`` and
-        ``backward(d_outputs, d_state) → (d_inputs, d_state)``. It must take complex numbers and keep them complex
-    inputs : what ``forward`` takes; the gradient of integers is not asked for
-    state : initial state, a named tuple or a tuple of such; zeros would hide mistakes
+        ``backward(d_outputs)``; or, as in the recurrent layers, ``forward(inputs, state) → (outputs, state)`` and
+        ``backward(d_outputs, d_state) → (d_inputs, d_state)``. It must accept complex numbers and keep them complex
+    inputs : what ``forward`` takes; integers have no gradient
+    state : initial state, a named tuple or a tuple of named tuples; zeros would hide mistakes
     rng_seed : of the random weights
     entries : how many entries of a large array to check; 0 for all (see `charrnn.gradcheck.check`)
     options : handed to ``forward``, such as ``return_sequences=True``, or ``rng=1`` for a dropout whose masks stay
@@ -475,7 +512,7 @@ def check_layer(
 
 
 def _leaves(values: Any) -> list[Array]:
-    """List the arrays of a nest of tuples, None being none."""
+    """List the arrays of a nest of tuples, without those that are None."""
     if isinstance(values, tuple):
         return [leaf for part in values for leaf in _leaves(part)]
     return [] if values is None else [np.asarray(values)]
@@ -490,7 +527,7 @@ def _rebuilt(nest: Any, leaves: Iterator[Array]) -> Any:
 
 
 def _like_params(form: Any, arrays: dict[str, Array]) -> Any:
-    """Return named arrays in the form in which a layer has its own."""
+    """Return named arrays in the form of a layer's own."""
     if not isinstance(form, Parameters):
         return arrays
     flat = [np.zeros(0), *(array.reshape(-1) for array in arrays.values())]

@@ -403,7 +403,7 @@ def test_half_precision_is_no_model_of_any_command(charrnn: Charrnn, trained: Pa
     given = ["--resume", "--checkpoint"] if command == "train" else []
     outcome = charrnn(command, *given, "half.npz")
     assert outcome.code == 1
-    assert "not 'float16'" in outcome.err
+    assert "dtype must be one of float32, float64, not 'float16'" in outcome.err
     assert not outcome.out
 
 

@@ -48,7 +48,7 @@ def test_every_small_network_passes_with_room_to_spare() -> None:
     assert max(row.difference_error for row in rows) < gradcheck.DIFFERENCE_GATE / 3
     assert max(row.equations_error or 0 for row in rows) < gradcheck.EQUATIONS_GATE / 100
     assert all(row.equations_error is not None for row in rows)
-    assert report.verdict(rows).startswith(f"all {len(rows)} gradients are right")
+    assert report.gradients_verdict(rows).startswith(f"all {len(rows)} gradients are right")
 
 
 def test_small_networks_are_every_kind_there_is() -> None:
@@ -198,7 +198,7 @@ def test_a_final_state_that_is_wrong_or_whose_gradient_is_forgotten_is_found(
 
 
 def test_verdict_names_the_worst_entry() -> None:
-    sentence = report.verdict(one_wrong())
+    sentence = report.gradients_verdict(one_wrong())
     assert sentence.startswith("1 of 2 gradients are wrong; worst is x of anyone's at [1, 0]: derived 0.2039")
     assert sentence.endswith("numeric -0.203912")
 
@@ -210,7 +210,7 @@ def test_table_has_a_line_for_every_array_and_the_verdict() -> None:
     assert x.split()[:3] == ["anyone's", "x", "4"]
     assert "FAIL [1,0] +2.039e-01" in x
     assert "ok" in y
-    assert verdict == report.verdict(rows)
+    assert verdict == report.gradients_verdict(rows)
 
 
 @pytest.mark.parametrize("width", [47, 89, 90, 114, 115])
@@ -224,7 +224,7 @@ def test_a_narrow_terminal_gets_the_models_as_headings_and_at_last_the_errors_al
 
 def test_json_lines_hold_every_number() -> None:
     rows = one_wrong()
-    objects = [json.loads(line) for line in report.as_json_lines(rows).splitlines()]
+    objects = [json.loads(line) for line in report.gradients_json(rows).splitlines()]
     assert [(o["array"], o["passed"]) for o in objects] == [("x", False), ("y", True)]
     assert objects[0]["worst_index"] == [1, 0]
     assert [o["complex_step_error"] for o in objects] == [row.complex_step_error for row in rows]

@@ -31,6 +31,6 @@ def cache(texts: tuple[str, ...], clear: bool, as_json: bool) -> None:
     if clear:
         remove(kept)
     if as_json:
-        click.echo(tables.cache_as_json(kept), nl=False)
+        click.echo(tables.cache_json(kept), nl=False)
     else:
         click.echo(tables.cache_table(kept, cache_folder(), were_removed=clear), nl=False)

@@ -1,11 +1,10 @@
-"""Types of arguments that a shell can complete: checkpoints and texts by name.
+"""Completion of the command line in bash, zsh and fish.
 
-How bash, zsh and fish ask what may follow on a command line, and how they are answered.
-
-Click's own scripts let a shell insert a file's name as it is: ``my book.txt`` becomes two arguments, and what stands in
-``$(...)`` is run. Here names are a kind of item of their own, which the shell quotes in its own way. The shell passes
-the words before the cursor as arguments; each answer is a list of records (kind, value, help) that end in NUL, or lines
-for fish.
+First come the types of arguments that offer names of checkpoints and texts, then the scripts for the three shells, and
+what answers them. Click's own scripts insert a file name unquoted: ``my book.txt`` would become two arguments, and a
+``$(...)`` in a name would be run. Here a name is a kind of item of its own, which the shell quotes. The shell passes
+the words before the cursor as arguments; an answer is a list of records (kind, value, help) that end in NUL, or for
+fish a list of lines.
 """
 
 import os
@@ -29,16 +28,16 @@ _ENDS_OF_FOLDERS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 class FilePath(click.ParamType[Path]):
-    """A file's name; who opens it says what is wrong with it."""
+    """A file name. Whether the file can be used is checked when it is opened."""
 
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path; no name, which often is a variable that is not set, and a folder's are refused."""
+        """Return the path; an empty name, such as that of an unset variable, and a folder's name are refused."""
         if not str(value):
-            self.fail("the file's name is empty.", param, ctx)
+            self.fail("the file name is empty.", param, ctx)
         if str(value).endswith(_ENDS_OF_FOLDERS):
-            self.fail(f"{shown(str(value))} names a folder: name a file.", param, ctx)
+            self.fail(f"{shown(str(value))} is the name of a folder; name a file.", param, ctx)
         return Path(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
@@ -47,15 +46,15 @@ class FilePath(click.ParamType[Path]):
 
 
 class CheckpointPath(FilePath):
-    """A checkpoint's file: those here and in ./checkpoints are offered."""
+    """A checkpoint; those here and in ./checkpoints are offered."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
-        """Offer the checkpoints that begin so."""
+        """Offer the matching checkpoints."""
         return _offer(checkpoints(), incomplete)
 
 
 class TextName(click.ParamType[str]):
-    """A text: files here, those in ./corpora and the bundled ones are offered.
+    """A text; files here, files in ./corpora and the bundled texts are offered.
 
     Parameters
     ----------
@@ -72,11 +71,11 @@ class TextName(click.ParamType[str]):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
-        """Offer the texts that begin so."""
+        """Offer the matching texts."""
         from charrnn.text.sources import LOCAL_CORPORA
 
         texts = [
-            _typed(path if folder == LOCAL_CORPORA and _is_taken_otherwise(path.name) else Path(path.name))
+            _typed(path if folder == LOCAL_CORPORA and _is_special(path.name) else Path(path.name))
             for folder in (Path(), LOCAL_CORPORA, CORPORA)
             for path in _files(folder)
             if _may_be_text(path)
@@ -90,11 +89,11 @@ def checkpoints() -> list[str]:
 
 
 def _typed(path: Path) -> str:
-    """Return a path as it can be typed: the first character must not make it an option or someone's home."""
-    return f"./{path}" if _is_taken_otherwise(str(path)) else str(path)
+    """Return a path in a form that is not read as an option or a home folder."""
+    return f"./{path}" if _is_special(str(path)) else str(path)
 
 
-def _is_taken_otherwise(name: str) -> bool:
+def _is_special(name: str) -> bool:
     return name.startswith(("-", "~"))
 
 
@@ -110,14 +109,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _offer(names: Iterable[str], incomplete: str) -> "Items":
-    """Return the names that begin so; where there is none, let the shell complete a path of its own."""
+    """Return the matching names; if there are none, let the shell complete a path."""
     from click.shell_completion import CompletionItem
 
     items: Items = [CompletionItem(name, NAME) for name in dict.fromkeys(names) if name.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="file")]
 
 
-NAME: Final = "name"  # kind of an item that the shell is to quote as a file's name
+NAME: Final = "name"  # kind of an item that the shell quotes as a file name
 
 _BASH = """\
 %(complete_func)s() {
@@ -162,7 +161,7 @@ else
 fi
 """
 
-# The first line of an answer says whether fish is to complete files by itself.
+# The first line of an answer says whether fish completes files itself.
 _FISH = """\
 function %(complete_func)s_ask
     set -l words (commandline -opc)
@@ -183,7 +182,7 @@ complete --command %(prog_name)s --condition %(complete_func)s_wants_files --for
 
 
 class _Answer(ShellComplete):
-    """What every shell is answered, in records that end in NUL."""
+    """The answer to any shell, in records that end in NUL."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one at the cursor, and that word up to the cursor."""
@@ -191,15 +190,15 @@ class _Answer(ShellComplete):
         return words, word
 
     def complete(self) -> str:
-        """Write the answer in bytes, as a file's name may be no text, and return nothing more to print."""
-        if len(sys.argv) < 2:  # a shell that still has the script of an earlier version
+        """Write the answer as bytes, since a file name may not be valid text; return nothing more to print."""
+        if len(sys.argv) < 2:  # from the script of an earlier version
             return ""
         words, word = self.get_completion_args()
         lead = ""
         if word.startswith("--") and "=" in word and "--" not in words:
             option, _, word = word.partition("=")
             words, lead = [*words, option], f"{option}="
-        # Click would offer options where the value of one begins with a dash.
+        # If the value of an option begins with a dash, Click would offer options.
         is_file = self.is_redirected() or (lead and word.startswith("-"))
         items = [CompletionItem(word, type="file")] if is_file else self.get_completions(words, word)
         sys.stdout.buffer.write(os.fsencode(self.answer(lead, items)))
@@ -207,11 +206,11 @@ class _Answer(ShellComplete):
         return ""
 
     def is_redirected(self) -> bool:
-        """Whether the word at the cursor is what a stream is sent to; zsh and fish ask for no such word."""
+        """Whether the word at the cursor is the target of a redirection; zsh and fish complete those themselves."""
         return False
 
     def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
-        """Write the items down; `lead` is what stands before the values in their word: ``--checkpoint=``."""
+        """Format the items; `lead` comes before the values in their word, such as ``--checkpoint=``."""
         return "".join(f"{field}\0" for item in items for field in (item.type, lead + item.value, item.help or ""))
 
 
@@ -227,7 +226,7 @@ class _Bash(_Answer):
         return self._before().rstrip().endswith(("<", ">"))
 
     def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
-        """Leave out what stands before the part of the word that bash replaces, which may begin at a = or a colon."""
+        """Leave out the part of the word that bash keeps: it replaces only what follows a ``=`` or a colon."""
         before = split_line(self._before())[-1]
         values = ((item, lead + item.value) for item in items)
         cut = [CompletionItem(value.removeprefix(before), item.type) for item, value in values]
@@ -256,7 +255,7 @@ class _Fish(_Answer):
         return words, split_line(word)[-1]  # fish takes quotes from whole words only
 
     def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
-        """Write an item a line, which takes no name with a line end in it."""
+        """Format one item per line, so names with a line end are left out."""
         offered = [item for item in items if item.type in ("plain", NAME) and not re.search(r"[\n\t]", item.value)]
         helps = ((item.help or "").replace("\n", " ").replace("\t", " ") for item in offered)
         lines = [f"{lead}{item.value}\t{text}" for item, text in zip(offered, helps, strict=True)]
@@ -268,7 +267,7 @@ _PIECE = re.compile(r"""\\(.?)|'([^']*)'?|"((?:[^"\\]|\\.?)*)"?|(\s+)|([<>|&;()]
 
 
 def split_line(line: str) -> list[str]:
-    """Return the words of an unfinished line without their quotes; the last, at the cursor, may be empty."""
+    """Return the words of an unfinished line, unquoted; the last one, at the cursor, may be empty."""
     words: list[str] = []
     word: str | None = None  # None between two words
     for escaped, single, double, space, operator, other in _PIECE.findall(line):
@@ -282,6 +281,6 @@ def split_line(line: str) -> list[str]:
 
 
 def answer_shells() -> None:
-    """Let Click answer shells in this way."""
+    """Replace Click's answers to shells by these."""
     for kind in (_Bash, _Zsh, _Fish):
         add_completion_class(kind)

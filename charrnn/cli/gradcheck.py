@@ -42,7 +42,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     from charrnn.cache import load_corpus
     from charrnn.checkpoint import load
     from charrnn.gradcheck import check_checkpoint, check_small_models
-    from charrnn.report.tables import as_json_lines, gradients_table, verdict
+    from charrnn.report.tables import gradients_json, gradients_table, gradients_verdict
     from charrnn.report.terminal import stdout_width
     from charrnn.training.data import training_part
 
@@ -60,8 +60,8 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     else:
         rows = list(check_small_models(rng))
     if as_json:
-        click.echo(as_json_lines(rows))
+        click.echo(gradients_json(rows), nl=False)
     elif not quiet:
-        click.echo(gradients_table(rows, stdout_width()))
+        click.echo(gradients_table(rows, stdout_width()), nl=False)
     if not all(row.passed for row in rows):
-        raise WrongGradientError(verdict(rows))
+        raise WrongGradientError(gradients_verdict(rows))

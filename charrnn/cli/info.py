@@ -30,5 +30,5 @@ def info(checkpoint: Path | None, as_json: bool) -> None:
     from charrnn.report import tables as report
     from charrnn.report.terminal import stdout_width
 
-    values = report.gather(checkpoint or newest() or PRETRAINED)
-    click.echo(report.info_as_json(values) if as_json else report.as_text(values, stdout_width()), nl=False)
+    values = report.info_values(checkpoint or newest() or PRETRAINED)
+    click.echo(report.info_json(values) if as_json else report.info_text(values, stdout_width()), nl=False)

@@ -1,4 +1,4 @@
-"""``charrnn sample --interactive``: a person and the model write by turns."""
+"""``charrnn sample --interactive``: a person and the model take turns."""
 
 import contextlib
 import importlib
@@ -16,7 +16,7 @@ from charrnn.sampling.writing import Turns
 from charrnn.text.sources import BYTE_ORDER_MARK
 from charrnn.text.vocabulary import Fitted
 
-_HINT = r"Type a line: the model writes the next. \ at its end: it finishes yours. Enter: it goes on. Ctrl-D: the end."
+_HINT = r"Type a line. End it with \ to have it completed. Enter continues. Ctrl-D quits."
 _PROMPT = "> "
 _UNFINISHED = "\\"
 
@@ -33,17 +33,17 @@ def converse(
 ) -> None:
     """Read lines and write turns until the lines end.
 
-    On a terminal there is a prompt, and Ctrl-C ends a turn; elsewhere lines are read and turns written, no more.
+    On a terminal there is a prompt, and Ctrl-C ends a turn.
 
     Parameters
     ----------
     turns : the running text
-    seed : known characters it begins with; the model then has the first turn
-    fit : makes a line readable for the model, or raises `UnknownCharacterError`
+    seed : known characters that it begins with; the model then has the first turn
+    fit : replaces or removes characters the model does not know, or raises `UnknownCharacterError`
     output : what writes the turns
     written : what the model writes is appended here
-    echo : whether to show the seed, and again the beginning of a line that the model finishes
-    quiet : whether to say nothing of what `fit` replaced
+    echo : whether to show the seed, and to repeat the beginning of a line that the model completes
+    quiet : whether to hide the notes on what `fit` replaced
     """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not quiet:
@@ -77,17 +77,17 @@ def _turn(turns: Turns, writer: TextWriter, written: list[str], *, is_terminal: 
             if interruption.is_requested():
                 break
     if not turns.is_within_line:
-        writer.end_line()  # an item has ended, perhaps by a separator that is not shown
+        writer.end_line()  # an item has ended, perhaps with a separator that is not shown
     if interruption.is_requested() and not (is_terminal and interruption.signal == signal.SIGINT):
         click.get_current_context().exit(interruption.exit_code)
 
 
 def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
-    """Yield what the person types, without line ends."""
+    """Yield the lines the person types, without line ends."""
     try:
         if not is_terminal:
             for number, line in enumerate(_stdin()):
-                # Some programs put a mark of the encoding before the first.
+                # Some programs write a byte order mark first.
                 yield (line if number else line.removeprefix(BYTE_ORDER_MARK)).removesuffix("\n")
             return
         with contextlib.suppress(ImportError):
@@ -97,9 +97,9 @@ def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
             yield input(_PROMPT)
     except UnicodeError as error:
         reason = error.reason if isinstance(error, UnicodeDecodeError) else error
-        raise TextError(f"what came on stdin is not {sys.stdin.encoding.lower()}: {reason}") from error
+        raise TextError(f"stdin is not valid {sys.stdin.encoding.lower()}: {reason}") from error
     except (EOFError, KeyboardInterrupt) as error:
-        writer.write("\n")  # the terminal's own echo of the key has none
+        writer.write("\n")  # the terminal shows none for the key
         if isinstance(error, KeyboardInterrupt):
             raise
 
@@ -107,5 +107,5 @@ def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
 def _stdin() -> Iterator[str]:
     try:
         yield from sys.stdin
-    except OSError as error:  # it is open for writing only, say
+    except OSError as error:  # for example, it is only open for writing
         raise UnreadableTextError(f"stdin cannot be read ({error.strerror or error})") from error

@@ -54,17 +54,15 @@ def exit_code_of(rank: int, command: Callable[["Team"], int], fail: Callable[[Ex
         for number in SIGNALS:  # the first rank finishes the step, saves, and lets the others go
             signal.signal(number, signal.SIG_IGN)
         return _follow(rank, fail)
-    watch, early = _Watch(), Interruption()
+    early = Interruption()
     try:
         with early:  # the others must be there before they can be let go
             from charrnn.training.mpi import Ranks
 
             ranks = Ranks()
     except (ImportError, RuntimeError) as error:
-        watch.end()
         return fail(_missing(error))
     code = early.exit_code if early.is_requested() else command(ranks)
-    watch.end()
     ranks.end(code)
     return code
 
@@ -85,47 +83,3 @@ def _follow(rank: int, fail: Callable[[Exception], int]) -> int:
 def _missing(error: Exception) -> ConfigError:
     reason = str(error).splitlines()[0]
     return ConfigError(f"training on several ranks needs mpi4py and an MPI: `pip install mpi4py mpich` ({reason})")
-
-
-class _Watch:
-    """Says in one line that the job has died, where its first rank was killed and cannot.
-
-    A launcher that sees one rank die kills the others at once. So a small process of its own waits beside the first
-    rank for the end of a pipe.
-    """
-
-    def __init__(self) -> None:
-        self._pipe: int | None = None
-        if not hasattr(os, "fork"):
-            return
-        reading, writing = os.pipe()
-        try:
-            is_child = os.fork() == 0
-        except OSError:  # no more processes may be started, and this one is not needed to train
-            os.close(reading)
-            os.close(writing)
-            return
-        if is_child:
-            os.close(writing)
-            _wait(reading)
-        os.close(reading)
-        self._pipe = writing
-
-    def end(self) -> None:
-        """Say nothing: this rank comes to its end by itself."""
-        if self._pipe is not None:
-            os.write(self._pipe, b".")
-            os.close(self._pipe)
-            self._pipe = None
-
-
-def _wait(reading: int) -> None:
-    os.setsid()  # away from those that are killed together
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    if not os.read(reading, 1):
-        os.write(2, b"charrnn: a rank died, and with it the job; go on from the last checkpoint with --resume\n")
-    os._exit(0)

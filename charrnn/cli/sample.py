@@ -31,9 +31,9 @@ _DEFAULTS = {**asdict(SampleConfig()), "unknown": None}  # `--interactive` has a
 _HELP = """\
 Write text with a trained model.
 
-CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
-and what follows go to stdout, each character as it is drawn; stderr says which model wrote it. A model that learned
-items, names line by line say, writes one, or K with --num, and tells which stand in its training text.
+CHECKPOINT defaults to the newest one in ./checkpoints, or to the model that comes with the program. The seed text and
+what follows it go to stdout, each character as soon as it is drawn; stderr names the model. A model trained on items
+(with --by-line, for example) writes one, or K with --num, and marks those that are in its training text.
 """
 
 
@@ -81,7 +81,9 @@ def sample(
 
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):
-        raise ConfigError("--interactive writes one text by turns: leave out --json, --num and --seed-file -")
+        raise ConfigError(
+            "--interactive writes one text: it cannot be combined with --json, several texts or --seed-file -"
+        )
     if interactive and sys.stdin is None:
         raise UnreadableTextError("stdin is closed: --interactive reads your lines from it")
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed

@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 
 _HELP = """\
-Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
+Measure how well a model predicts TEXT: files, - for stdin, or the name of a bundled text.
 
-A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
-model that comes with the program. What simple methods that know the same training text reach is shown beside it. A
-model that learned items, line by line say, reads each of them for itself. With --by-line each line that is not
-blank comes with its bits a character and its number, tabs between.
+If the first argument ends in .npz, it is the CHECKPOINT. The default is the newest one in ./checkpoints, or the model
+that comes with the program. For comparison the scores of simple methods that know the same training text are shown. A
+model trained on items reads each item separately. With --by-line, each line that is not blank is printed after its bits
+per character and its number, separated by tabs.
 """
 
 
 @click.command(
     cls=Command,
-    short_help="Tell how well a model reads a text.",
+    short_help="Measure how well a model predicts a text.",
     epilog="Example: charrnn score --by-line letters.txt | head",
     help=_HELP,
 )
 @click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1, type=TextName(or_checkpoint=True))
-@click.option("--by-line", is_flag=True, help="Rank the lines instead, each read for itself, most surprising first.")
+@click.option("--by-line", is_flag=True, help="Score each line separately, the most surprising first.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
 @options.errors
 @options.json
 @options.quiet
 def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | None, as_json: bool, quiet: bool) -> None:
-    """Tell how well a model reads TEXT."""
+    """Measure how well a model predicts TEXT."""
     from charrnn.checkpoint import load
     from charrnn.paths import newest
     from charrnn.report import tables
@@ -69,20 +69,20 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             say(unseen)
         with TextWriter() as writer:
             for ranked in ranking:
-                writer.write(tables.line_json(ranked) if as_json else tables.line_row(ranked))
+                writer.write(tables.line_json(ranked) if as_json else tables.line_text(ranked))
         return
     training, starts = _learned(trained, quiet=quiet)
     text = Slice.from_passage(passage, vocabulary, training, trained.separator, starts)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     with TextWriter() as writer:
         if as_json:
-            writer.write(tables.scores_as_json(comparison, trained, passage, path))
+            writer.write(tables.scores_json(comparison, trained, passage, path))
         else:
             writer.write(tables.scores_table(comparison, stdout_width(), tables.describe_unseen(passage)))
 
 
 def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer] | None, NDArray[np.intp] | None]":
-    """Return the training text, and where its items begin; None, with one line about it, where it is missing."""
+    """Return the training text and where its items begin; if it is missing, None for both and a line about it."""
     from charrnn.report.progress import Preparation
     from charrnn.report.terminal import say
     from charrnn.training.data import joined_starts, learned, running
@@ -91,6 +91,6 @@ def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer
         with Preparation(is_quiet=quiet) as watcher:
             part = learned(trained, watcher)
     except TextError as error:
-        say(f"no yardsticks that learn: {error}")
+        say(f"not compared with methods that learn: {error}")
         return None, None
     return running(part), joined_starts(part)

@@ -12,7 +12,7 @@ from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
-from charrnn.cli.signals import Interruption
+from charrnn.cli.signals import Interruption, exit_code
 from charrnn.config import FORMS, LINE_END, RECIPES
 from charrnn.errors import ConfigError
 
@@ -116,12 +116,12 @@ def train(
     from charrnn.report.terminal import stdout_width
 
     if given["recipe"] == "list":
-        from charrnn.report.tables import describe_recipes
+        from charrnn.report.tables import recipes_table
 
-        click.echo("\n".join(describe_recipes(stdout_width())))
+        click.echo(recipes_table(stdout_width()), nl=False)
         return
     from charrnn.report.progress import Preparation, Progress, TextProgress
-    from charrnn.report.tables import as_event, scores_table
+    from charrnn.report.tables import scores_table, yardsticks_json
     from charrnn.report.terminal import say
     from charrnn.training.log import RunLog
     from charrnn.training.run import compare_held_out
@@ -144,12 +144,13 @@ def train(
                 progress.show(event)
     except KeyboardInterrupt:  # a second signal
         say(f"stopped at once; {prepared.run.path} is as it was last saved")
+        click.get_current_context().exit(exit_code())
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
     if yardsticks and (evaluator := prepared.run.evaluator):
         comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
         step = prepared.run.trainer.step
-        click.echo(as_event(comparison, step) if as_json else scores_table(comparison, stdout_width()), nl=False)
+        click.echo(yardsticks_json(comparison, step) if as_json else scores_table(comparison, stdout_width()), nl=False)
 
 
 def _prepare(

@@ -13,11 +13,11 @@ from charrnn.paths import PRETRAINED
 _HELP = """\
 Write a page that shows what the cells look at while the model reads TEXT.
 
-In any browser, from that one file: the text coloured by a cell's activation, by surprise or by how open a gate is,
-cells ranked by simple things they follow, and what the model expected at each character. A first argument that
-ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the model that comes with the
-program. TEXT is files, - for stdin, or a bundled text's name; without it the page shows the part of its own text
-that the model never trained on. A model that learned items, line by line say, reads each of them for itself.
+The page is one file for any browser. It shows the text coloured by a cell's activation, by surprise or by how open a
+gate is, cells ranked by simple things they track, and what the model expected at each character. If the first argument
+ends in .npz, it is the CHECKPOINT. The default is the newest one in ./checkpoints, or the model that comes with the
+program. TEXT is files, - for stdin, or the name of a bundled text; without it the page shows the part of the model's
+own text that it was not trained on. A model trained on items (with --by-line, for example) reads each item separately.
 """
 
 
@@ -28,7 +28,7 @@ that the model never trained on. A model that learned items, line by line say, r
     help=_HELP,
 )
 @click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1, type=TextName(or_checkpoint=True))
-@options.output("view.html", "The page to write, over an older one.")
+@options.output("view.html", "Output file (overwritten).")
 @click.option(
     "-n",
     "--length",

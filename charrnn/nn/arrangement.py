@@ -18,7 +18,7 @@ _SMALL_PRODUCT = 1_000_000
 _BLOCK_NUMBERS = 32_768
 
 
-def tiles(B: int, H: int) -> tuple[int, int]:
+def tiling(B: int, H: int) -> tuple[int, int]:
     """Into how many blocks of rows, and of columns for each gate, a step's (B, H) · (H, H) product is cut.
 
     Panels of 64 columns or, where H is no multiple of that, the widest up to 100; and rows so few that a tile stays

@@ -33,9 +33,6 @@ class DropoutRates:
     weights: float = 0.0
     locked: bool = False
 
-    def __bool__(self) -> bool:
-        return bool(self.outputs or self.weights)
-
 
 @dataclass
 class DropoutWorkspace:

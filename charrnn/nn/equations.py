@@ -16,9 +16,9 @@ B streams are read side by side, one row each, for T steps; a layer takes D numb
 Backpropagation through time
 ----------------------------
 A state is read twice: by what lies above it at the same step, and by its own cell one step later. So its gradient is a
-sum of two, and the second is known only after the later step has been gone through. Hence `layer_backward` walks from
-the last step to the first. Each step receives ``d_state``, hands ``d_x`` to the layer below and a new ``d_state`` to
-the step before, and adds its share to the gradients of the weights, which all steps have in common.
+sum of two, and the second is known only once the later step is done. Hence `layer_backward` walks from the last step to
+the first. Each step receives ``d_state``, returns ``d_x`` for the layer below and ``d_state`` for the step before, and
+adds its share to the gradients of the weights, which all steps have in common.
 
 Three rules give every line (all row vectors; ``*`` is elementwise):
 
@@ -257,7 +257,7 @@ def layer_backward(
 
 
 class Masks(NamedTuple):
-    """What dropout multiplies by, one array a layer: 0, or 1 over the share that is kept. Empty where none is."""
+    """What dropout multiplies by, one array a layer: 0, or 1 over the share that is kept. Empty without dropout."""
 
     outputs: Sequence[Array] = ()  # (T or 1, B, H)
     weights: Sequence[Array] = ()  # (H, G·H), for W_hh
@@ -267,7 +267,7 @@ NO_MASKS = Masks()
 
 
 class Tape(NamedTuple):
-    """All that the way back needs."""
+    """What the backward pass needs."""
 
     x: Array  # (T, B, V), one-hot
     layers: list[list[Step]]
@@ -285,8 +285,8 @@ def network_forward(params: Params, cell: str, inputs: Array, state: Sequence[St
 
     Parameters
     ----------
-    params : arrays by name as in a checkpoint: ``embedding.W_e`` where there is one, ``cells.0.W_xh`` …, and
-        ``linear.W_hy``, or, where that is missing, the embedding's transpose in its place
+    params : arrays by name as in a checkpoint: ``embedding.W_e`` where there is an embedding, ``cells.0.W_xh`` …, and
+        ``linear.W_hy``; without it the embedding's transpose is used
     """
     x = one_hot = np.eye(len(params["linear.b_y"]))[inputs]
     if "embedding.W_e" in params:
@@ -308,7 +308,7 @@ def log_softmax(logits: Array) -> Array:
 
 
 def cross_entropy(logits: Array, targets: Array) -> Array:
-    """``−log p[target]`` in nats, (T, B); 0 where the target is below 0, as there is none."""
+    """``−log p[target]`` in nats, (T, B); 0 where the target is below 0, which means that there is no target."""
     picked = np.take_along_axis(log_softmax(logits), np.maximum(targets, 0)[..., None], axis=-1)[..., 0]
     return np.where(targets < 0, 0, -picked)
 
@@ -333,7 +333,7 @@ def network_gradients(
     """
     tape = network_forward(params, cell, inputs, state, masks)
     grads = {name: np.zeros_like(array) for name, array in params.items()}
-    # softmax and cross-entropy together: what was predicted less what came
+    # softmax and cross-entropy together: the predicted probabilities less 1 at what came
     is_target = np.eye(tape.logits.shape[-1])[targets]
     d_logits = scale * (np.exp(log_softmax(tape.logits)) - is_target)
     d_logits = np.where(targets[..., None] < 0, 0, d_logits)
@@ -344,7 +344,7 @@ def network_gradients(
     for k in reversed(range(len(state))):
         if masks.outputs:
             d_x = d_x * masks.outputs[k]
-        # nothing depends on the state after the last step
+        # nothing is made to depend on the state after the last step
         zero = tuple(np.zeros_like(array) for array in tape.layers[k][-1].state)
         d_layer = _group(grads, k)
         d_x, d_state[k] = layer_backward(cell, _weights(params, k, masks), d_layer, tape.layers[k], d_x, zero)

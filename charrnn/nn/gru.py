@@ -40,7 +40,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from charrnn.nn import parameters
-from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiles, turned_panels
+from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiling, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.parameters import Array
@@ -62,7 +62,7 @@ class GRUState(NamedTuple):
 
 
 class GRUWeights(NamedTuple):
-    """The parameters as the products want them: in P panels of columns (see `arrangement.tiles`)."""
+    """The parameters as the products want them: in P panels of columns (see `arrangement.tiling`)."""
 
     W_xh: Array  # (3, D, H): r z n, for ids with the bias added
     W_xh_T: Array | None  # (3, H, D): r z n, for vectors
@@ -151,7 +151,7 @@ class GRUCell:
     def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWeights:
         """Allocate arranged weights."""
         D, H = self.input_size, self.hidden_size
-        _, P = tiles(B, H)
+        _, P = tiling(B, H)
         return GRUWeights(
             W_xh=np.empty((3, D, H), dtype),
             W_xh_T=None if from_ids else np.empty((3, H, D), dtype),
@@ -181,7 +181,7 @@ class GRUCell:
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
-        blocks, P = tiles(B, H)
+        blocks, P = tiling(B, H)
         planes, h, products = (np.empty(s, dtype) for s in ((4, T, B, H), (T + 1, B, H), (4, B, H)))
         cut = (1, blocks, B // blocks, H)
         return GRUWorkspace(

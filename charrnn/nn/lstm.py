@@ -37,7 +37,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from charrnn.nn import parameters
-from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiles, turned_panels
+from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiling, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.parameters import Array
@@ -59,7 +59,7 @@ class LSTMState(NamedTuple):
 
 
 class LSTMWeights(NamedTuple):
-    """The parameters as the products want them: gates o i f g, in P panels of columns (see `arrangement.tiles`)."""
+    """The parameters as the products want them: gates o i f g, in P panels of columns (see `arrangement.tiling`)."""
 
     W_xh: Array  # (4, D, H), for ids with the bias added
     W_xh_T: Array | None  # (4, H, D), for vectors
@@ -159,7 +159,7 @@ class LSTMCell:
     def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWeights:
         """Allocate arranged weights."""
         D, H = self.input_size, self.hidden_size
-        _, P = tiles(B, H)
+        _, P = tiling(B, H)
         return LSTMWeights(
             W_xh=np.empty((4, D, H), dtype),
             W_xh_T=None if from_ids else np.empty((4, H, D), dtype),
@@ -187,7 +187,7 @@ class LSTMCell:
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
-        blocks, P = tiles(B, H)
+        blocks, P = tiling(B, H)
         rows, tanh_c, h = (np.empty((steps, B, H), dtype) for steps in (5 * T + 1, T, T + 1))
         planes, c = rows[: 5 * T].reshape(5, T, B, H), rows[4 * T :]
         products = np.empty((4, B, H), dtype)
@@ -282,7 +282,8 @@ class LSTMCell:
                 # d_c = d_c f_{t+1} + d_h o (1 − tanh² c); its first term is there already
                 multiply(d_h, h_to_c[t - start], term)
                 add(d_c, term, d_c)
-                # δ_o = d_h · tanh(c) o', and δ_i, δ_f, δ_g = d_c · g i', c_{t−1} f', i g'
+                # δ_o = d_h · tanh(c) o', and (δ_i, δ_f, δ_g) = d_c · (g i', c_{t−1} f', i g'), with the slopes
+                # o' = o (1 − o) and so on, g' = 1 − g²
                 multiply(step.o, d_h, step.o)
                 multiply(step.ifg, d_c, step.ifg)
                 # for the step before: d_c f_t, and δ_t W_hhᵀ

@@ -1,7 +1,7 @@
 """Keeping a gradient in bounds, by value or by norm, in place on one flat vector.
 
-Both come after `global_norm`, whose answer is finite only if every number is: clipping by value would pass a NaN on,
-and clipping by the norm would turn one infinity into a vector of NaN.
+Call `global_norm` first: it is finite only if every number is. Clipping by value would pass a NaN on, and clipping by
+the norm would turn one infinity into a vector of NaN.
 """
 
 import math
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# A sum of squares below this has lost numbers whose squares vanish. Looked up, because `np.finfo` takes 1 µs.
+# A sum of squares below this may have lost numbers whose squares vanish. Looked up, because `np.finfo` takes 1 µs.
 _LEAST_SQUARES = {np.dtype(name): float(np.finfo(name).tiny) * 1e6 for name in ("float32", "float64")}
 
 

@@ -1,10 +1,11 @@
 """Optimizers: ``init(params)`` makes the memory, ``update(params, grads, state, learning_rate)`` takes a step in place.
 
-An optimizer is an immutable description; what it remembers is an `OptimizerState` of the parameters' own form. Each
-update walks the flat vectors in blocks that stay in the second-level cache, so a step allocates nothing.
+An optimizer is an immutable description; what it remembers is an `OptimizerState`, whose memories have the form of the
+parameters. An update walks the flat vectors in blocks that stay in the second-level cache, and allocates one block.
+In the code p, g are weights and their gradient, m and v the memories, s room to work in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
@@ -24,7 +25,7 @@ class Flat(Protocol):
         """The storage."""
 
     def changed(self) -> None:
-        """Hear that numbers in the vector have changed."""
+        """Take note that numbers in the vector have changed."""
 
 
 class Named(Flat, Protocol):
@@ -42,44 +43,49 @@ class OptimizerState:
     updates: int = 0
 
 
-def _blocks(*vectors: Array) -> Iterator[tuple[Array, ...]]:
-    """Walk flat vectors side by side, a cache-sized block at a time, with a scratch block at the end."""
-    scratch = np.empty(min(_BLOCK_NUMBERS, vectors[0].size), vectors[0].dtype)
-    for start in range(0, vectors[0].size, _BLOCK_NUMBERS):
-        block = [vector[start : start + _BLOCK_NUMBERS] for vector in vectors]
-        yield (*block, scratch[: block[0].size])
-
-
-class _Memories:
-    """What every optimizer here starts from: one zero for each weight in each of its memories."""
+class _Base:
+    """What all optimizers share: the memories, the checks, and the walk over the blocks."""
 
     memories: ClassVar[tuple[str, ...]]
+    # Takes the rate, the number of updates with this one, and a block of p, g, each memory in order, and s.
+    _step: ClassVar[Callable[..., None]]
 
-    def _begin(self, params: Flat, grads: Flat, state: OptimizerState) -> None:
-        """Check that all arrays of an update go together, and count it.
+    def init(self, params: Named) -> OptimizerState:
+        """Return the memory before the first update: zeros."""
+        return OptimizerState({name: params.like() for name in self.memories})
+
+    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
+        """Take one step in place.
+
+        Parameters
+        ----------
+        params : changed
+        grads : read; as many numbers as `params`
+        state : as `init` made it, changed
 
         Raises
         ------
         ValueError
-            If `grads` or a memory of `state` is of another size, or `state` is another optimizer's.
+            If `grads` or a memory has another size, or `state` is another optimizer's; nothing is changed then.
         """
         if set(state.memories) != set(self.memories):
             own, theirs = (", ".join(sorted(names)) for names in (self.memories, state.memories))
             raise ValueError(f"state must have the memories {own}, which init makes, not {theirs}")
-        size = params.vector.shape
+        size = params.vector.size
         for name, given in (("grads", grads), *((f"state.memories[{m!r}]", v) for m, v in state.memories.items())):
-            if given.vector.shape != size:
-                raise ValueError(f"{name} must have {size[0]:,} numbers, as params has, not {given.vector.size:,}")
+            if given.vector.size != size:
+                raise ValueError(f"{name} must have {size:,} numbers, as params has, not {given.vector.size:,}")
         state.updates += 1
+        vectors = params.vector, grads.vector, *(state.memories[name].vector for name in self.memories)
+        scratch = np.empty(min(_BLOCK_NUMBERS, size), params.vector.dtype)
+        for start in range(0, size, _BLOCK_NUMBERS):
+            block = [vector[start : start + _BLOCK_NUMBERS] for vector in vectors]
+            self._step(learning_rate, state.updates, *block, scratch[: len(block[0])])
         params.changed()
-
-    def init(self, params: Named) -> OptimizerState:
-        """Return an empty memory for `params`."""
-        return OptimizerState({name: params.like() for name in self.memories})
 
 
 @dataclass(frozen=True)
-class Adagrad(_Memories):
+class Adagrad(_Base):
     """Adagrad: each weight's own rate falls with the squares of the gradients it has seen.
 
     ::
@@ -87,9 +93,9 @@ class Adagrad(_Memories):
         sum_squares += g²
         p −= learning_rate · g / √(sum_squares + eps)
 
-    `eps` stands inside the root, as in min-char-rnn; PyTorch adds it outside. The difference is felt only where a
-    gradient is tiny: with rate 0.1, eps 1e-8 and g = 1e-10 this step is 1e-7, PyTorch's form would make it 1e-3.
-    A float32 sum of squares stops growing once it is 2²⁴ times a new square.
+    `eps` stands inside the root, as in min-char-rnn; PyTorch adds it outside. That matters only where a gradient is
+    tiny: with rate 0.1, eps 1e-8 and g = 1e-10 this step is 1e-7, PyTorch's is 1e-3. A float32 sum of squares stops
+    growing once it is 2²⁴ times a new square.
 
     Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization", 2011.
 
@@ -112,28 +118,19 @@ class Adagrad(_Memories):
     memories: ClassVar = ("sum_squares",)
     default_learning_rate: ClassVar[float] = 0.1
 
-    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`.
-
-        Raises
-        ------
-        ValueError
-            If `grads` or `state` do not fit `params`; nothing is changed then.
-        """
-        self._begin(params, grads, state)
-        for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["sum_squares"].vector):
-            np.multiply(g, g, out=s)
-            np.add(m, s, out=m)
-            np.add(m, self.eps, out=s)
-            np.sqrt(s, out=s)
-            np.divide(g, s, out=s)
-            np.multiply(s, learning_rate, out=s)
-            np.subtract(p, s, out=p)
+    def _step(self, learning_rate: float, _: int, p: Array, g: Array, m: Array, s: Array) -> None:
+        np.multiply(g, g, out=s)
+        np.add(m, s, out=m)
+        np.add(m, self.eps, out=s)
+        np.sqrt(s, out=s)
+        np.divide(g, s, out=s)
+        np.multiply(s, learning_rate, out=s)
+        np.subtract(p, s, out=p)
 
 
 @dataclass(frozen=True)
-class RMSProp(_Memories):
-    """RMSProp: Adagrad with a moving average, so that old gradients are forgotten.
+class RMSProp(_Base):
+    """RMSProp: Adagrad with a moving average, which forgets old gradients.
 
     ::
 
@@ -162,29 +159,20 @@ class RMSProp(_Memories):
     memories: ClassVar = ("mean_square",)
     default_learning_rate: ClassVar[float] = 0.003
 
-    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`.
-
-        Raises
-        ------
-        ValueError
-            If `grads` or `state` do not fit `params`; nothing is changed then.
-        """
-        self._begin(params, grads, state)
-        for p, g, m, s in _blocks(params.vector, grads.vector, state.memories["mean_square"].vector):
-            np.multiply(g, g, out=s)
-            np.multiply(s, 1 - self.decay, out=s)
-            np.multiply(m, self.decay, out=m)
-            np.add(m, s, out=m)
-            np.sqrt(m, out=s)
-            np.add(s, self.eps, out=s)
-            np.divide(g, s, out=s)
-            np.multiply(s, learning_rate, out=s)
-            np.subtract(p, s, out=p)
+    def _step(self, learning_rate: float, _: int, p: Array, g: Array, m: Array, s: Array) -> None:
+        np.multiply(g, g, out=s)
+        np.multiply(s, 1 - self.decay, out=s)
+        np.multiply(m, self.decay, out=m)
+        np.add(m, s, out=m)
+        np.sqrt(m, out=s)
+        np.add(s, self.eps, out=s)
+        np.divide(g, s, out=s)
+        np.multiply(s, learning_rate, out=s)
+        np.subtract(p, s, out=p)
 
 
 @dataclass(frozen=True)
-class Adam(_Memories):
+class Adam(_Base):
     """Adam: momentum over a moving average of squares, both corrected for their empty start.
 
     ::
@@ -217,37 +205,26 @@ class Adam(_Memories):
     memories: ClassVar = ("mean", "mean_square")
     default_learning_rate: ClassVar[float] = 0.004
 
-    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`.
-
-        Raises
-        ------
-        ValueError
-            If `grads` or `state` do not fit `params`; nothing is changed then.
-        """
-        self._begin(params, grads, state)
+    def _step(self, learning_rate: float, t: int, p: Array, g: Array, m: Array, v: Array, s: Array) -> None:
         # √(v / c) + eps = (√v + eps √c) / √c: the corrections are numbers, and cost no pass over the weights.
-        root_correction = (1 - self.beta2**state.updates) ** 0.5
-        rate = learning_rate * root_correction / (1 - self.beta1**state.updates)
-        eps = self.eps * root_correction
-        means, squares = (state.memories[name].vector for name in self.memories)
-        for p, g, m, v, s in _blocks(params.vector, grads.vector, means, squares):
-            np.subtract(g, m, out=s)
-            np.multiply(s, 1 - self.beta1, out=s)
-            np.add(m, s, out=m)
-            np.multiply(g, g, out=s)
-            np.subtract(s, v, out=s)
-            np.multiply(s, 1 - self.beta2, out=s)
-            np.add(v, s, out=v)
-            np.sqrt(v, out=s)
-            np.add(s, eps, out=s)
-            np.divide(m, s, out=s)
-            np.multiply(s, rate, out=s)
-            np.subtract(p, s, out=p)
+        root_correction = (1 - self.beta2**t) ** 0.5
+        rate = learning_rate * root_correction / (1 - self.beta1**t)
+        np.subtract(g, m, out=s)
+        np.multiply(s, 1 - self.beta1, out=s)
+        np.add(m, s, out=m)
+        np.multiply(g, g, out=s)
+        np.subtract(s, v, out=s)
+        np.multiply(s, 1 - self.beta2, out=s)
+        np.add(v, s, out=v)
+        np.sqrt(v, out=s)
+        np.add(s, self.eps * root_correction, out=s)
+        np.divide(m, s, out=s)
+        np.multiply(s, rate, out=s)
+        np.subtract(p, s, out=p)
 
 
 @dataclass(frozen=True)
-class SGD(_Memories):
+class SGD(_Base):
     """Stochastic gradient descent with momentum (Polyak, 1964; PyTorch's form).
 
     ::
@@ -274,20 +251,11 @@ class SGD(_Memories):
     memories: ClassVar = ("velocity",)
     default_learning_rate: ClassVar[float] = 0.5
 
-    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
-        """Take one step in place; shapes as `params`.
-
-        Raises
-        ------
-        ValueError
-            If `grads` or `state` do not fit `params`; nothing is changed then.
-        """
-        self._begin(params, grads, state)
-        for p, g, v, s in _blocks(params.vector, grads.vector, state.memories["velocity"].vector):
-            np.multiply(v, self.momentum, out=v)
-            np.add(v, g, out=v)
-            np.multiply(v, learning_rate, out=s)
-            np.subtract(p, s, out=p)
+    def _step(self, learning_rate: float, _: int, p: Array, g: Array, v: Array, s: Array) -> None:
+        np.multiply(v, self.momentum, out=v)
+        np.add(v, g, out=v)
+        np.multiply(v, learning_rate, out=s)
+        np.subtract(p, s, out=p)
 
 
 Optimizer = Adagrad | RMSProp | Adam | SGD

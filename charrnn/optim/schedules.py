@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of how far the run is, so that resuming needs nothing."""
+"""Learning-rate schedules: pure functions of how far the run is, so that a resumed run needs no memory of them."""
 
 import math
 
@@ -11,7 +11,7 @@ def cosine(progress: float) -> float:
 
 
 def stairs(epoch: float, factor: float, every: float) -> float:
-    """Share of the rate after `epoch` passes over the text, where each `every` of them multiply it by `factor`.
+    """Share of the rate after `epoch` passes over the text: `factor` once for every `every` passes.
 
     As in torch-rnn, ``-lr_decay_every`` and ``-lr_decay_factor``.
     """
@@ -38,8 +38,7 @@ def learning_rate(
     step : updates already made; the first `warmup_steps` of them climb from ``base / warmup_steps`` in a straight line
     epoch : passes over the text already made
     progress : share of the whole run already done, 0 to 1
-    decay_factor, decay_every : of the ``"step"`` schedule; `decay_every` is in epochs. Where nothing is given for it,
-        nothing of it happens
+    decay_factor, decay_every : of the ``"step"`` schedule; `decay_every` is in epochs. By default nothing decays
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""What a person sees: progress on a terminal, and text that cannot harm one."""
+"""What a person sees: progress, samples, tables, curves and pages."""

@@ -1,4 +1,4 @@
-"""A whole model as a file for other programs, by the file's suffix."""
+"""A model as a file for other programs; the file's suffix sets the format."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.exchange.json import as_json
 from charrnn.exchange.onnx import as_onnx
 from charrnn.exchange.safetensors import as_safetensors
-from charrnn.report.pages import blob, check_suffix, escaped, fill, harmless_json, write_file
+from charrnn.report.pages import blob, check_suffix, describe_network, escaped, fill, harmless_json, write_file
 from charrnn.report.terminal import bits
 
 
@@ -21,10 +21,10 @@ def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) ->
     Parameters
     ----------
     checkpoint : read, not changed
-    path : the file, written whole or not at all, over an older one. Its suffix says what it becomes: ``.html`` (a page
-        that writes text), ``.json`` (plain lists), ``.onnx`` (a graph; needs onnx) or ``.safetensors`` (tensors by
-        PyTorch's names; needs safetensors)
-    name : what the file calls the model; by default the text it learned
+    path : the file, which replaces an older one, completely or not at all. Its suffix sets the format: ``.html`` (a
+        page that writes text), ``.json`` (plain lists), ``.onnx`` (a graph; needs onnx) or ``.safetensors`` (tensors
+        with PyTorch's names; needs safetensors)
+    name : the model's name in the file; by default that of its training text
 
     Returns
     -------
@@ -33,15 +33,15 @@ def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) ->
     Raises
     ------
     ConfigError
-        If the suffix is none of these.
+        If the suffix is another one.
     MissingPackageError
-        If the package that it needs is not installed.
+        If the package for the format is not installed.
     PageError
-        If the file cannot be written; what stood there before is untouched.
+        If the file cannot be written; an older file is then unchanged.
 
     See Also
     --------
-    from_json, from_safetensors : read such a file again.
+    from_json, from_safetensors : read the file back.
     to_torch : a PyTorch module, without a file.
 
     Examples
@@ -59,15 +59,14 @@ def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) ->
     path = Path(path)
     check_suffix(path, tuple(FORMATS))
     name = name or checkpoint.corpus.name
-    name = name.encode("utf-8", "backslashreplace").decode("utf-8")  # a file may be called by bytes that are no text
+    name = name.encode("utf-8", "backslashreplace").decode("utf-8")  # a file name may have bytes that are not text
     return write_file(path, FORMATS[path.suffix.lower()].data(checkpoint, name))
 
 
 def as_html(trained: Checkpoint, name: str) -> bytes:
     """Return a page that holds the model and writes text with it in any browser.
 
-    The weights are the checkpoint's own numbers; the page computes with them in float64, as the sampler does with
-    parameters in float64.
+    The page has the checkpoint's own weights and computes in float64.
     """
     data = {
         "model": asdict(trained.model),
@@ -96,31 +95,28 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file that a model can become."""
+    """A file format for models."""
 
     data: Callable[[Checkpoint, str], bytes]
-    """What makes it of a checkpoint and its name."""
+    """Returns the file of a checkpoint and its name."""
     use: str
-    """What to do with such a file."""
+    """What the file is for, as `charrnn export` prints it."""
 
 
-# What `charrnn export` can write, by the suffix of the file.
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         ".html": Format(as_html, "open it in a browser"),
-        ".safetensors": Format(as_safetensors, "tensors by PyTorch's names; its metadata has the vocabulary"),
-        ".onnx": Format(as_onnx, "ids and state become log_probs and final_state"),
-        ".json": Format(as_json, "arrays are plain lists under params"),
+        ".safetensors": Format(as_safetensors, "tensors with PyTorch's names; the metadata has the vocabulary"),
+        ".onnx": Format(as_onnx, "a graph from ids and state to log_probs and final_state"),
+        ".json": Format(as_json, "params has the arrays as lists"),
     }
 )
 
 
 def _describe(trained: Checkpoint) -> str:
-    model, best = trained.model, trained.progress.best
-    sizes = " + ".join(f"{size:,}" for size in model.hidden_sizes)
-    kind = model.cell if model.cell == "vanilla" else model.cell.upper()
+    best = trained.progress.best
     figure = f", {bits(best[1]):.3f} bits/char on text it never trained on" if best else ""
     return (
-        f"A {kind} network of {sizes} cells and {trained.params.vector.size:,} weights "
-        f"that learned {trained.corpus.name}, one character at a time{figure}"
+        f"{describe_network(trained)} and {trained.params.vector.size:,} weights, "
+        f"trained on {trained.corpus.name}, one character at a time{figure}"
     )

@@ -1,11 +1,8 @@
-"""Pages of one file: templates, styles, scripts and numbers joined, so that a browser needs nothing else.
+"""Pages of one HTML file, and the page that shows what the cells of a model look at.
 
-Whatever comes from outside, such as a text or a file's name, enters a page in one of two ways: escaped for HTML, or as
-JSON of plain ASCII in which ``<``, ``>`` and ``&`` are escaped too, so that no text can end a script or begin a tag.
-
-What the cells look at, as a page: a text coloured by any cell's activation, by surprise, by how open a gate is.
-
-Files that a person asked for, pages, pictures and models: written whole or not at all.
+A page is made of templates, styles and scripts in ``pages/`` and of numbers, so that a browser needs nothing else. Text
+from outside enters a page in one of two ways: escaped for HTML, or as ASCII JSON in which ``<``, ``>`` and ``&`` are
+escaped too, so that no text can end a script or start a tag.
 """
 
 import base64
@@ -33,37 +30,73 @@ from charrnn.text.passage import Passage, read_passage
 from charrnn.text.sources import NOBODY, Watcher
 from charrnn.training.data import divided
 
+# ---- files that a person asked for ----
+
+
+def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
+    """Raise `ConfigError` if the name of an output file does not end in one of the suffixes."""
+    if path.suffix.lower() not in suffixes:
+        ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
+        raise ConfigError(f"-o {shown(str(path))} {ending}: name a file that ends in {' or '.join(suffixes)}")
+
+
+def write_file(path: Path, data: bytes) -> int:
+    """Write a file, replacing an older one, completely or not at all; return its size in bytes.
+
+    Raises
+    ------
+    PageError
+        If it cannot be written; an older file is then unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        if path.exists() and not path.is_file():
+            raise IsADirectoryError(0, "it exists and is not a regular file")
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        temporary.replace(os.path.realpath(path))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise PageError(f"cannot write {shown(str(path))}: {why}; make room or choose another place") from error
+    finally:
+        with suppress(OSError, ValueError):  # it is gone after a success
+            temporary.unlink()
+    return len(data)
+
+
+# ---- pages ----
+
 _TEMPLATES = Path(__file__).with_name("pages")
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 
 
 def fill(body: str, styles: Sequence[str], scripts: Sequence[str], **fields: str) -> str:
-    """Return a page made of files in `pages`.
+    """Return a page made of files in ``pages/``.
 
     Parameters
     ----------
-    body, styles, scripts : names of those files
-    fields : HTML for each ``{{place}}`` that they leave: at least ``title``, ``data`` (JSON) and ``blobs``
+    body, styles, scripts : names of these files
+    fields : the HTML for each ``{{field}}`` in them: at least ``title``, ``data`` (JSON) and ``blobs``
     """
     parts = {"style": "\n".join(map(_read, styles)), "script": "\n".join(map(_read, scripts)), **fields}
-    # What is put in is never looked at again, and so never taken for a place.
+    # One pass for each file: text that is filled in is never searched for fields.
     parts["body"] = _FIELD.sub(lambda field: parts[field[1]], _read(body))
     return _FIELD.sub(lambda field: parts[field[1]], _read("page.html"))
 
 
 def escaped(text: str) -> str:
-    """Return a text for HTML, its control and bidirectional characters made visible."""
+    """Return a text for HTML, with control and bidirectional characters made visible."""
     return html.escape(visible(text))
 
 
 def harmless_json(values: Mapping[str, Any]) -> str:
-    """Return JSON that may stand inside a script element."""
+    """Return JSON that is safe inside a script element."""
     plain = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def blob(name: str, array: NDArray[Any]) -> str:
-    """Return an element that holds numbers: little-endian, in base64."""
+    """Return an element that holds an array, little-endian, in base64."""
     data = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
     return f'<script type="text/plain" id="{name}">{base64.b64encode(data.tobytes()).decode()}</script>'
 
@@ -72,8 +105,10 @@ def _read(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
+# ---- what the cells look at ----
+
 MOST_CHARACTERS = 50_000
-# Activations and gates in a page, a byte each: 50,000 characters of an LSTM of 512 cells.
+# Activations and gates in a page, one byte each: 50,000 characters of an LSTM of 512 cells.
 _MOST_NUMBERS = MOST_CHARACTERS * 512 * 4
 _GATE_NAMES = {
     "lstm": {"i": "input gate i", "f": "forget gate f", "o": "output gate o"},
@@ -93,15 +128,15 @@ _SHUT, _WIDE = OPEN // 10, OPEN - OPEN // 10  # below 0.1 and above 0.9, as in K
 def choose_passage(
     trained: Checkpoint, path: Path, names: Sequence[str], encoding: str, watcher: Watcher = NOBODY
 ) -> Passage:
-    """Read the text to look at: what is named, or what was held out of the text that the model learned.
+    """Return the text to show: the named one, or the held-out part of the model's training text.
 
-    What is held out is shown from a line's beginning; where nothing was, it is what the model trained on.
-    `watcher` hears how far the model's own text is read.
+    The held-out part is shown from the start of a line. If nothing was held out, the training part is shown. `watcher`
+    is told how far the model's text is read.
 
     Raises
     ------
     TextError
-        If none is named, and the model's own is not here any more; or as `read_passage` does.
+        If no text is named and the model's is no longer there; and as `read_passage` does.
     """
     vocabulary = trained.vocabulary
     if names:
@@ -111,7 +146,7 @@ def choose_passage(
     try:
         division = divided(trained, watcher)
     except TextError as error:
-        raise TextError(f"{error}: name one to look at, as in charrnn view {shown(str(path))} book.txt") from error
+        raise TextError(f"{error}: name another text, as in charrnn view {shown(str(path))} book.txt") from error
     part = division.held_out if len(division.held_out) else division.training
     starts = None
     if isinstance(part, Items):
@@ -124,7 +159,7 @@ def choose_passage(
 
 
 def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage, str]:
-    """Keep as much of a text as was asked for and as a page can hold; say so where that is not all."""
+    """Return as much of a text as was asked for and as a page can hold, and a note if that is not all."""
     model = trained.model
     rows = sum(model.hidden_sizes) * (1 + len(_GATE_NAMES[model.cell]))
     most = max(1, min(length, MOST_CHARACTERS, _MOST_NUMBERS // rows))
@@ -132,23 +167,23 @@ def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage
         return passage, ""
     note = f"shows the first {most:,} of {len(passage.ids):,} characters"
     if most < length:
-        note += ", which is as much as a page holds"
+        note += ", the most that a page can hold"
     starts = passage.item_starts
     starts = None if starts is None else starts[starts < most]
     return replace(passage, ids=passage.ids[:most], item_starts=starts), note
 
 
 def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
-    """Read a text with a model and return the page that shows how.
+    """Return the page that shows what a model's cells did at each character of a text.
 
     Raises
     ------
     TextError
-        If the model knows none of its characters.
+        If the model knows none of the text's characters.
     DivergedError
         If the model's scores are not finite.
     """
-    # a symbol for all rare characters stands for what the model never saw, too
+    # the symbol for rare characters also stands for unknown ones
     known = (passage.ids < passage.vocab_size) | (passage.unknown is not None)
     if not known.any():
         raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
@@ -189,7 +224,7 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
 
 
 def _starts(passage: Passage, known: NDArray[np.bool]) -> list[int]:
-    """Return where the text, or each of its items, begins among the characters that the model knows."""
+    """Return where the text, or each of its items, starts among the characters that the model knows."""
     if passage.item_starts is None:
         return [0]
     places = np.searchsorted(np.flatnonzero(known), passage.item_starts)
@@ -198,17 +233,22 @@ def _starts(passage: Passage, known: NDArray[np.bool]) -> list[int]:
 
 
 def _describe(trained: Checkpoint, recording: Recording) -> str:
-    model, length = trained.model, len(recording.surprise)
-    sizes = " + ".join(f"{size:,}" for size in model.hidden_sizes)
-    kind = model.cell if model.cell == "vanilla" else model.cell.upper()
+    surprise = bits(float(recording.surprise.mean(dtype=np.float64)))
     return (
-        f"{kind} of {sizes} cells, learned {trained.corpus.name} for {trained.progress.step:,} steps; "
-        f"{bits(float(recording.surprise.mean(dtype=np.float64))):.3f} bits/char on these {length:,} characters"
+        f"{describe_network(trained)}, trained on {trained.corpus.name} for {trained.progress.step:,} steps; "
+        f"{surprise:.3f} bits/char on these {len(recording.surprise):,} characters"
     )
 
 
+def describe_network(trained: Checkpoint) -> str:
+    """Return the kind and the sizes of a network: ``GRU with 320 cells``."""
+    model = trained.model
+    sizes = " + ".join(f"{size:,}" for size in model.hidden_sizes)
+    return f"{model.cell if model.cell == 'vanilla' else model.cell.upper()} with {sizes} cells"
+
+
 def _openness(gate: NDArray[np.uint8]) -> dict[str, list[float]]:
-    """Say of each cell how open its gate was on average, and at what share of the text it was shut or wide open."""
+    """Return for each cell how open its gate was on average, and for what share of the text it was shut or open."""
     return {
         "mean": _rounded(gate.mean(axis=1) / OPEN),
         "shut": _rounded((gate <= _SHUT).mean(axis=1)),
@@ -228,42 +268,11 @@ def _blobs(recording: Recording) -> list[str]:
 
 
 def _whole_groups(rows: NDArray[Any]) -> NDArray[Any]:
-    """Pad rows of bytes to whole groups of three, so that each can be decoded from base64 by itself."""
+    """Pad rows of bytes to groups of three, so that each row can be decoded from base64 separately."""
     return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 3)))
 
 
 def _rounded(values: ArrayLike) -> list[float]:
-    """Return numbers with as many digits as a page can show."""
+    """Return numbers with the digits that a page can show."""
     rounded: list[float] = np.round(np.asarray(values, dtype=np.float64), 4).tolist()
     return rounded
-
-
-def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
-    """Raise `ConfigError` where a file's name does not end in one of the suffixes that can be written."""
-    if path.suffix.lower() not in suffixes:
-        ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
-        raise ConfigError(f"-o {shown(str(path))} {ending}: name a file that ends in {' or '.join(suffixes)}")
-
-
-def write_file(path: Path, data: bytes) -> int:
-    """Write a file, whole or not at all, over what stood there; return its size in bytes.
-
-    Raises
-    ------
-    PageError
-        If it cannot be written; what stood there before is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        if path.exists() and not path.is_file():
-            raise IsADirectoryError(0, "it exists and is not a regular file")
-        with temporary.open("xb") as stream:
-            stream.write(data)
-        temporary.replace(os.path.realpath(path))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise PageError(f"cannot write {shown(str(path))}: {why}; make room or choose another place") from error
-    finally:
-        with suppress(OSError, ValueError):  # gone already after a success
-            temporary.unlink()
-    return len(data)

@@ -1,18 +1,10 @@
-"""Curves as text: braille lines for the training loss, marks for the held-out loss, as wide as the terminal.
+"""The curves of runs: loss, learning rate and gradient norm over the steps, and a drawing of them in a terminal.
 
-What there is to draw of a run: its losses, learning rate and gradient norm over the steps, read from its log.
-
-From values to places on a drawing: ranges, round ticks, and as many points as can be told apart.
-
-The three drawings of a plot, whatever they are drawn with: loss, learning rate and gradient norm.
-
-A drawing made of braille characters, each a field of 2 × 4 dots, with marks among them.
-
-The losses of a training in memory as a drawing, as `charrnn plot` draws those of runs with files.
+The losses of a log are in nats per character; drawings show bits per character. Lines are drawn with braille
+characters, each a field of 2 × 4 dots; marks stand for evaluations on the held-out part.
 """
 
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,16 +15,18 @@ from typing import Any, Self, TextIO
 from charrnn import checkpoint
 from charrnn.errors import LogError, shown
 from charrnn.paths import LOG_SUFFIX, log_path
-from charrnn.report.terminal import bits, cells, padded, terminal_size, visible
+from charrnn.report.terminal import bits, has_colour, pad, terminal_size, text_width, visible
 from charrnn.training.log import read_log
 
-_LARGEST = 1e300  # beyond it is nothing that can be drawn, nor NaN
-Points = list[tuple[int, float]]  # steps and values, in the order of the steps
+# ---- the curves of a run ----
+
+_LARGEST = 1e300  # of a value that can be drawn
+Points = list[tuple[int, float]]  # steps and values, sorted by step
 
 
 @dataclass(frozen=True)
 class Curves:
-    """One run. Losses are nats a character."""
+    """One run. Losses are in nats per character."""
 
     name: str
     training: Points = field(default_factory=list)  # the smoothed loss
@@ -42,7 +36,7 @@ class Curves:
 
     @classmethod
     def of_losses(cls, name: str, losses: Iterable[float]) -> Self:
-        """Make those of a training in memory, one loss a step from step 1 on; what cannot be drawn is left out."""
+        """Return the curves of losses in memory, one for each step from step 1, without NaN and infinity."""
         curves = cls(name)
         for step, loss in enumerate(losses, 1):
             _add(curves.training, step, float(loss))
@@ -50,18 +44,18 @@ class Curves:
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """Step and loss of the best evaluation."""
+        """The step and the loss of the best evaluation."""
         return min(self.held_out, key=lambda point: point[1], default=None)
 
     def keep_until(self, step: int) -> None:
-        """Drop what came after a step: the run went back there."""
+        """Drop the points after a step that the run went back to."""
         for points in (self.training, self.held_out, self.learning_rate, self.grad_norm):
             while points and points[-1][0] > step:
                 points.pop()
 
 
 def read_runs(paths: Sequence[Path]) -> list[Curves]:
-    """Read several as `read_curves` does; where names of files would be the same, they get those of their folders."""
+    """Read several runs (see `read_curves`); runs of the same name are named by their paths."""
     runs = [read_curves(path) for path in paths]
     names = [run.name for run in runs]
     return [
@@ -71,14 +65,12 @@ def read_runs(paths: Sequence[Path]) -> list[Curves]:
 
 
 def read_curves(path: Path) -> Curves:
-    """Read the log that `path` is, or that of the checkpoint that it is.
-
-    A checkpoint without a log, as of a program before there were any, knows its evaluations.
+    """Read the curves of a log, or of a checkpoint; a checkpoint without a log has only its evaluations.
 
     Raises
     ------
     CheckpointError, LogError
-        If there is neither, or it cannot be read.
+        If the file is missing, cannot be read, or has nothing to draw.
     """
     if path.suffix == ".npz":
         log = log_path(path)
@@ -88,12 +80,12 @@ def read_curves(path: Path) -> Curves:
     else:
         curves = from_records(read_log(path), path.name.removesuffix(LOG_SUFFIX))
     if not (curves.training or curves.held_out):
-        raise LogError(f"{shown(str(path))} tells of no steps and no evaluations: there is nothing to draw")
+        raise LogError(f"{shown(str(path))} has no steps and no evaluations: there is nothing to draw")
     return curves
 
 
 def from_records(records: Sequence[dict[str, Any]], name: str) -> Curves:
-    """Follow a run through its records, and back where it went back."""
+    """Return the curves in the records of a log; where the run went back, they go back too."""
     curves = Curves(name)
     for record in records:
         step = record["step"]
@@ -110,14 +102,16 @@ def from_records(records: Sequence[dict[str, Any]], name: str) -> Curves:
 
 
 def _add(points: Points, step: int, value: object) -> None:
-    """Add a point, if it is one: a log is a file that anybody may have written."""
+    """Add a point if its value is a number that can be drawn: a log is a file that anyone may have edited."""
     if not isinstance(value, float | int) or isinstance(value, bool) or not -_LARGEST < value < _LARGEST:
         return
     if not points or step > points[-1][0]:
         points.append((step, float(value)))
 
 
-STRETCHES = 320  # that a picture is divided in along its steps, one or two pixels each
+# ---- axes ----
+
+STRETCHES = 320  # of the step axis of a picture, one or two pixels each
 
 
 @dataclass(frozen=True)
@@ -129,13 +123,13 @@ class Axis:
     is_log: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value stands: 0 at `low`, 1 at `high`, outside of these beyond them."""
+        """Return the place of a value on the axis: 0 at `low`, 1 at `high`."""
         if self.is_log:
             return math.log(max(value, self.low * 1e-3) / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self, most: int) -> list[float]:
-        """Round values in the range, evenly spread, at most so many."""
+        """Return at most `most` round values in the range, evenly spaced."""
         if self.is_log:
             return self._log_ticks(most)
         step = _round_up((self.high - self.low) / (most + 1))
@@ -148,7 +142,7 @@ class Axis:
         return [index * step for index in range(first, last + 1)]
 
     def labels(self, ticks: Sequence[float]) -> list[str]:
-        """Write ticks with no more digits than it takes; on a linear axis all with equally many decimals."""
+        """Return the labels of ticks, as short as possible; on a linear axis all have the same number of decimals."""
         short = [f"{tick:.6g}" for tick in ticks]
         if self.is_log or any("e" in text for text in short):
             return short
@@ -172,7 +166,7 @@ def _round_up(step: float) -> float:
 
 
 def around(values: Iterable[float], *, from_zero: bool = False, may_be_log: bool = False) -> Axis:
-    """Return an axis with all of the values on it, and a little room; there is one at least, and they are finite."""
+    """Return an axis that holds all values, which must be finite and at least one, with a little room."""
     values = list(values)
     low, high = min(values), max(values)
     if may_be_log and low > 0 and high > 10 * low:
@@ -182,7 +176,7 @@ def around(values: Iterable[float], *, from_zero: bool = False, may_be_log: bool
 
 
 def thinned(points: Points, axis: Axis, count: int) -> list[tuple[float, float]]:
-    """Average the points that fall in the same of `count` stretches of the axis of steps."""
+    """Return the mean point of each of `count` stretches of the step axis."""
     stretches: dict[int, list[tuple[int, float]]] = {}
     for point in points:
         stretches.setdefault(int(axis.place(point[0]) * count), []).append(point)
@@ -193,22 +187,24 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-# In its first steps a loss falls from that of blind guessing; an axis with room for that has little for all the rest.
-_FALL = 0.04
+# ---- panels ----
+
+# A loss first falls from that of blind guessing; an axis with room for all of that would have little for the rest.
+_FALL = 0.04  # the part of the steps whose values may be above the axis
 
 
 @dataclass(frozen=True)
 class Line:
     """One curve of one run."""
 
-    run: int  # its number among those drawn
+    run: int  # the number of its run
     points: Points
     is_held_out: bool = False
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves of one kind over the same steps; what is above its axis is not drawn."""
+    """Curves of one kind over the same steps; values above the axis are not drawn."""
 
     title: str
     unit: str
@@ -217,7 +213,7 @@ class Panel:
 
 
 def steps_axis(curves: Sequence[Curves]) -> Axis:
-    """Return the axis of steps: from 0, or from where all begin, if that is late."""
+    """Return the step axis: from 0, or from the first step if all runs start late."""
     steps = [step for run in curves for points in (run.training, run.held_out) for step, _ in points]
     first, last = min(steps), max(steps)
     low = first if first > last / 2 else 0
@@ -226,13 +222,19 @@ def steps_axis(curves: Sequence[Curves]) -> Axis:
 
 def loss_panel(curves: Sequence[Curves], steps: Axis) -> Panel:
     """Return the panel of losses, training and held out."""
-    lines = [Line(number, run.training) for number, run in enumerate(curves) if run.training]
-    lines += [Line(number, run.held_out, is_held_out=True) for number, run in enumerate(curves) if run.held_out]
-    return Panel("loss", "nats/char", lines, around(_after_the_fall(lines, steps)))
+    lines = [Line(number, _in_bits(run.training)) for number, run in enumerate(curves) if run.training]
+    lines += [
+        Line(number, _in_bits(run.held_out), is_held_out=True) for number, run in enumerate(curves) if run.held_out
+    ]
+    return Panel("loss", "bits/char", lines, around(_after_the_fall(lines, steps)))
+
+
+def _in_bits(losses: Points) -> Points:
+    return [(step, bits(loss)) for step, loss in losses]
 
 
 def all_panels(curves: Sequence[Curves], steps: Axis) -> list[Panel]:
-    """Return the panels that there is something to draw in."""
+    """Return all panels that have something to draw."""
     panels = [loss_panel(curves, steps)]
     rates = [Line(number, run.learning_rate) for number, run in enumerate(curves) if run.learning_rate]
     if rates:
@@ -245,17 +247,19 @@ def all_panels(curves: Sequence[Curves], steps: Axis) -> list[Panel]:
 
 
 def _after_the_fall(lines: Sequence[Line], steps: Axis) -> list[float]:
-    """Return the values that an axis must have room for, averaged as they will be drawn."""
+    """Return the values that must be on the axis, averaged as they will be drawn."""
     drawn = [point for line in lines for point in thinned(line.points, steps, STRETCHES)]
     return [value for step, value in drawn if steps.place(step) >= _FALL] or [value for _, value in drawn]
 
 
-# The bit of each dot, by row and column: Unicode's "Braille Patterns".
+# ---- a canvas of braille characters ----
+
+# The bit of each dot, by row and column (Unicode's Braille Patterns).
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 _UPPER, _LOWER = 0x1B, 0xE4  # the dots of the upper and of the lower two rows
 
-Cell = tuple[str, int | None]  # a character, and the number of the curve that drew it last
+Glyph = tuple[str, int | None]  # a character, and the number of the run that drew it last
 
 
 class Canvas:
@@ -273,7 +277,7 @@ class Canvas:
         self._owners: list[list[int | None]] = [[None] * width for _ in range(height)]
 
     def draw(self, points: list[tuple[float, float]], owner: int) -> None:
-        """Join points by lines; places go from 0 to 1, left to right and bottom to top, and may lie outside."""
+        """Join points with lines; (0, 0) is bottom left, (1, 1) top right, and points may be outside."""
         dots = [self._dot(x, y) for x, y in points]
         for start, end in zip(dots[:1] + dots, dots, strict=False):
             for column, row in _between(start, end):
@@ -286,8 +290,8 @@ class Canvas:
         if 0 <= column < self.width and 0 <= row < self.height:
             self._marks[row][column], self._owners[row][column] = character, owner
 
-    def rows(self, *, is_ascii: bool = False) -> Iterator[list[Cell]]:
-        """Return the characters row by row, from the top; with `is_ascii` without braille."""
+    def rows(self, *, is_ascii: bool = False) -> Iterator[list[Glyph]]:
+        """Yield the rows from the top; with `is_ascii`, without braille."""
         for dots, marks, owners in zip(self._dots, self._marks, self._owners, strict=True):
             characters = [mark or _character(mask, is_ascii=is_ascii) for mask, mark in zip(dots, marks, strict=True)]
             yield list(zip(characters, owners, strict=True))
@@ -317,21 +321,23 @@ def _between(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int
         yield tuple(round(a + (b - a) * step / length) for a, b in zip(start, end, strict=True))  # type: ignore[misc]
 
 
+# ---- a drawing ----
+
 _MARKS = "abcdefghijklmnopqrstuvwxyz"
-_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red: as the terminal's own palette has them
+_COLOURS = (36, 33, 35, 32, 34, 31)  # cyan, yellow, magenta, green, blue, red, in the terminal's own palette
 _WIDEST, _NARROWEST = 100, 30
 _COLUMNS_A_MARK = 3
-_MOST_ENDS = 6  # marks beside one row
+_MOST_ENDS = 6  # marks next to one row
 _ASCII = str.maketrans("┤│└─┬…", "+|+-+~")
 
 
 class Drawing:
-    """Draws for one stream: as wide as it, and with what it can show.
+    """Draws for one stream: in its width, with characters and colours that it can show.
 
     Parameters
     ----------
     stream : where the lines will be written
-    may_colour : whether each run may have a colour of its own, where the stream is a terminal
+    may_colour : whether runs have colours, if the stream is a terminal
     """
 
     def __init__(self, stream: TextIO, *, may_colour: bool = True) -> None:
@@ -339,11 +345,10 @@ class Drawing:
         self.width = max(_NARROWEST, min(size.columns - 1, _WIDEST))
         self.height = size.lines
         self.is_ascii = not _can_show("⠿┤", stream)
-        wants_none = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        self.is_coloured = may_colour and stream.isatty() and not wants_none
+        self.is_coloured = may_colour and has_colour(stream)
 
     def whole(self, curves: Sequence[Curves]) -> list[str]:
-        """Draw all there is of some runs, and a table of how far they came; one screen of 24 lines or more."""
+        """Draw all curves of some runs and a table of their last losses, on one screen of 24 lines or more."""
         steps = steps_axis(curves)
         panels = all_panels(curves, steps)
         table = self._table(curves)
@@ -353,11 +358,11 @@ class Drawing:
         return [*self._panels(panels, heights, steps, len(curves)), *table]
 
     def small(self, curves: Curves) -> list[str]:
-        """Draw the losses of one run, a few lines."""
+        """Draw the losses of one run in a few lines."""
         return self._losses([curves], 7)
 
     def losses(self, curves: Sequence[Curves], height: int) -> list[str]:
-        """Draw the losses of some runs in so many lines, and a table of how far they came."""
+        """Draw the losses of some runs in `height` lines, and a table of their last losses."""
         return [*self._losses(curves, height), *self._table(curves)]
 
     def _losses(self, curves: Sequence[Curves], height: int) -> list[str]:
@@ -395,7 +400,7 @@ class Drawing:
         return canvas
 
     def _steps(self, steps: Axis, margin: int, width: int) -> list[str]:
-        """Draw the axis of steps and its labels."""
+        """Draw the step axis and its labels."""
         ticks = steps.ticks(max(width // 10, 2))
         axis, names = ["─"] * width, ""
         for tick, label in zip(ticks, steps.labels(ticks), strict=True):
@@ -408,29 +413,29 @@ class Drawing:
 
     def _table(self, curves: Sequence[Curves]) -> list[str]:
         names = [self._name(run) for run in curves]
-        width = max(map(cells, [*names, "nats/char"]))
-        lines = [self._plain(f"   {'nats/char':<{width}} training held out  (bits)  step")]
+        width = max(map(text_width, [*names, "bits/char"]))
+        lines = [f"   {'bits/char':<{width}} training held out   step"]
         for number, (name, run) in enumerate(zip(names, curves, strict=True)):
             mark = self._paint([(_mark(number, len(curves)), number)])
-            training = f"{run.training[-1][1]:.3f}" if run.training else "-"
+            training = f"{bits(run.training[-1][1]):.3f}" if run.training else "-"
             best = run.best
-            held_out = f"{best[1]:>8.3f} {f'({bits(best[1]):.3f})':>7} {best[0]:>6,}" if best else f"{'-':>8}"
-            lines.append(f"{mark}  {padded(name, width)} {training:>8} {held_out}")
+            held_out = f"{bits(best[1]):>8.3f} {best[0]:>6,}" if best else f"{'-':>8}"
+            lines.append(f"{mark}  {pad(name, width)} {training:>8} {held_out}")
         return lines
 
     def _name(self, run: Curves) -> str:
         name = visible(run.name).replace("\n", " ")
         if self.is_ascii:
             name = ascii(name)[1:-1]
-        longest = self.width - 36  # what is left beside the figures
-        if cells(name) <= longest:
+        longest = self.width - 28  # what the figures leave
+        if text_width(name) <= longest:
             return name
-        return self._plain("…") + next((end for k in range(len(name)) if cells(end := name[k:]) < longest), "")
+        return self._plain("…") + next((end for k in range(len(name)) if text_width(end := name[k:]) < longest), "")
 
-    def _paint(self, drawn: Sequence[Cell]) -> str:
-        """Join characters, in the colours of their curves where colours are wanted."""
+    def _paint(self, drawn: Sequence[Glyph]) -> str:
+        """Join characters, in the colours of their runs if there are colours."""
         text = ""
-        for owner, group in groupby(drawn, key=lambda cell: cell[1] if cell[0] != " " else None):
+        for owner, group in groupby(drawn, key=lambda glyph: glyph[1] if glyph[0] != " " else None):
             piece = "".join(character for character, _ in group)
             if self.is_coloured and owner is not None:
                 piece = f"\x1b[{_COLOURS[owner % len(_COLOURS)]}m{piece}\x1b[0m"
@@ -448,8 +453,8 @@ def _title(panel: Panel, margin: int, runs: int) -> str:
     return f"{'':>{margin}}  {panel.title}{f', {panel.unit}' if panel.unit else ''}{key}"
 
 
-def _ends(panel: Panel, height: int, runs: int) -> dict[int, list[Cell]]:
-    """Return what stands beside a panel's rows: the marks of the runs, of several, whose lines end in each."""
+def _ends(panel: Panel, height: int, runs: int) -> dict[int, list[Glyph]]:
+    """Return the text next to each row of a panel: of several runs, the marks of those whose lines end there."""
     ends: dict[int, set[int]] = {}
     for line in panel.lines if runs > 1 else ():
         ends.setdefault(_row(panel.axis.place(line.points[-1][1]), height), set()).add(line.run)
@@ -476,19 +481,18 @@ def _can_show(text: str, stream: TextIO) -> bool:
 
 
 def draw_losses(losses: Mapping[str, Iterable[float]], stream: TextIO | None = None, *, height: int = 8) -> str:
-    """Draw losses over the steps, several trainings one over the other, and a table of where they end.
+    """Draw the losses of trainings over their steps, with a table of the last ones, in bits per character.
 
     Parameters
     ----------
-    losses : by the training's name one loss for each step, from step 1, in nats a character; of a trainer's reports
-        the ``smoothed_loss`` is the one to look at. Those that are not finite are left out
-    stream : where the drawing is to be printed: it is as wide as that, and has colours where that is a terminal; by
-        default stdout
+    losses : for each training's name, one loss for each step, from step 1, in nats per character; from a trainer's
+        reports, use ``smoothed_loss``. NaN and infinity are left out
+    stream : where the drawing will be printed, which sets its width and, on a terminal, its colours; by default stdout
     height : lines of the drawing, at least 1
 
     Returns
     -------
-    Lines without the last line end.
+    The lines, without a line feed at the end.
 
     Raises
     ------
@@ -500,8 +504,8 @@ def draw_losses(losses: Mapping[str, Iterable[float]], stream: TextIO | None = N
     >>> import charrnn
     >>> losses = {"slow": [3 * 0.99**step for step in range(100)], "fast": [3 * 0.96**step for step in range(100)]}
     >>> lines = charrnn.draw_losses(losses, height=4).splitlines()
-    >>> len(lines), lines[-2].split(), lines[-1].split()  # the table: name and last loss; nothing was held out
-    (10, ['a', 'slow', '1.109', '-'], ['b', 'fast', '0.053', '-'])
+    >>> len(lines), lines[-2].split(), lines[-1].split()  # name, training, held out
+    (10, ['a', 'slow', '1.600', '-'], ['b', 'fast', '0.076', '-'])
 
     """
     if height < 1:

@@ -1,15 +1,13 @@
-"""A run on the terminal: what will happen, a bar while it does, samples above it, and where it all went.
+"""The progress of a run and of work on a long text, on stderr: lines, a bar below them, and what to do next.
 
-And work on a long text: a bar for each of its tasks. Everything goes to stderr. Where stderr is no terminal there is no
-bar, but a plain line now and then, so that a log shows life.
-
-What a person reads before a run on a long text: how far it is prepared, and how much memory the run will take.
+Where stderr is not a terminal there is no bar, but a plain line now and then, so that a log shows progress.
 """
 
 import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,18 +18,8 @@ from charrnn.errors import LogError, counted, shown
 from charrnn.machine import format_bytes
 from charrnn.paths import best_path, log_path
 from charrnn.report.plot import Drawing, read_curves
-from charrnn.report.tables import describe_parts
-from charrnn.report.terminal import (
-    bits,
-    describe_batch,
-    describe_loss,
-    describe_ranks,
-    duration,
-    folded,
-    say,
-    terminal_size,
-    visible,
-)
+from charrnn.report.tables import describe_batch, describe_division, describe_layers
+from charrnn.report.terminal import describe_loss, duration, fold, say, visible
 from charrnn.scoring.reading import Piece
 from charrnn.text.sources import STDIN
 from charrnn.training.events import (
@@ -51,34 +39,39 @@ from charrnn.training.start import PreparedRun
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
 _SECONDS_BEFORE_A_BAR = 0.5
+_SECONDS_UNSHOWN = 1.0  # of each part of the preparation
 _SECONDS_OF_MEASURING = 0.25
 _INDENT = len("speed  ")
-_NARROW = 72  # columns of a terminal, below which the bar's line has no room for the loss in both units
-_FEWEST_STEPS = 20  # that make a curve
+_FEWEST_STEPS = 20  # of a curve worth drawing
 
 
 def describe(prepared: PreparedRun, speed: float) -> list[str]:
-    """Say what was read and what will be done, a few lines; `speed` is in characters a second."""
+    """Return a few lines about the text, the model and the training; `speed` is in characters per second."""
     run = prepared.run
     trainer, config, corpus = run.trainer, run.config, run.corpus
     held_out = prepared.validation_characters
-    sizes = "+".join(map(str, trainer.model.hidden_sizes))
-    inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
-    layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
+    network = asdict(trainer.model) | {"parameters": trainer.params.vector.size, "dtype": config.dtype}
+    items = asdict(corpus.items) if corpus.items else None
+    division = describe_division(corpus.characters - held_out, held_out, items)
+    text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {division}"
     scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
-    part = f", of which {scored:,} are read each time" if scored < held_out else ""
+    part = f", {scored:,} of them scored each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
+    ranks, streams, workers = trainer.plan.ranks, config.batch_size, trainer.plan.workers
+    fewest, most = streams // ranks, -(-streams // ranks)
+    each = f"{fewest} to {most}" if fewest < most else str(most)
+    processes = f"{workers} process{'es' * (workers > 1)}"
     return [
         f"text   {text}{part}",
-        f"model  {layers}",
+        f"model  {describe_layers(network)}",
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
-        *describe_ranks(trainer.plan.ranks, config.batch_size, trainer.plan.workers),
-        f"speed  {speed:,.0f} characters/s: about {duration(_seconds_left(run, speed))}",
+        *([f"ranks  {ranks:,}, each with {each} streams and {processes}"] if ranks > 1 else []),
+        f"speed  {speed:,.0f} characters/s, about {duration(_seconds_left(run, speed))} left",
     ]
 
 
 def _length(run: Run) -> str:
+    """Return how long a run is, in its own bounds."""
     total, minutes = run.total_steps, run.config.minutes
     steps = (
         f"{counted(total, 'step')} = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
@@ -100,12 +93,12 @@ def _seconds_left(run: Run, speed: float) -> float:
 
 
 class Progress:
-    """The display of one run; a context manager that puts the terminal right again.
+    """The display of one run; a context manager that removes its bar.
 
     Parameters
     ----------
     prepared : the run to show
-    is_quiet : show nothing but what went wrong
+    is_quiet : show only warnings
     """
 
     def __init__(self, prepared: PreparedRun, *, is_quiet: bool = False) -> None:
@@ -120,7 +113,7 @@ class Progress:
             self.warn(sentence)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
-        self._is_timed = not run.total_steps  # then the bar is the time that is spent
+        self._is_timed = not run.total_steps  # then the bar counts time
         self._bar: tqdm[Any] = tqdm(
             total=run.total_steps or run.pace.budget,
             initial=self._seconds() if self._is_timed else run.trainer.step,
@@ -128,10 +121,10 @@ class Progress:
             file=sys.stderr,
             disable=True if is_quiet or run.is_finished else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
-            # Figures first: on a narrow terminal it is the bar that is cut.
-            bar_format="{percentage:3.0f}%{postfix} |{bar}| {desc}"
+            # Figures first, so that a narrow terminal cuts the bar.
+            bar_format="{percentage:3.0f}%{postfix} |{bar}| step {desc}"
             if self._is_timed
-            else "{percentage:3.0f}%, {remaining} left{postfix} |{bar}| {n_fmt}",
+            else "{percentage:3.0f}%, {remaining} left{postfix} |{bar}| step {n_fmt}",
         )
 
     def __enter__(self) -> Self:
@@ -144,14 +137,14 @@ class Progress:
 
     def say(self, line: str, indent: int = 0) -> None:
         """Write a line above the bar, cut between words to fit."""
-        self._show(folded(visible(line), indent))
+        self._show(fold(visible(line), indent))
 
     def warn(self, sentence: str) -> None:
-        """Write a warning above the bar, be it quiet or not."""
-        _write(folded(visible(f"warning: {sentence}")))
+        """Write a warning above the bar, even if quiet."""
+        _write(fold(visible(f"warning: {sentence}")))
 
     def _show(self, text: str) -> None:
-        """Write a text above the bar, its lines as they are: a sample, a drawing, a command to copy."""
+        """Write a text above the bar without changing its lines: a sample, a drawing, a command to copy."""
         if not self.is_quiet:
             _write(text)
 
@@ -166,20 +159,20 @@ class Progress:
                 best = ", the best so far" if event.is_best else ""
                 self.say(f"step {event.step:,}: held out {describe_loss(event.loss)}{best}")
             case SaveFailed():
-                self.warn(f"{event.reason}; training goes on and tries again")
+                self.warn(f"{event.reason}; training continues and will try again")
             case LossRose():
                 self.warn(
-                    f"the loss of step {event.step:,}, {describe_loss(event.loss)}, is over three times the first; "
-                    "if it stays so, stop and try a lower --learning-rate"
+                    f"the loss at step {event.step:,} is {describe_loss(event.loss)}, over three times the first; "
+                    "if it stays there, stop and try a lower --learning-rate"
                 )
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"
-                self.say(f"{event.reason}; back to step {event.step:,}, with half the learning rate, {rate}")
+                self.say(f"{event.reason}; went back to step {event.step:,} and halved the learning rate to {rate}")
                 if not self._is_timed:
                     self._bar.n = event.step
             case OutOfPatience():
                 best = f"{describe_loss(event.best_loss)} at step {event.best_step:,}"
-                self.say(f"out of patience at step {event.step:,}: the best held out stays {best}")
+                self.say(f"out of patience at step {event.step:,}: the best held-out loss is still {best}")
             case Stopped():
                 self._bar.close()
                 self._end(event)
@@ -188,16 +181,16 @@ class Progress:
         path = self.run.path
         name = shown(str(path))
         if not (self._characters or self.run.is_fresh):
-            self.say(f"{name} is at the end of its run, step {event.step:,}; {self._bound()} to go on")
+            self.say(f"{name} has finished its run at step {event.step:,}; {self._bound()} to continue")
             return
         self._draw()
         if event.interrupted:
-            self.say(f"stopped at step {event.step:,}, all saved; go on with:")
-            texts = [STDIN] if STDIN in self.run.corpus.sources else []  # what came that way has to come again
+            self.say(f"stopped at step {event.step:,} and saved. To resume:")
+            texts = [STDIN] if STDIN in self.run.corpus.sources else []  # a text from stdin has to be piped again
             self._show("  " + command("train", texts, ["--resume", "--checkpoint", str(path)]))
             return
         if not event.step:
-            self.warn(f"--minutes {self.run.config.minutes:g} left no time for a single step; {self._bound()} to learn")
+            self.warn(f"--minutes {self.run.config.minutes:g} was too short for a single step; {self._bound()}")
             return
         best = best_path(path)
         has_best = bool(self.run.history) and best.exists()
@@ -208,7 +201,7 @@ class Progress:
         self._show(f"  {command('sample', [str(best if has_best else path)], amount)}")
 
     def _draw(self) -> None:
-        """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
+        """Draw the losses of the whole run, with its earlier parts, if it has a log."""
         if self.is_quiet:
             return
         with contextlib.suppress(LogError):
@@ -217,7 +210,7 @@ class Progress:
                 self._show("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
 
     def _bound(self) -> str:
-        """Say what to give for a run to go on beyond its end."""
+        """Return the options that continue a run beyond its end."""
         config = self.run.config
         ways = {
             "a later --steps": config.steps,
@@ -245,23 +238,20 @@ class Progress:
             self._bar.set_postfix_str(left + self._figures(report, now), refresh=False)
 
     def _seconds(self) -> float:
-        """How much of the run's time is spent."""
+        """Return how much of the run's time is used."""
         return min(self.run.pace.elapsed, self.run.pace.budget)
 
     def _figures(self, report: StepReport, now: float) -> str:
         speed = self._characters / max(now - self._speed_since, 1e-9)
         config, loss = self.run.config, report.smoothed_loss
-        # A recipe that follows the sum has its published curves in sums: min-char-rnn's are nats per 25 characters.
-        chunk = (
-            f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars, " if config.reduction == "sum" else ""
-        )
-        is_narrow = not self._bar.disable and terminal_size(sys.stderr).columns < _NARROW
-        words = f"{bits(loss):.3f} bits/char" if is_narrow else describe_loss(loss)
-        return f"{chunk}{words}, {speed:,.0f} chars/s"
+        # The published curves of the recipes with a summed loss are sums: min-char-rnn's are nats per 25 characters.
+        words = f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars"
+        words = words if config.reduction == "sum" else describe_loss(loss)
+        return f"loss {words}, {speed:,.0f} chars/s"
 
 
 class TextProgress:
-    """The display of work on a long text, one task after another; what is soon done is not shown.
+    """The display of tasks on a long text, each for as long as it takes; short ones are not shown.
 
     Parameters
     ----------
@@ -274,13 +264,13 @@ class TextProgress:
     def track(
         self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
     ) -> Iterator[Piece]:
-        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.reading.Track`)."""
+        """Yield the pieces of a task and show its progress (see `charrnn.scoring.reading.Track`)."""
         if self.is_quiet:
             yield from pieces
             return
         began = line_at = time.monotonic()
         done = 0
-        with open_bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
+        with _task_bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
             for piece in pieces:
                 yield piece
                 done += size(piece)
@@ -288,36 +278,14 @@ class TextProgress:
                 now = time.monotonic()
                 if bar.disable and now - line_at >= _SECONDS_BETWEEN_LINES:
                     line_at = now
-                    _write(_how_far(task, done, total, now - began))
-
-
-def open_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
-    """Return the bar of a task on a long text; the total is 0 where nobody knows it."""
-    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
-    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
-    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
-    return tqdm(file=sys.stderr, **what, **how)
-
-
-def _how_far(task: str, done: int, total: int, seconds: float) -> str:
-    left = duration(seconds * (total - done) / max(done, 1))
-    return f"{task}: {done / max(total, 1):.0%}, {done / seconds:,.0f} chars/s, about {left} left"
-
-
-def _write(line: str) -> None:
-    # A log that is full, or whose reader has left, must not end the training.
-    with contextlib.suppress(OSError):
-        tqdm.write(visible(line), file=sys.stderr)
-
-
-_SECONDS_UNSHOWN = 1.0  # of each part of the work
-_SECONDS_BETWEEN_NOTES = 10.0  # where stderr is no terminal
+                    speed, left = done / (now - began), duration((now - began) * (total - done) / max(done, 1))
+                    _write(f"{task}: {done / max(total, 1):.0%}, {speed:,.0f} chars/s, about {left} left")
 
 
 class Preparation:
-    """What is heard before a run: how far a long text is read, with the time left, and what cannot wait.
+    """The display of the preparation of a run: how much of a long text is read, and notes.
 
-    A context manager that puts the terminal right again. A part that is over in a second is not shown.
+    A context manager that removes its bar. Parts that take less than a second are not shown.
 
     Parameters
     ----------
@@ -339,26 +307,26 @@ class Preparation:
         self._end()
 
     def advance(self, what: str, done: int, total: int) -> None:
-        """Show how far a part of the work is, in bytes; the total is 0 where nobody knows it."""
+        """Show the progress of one part, in bytes; a total of 0 is unknown."""
         if self._is_quiet:
             return
         if what != self._part:
             self._end()
             self._part, self._began = what, time.monotonic()
-            self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_NOTES
+            self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_LINES
         seconds = time.monotonic() - self._began
         if self._bar is None and seconds >= _SECONDS_UNSHOWN:
-            self._bar = open_bar(what, done, total, "B")
+            self._bar = _task_bar(what, done, total, "B")
         if self._bar is None:
             return
         self._bar.update(done - self._bar.n)
-        if self._bar.disable and time.monotonic() - self._line_at >= _SECONDS_BETWEEN_NOTES:
+        if self._bar.disable and time.monotonic() - self._line_at >= _SECONDS_BETWEEN_LINES:
             self._line_at = time.monotonic()
             left = f", {done / total:.0%}, {duration(seconds * (total - done) / done)} left" if total and done else ""
             say(f"{what} the text: {format_bytes(done)}{left}" if done else what)
 
     def say(self, sentence: str) -> None:
-        """Write a line."""
+        """Write a line below what is shown."""
         if not self._is_quiet:
             self._end()
             say(sentence)
@@ -367,3 +335,17 @@ class Preparation:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _task_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
+    """Return the bar of a task on a long text; a total of 0 is unknown."""
+    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
+    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
+    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
+    return tqdm(file=sys.stderr, **what, **how)
+
+
+def _write(line: str) -> None:
+    """Write a line above the bars. A full log, or one whose reader is gone, must not end the training."""
+    with contextlib.suppress(OSError):
+        tqdm.write(visible(line), file=sys.stderr)

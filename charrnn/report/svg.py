@@ -1,18 +1,18 @@
-"""Curves as a picture: one small SVG file, sharp at any size, light or dark as whoever looks at it has it."""
+"""Curves as an SVG picture: one small file, sharp at any size, light or dark as the reader's system is."""
 
 from collections.abc import Sequence
 from html import escape
 
 from charrnn.errors import shown
 from charrnn.report.plot import STRETCHES, Axis, Curves, Line, Panel, all_panels, steps_axis, thinned
-from charrnn.report.terminal import bits, describe_loss
+from charrnn.report.terminal import describe_loss
 
-_WIDTH, _LEFT, _RIGHT = 760, 64, 64
+_WIDTH, _LEFT, _RIGHT = 760, 64, 24
 _PLOT = _WIDTH - _LEFT - _RIGHT
-_HEIGHTS = (260, 84, 84)  # of the loss, and of what is below it
-_GAP = 48  # from one panel to the next: the next one's title
+_HEIGHTS = (260, 84, 84)  # of the loss, the learning rate and the gradient norm
+_GAP = 48  # above a panel, for its title
 _MOST_DOTS = 60
-# (light, dark) of each run: blue, orange, green, purple, red, teal, each 3 to 1 or more on its ground.
+# (light, dark) of each run: blue, orange, green, purple, red, teal, each with a contrast of 3:1 or more.
 _COLOURS = (
     ("#2563c9", "#79aeff"),
     ("#c2500a", "#ff9d57"),
@@ -47,7 +47,7 @@ text { fill: #e4e8ec }
 
 
 def as_svg(curves: Sequence[Curves]) -> bytes:
-    """Draw runs one over the other."""
+    """Return a picture of some runs, one over the other."""
     steps = steps_axis(curves)
     parts, top = _header(curves)
     for number, panel in enumerate(all_panels(curves, steps)):
@@ -70,14 +70,13 @@ def as_svg(curves: Sequence[Curves]) -> bytes:
 
 
 class _Plot:
-    """One panel at its place in the picture."""
+    """One panel at its position in the picture."""
 
     def __init__(self, panel: Panel, steps: Axis, top: int, height: int) -> None:
         self.panel, self.steps, self.top, self.height = panel, steps, top, height
-        self.is_loss = panel.unit == "nats/char"
 
     def elements(self, clip: str) -> list[str]:
-        """Return title and grid, and the lines over them."""
+        """Return the title, the grid, and the lines over them."""
         area = f'x="{_LEFT}" y="{self.top - 4}" width="{_PLOT + 8}" height="{self.height + 8}"'
         held_out = [line for line in self.panel.lines if line.is_held_out]
         return [
@@ -92,14 +91,10 @@ class _Plot:
     def _grid(self) -> list[str]:
         panel, right, bottom = self.panel, _LEFT + _PLOT, self.top + self.height
         parts = [_text(_LEFT, self.top - 14, f"{panel.title}, {panel.unit}" if panel.unit else panel.title, "panel")]
-        if self.is_loss:
-            parts.append(_text(right, self.top - 14, "bits/char", "panel", "end"))
-        ticks = panel.axis.ticks(10 if self.is_loss else 3)
+        ticks = panel.axis.ticks(10 if self.height == _HEIGHTS[0] else 3)
         for tick, label in zip(ticks, panel.axis.labels(ticks), strict=True):
             y = self._y(tick)
             parts += [_rule(_LEFT, y, right, y, "grid"), _text(_LEFT - 9, y + 4, label, "faint", "end")]
-            if self.is_loss:
-                parts.append(_text(right + 9, y + 4, f"{bits(tick):.2f}", "faint"))
         return [*parts, _rule(_LEFT, bottom, right, bottom, "axis")]
 
     def _line(self, line: Line) -> str:
@@ -108,7 +103,7 @@ class _Plot:
         return f'<polyline class="{"held" if line.is_held_out else "training"} run{line.run}" points="{points}"/>'
 
     def _dots(self, line: Line) -> list[str]:
-        """Mark evaluations, each of which tells its figures to who points at it, and the best above all."""
+        """Mark the evaluations, with their figures as tooltips, and the best one on top."""
         best = min(line.points, key=lambda point: point[1])
         shown_dots = line.points if len(line.points) <= _MOST_DOTS else []
         return [self._dot(line.run, point, "dot") for point in shown_dots] + [self._dot(line.run, best, "best")]
@@ -116,7 +111,7 @@ class _Plot:
     def _dot(self, run: int, point: tuple[int, float], kind: str) -> str:
         step, loss = point
         place = f'cx="{_short(self._x(step))}" cy="{_short(self._y(loss))}" r="{4 if kind == "best" else 2.4}"'
-        return f'<circle class="{kind} run{run}" {place}><title>step {step:,}: {describe_loss(loss)}</title></circle>'
+        return f'<circle class="{kind} run{run}" {place}><title>step {step:,}: {loss:.3f} bits/char</title></circle>'
 
     def _x(self, step: float) -> float:
         return _LEFT + self.steps.place(step) * _PLOT
@@ -126,7 +121,7 @@ class _Plot:
 
 
 def _header(curves: Sequence[Curves]) -> tuple[list[str], int]:
-    """Say which runs these are and how far they came; return that, and where the first panel begins."""
+    """Return the names and the best losses of the runs and a key, and where the first panel starts."""
     parts, y = [], 14
     for number, run in enumerate(curves):
         y += 22
@@ -144,7 +139,7 @@ def _figures(run: Curves) -> str:
     if run.best:
         figures.append(f"held out {describe_loss(run.best[1])} at step {run.best[0]:,}")
     if run.training:
-        figures.append(f"training {run.training[-1][1]:.3f}")
+        figures.append(f"training {describe_loss(run.training[-1][1])}")
     return "; ".join(figures)
 
 
@@ -160,7 +155,7 @@ def _key(y: int, *, has_training: bool) -> list[str]:
     return [
         *parts,
         f'<circle class="best key" cx="{x + 5}" cy="{y - 4}" r="4"/>',
-        _text(x + 17, y, "its best", "faint"),
+        _text(x + 17, y, "best", "faint"),
     ]
 
 

@@ -1,14 +1,7 @@
-"""What a checkpoint is: how big, trained on what, how far, how good and how, for a person and for a program.
+"""What the commands print: checkpoints, scores, gradient checks, the cache and the recipes.
 
-Scores as tables and as JSON: a text's, its lines', and how much of a sample is copied.
-
-The gradient check as a table, as JSON, and as a verdict.
-
-What the cache of prepared texts holds, as a table and as JSON lines.
-
-A trained model in one line.
-
-The recipes as a list to choose from.
+``*_text`` and ``*_table`` write for a person, ``*_json`` the same for a program: one JSON object a line, losses in nats
+per character. All of these end with a line feed. ``describe_*`` return words for a line on stderr.
 """
 
 import json
@@ -32,29 +25,32 @@ from charrnn.errors import CheckpointError, ConfigError, LogError, TextError, co
 from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, EQUATIONS_GATE, Row
 from charrnn.machine import format_bytes
 from charrnn.paths import log_path
-from charrnn.report.terminal import bits, cells, describe_batch, describe_loss, duration, padded, visible, wrap
+from charrnn.report.terminal import bits, describe_loss, duration, pad, text_width, visible, wrap
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
 from charrnn.scoring.reading import UNSEEN_NATS, ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
-from charrnn.text.corpus import CorpusInfo, text_identity
+from charrnn.text.corpus import text_identity
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import list_characters
 from charrnn.training.data import training_part
 from charrnn.training.log import read_log, stamp
 from charrnn.training.retracing import command_for, epochs, parts
 
+# ---- a checkpoint ----
+
 _INDENT = 10  # columns of the names
 _COMMANDS = ("command", "then")
 _MOST_SYMBOLS = 200  # that are listed one by one
+_INTRODUCTION, _SHORTEST_NAME = 80, 12  # columns of a model's introduction, and those its name has at least
 
 
-def gather(path: Path) -> dict[str, Any]:
-    """Return all there is to say of a checkpoint and its log, as plain values. Losses are nats a character.
+def info_values(path: Path) -> dict[str, Any]:
+    """Return the details of a checkpoint and its log as plain values; losses are in nats per character.
 
     Raises
     ------
     CheckpointError
-        If it cannot be read, or its configuration is none that a run could have.
+        If it cannot be read, or its configuration is invalid.
     """
     trained = checkpoint.load(path)
     try:
@@ -82,16 +78,16 @@ def gather(path: Path) -> dict[str, Any]:
     }
 
 
-def info_as_json(values: Mapping[str, Any]) -> str:
-    """Write them as one object."""
+def info_json(values: Mapping[str, Any]) -> str:
+    """Return the details as one object."""
     return json.dumps(values) + "\n"
 
 
-def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
-    """Write them as a few lines for a person; with a width, lines that are longer go on below."""
+def info_text(values: Mapping[str, Any], width: int | None = None) -> str:
+    """Return the details as a few lines, wrapped to a width if there is one."""
     rows = [
         ("file", _file(values)),
-        ("model", _model(values)),
+        ("model", describe_layers(values["model"])),
         ("symbols", f"{len(values['vocabulary']):,}: {_symbols(values['vocabulary'])}"),
         ("text", _text(values)),
         *(_training(values) if values["corpus"]["sources"] else []),
@@ -99,7 +95,7 @@ def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
     lines: list[str] = []
     for name, words in rows:
         line = f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}"
-        # A command stays on one line, however long: what is cut could not be copied.
+        # A command stays on one line, so that it can be copied.
         lines += wrap(line, width, _INDENT) if width and name not in _COMMANDS else [line]
     return "\n".join(lines) + "\n"
 
@@ -110,9 +106,9 @@ def _best(trained: Checkpoint) -> dict[str, Any] | None:
 
 
 def _log(path: Path, step: int) -> dict[str, Any] | None:
-    """Say of a run's log where it is, what was typed, when it began and how long it took; None if there is none.
+    """Return where a run's log is, its commands, its start and its duration up to a step; None without a log.
 
-    A run's best model is of an earlier step than the run's last: what comes later in the log is not about it.
+    The best model is from an earlier step than the last: later records are not about it.
     """
     with suppress(LogError):
         records = [record for record in read_log(log_path(path)) if record["step"] <= step]
@@ -127,7 +123,7 @@ def _log(path: Path, step: int) -> dict[str, Any] | None:
 
 
 def _seconds(records: list[dict[str, Any]]) -> float:
-    """Time from each beginning to the last that is known of that part of the run, added up."""
+    """Return how long the parts of a run took together, each from its start to its last record."""
     total, began, last = 0.0, None, None
     for record in records:
         with suppress(KeyError, TypeError, ValueError):
@@ -139,16 +135,8 @@ def _seconds(records: list[dict[str, Any]]) -> float:
 
 
 def _file(values: Mapping[str, Any]) -> str:
-    use = "training can go on from it" if values["can_resume"] else "for sampling only"
+    use = "training can be resumed" if values["can_resume"] else "for sampling only"
     return f"{shown(values['checkpoint'])}, {values['bytes']:,} bytes; {use}"
-
-
-def _model(values: Mapping[str, Any]) -> str:
-    model = values["model"]
-    width = f"embedding {model['embedding_size']}" if model["embedding_size"] else "one-hot"
-    sizes = "+".join(map(str, model["hidden_sizes"]))
-    tied = ", tied" if model["tied"] else ""
-    return f"{model['cell']} {sizes}, {width} input{tied}, {model['parameters']:,} parameters in {model['dtype']}"
 
 
 def _symbols(characters: str) -> str:
@@ -157,20 +145,13 @@ def _symbols(characters: str) -> str:
 
 
 def _text(values: Mapping[str, Any]) -> str:
-    corpus, items = values["corpus"], values["corpus"]["items"]
-    name = shown(corpus["name"])
-    which = f"{name} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
+    corpus, separator = values["corpus"], values["config"]["separator"]
     if not corpus["sources"]:
-        return f"{name}: the model is from elsewhere, and its text is not known"
-    if items:
-        what = "lines" if values["config"]["separator"] == LINE_END else f"items by {values['config']['separator']!r}"
-        return (
-            f"{which}: {what}, each for itself: "
-            f"{items['training']:,} of {items['training_characters']:,} characters to train on + {items['held_out']:,} "
-            f"of {items['held_out_characters']:,} held out"
-        )
-    held_out = f"{corpus['training']:,} characters to train on + {corpus['held_out']:,} held out"
-    return f"{which}: {held_out}"
+        return f"{shown(corpus['name'])}: an imported model, whose training text is not known"
+    which = f"{shown(corpus['name'])} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
+    if corpus["items"]:
+        which += ", one item a line" if separator == LINE_END else f", items divided by {separator!r}"
+    return f"{which}: {describe_division(corpus['training'], corpus['held_out'], corpus['items'])}"
 
 
 def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -189,7 +170,7 @@ def _trained(values: Mapping[str, Any]) -> str:
     loss = describe_loss(values["smoothed_loss"])
     planned = values["config"]["steps"]
     steps = f"{values['step']:,} of {planned:,} steps" if values["step"] < planned else f"{values['step']:,} steps"
-    return f"{steps} = {values['epochs']:.1f} epochs{took}{back}; loss in training {loss}"
+    return f"{steps} = {values['epochs']:.1f} epochs{took}{back}; training loss {loss}"
 
 
 def _held_out(values: Mapping[str, Any]) -> str:
@@ -212,13 +193,21 @@ def _settings(config: TrainConfig) -> str:
 
 
 def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what was typed, where a log knows it, and else the command that trains the same."""
+    """Return the commands in the log; without a log, one command that trains the same."""
     log = values["log"]
     if not (log and log["commands"]):
-        return [("command", values["command"]), ("", "(by its settings, as there is no log of what was typed)")]
+        return [("command", values["command"]), ("", "(rebuilt from the settings, as there is no log)")]
     first, *others = log["commands"]
     return [("command", first), *(("then", command) for command in others), ("log", log["path"])]
 
+
+def describe_batch(config: TrainConfig) -> str:
+    """Return what one update learns from: ``batch 16 × seq 50``, or several of those."""
+    chunks = f"{config.accumulate} × " if config.accumulate > 1 else ""
+    return f"{chunks}batch {config.batch_size} × seq {config.seq_length}"
+
+
+# ---- scores ----
 
 _LONGEST_QUOTE = 60  # characters
 _LINE_FEED = "\n"
@@ -226,10 +215,9 @@ _LOSSES = 2 * (2 + 9)  # columns of a loss in nats and in bits
 
 
 def scores_table(comparison: Comparison, width: int | None = None, note: str = "") -> str:
-    """Write one line a method, the model first, then its yardsticks from the best down, and a note below.
+    """Return one line for each method, the model first, then the yardsticks, the best first, and a note below.
 
-    `width` is the terminal's, if it goes to one: where it is narrow, the perplexity is left out, and the note is cut
-    between words.
+    On a terminal narrower than the table, it has no perplexity, and the note is wrapped.
     """
     figures = (comparison.model, *comparison.yardsticks)
     header = f"on {counted(comparison.characters, 'character')}"
@@ -245,29 +233,28 @@ def scores_table(comparison: Comparison, width: int | None = None, note: str = "
 
 
 def describe_unseen(passage: Passage) -> str:
-    """Say which characters the model never saw, if there are any, and what each costs; one sentence."""
+    """Return a sentence about the characters that the model never saw and what each costs, if there are any."""
     if passage.num_unknown:
         return (
-            f"rare: {passage.num_unknown:,} of the characters, {list_characters(passage.unseen)}; each is read, and "
-            "costs what it costs to expect some rare character, its unknown symbol, and not which"
+            f"rare: {passage.num_unknown:,} of the characters, {list_characters(passage.unseen)}; each is read as the "
+            "model's unknown symbol and costs what that symbol costs"
         )
     if not passage.num_unseen:
         return ""
     return (
         f"unseen in training: {passage.num_unseen:,} of the characters, {list_characters(passage.unseen)}; "
-        f"each costs {bits(UNSEEN_NATS):.3f} bits, a guess among all of Unicode, and is not read"
+        f"each is skipped and costs {bits(UNSEEN_NATS):.3f} bits, a guess among all of Unicode"
     )
 
 
 def describe_sameness(trained: Checkpoint, passage: Passage) -> list[str]:
-    """Say it, a line of its own, where a text is the very one that the model learned."""
-    if not _is_learned(trained, passage):
-        return []
-    return ["this is the text that the model learned: that flatters it, and the n-grams and compressors still more"]
+    """Return a line if the text is the model's training text."""
+    is_learned = _is_learned(trained, passage)
+    return ["note: this is the training text, so all these scores are too good"] if is_learned else []
 
 
-def scores_as_json(comparison: Comparison, trained: Checkpoint, passage: Passage, path: Path) -> str:
-    """Write one object: the model's figures, and a list of the yardsticks'."""
+def scores_json(comparison: Comparison, trained: Checkpoint, passage: Passage, path: Path) -> str:
+    """Return one object: the model's figures, and a list of the yardsticks'."""
     values = {
         "checkpoint": str(path),
         "is_training_text": _is_learned(trained, passage),
@@ -279,19 +266,19 @@ def scores_as_json(comparison: Comparison, trained: Checkpoint, passage: Passage
     return json.dumps(values) + "\n"
 
 
-def as_event(comparison: Comparison, step: int) -> str:
-    """Write the same of a run's held-out part, to come after the events of the run, which ended at a step."""
+def yardsticks_json(comparison: Comparison, step: int) -> str:
+    """Return the figures for the held-out part of a run that ended at a step, as an event of its log."""
     return json.dumps(stamp("yardsticks", step) | _score_values(comparison)) + "\n"
 
 
-def line_row(line: ScoredLine) -> str:
-    """Write a line with its bits a character and its number, tabs between; the line itself is exact."""
+def line_text(line: ScoredLine) -> str:
+    """Return a line's bits per character, its number and its exact text, separated by tabs."""
     text = line.passage.text()
     return f"{bits(line.nats):.3f}\t{line.number}\t{text.removesuffix(_LINE_FEED)}\n"
 
 
 def line_json(line: ScoredLine) -> str:
-    """Write the same as one JSON object, a line feed after it and none in it."""
+    """Return the same as one object."""
     values = {
         "line": line.number,
         "text": line.passage.text().removesuffix(_LINE_FEED),
@@ -304,7 +291,7 @@ def line_json(line: ScoredLine) -> str:
 
 
 def describe_copying(trained: Checkpoint, written: Sequence[int]) -> str:
-    """Say how long a run of a sample (ids) stands in the training text, which, and how much of the sample is new."""
+    """Return the longest run of a sample (ids) that is in the training text, and how much of the sample is new."""
     try:
         training = training_part(trained)
     except TextError as error:
@@ -344,18 +331,19 @@ def _figures(figure: Figure) -> dict[str, float | None]:
 
 
 def _perplexity(nats: float) -> float:
-    """Among how many equal chances the next character would be as hard to guess."""
+    """Return how many equally likely characters would be as hard to guess."""
     return math.exp(nats) if nats < math.log(sys.float_info.max) else math.inf
 
 
-_WIDTH, _WITHOUT_MODEL = 115, 90  # columns that a row takes, and one below a heading that names the model
+# ---- gradients ----
+
+_WIDTH, _WITHOUT_MODEL = 115, 90  # columns of a row, and of a row below a heading that names the model
 
 
 def gradients_table(rows: Sequence[Row], width: int | None = None) -> str:
-    """One line an array, then the verdict.
+    """Return one line for each array, then the verdict.
 
-    `width` is the terminal's, if it goes to one: where it is narrow the model's name stands above its rows, and where
-    that is not enough there are the errors alone.
+    On a narrow terminal, the model's name is above its rows; on a very narrow one, the rows have only the errors.
     """
     has_model, has_all = width is None or width >= _WIDTH, width is None or width >= _WITHOUT_MODEL
     errors = ("complex step", "difference", "equations") if has_all else ("complex", "central", "plain")
@@ -366,7 +354,7 @@ def gradients_table(rows: Sequence[Row], width: int | None = None) -> str:
             lines.append(row.model)
         model = row.model
         lines.append(_line(_cells(row), has_model=has_model, has_all=has_all))
-    return "\n".join([*lines, *wrap(verdict(rows), width or sys.maxsize)])
+    return "\n".join([*lines, *wrap(gradients_verdict(rows), width or sys.maxsize)]) + "\n"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -374,7 +362,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     where = ",".join(map(str, row.worst_index))
     equations = "" if row.equations_error is None else f"{row.equations_error:.1e}"
     errors = f"{row.complex_step_error:.1e}", f"{row.difference_error:.1e}", equations
-    return row.model, row.array, entries, *errors, "ok" if row.passed else "FAIL", f"[{where}] {row.worst_derived:+.3e}"
+    worst = f"[{where}] {row.worst_derived:+.3e}" if row.raised is None else row.raised
+    return row.model, row.array, entries, *errors, "ok" if row.passed else "FAIL", worst
 
 
 def _line(cells: Sequence[str], *, has_model: bool, has_all: bool) -> str:
@@ -386,20 +375,20 @@ def _line(cells: Sequence[str], *, has_model: bool, has_all: bool) -> str:
     return f"{first}{array:<15} {entries:>12} {errors}  {passed:<4} {worst}"
 
 
-def as_json_lines(rows: Sequence[Row]) -> str:
-    """One JSON object an array."""
-    return "\n".join(json.dumps(_finite(asdict(row)) | {"passed": row.passed}) for row in rows)
+def gradients_json(rows: Sequence[Row]) -> str:
+    """Return one object for each array."""
+    return "".join(json.dumps(_finite(asdict(row)) | {"passed": row.passed}) + "\n" for row in rows)
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Replace what JSON has no number for, a NaN or an infinity, by null."""
+    """Replace NaN and infinity, which JSON does not have, by null."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
     }
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """One sentence: all is right, or which array is worst and where."""
+def gradients_verdict(rows: Sequence[Row]) -> str:
+    """Return one sentence: all gradients are right, or which array is worst and where."""
     gates = f"complex step within {COMPLEX_STEP_GATE:g}, central differences within {DIFFERENCE_GATE:g}"
     if any(row.equations_error is not None for row in rows):
         gates += f", equations within {EQUATIONS_GATE:g}"
@@ -407,34 +396,37 @@ def verdict(rows: Sequence[Row]) -> str:
     if not wrong:
         return f"all {len(rows)} gradients are right ({gates})"
     worst = max(wrong, key=lambda row: math.inf if math.isnan(row.complex_step_error) else row.complex_step_error)
-    return (
-        f"{len(wrong)} of {len(rows)} gradients are wrong; worst is {worst.array} of {worst.model} at "
-        f"{list(worst.worst_index)}: derived {worst.worst_derived:.6g}, numeric {worst.worst_numeric:.6g}"
-    )
+    sentence = f"{len(wrong)} of {len(rows)} gradients are wrong; worst is {worst.array} of {worst.model}"
+    if worst.raised is not None:
+        return f"{sentence}: {worst.raised}"
+    numbers = f"derived {worst.worst_derived:.6g}, numeric {worst.worst_numeric:.6g}"
+    return f"{sentence} at {list(worst.worst_index)}: {numbers}"
 
+
+# ---- cached texts ----
 
 _HEADER = ("text", "size", "characters", "symbols", "used")
 
 
 def cache_table(kept: Sequence[Kept], folder: Path, *, were_removed: bool = False) -> str:
-    """Write one line a text, the last used first, and how much they are together."""
+    """Return one line for each text, the last used first, and their total size."""
     where, total = shown(str(folder)), format_bytes(sum(entry.size for entry in kept))
     texts = counted(len(kept), "text")
     if not kept:
-        return f"no text is kept in {where}\n"
+        return f"no cached texts in {where}\n"
     if were_removed:
         return f"removed {texts}, {total}, from {where}\n"
     rows = [_HEADER, *map(_row, kept)]
-    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for name, *figures in rows:
         right = (f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True))
-        lines.append("  ".join([padded(name, widths[0]), *right]))
+        lines.append("  ".join([pad(name, widths[0]), *right]))
     return "\n".join([*lines, f"{texts}, {total}, in {where}"]) + "\n"
 
 
-def cache_as_json(kept: Sequence[Kept]) -> str:
-    """Write one object a text, a line feed after each."""
+def cache_json(kept: Sequence[Kept]) -> str:
+    """Return one object for each text."""
     return "".join(json.dumps(_cache_values(entry)) + "\n" for entry in kept)
 
 
@@ -468,33 +460,57 @@ def _cache_values(kept: Kept) -> dict[str, object]:
     return values
 
 
+# ---- models, texts and recipes ----
+
+
 def describe_model(trained: Checkpoint, path: Path) -> str:
-    """Say which model it is, what it learned, and how good it is."""
-    model, progress = trained.model, trained.progress
-    sizes = "+".join(map(str, model.hidden_sizes))
-    figure = ""
-    if progress.history:
-        step, loss = progress.history[-1]
-        figure = f", held out {describe_loss(loss)} at step {step:,}"
-    learned = f"learned {shown(trained.corpus.name)} for {progress.step:,} steps"
-    return visible(f"{shown(str(path))}: {model.cell} {sizes}, {learned}{figure}")
+    """Describe a model in a line: its file, its size, what it was trained on, and how good it is."""
+    learned = f"trained on {shown(trained.corpus.name)} for {trained.progress.step:,} steps"
+    figure = _held_out_bits(trained)
+    return visible(f"{shown(str(path))}: {_cell_and_size(trained)}, {learned}{figure and f', held out {figure}'}")
 
 
 def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
-    """Say which model writes, and how to have the same text again."""
-    return f"{describe_model(trained, path)}; --rng-seed {rng_seed} writes this again"
+    """Name the model that writes and the random seed that writes the same text again, in a line of 80 columns."""
+    figure = _held_out_bits(trained)
+    rest = f": {_cell_and_size(trained)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
+    name = visible(shown(path.name))
+    room = max(_INTRODUCTION - len(rest), _SHORTEST_NAME)
+    while text_width(name) > room:
+        name = f"{name.removesuffix('…')[:-1]}…"
+    return name + rest
 
 
-def describe_parts(corpus: CorpusInfo, held_out: int) -> str:
-    """Say how much of a text is trained on and how many characters are held out, and of how many items."""
-    if items := corpus.items:
-        trained_on = f"{items.training:,} items of {items.training_characters:,} characters"
-        return f"{trained_on} + {items.held_out:,} of {items.held_out_characters:,} held out"
-    return f"{corpus.characters - held_out:,} characters + {held_out:,} held out"
+def _cell_and_size(trained: Checkpoint) -> str:
+    return f"{trained.model.cell} {'+'.join(map(str, trained.model.hidden_sizes))}"
 
 
-def describe_recipes(width: int | None = None) -> list[str]:
-    """Say of each recipe what it reaches, a line each; `width` is the terminal's, if it goes to one."""
+def _held_out_bits(trained: Checkpoint) -> str:
+    """Return the last held-out figure, or nothing if there is none."""
+    history = trained.progress.history
+    return f"{bits(history[-1][1]):.3f} bits/char" if history else ""
+
+
+def describe_layers(network: Mapping[str, Any]) -> str:
+    """Return the cells, the sizes, the input and the parameters of a network, given as in `info_values`."""
+    sizes = "+".join(map(str, network["hidden_sizes"]))
+    inputs = f"embedding {network['embedding_size']}" if network["embedding_size"] else "one-hot"
+    tied = ", tied" if network["tied"] else ""
+    parameters = f"{network['parameters']:,} parameters in {network['dtype']}"
+    return f"{network['cell']} {sizes}, {inputs} input{tied}, {parameters}"
+
+
+def describe_division(training: int, held_out: int, items: Mapping[str, int] | None) -> str:
+    """Return how many characters of a text, and how many items, are trained on and held out."""
+    if items:
+        trained_on = f"{items['training']:,} items ({items['training_characters']:,} characters) to train on"
+        return f"{trained_on}, {items['held_out']:,} ({items['held_out_characters']:,}) held out"
+    return f"{training:,} characters to train on, {held_out:,} held out"
+
+
+def recipes_table(width: int | None = None) -> str:
+    """Return one line for each recipe and what it reaches, wrapped to a width if there is one."""
     names = max(map(len, RECIPES))
     lines = [f"{name:{names}}  {recipe.reaches}" for name, recipe in RECIPES.items()]
-    return [part for line in lines for part in wrap(line, width, names + 2)] if width else lines
+    parts = [part for line in lines for part in wrap(line, width, names + 2)] if width else lines
+    return "".join(f"{part}\n" for part in parts)

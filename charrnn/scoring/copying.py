@@ -1,4 +1,4 @@
-"""How much of a sample stands word for word in the text that its model learned."""
+"""How much of a sample is copied word for word from the text its model was trained on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from charrnn.text.storage import let_go
 
 Ids = NDArray[np.integer]
 GRAM_LENGTH = 8
-BLOCK_LENGTH = 1 << 20  # characters of the training text that are compared at once
+BLOCK_LENGTH = 1 << 20  # characters of the training text compared at once
 
 
 @dataclass(frozen=True)
@@ -18,18 +18,18 @@ class Copying:
     """What a sample shares with a training text."""
 
     run_start: int
-    """Where in the sample the longest run begins that the training text has too; the first of equals."""
+    """Where in the sample the longest copied run begins; the first if tied."""
     run_length: int
-    """Its characters."""
+    """Its length in characters."""
     novel_share: float | None
-    """Share of the sample's 8-grams, by their places, that the training text lacks; None for a shorter sample."""
+    """Share of the places in the sample whose 8-gram the training text lacks; None if the sample is shorter."""
 
 
 def find_copying(sample: Ids, training: Ids) -> Copying:
     """Compare a sample (n,) with a training text (N,), both as ids of one vocabulary.
 
-    The time is that of about `GRAM_LENGTH` sorts, and then grows with the length of what is copied. A long text is
-    compared in blocks, each with as much of the next as a copy could reach into.
+    This takes about `GRAM_LENGTH` sorts, and then a time that grows with the longest copy. A long text is compared in
+    blocks that overlap by the length of the sample.
     """
     start = length = 0
     is_shared = np.zeros(len(sample), dtype=bool)  # where 8-grams begin that the training text has

@@ -48,7 +48,7 @@ def test_a_run_goes_on_from_the_cache_to_the_bytes_of_one_in_memory(
 
 def test_what_is_kept_is_listed_and_removed(charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", "kept")
-    assert charrnn("cache").out.startswith(b"no text is kept in ")
+    assert charrnn("cache").out.startswith(b"no cached texts in ")
     train(charrnn, "lamp.txt", "--checkpoint", "a.npz")
     train(charrnn, "two.txt", "--checkpoint", "b.npz")
     header, two, lamp, total = charrnn("cache").out.decode().splitlines()

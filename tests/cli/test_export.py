@@ -36,7 +36,7 @@ def test_each_form_says_what_it_wrote_and_replaces_an_older_file(
     outcome = charrnn("export", str(trained), "-o", str(path))
     assert (outcome.code, outcome.out) == (0, b"")
     model, wrote = outcome.error_lines
-    assert model.startswith(f"{trained}: gru 16, learned lamp for 60 steps")
+    assert model.startswith(f"{trained}: gru 16, trained on lamp for 60 steps")
     assert wrote == f"wrote {path} ({path.stat().st_size / 1e6:,.1f} MB): {use}"
     assert list(bytes_in(Path())) == [path.name]
     assert path.stat().st_size > 3

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from charrnn import load
 from charrnn.nn.output import OutputLayer
 from tests.conftest import Charrnn, run_process
 
@@ -55,6 +56,29 @@ def test_a_wrong_gradient_is_named_and_is_a_failure(
         assert outcome.err.startswith("charrnn: 2 of 8 gradients are wrong; worst is linear.b_y of checkpoint at [0]: ")
         assert len(outcome.error_lines) == 1
     assert b"FAIL [0]" in charrnn("gradcheck", str(trained)).out
+
+
+def test_a_mistake_that_raises_is_a_wrong_gradient_and_the_others_are_checked(
+    charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(trained).model
+    backward = type(model.cells[0]).backward
+
+    def breaks_on_long_sequences(self: Any, weights: Any, ws: Any, *others: Any) -> Any:
+        if len(ws.outputs) > 100:
+            raise IndexError("too far")
+        return backward(self, weights, ws, *others)
+
+    monkeypatch.setattr(type(model.cells[0]), "backward", breaks_on_long_sequences)
+    outcome = charrnn("gradcheck", str(trained))
+    assert outcome.code == 1
+    sentence = "1 of 8 gradients are wrong; worst is all at once of checkpoint, longer: IndexError: too far"
+    assert outcome.err == f"charrnn: {sentence}\n"
+    lines = outcome.out.decode().splitlines()
+    assert (lines[-2].endswith("FAIL IndexError: too far"), lines[-1]) == (True, sentence)
+    assert sum(" ok " in line for line in lines) == 7
+    *_, last = map(json.loads, charrnn("gradcheck", str(trained), "--json").out.splitlines())
+    assert (last["passed"], last["raised"]) == (False, "IndexError: too far")
 
 
 def test_a_text_without_a_checkpoint_has_nothing_to_be_checked_with(charrnn: Charrnn, text_file: Path) -> None:

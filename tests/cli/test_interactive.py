@@ -53,7 +53,7 @@ def test_a_turn_ends_where_it_is_asked_to(charrnn: Charrnn, trained: Path) -> No
 def test_what_is_not_text_is_one_sentence(charrnn: Charrnn, trained: Path) -> None:
     outcome = charrnn("sample", str(trained), "-i", "-q", stdin=b"the \xff\n")
     assert outcome.code == 2
-    assert outcome.err == "charrnn: what came on stdin is not utf-8: invalid start byte\n"
+    assert outcome.err == "charrnn: stdin is not valid utf-8: invalid start byte\n"
 
 
 def test_the_report_is_on_what_the_model_wrote(charrnn: Charrnn, trained: Path) -> None:
@@ -83,7 +83,7 @@ def session(*arguments: str, columns: int = 80) -> Any:
 @on_a_terminal
 def test_a_session_with_a_prompt_ctrl_c_in_a_turn_and_ctrl_d(trained: Path) -> None:
     process = session("sample", str(trained), "-i", "-n", "1000000", "--lines", "1000000")
-    process.expect("Ctrl-D: the end\\.\r\n" + PROMPT)
+    process.expect("Ctrl-D quits\\.\r\n" + PROMPT)
     process.sendline("the lamp")
     process.expect("the lamp\r\n.*\r\n.*\r\n")  # it writes
     process.sendintr()

@@ -41,8 +41,8 @@ def test_training_says_how_many_items_it_read_shows_a_few_and_ends_with_the_comm
     outcome = charrnn(*TRAIN, "names.txt", "--by-line", "--steps", "40", "--sample-every", "40")
     assert outcome.code == 0
     assert "left out 26 blank lines\n" in outcome.err
-    assert "symbols, 24 items of " in outcome.err
-    assert " characters + 3 of " in outcome.err
+    assert "symbols, 24 items (" in outcome.err
+    assert " characters) to train on, 3 (" in outcome.err
     assert outcome.err.count("left out") == 1
     last = outcome.err.split("a sample after 40 steps ──\n")[1].split("\n\n")[0].split("\n")
     assert len(last) > 3
@@ -60,7 +60,7 @@ def test_to_a_pipe_go_names_and_nothing_else(charrnn: Charrnn, model: str) -> No
     written = lines(outcome.out)
     assert len(written) == 20
     assert sum(name in NAMES for name in written) > 10
-    assert outcome.error_lines[0].startswith("names.npz: gru 24, learned names")
+    assert outcome.error_lines[0].startswith("names.npz: gru 24, ")
     assert outcome.error_lines[1].startswith("20 items: ")
     assert charrnn("sample", model, "--num", "20", "-q").err == ""
 
@@ -102,9 +102,7 @@ def test_a_seed_text_begins_every_item_and_is_part_of_its_label(charrnn: Charrnn
 def test_without_the_training_text_there_are_no_labels_and_one_line_says_why(charrnn: Charrnn, model: str) -> None:
     Path("names.txt").unlink()
     outcome = charrnn("sample", model, "--num", "3")
-    assert outcome.error_lines[1].startswith(
-        "no labels that say what is seen and what new: the training text cannot be"
-    )
+    assert outcome.error_lines[1].startswith("items are not labelled seen or new: the training text cannot be")
     assert len(lines(outcome.out)) == 3
     as_json = charrnn("sample", model, "--num", "3", "--json", "-q")
     assert [json.loads(line)["label"] for line in lines(as_json.out)] == [None] * 3
@@ -113,8 +111,8 @@ def test_without_the_training_text_there_are_no_labels_and_one_line_says_why(cha
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--lines", "3"), "--lines does not go with a model that learned items"),
-        (("--seed", "br\n"), "the seed text has '\\n', by which an item ends"),
+        (("--lines", "3"), "--lines does not go with a model trained on items"),
+        (("--seed", "br\n"), "the seed text has '\\n', which ends an item"),
     ],
 )
 def test_what_no_item_can_have_is_refused(charrnn: Charrnn, model: str, arguments: tuple[str, ...], words: str) -> None:
@@ -158,7 +156,7 @@ def test_items_of_nothing_but_unknown_characters_are_charged(charrnn: Charrnn, m
 
 def test_info_says_what_an_item_is(charrnn: Charrnn, model: str) -> None:
     out = charrnn("info", model).out.decode()
-    assert "names (names.txt), utf-8: lines, each for itself: 24 of " in out
+    assert "names (names.txt), utf-8, one item a line: 24 items (" in out
     assert json.loads(charrnn("info", model, "--json").out)["corpus"]["items"]["held_out"] == 3
 
 
@@ -172,10 +170,10 @@ def test_items_of_several_lines_stand_as_in_their_text(charrnn: Charrnn) -> None
     written = outcome.out.decode().split("\n\n")[:-1]
     assert len(written) == 3
     assert any("\n" in poem for poem in written)
-    assert "items by '\\n\\n', each for itself" in charrnn("info", "poems.npz").out.decode()
+    assert "items divided by '\\n\\n': " in charrnn("info", "poems.npz").out.decode()
     refused = charrnn("sample", "poems.npz", "--ban", "newline")
     assert (refused.code, refused.out) == (2, b"")
-    assert "leave out '\\n', by which an item ends" in refused.error_lines[-1]
+    assert "leave out '\\n', which is needed to end an item" in refused.error_lines[-1]
 
 
 def test_two_ways_to_part_items_are_one_too_many(charrnn: Charrnn) -> None:

@@ -64,9 +64,9 @@ TRAIN = {
     "--init-std": Example(("--init-std", "0.01"), learned(init_std=0.01)),
     "--dtype": Example(("--dtype", "float64"), err("parameters in float64")),
     "--by-line": Example(("--by-line",), learned(separator="\n")),
-    "--separator": Example(("--separator", "the "), err("symbols, 21 items of ")),
+    "--separator": Example(("--separator", "the "), err("symbols, 21 items (")),
     "--unique": Example(("--by-line", "--unique"), learned(unique=True)),
-    "--val-fraction": Example(("--val-fraction", "0.5"), err("327 characters + 327 held out")),
+    "--val-fraction": Example(("--val-fraction", "0.5"), err("327 characters to train on, 327 held out")),
     "--batch-size": Example(("--batch-size", "3"), err("batch 3 × seq 10")),
     "--seq-length": Example(("--seq-length", "7"), err("batch 2 × seq 7")),
     "--bptt-jitter": Example(("--bptt-jitter", "2.5"), learned(bptt_jitter=2.5)),
@@ -142,7 +142,7 @@ SAMPLE = {
     "--min-p": Example(("--min-p", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--allow": Example(("--allow", "ae", "--allow", "newline"), lambda outcome: set(outcome.out) <= set(b"ae\n")),
     "--ban": Example(("--ban", "space", "--ban", "te"), lambda outcome: not set(outcome.out) & set(b" te")),
-    "--rng-seed": Example(("--rng-seed", "7"), err("--rng-seed 7 writes this again")),
+    "--rng-seed": Example(("--rng-seed", "7"), err(", --rng-seed 7")),
     "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
     "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
     "--length": Example(("--length", "4"), lambda outcome: len(outcome.out) == 4),
@@ -200,7 +200,7 @@ PLOT = {
 INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
 CACHE = {
     **HELP,
-    "--clear": Example(("--clear",), out(b"no text is kept in ")),
+    "--clear": Example(("--clear",), out(b"no cached texts in ")),
     "--json": Example(("--json",), lambda outcome: outcome.out == b""),
 }
 EXAMPLES = {

@@ -19,7 +19,7 @@ def test_the_newest_run_is_drawn_on_stdout_and_else_the_model_that_ships(charrnn
     charrnn("train", str(text_file), *QUICK)
     mine = charrnn("plot")
     assert (mine.code, mine.err) == (0, "")
-    for words in ("loss, nats/char; held out: o", "learning rate", "gradient norm", "o  lamp "):
+    for words in ("loss, bits/char; held out: o", "learning rate", "gradient norm", "o  lamp "):
         assert words in mine.out.decode()
 
 
@@ -58,7 +58,7 @@ def test_drawing_writes_no_file_and_changes_none(charrnn: Charrnn, trained: Path
 def test_training_ends_with_the_curve_of_the_whole_run_above_its_last_words(text_file: Path) -> None:
     options = (*TINY, "--eval-every", "10", "--sample-every", "0", "--checkpoint", "run.npz")
     first = run_process("train", str(text_file), *options, "--steps", "40").error_lines
-    place = next(number for number, line in enumerate(first) if line.strip() == "loss, nats/char; held out: o")
+    place = next(number for number, line in enumerate(first) if line.strip() == "loss, bits/char; held out: o")
     assert first[place + 9].startswith("step  0")
     assert first[place + 11].startswith("done at step 40; saved run.npz")
     second = run_process("train", "--resume", "--checkpoint", "run.npz", "--steps", "60").error_lines

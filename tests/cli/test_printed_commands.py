@@ -78,7 +78,7 @@ def test_how_to_go_on_after_an_interruption_can_be_typed(charrnn: Charrnn, name:
             pass
         process.send_signal(signal.SIGINT)
         said = process.stderr.read().decode()
-    arguments = read_by_bash(after("go on with:", said))
+    arguments = read_by_bash(after("To resume:", said))
     step = checkpoint.load(Path(model)).progress.step
     assert charrnn(*arguments, "--steps", str(step + 1), stdin=TEXT.encode()).code == 0
     assert checkpoint.load(Path(model)).progress.step == step + 1

@@ -101,7 +101,7 @@ def test_a_text_on_the_command_line_replaces_those_of_the_file(charrnn: Charrnn)
         ("text = 3", "text must be a name or a list of names"),
         ("steps = ", "is not TOML: "),
         ("batch-size = 3\nbatch_size = 4", "has batch-size twice"),
-        ("rng-seed = -1", "rng-seed: -1 is not in the range x>=0"),
+        ("max-vocab = 0", "max-vocab: 0 is not in the range x>=1"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence_that_names_the_file_and_the_key(

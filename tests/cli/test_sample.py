@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from charrnn import paths
 from charrnn.paths import best_path
+from charrnn.report.terminal import text_width
 from tests.conftest import TEXT, TINY, Charrnn, command, run_process
 
 
@@ -48,9 +50,19 @@ def test_the_same_rng_seed_writes_the_same_and_a_longer_sample_begins_with_the_s
 def test_the_line_on_stderr_tells_how_to_have_the_same_text_again(charrnn: Charrnn, trained: Path) -> None:
     first = charrnn("sample", str(trained), "-n", "60")
     rng_seed = first.err.split("--rng-seed ")[1].split()[0]
-    assert first.err.startswith(f"{trained}: gru 16, learned lamp for 60 steps, held out ")
+    assert re.fullmatch(rf"{trained.name}: gru 16, \d\.\d{{3}} bits/char, --rng-seed \d+\n", first.err)
     assert charrnn("sample", str(trained), "-n", "60", "--rng-seed", rng_seed).out == first.out
     assert charrnn("sample", str(trained), "-n", "60").out != first.out
+
+
+@pytest.mark.parametrize("name", ["a" * 70, "灯" * 40])
+def test_the_line_on_stderr_fits_80_columns_whatever_the_model_is_called(
+    charrnn: Charrnn, trained: Path, name: str
+) -> None:
+    shutil.copy(trained, f"{name}.npz")
+    line = charrnn("sample", f"{name}.npz", "-n", "0", "--rng-seed", str(2**32 - 1)).err.removesuffix("\n")
+    assert text_width(line) in (79, 80)
+    assert re.fullmatch(rf"{name[0]}+…: gru 16, \d\.\d{{3}} bits/char, --rng-seed {2**32 - 1}", line)
 
 
 def test_the_likeliest_characters_do_not_depend_on_chance(charrnn: Charrnn, trained: Path) -> None:
@@ -96,9 +108,9 @@ def test_by_default_the_newest_model_in_the_folder_writes(charrnn: Charrnn, trai
         age = 1 if name == "newest" else 100 + number
         stamp = Path(f"checkpoints/{name}.npz").stat().st_mtime - age
         os.utime(f"checkpoints/{name}.npz", (stamp, stamp))
-    assert charrnn("sample", "-n", "1").err.startswith("checkpoints/newest.npz: ")
+    assert charrnn("sample", "-n", "1").err.startswith("newest.npz: ")
     shutil.copy(best_path(trained), "checkpoints/newest-best.npz")
-    assert charrnn("sample", "-n", "1").err.startswith("checkpoints/newest-best.npz: ")
+    assert charrnn("sample", "-n", "1").err.startswith("newest-best.npz: ")
 
 
 def test_a_checkpoint_that_is_not_there_brings_those_to_mind_that_may_be_meant(charrnn: Charrnn, trained: Path) -> None:
@@ -120,7 +132,7 @@ def test_without_any_model_the_one_that_comes_with_the_program_writes(charrnn: C
     assert paths.PRETRAINED.exists(), "the trained model is missing from the repository"
     outcome = charrnn("sample", "--seed", "The ", "-n", "200", "--rng-seed", "1")
     assert outcome.code == 0
-    assert outcome.err.startswith(f"{paths.PRETRAINED}: ")
+    assert outcome.err.startswith(f"{paths.PRETRAINED.name}: ")
     assert outcome.out.startswith(b"The ")
     assert len(outcome.out.decode()) == 204
 

@@ -17,10 +17,8 @@ LINES = "the lamp went round.\n\nthe lamp wnet ruond.\nthe sea went round.\n"
 def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(trained: Path, text_file: Path) -> None:
     outcome = run_process("score", str(trained), str(text_file))
     assert outcome.code == 0
-    assert outcome.err.startswith(f"{trained}: gru 16, learned lamp for 60 steps, held out ")
-    assert outcome.error_lines[1:] == [
-        "this is the text that the model learned: that flatters it, and the n-grams and compressors still more"
-    ]
+    assert outcome.err.startswith(f"{trained}: gru 16, trained on lamp for 60 steps, held out ")
+    assert outcome.error_lines[1:] == ["note: this is the training text, so all these scores are too good"]
     header, model, *yardsticks = outcome.out.decode().splitlines()
     assert header.split() == ["on", "654", "characters", "nats/char", "bits/char", "perplexity"]
     assert model.startswith("the model ")
@@ -61,7 +59,7 @@ def test_unseen_characters_are_charged_and_told(charrnn: Charrnn, trained: Path)
     for ours, theirs in zip((spoilt, *spoilt["yardsticks"]), (clean, *clean["yardsticks"]), strict=True):
         assert 9 * ours["nats_per_char"] == pytest.approx(8 * theirs["nats_per_char"] + UNSEEN_NATS, rel=1e-12)
     table = charrnn("score", str(trained), "-", stdin="the ☃lamp".encode()).out.decode()
-    assert "unseen in training: 1 of the characters, '☃' (U+2603); each costs 20.087 bits" in table
+    assert "unseen in training: 1 of the characters, '☃' (U+2603); each is skipped and costs 20.087 bits" in table
 
 
 def test_without_its_training_text_a_model_stands_beside_what_needs_none(
@@ -76,7 +74,7 @@ def test_without_its_training_text_a_model_stands_beside_what_needs_none(
     assert outcome.code == 0
     (line,) = outcome.error_lines
     assert line.startswith(
-        "no yardsticks that learn: the training text cannot be read again (there is no text lamp.txt"
+        "not compared with methods that learn: the training text cannot be read again (there is no text lamp.txt"
     )
     names = [line.split("  ")[0] for line in outcome.out.decode().splitlines()[2:]]
     assert sorted(names) == ["gzip, the text alone", "uniform over 22 symbols", "xz, the text alone"]

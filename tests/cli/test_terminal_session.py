@@ -35,18 +35,16 @@ def everything(process: Any) -> str:
 def test_a_training_session_shows_its_plan_a_bar_and_samples_and_ctrl_c_ends_it_well(text_file: Path) -> None:
     options = (*TINY, "--steps", "1000000", "--sample-every", "200", "--sample-length", "30", "--minutes", "5")
     process = session("train", str(text_file), *options)
-    process.expect(r"text   lamp: 22 symbols, 588 characters \+ 66 held out\r\n")
+    process.expect(r"text   lamp: 22 symbols, 588 characters to train on, 66 held out\r\n")
     process.expect(r"model  gru 8, one-hot input, [\d,]+ parameters in float32\r\n")
     process.expect(r"train  batch 2 × seq 10, adagrad 0\.1 cosine, 1,000,000 steps = [\d,.]+ epochs or 5 min\r\n")
-    process.expect(r"speed  [\d,]+ characters/s: about \d+ (s|min)\r\n")
-    process.expect(r"%, [\d:]+ left, [\d.]+ nats/char = [\d.]+ bits/char, [\d,]+ chars/s")
+    process.expect(r"speed  [\d,]+ characters/s, about \d+ (s|min) left\r\n")
+    process.expect(r"%, [\d:]+ left, loss [\d.]+ bits/char, [\d,]+ chars/s")
     process.expect(r"── a sample after [\d,]+ steps ──\r\n")
-    process.expect(r"chars/s \|.*\| \d+")  # the bar is drawn again, below the sample
+    process.expect(r"chars/s \|.*\| step \d+")  # the bar is drawn again, below the sample
     process.sendintr()
     ending = everything(process)
-    stopped = re.search(
-        r"stopped at step ([\d,]+), all saved; go on with:\r\n  charrnn (train --resume .*)\r\n", ending
-    )
+    stopped = re.search(r"stopped at step ([\d,]+) and saved\. To resume:\r\n  charrnn (train --resume .*)\r\n", ending)
     assert stopped, ending
     assert process.exitstatus == 130
     step = int(stopped[1].replace(",", ""))

@@ -25,7 +25,7 @@ QUICK = (*TINY, "--steps", "3", "--checkpoint", "run.npz")
 def test_a_run_from_start_to_sample_as_its_own_last_line_says(text_file: Path) -> None:
     trained = run_process("train", str(text_file), *TINY, "--steps", "30")
     assert (trained.code, trained.out) == (0, b"")
-    assert trained.error_lines[0] == "text   lamp: 22 symbols, 588 characters + 66 held out"
+    assert trained.error_lines[0] == "text   lamp: 22 symbols, 588 characters to train on, 66 held out"
     assert trained.error_lines[-3:] == [
         "done at step 30; saved checkpoints/lamp.npz, and the best as checkpoints/lamp-best.npz",
         "now try:",
@@ -62,7 +62,7 @@ def test_resuming_a_finished_run_says_so_and_touches_nothing(charrnn: Charrnn, t
     before = bytes_in(Path())
     outcome = charrnn("train", "--resume", "--checkpoint", "run.npz")
     assert outcome.code == 0
-    assert outcome.err == "run.npz is at the end of its run, step 3; give a later --steps to go on\n"
+    assert outcome.err == "run.npz has finished its run at step 3; give a later --steps to continue\n"
     assert bytes_in(Path()) == before
 
 
@@ -82,7 +82,7 @@ def test_resuming_a_run_that_lost_its_patience_says_what_would_go_on(charrnn: Ch
     charrnn("train", str(text_file), *TINY, *impatient, "--checkpoint", "run.npz")
     step = checkpoint.load("run.npz").progress.step
     outcome = charrnn("train", "--resume", "--checkpoint", "run.npz")
-    end = f"run.npz is at the end of its run, step {step}; give a later --steps or a greater --patience to go on\n"
+    end = f"run.npz has finished its run at step {step}; give a later --steps or a greater --patience to continue\n"
     assert (outcome.code, outcome.err) == (0, end)
     assert charrnn("train", "--resume", "--checkpoint", "run.npz", "--patience", "0", "--steps", "301").code == 0
     assert checkpoint.load("run.npz").progress.step == 301
@@ -259,7 +259,5 @@ def test_yardsticks_come_last_on_stdout_with_the_best_held_out_figure_first(char
 def test_minutes_without_room_for_a_step_are_told(charrnn: Charrnn, text_file: Path, quiet: tuple[str, ...]) -> None:
     outcome = charrnn("train", str(text_file), *TINY, "--minutes", "0.00001", "--checkpoint", "run.npz", *quiet)
     assert outcome.code == 0
-    assert outcome.error_lines[-1] == (
-        "warning: --minutes 1e-05 left no time for a single step; give more --minutes to learn"
-    )
+    assert outcome.error_lines[-1] == ("warning: --minutes 1e-05 was too short for a single step; give more --minutes")
     assert "done at" not in outcome.err

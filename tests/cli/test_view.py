@@ -12,7 +12,7 @@ def test_view_says_which_model_and_what_it_wrote(trained: Path, text_file: Path)
     outcome = run_process("view", str(trained), str(text_file), "-o", "lamp.html")
     assert (outcome.code, outcome.out) == (0, b"")
     model, wrote = outcome.error_lines
-    assert model.startswith(f"{trained}: gru 16, learned lamp for 60 steps, held out ")
+    assert model.startswith(f"{trained}: gru 16, trained on lamp for 60 steps, held out ")
     assert wrote == f"wrote lamp.html ({Path('lamp.html').stat().st_size / 1e6:.1f} MB): open it in a browser"
     assert [path.name for path in Path().iterdir()] == ["lamp.html"]
 
@@ -34,7 +34,7 @@ def test_view_alone_asks_for_a_text_where_the_model_s_own_is_gone(charrnn: Charr
     outcome = charrnn("view", "run.npz")
     assert outcome.code == 2
     (line,) = outcome.error_lines
-    assert line.endswith("name one to look at, as in charrnn view run.npz book.txt")
+    assert line.endswith("name another text, as in charrnn view run.npz book.txt")
 
 
 def test_view_reads_several_texts_and_stdin(charrnn: Charrnn, trained: Path) -> None:

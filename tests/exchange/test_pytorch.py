@@ -87,7 +87,7 @@ def test_a_model_from_elsewhere_is_saved_sampled_scored_and_described(charrnn: C
     assert (info.code, info.err) == (0, "")
     lines = info.out.decode().splitlines()
     assert [line.split()[0] for line in lines] == ["file", "model", "symbols", "text"]
-    assert lines[3] == "text      greetings: the model is from elsewhere, and its text is not known"
+    assert lines[3] == "text      greetings: an imported model, whose training text is not known"
     assert json.loads(charrnn("info", "model.npz", "--json").out)["command"] is None
     resumed = charrnn("train", "--resume", "--checkpoint", "model.npz")
     assert (resumed.code, len(resumed.error_lines)) == (1, 1)

@@ -44,7 +44,7 @@ class Messages(Thread):
 
     def run(self) -> None:
         for line in self.stream or ():
-            self.failed_saves += b"training goes on and tries again" in line
+            self.failed_saves += b"training continues and will try again" in line
 
 
 def main(seconds: float) -> int:

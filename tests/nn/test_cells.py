@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import gradcheck
-from charrnn.nn.arrangement import tiles
+from charrnn.nn.arrangement import tiling
 from charrnn.nn.cell import Cell
 from charrnn.nn.model import CELLS
 from charrnn.nn.parameters import Array, Parameters
@@ -146,7 +146,7 @@ def test_only_the_forget_gate_starts_with_a_bias() -> None:
 
 @given(st.integers(1, 512), st.integers(1, 64).map(lambda n: 16 * n))
 def test_tiles_are_small_products_wherever_the_sizes_allow(B: int, H: int) -> None:
-    blocks, P = tiles(B, H)
+    blocks, P = tiling(B, H)
     assert B % blocks == 0
     assert H % P == 0
     width = H // P

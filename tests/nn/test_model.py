@@ -112,7 +112,7 @@ def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, cell: 
     monkeypatch.setattr(arrangement, "_SMALL_PRODUCT", 3 * 160 * 80)
     monkeypatch.setattr(arrangement, "_BLOCK_NUMBERS", 2 * B * 160)
     problem = draw(CharRNN(V, cell, (128, 160), embedding_size), T, B)
-    assert [arrangement.tiles(B, H) for H in (128, 160)] == [(2, 2), (2, 2)]
+    assert [arrangement.tiling(B, H) for H in (128, 160)] == [(2, 2), (2, 2)]
     assert [arrangement.block_steps(T, B, H) for H in (128, 160)] == [2, 2]  # seven steps leave a last block of one
     assert_same(solve(problem), solve_slowly(problem))
 

@@ -78,5 +78,5 @@ def test_what_cannot_be_drawn_is_told_apart() -> None:
         read_curves(Path("missing.jsonl"))
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         read_curves(Path("missing.npz"))
-    with pytest.raises(LogError, match="tells of no steps and no evaluations"):
+    with pytest.raises(LogError, match="has no steps and no evaluations"):
         read_curves(write_log("empty.log.jsonl", {"event": "start", "step": 0}))

@@ -111,7 +111,7 @@ def test_a_random_seed_draws_what_numpy_draws(browser: Browser, rng_seed: int) -
     browser.click("#write")
     browser.wait("!charrnn.isWriting")
     assert browser.evaluate("charrnn.text") == "bad" + python_text(trained, "bad", 0.9, rng_seed, 150)
-    assert f"150 characters; random seed {rng_seed} writes them again" in browser.text("#status")
+    assert f"150 characters; use random seed {rng_seed} to write them again" in browser.text("#status")
     assert browser.troubles == []
 
 
@@ -148,13 +148,13 @@ def test_what_it_cannot_begin_with_is_said(browser: Browser) -> None:
     browser.open(write(untrained("ab")))
     fill_in(browser, seed_text="a\x1bZ")
     browser.click("#write")
-    assert browser.text("#unknown") == "The model never saw ESC (U+001B), Z (U+005A): leave them out."
+    assert browser.text("#unknown") == "The model does not know ESC (U+001B), Z (U+005A). Remove them."
     fill_in(browser, seed_text="")
     browser.click("#write")
-    assert browser.text("#unknown") == "This model knows no lines: give a text to begin with."
+    assert browser.text("#unknown") == "This model has no lines: enter a text to start with."
     fill_in(browser, seed_text="a", rng_seed="-1")
     browser.click("#write")
-    assert browser.text("#unknown") == "The random seed is a whole number, 0 or more."
+    assert browser.text("#unknown") == "The random seed must be a whole number, 0 or more."
     fill_in(browser, rng_seed="", length="5", pace="0")
     browser.click("#write")
     browser.wait("!charrnn.isWriting && charrnn.text.length === 6")

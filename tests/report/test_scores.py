@@ -47,7 +47,7 @@ def test_a_note_below_the_table_is_cut_between_words() -> None:
 
 
 def test_the_units_agree_in_json() -> None:
-    values = json.loads(tables.scores_as_json(COMPARED, MODEL, PASSAGE, Path("run.npz")))
+    values = json.loads(tables.scores_json(COMPARED, MODEL, PASSAGE, Path("run.npz")))
     for figures in (values, *values["yardsticks"][:1]):
         assert figures["bits_per_char"] == pytest.approx(figures["nats_per_char"] / math.log(2), rel=1e-12)
         assert figures["perplexity"] == pytest.approx(2 ** figures["bits_per_char"], rel=1e-12)
@@ -59,23 +59,23 @@ def test_the_units_agree_in_json() -> None:
 def test_the_text_that_the_model_learned_is_told_from_others() -> None:
     assert tables.describe_sameness(MODEL, PASSAGE) == []
     learned = replace(PASSAGE, sha256=MODEL.corpus.sha256)
-    assert tables.describe_sameness(MODEL, learned)[0].startswith("this is the text that the model learned")
-    values = [json.loads(tables.scores_as_json(COMPARED, MODEL, text, Path("run.npz"))) for text in (PASSAGE, learned)]
+    assert tables.describe_sameness(MODEL, learned)[0].startswith("note: this is the training text")
+    values = [json.loads(tables.scores_json(COMPARED, MODEL, text, Path("run.npz"))) for text in (PASSAGE, learned)]
     assert [of["is_training_text"] for of in values] == [False, True]
 
 
 def test_unseen_characters_are_named_in_a_safe_form_and_their_price_told() -> None:
     assert tables.describe_unseen(PASSAGE) == (
         "unseen in training: 2 of the characters, '\\n' (U+000A), '\\x1b' (U+001B); "
-        "each costs 20.087 bits, a guess among all of Unicode, and is not read"
+        "each is skipped and costs 20.087 bits, a guess among all of Unicode"
     )
     assert tables.describe_unseen(replace(PASSAGE, ids=PASSAGE.ids[:2])) == ""
 
 
 def test_a_line_is_exact_and_ends_one_line_feed_later() -> None:
     line = ScoredLine(7, PASSAGE, math.log(4))
-    assert tables.line_row(line) == "2.000\t7\tab\x1b\n"
-    assert tables.line_row(replace(line, passage=replace(PASSAGE, ids=PASSAGE.ids[:2]))) == "2.000\t7\tab\n"
+    assert tables.line_text(line) == "2.000\t7\tab\x1b\n"
+    assert tables.line_text(replace(line, passage=replace(PASSAGE, ids=PASSAGE.ids[:2]))) == "2.000\t7\tab\n"
     assert tables.line_json(line).count("\n") == 1
     values = json.loads(tables.line_json(line))
     assert values == {

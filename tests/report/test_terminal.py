@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Callable
+from typing import TextIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.report.terminal import say, visible
+from charrnn.report.terminal import alarming, bold, say, visible
 from tests.report.conftest import Terminal
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -65,8 +67,6 @@ def test_a_pipe_gets_every_character_exactly_whatever_its_encoding() -> None:
 
 
 def test_an_error_is_cut_between_words_with_only_its_first_word_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "TERM"):
-        monkeypatch.delenv(name, raising=False)
     terminal = Terminal(24, 24, monkeypatch)
     monkeypatch.setattr(sys, "stderr", terminal)
     say("it\x1b went wrong in lamp.txt", alarm="charrnn:")
@@ -74,3 +74,26 @@ def test_an_error_is_cut_between_words_with_only_its_first_word_in_colour(monkey
     monkeypatch.setattr(sys, "stderr", log := io.StringIO())
     say("it went wrong in lamp.txt, which was said in one line", alarm="charrnn:")
     assert log.getvalue() == "charrnn: it went wrong in lamp.txt, which was said in one line\n"
+
+
+@pytest.fixture(autouse=True)
+def no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.parametrize("style", [bold, alarming])
+def test_a_terminal_gets_colour_that_ends_and_a_file_none(
+    style: Callable[[str, TextIO], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styled = style("text", Terminal(80, 24, monkeypatch))
+    assert styled != "text"
+    assert "text" in styled
+    assert styled.endswith("\x1b[0m")
+    assert style("text", io.StringIO()) == "text"
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_who_wants_none_gets_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert bold("text", Terminal(80, 24, monkeypatch)) == "text"

@@ -16,7 +16,7 @@ from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import TextError
 from charrnn.probing import PROBES, Recording, correlations, record
 from charrnn.report import pages
-from charrnn.report.terminal import cells
+from charrnn.report.terminal import text_width
 from charrnn.scoring.reading import Scorer
 from charrnn.text.passage import Passage, read_passage
 from tests.browser import Browser
@@ -108,7 +108,7 @@ def test_a_model_whose_text_is_gone_or_another_asks_for_one() -> None:
     gone, other = replace(shipped.corpus, sources=("gone.txt",)), replace(shipped.corpus, sha256="0" * 64)
     for corpus, why in ((gone, "cannot be read again"), (other, "has changed since")):
         model = replace(shipped, corpus=corpus)
-        with pytest.raises(TextError, match=rf"{why}.*: name one to look at, as in charrnn view mine\.npz book\.txt"):
+        with pytest.raises(TextError, match=rf"{why}.*: name another text, as in charrnn view mine\.npz book\.txt"):
             pages.choose_passage(model, Path("mine.npz"), (), "utf-8")
 
 
@@ -153,7 +153,7 @@ def test_a_long_text_is_cut_to_what_is_asked_for_and_what_a_page_holds(monkeypat
     short, note = pages.shorten(passage, trained, 50)
     assert (short.text(), note) == (
         PROSE[:10],
-        f"shows the first 10 of {len(PROSE)} characters, which is as much as a page holds",
+        f"shows the first 10 of {len(PROSE)} characters, the most that a page can hold",
     )
 
 
@@ -249,7 +249,7 @@ def test_the_cursor_shows_what_was_expected(browser: Browser) -> None:
         ("ab cd ef\n" * 9, "position in line"),
         ("Ab cd ef " * 9, "position in line"),
         ("....", "position in line"),
-        (".", "how much they move"),
+        (".", "anything: most active first"),
     ],
 )
 def test_the_page_opens_on_a_probe_that_finds_something(browser: Browser, text: str, probe: str) -> None:
@@ -260,7 +260,7 @@ def test_the_page_opens_on_a_probe_that_finds_something(browser: Browser, text: 
     assert browser.evaluate("document.getElementById('probe').value") == probe
     figures = browser.evaluate("Array.from(document.querySelectorAll('#ranking em'), (figure) => figure.textContent)")
     about = browser.text("#probe-about")
-    assert ("No cell follows a probe on this text" in about) == (probe == "how much they move")
+    assert ("No cell tracks a probe in this text" in about) == (probe == "anything: most active first")
     assert set(figures) != {"+0.00"}
     assert browser.troubles == []
 
@@ -271,7 +271,7 @@ def test_marks_take_the_columns_of_the_view_that_they_take_on_a_terminal(browser
     page = Path("page.html")
     page.write_text(pages.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
     browser.open(page)
-    assert browser.evaluate("Array.from(charrnn.panel.widths)") == [cells(c) for c in text]
+    assert browser.evaluate("Array.from(charrnn.panel.widths)") == [text_width(c) for c in text]
 
 
 def test_a_search_marks_its_matches_and_ranks_the_cells_by_them(browser: Browser) -> None:
@@ -281,12 +281,12 @@ def test_a_search_marks_its_matches_and_ranks_the_cells_by_them(browser: Browser
     browser.click("#text")
     browser.press("/")
     browser.type("/l[ao]mp/")
-    browser.wait("document.getElementById('probe').value === 'the matches of the search'")
+    browser.wait("document.getElementById('probe').value === 'matches of the search'")
     assert browser.text("#found") == "12 found"
     inside = np.zeros(len(PROSE))
     for match in re.finditer("lamp", PROSE):
         inside[match.start() : match.end()] = 1
-    found = browser.evaluate("Array.from(charrnn.ranking.orders.get('the matches of the search').follows)")
+    found = browser.evaluate("Array.from(charrnn.ranking.orders.get('matches of the search').follows)")
     np.testing.assert_allclose(found, correlations(recording.activations, inside), atol=2e-3)
     browser.press("Enter", "Enter")
     assert browser.text("#found") == "2 of 12"
@@ -294,7 +294,7 @@ def test_a_search_marks_its_matches_and_ranks_the_cells_by_them(browser: Browser
     assert browser.evaluate("document.querySelectorAll('.hit').length") == 48
     browser.evaluate("document.getElementById('query').select()")
     browser.type("/(/")
-    browser.wait("document.getElementById('found').innerText === 'no pattern'")
+    browser.wait("document.getElementById('found').innerText === 'invalid pattern'")
     assert browser.troubles == []
 
 
@@ -321,7 +321,7 @@ def test_characters_the_model_never_saw_are_shown_and_not_read(browser: Browser)
     browser.open(write(trained, "the ☃ lamp"))
     assert browser.evaluate("document.querySelectorAll('.row .new').length") == 1
     browser.evaluate("charrnn.panel.moveTo(4)")
-    assert browser.text("#here-surprise") == "unknown to the model, which has not read it"
+    assert browser.text("#here-surprise") == "unknown to the model and skipped"
     browser.evaluate("charrnn.panel.moveTo(6)")
     surprise = recording_of(trained, "the  lamp").surprise[5] / np.log(2)
     assert browser.text("#here-surprise") == f"{surprise:.2f} bits of surprise"

@@ -6,14 +6,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from charrnn.errors import UnknownCharacterError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.sampling.filters import Filters, Floats
 from charrnn.sampling.sampler import sample, sample_streams
-from charrnn.sampling.writing import encode_seed, line_start
-from charrnn.text.vocabulary import Vocabulary
 
 V = 8
 MODELS = [
@@ -100,26 +97,6 @@ def test_each_character_costs_one_random_number(filters: Filters) -> None:
 
 def test_vocabulary_of_one_character_repeats_it() -> None:
     assert written(CharRNN(1, "lstm", (3,)), np.array([0]), 5) == [0] * 5
-
-
-# --- what to begin from ---
-
-
-def test_no_seed_text_begins_after_a_line_end_or_anywhere() -> None:
-    rng = np.random.default_rng(0)
-    assert line_start(Vocabulary("\nab"), rng) == "\n"
-    assert {line_start(Vocabulary("abc"), rng) for _ in range(100)} == {"a", "b", "c"}
-
-
-def test_seed_text_becomes_its_ids() -> None:
-    np.testing.assert_array_equal(encode_seed(Vocabulary("abc"), "cab"), [2, 0, 1])
-
-
-@pytest.mark.parametrize(("text", "is_number"), [("42", True), (" -7 ", True), ("x1", False), ("xyz", False)])
-def test_number_as_seed_text_is_asked_about(text: str, is_number: bool) -> None:
-    with pytest.raises(UnknownCharacterError) as caught:
-        encode_seed(Vocabulary("abc"), text)
-    assert ("--rng-seed" in str(caught.value)) == is_number
 
 
 @every_model

@@ -110,10 +110,10 @@ def test_banned_characters_are_not_written_and_allowed_ones_are() -> None:
         ({"stops": ("a\\n",)}, "for a line end give a real one"),
         ({"stops": ("ab",), "ban": ("b",)}, "--stop 'ab' can never appear"),
         ({"lines": 1, "ban": ("newline",)}, "--lines counts line ends, and the model writes none"),
-        ({"stops": ("",)}, "--stop is empty"),
-        ({"num": 2, "length": -1}, "-n -1 writes one text"),
-        ({"temperatures": (0.5, 0.5)}, "--temperature has the same number twice"),
-        ({"temperatures": (0.5, -1.0)}, "--temperature must be 0 or more"),
+        ({"stops": ("",)}, "stops is empty"),
+        ({"num": 2, "length": -1}, "length -1 writes one text"),
+        ({"temperatures": (0.5, 0.5)}, "temperatures has the same number twice"),
+        ({"temperatures": (0.5, -1.0)}, "temperatures must be 0 or more"),
     ],
 )
 def test_what_cannot_be_or_can_never_end_is_refused(asked: dict[str, Any], words: str) -> None:
@@ -162,7 +162,7 @@ def test_the_bound_of_an_item_leaves_room_for_the_longest() -> None:
     assert SampleConfig().of_items(9).length == DEFAULT_LENGTH
     assert SampleConfig().of_items(DEFAULT_LENGTH).length == 2 * DEFAULT_LENGTH
     assert SampleConfig(length=7).of_items(DEFAULT_LENGTH).length == 7
-    with pytest.raises(ConfigError, match="--lines does not go with a model that learned items"):
+    with pytest.raises(ConfigError, match="lines does not go with a model trained on items"):
         SampleConfig(lines=2).of_items(9)
 
 

@@ -12,6 +12,7 @@ from charrnn.scoring.reading import UNSEEN_NATS
 from charrnn.scoring.yardsticks import Comparison, Figure, Slice, compare
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.vocabulary import Vocabulary
+from tests.scoring.following import Followed
 
 MODEL = Figure("the model", 1.0)
 VOCABULARY = Vocabulary("abcd")
@@ -99,3 +100,18 @@ def test_of_a_long_training_text_the_n_grams_learn_the_end_and_say_so(monkeypatc
     of_its_end = figures(compare(MODEL, Slice(training[-1000:], NONE, text), VOCABULARY))
     assert nats["unigram, of the last 1,000"] == of_its_end["unigram"]
     assert nats["uniform over 4 symbols"] == of_its_end["uniform over 4 symbols"]
+
+
+def test_a_track_follows_every_task_and_changes_nothing() -> None:
+    training, followed = random_text(400, 3), Followed()
+    text = Slice(training, training[:1], random_text(300, 4))
+    assert compare(MODEL, text, VOCABULARY, followed) == compare(MODEL, text, VOCABULARY)
+    assert {task: sum(sizes) for task, sizes in followed.done.items()} == followed.totals
+    assert followed.totals == {
+        "counting n-grams": 6 * 400,
+        "n-grams read": 300,
+        "gzip packs what was learned": 401,
+        "gzip packs the text": 300,
+        "xz packs what was learned": 401,
+        "xz packs the text": 300,
+    }

@@ -81,7 +81,7 @@ def test_passes_over_the_text_end_after_as_many_characters_and_fewer_updates(tex
 
 
 def test_no_chunk_makes_no_update() -> None:
-    with pytest.raises(ConfigError, match="--accumulate must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="accumulate must be at least 1, not 0"):
         replace(CONFIG, accumulate=0)
 
 

@@ -171,7 +171,7 @@ def test_a_scorer_of_items_charges_what_it_never_saw_and_reads_on(names: str) ->
 
     assert mean("anax\nblob") == pytest.approx(mean("blob\n\nanax\n"), rel=1e-6)
     assert mean("anax\nblob") == pytest.approx(mean("anax") + mean("blob"), rel=1e-6)
-    assert mean("anaxZ") == pytest.approx(mean("anax") + np.log(0x110000), rel=1e-6)
+    assert mean("aZnaxZ\nblob") == pytest.approx(mean("anax") + mean("blob") + 2 * np.log(0x110000), rel=1e-6)
     with pytest.raises(TextError, match="nothing to read"):
         mean("\n\n")
 

@@ -53,7 +53,7 @@ def told(charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_such_a_text_is_learned_saved_and_sampled_and_its_memory_told_first(charrnn: Charrnn, told: str) -> None:
     first, second, *_ = told.splitlines()
     assert first.startswith("memory about ")
-    assert second.startswith("text   signs: 20,000 symbols, 36,900 characters + 4,100 held out")
+    assert second.startswith("text   signs: 20,000 symbols, 36,900 characters to train on, 4,100 held out")
     assert len(checkpoint.load("run.npz").vocabulary) == V
     for options in (("--top-k", "5"), ("--top-p", "0.5"), ("--min-p", "0.5"), ("--temperature", "0"), ("--num", "3")):
         outcome = charrnn("sample", "run.npz", "-n", "5", "-q", *options)

@@ -80,5 +80,5 @@ def test_evaluations_before_a_resume_count(text_file: Path) -> None:
 
 @pytest.mark.parametrize("never", [{"eval_every": 0}, {"val_fraction": 0.0}])
 def test_patience_without_evaluations_is_refused(text_file: Path, never: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="--patience counts evaluations; it needs --eval-every and --val-fraction"):
+    with pytest.raises(ConfigError, match="patience counts evaluations; it needs eval_every and val_fraction"):
         start(text_file, patience=1, **never)

@@ -312,7 +312,7 @@ def test_ctrl_c_saves_and_the_resumed_process_ends_in_the_same_bytes(text: str) 
     _, stderr = cut.communicate(timeout=30)
     assert cut.returncode == 130
     assert 0 < checkpoint.load("cut.npz").progress.step < 500
-    assert "go on with:\n  charrnn train --resume --checkpoint cut.npz\n" in stderr.decode()
+    assert "To resume:\n  charrnn train --resume --checkpoint cut.npz\n" in stderr.decode()
     subprocess.run(command(["train", "--resume", "--checkpoint", "cut.npz", "-q"]), check=True, timeout=60)
     assert not difference("whole.npz", "cut.npz")
 

@@ -1,19 +1,19 @@
-/** White space, as Python knows it: an item of nothing else is never learned. */
+/** Python's white space: no training item has nothing else. */
 const BLANK = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*$/;
 
-/** Writes with the network: reads the seed text, then draws one character after another. */
+/** Writes with the network: reads the seed text, then draws character after character. */
 class Sampler {
   constructor() {
     const { model, arrays, dtype, vocabulary, separator, normalize } = readJSON("data");
-    this.separator = separator; // what ends an item, where the model learned those; else empty
-    this.normalize = normalize; // the form of what the model reads
+    this.separator = separator; // ends an item; empty for a model of running text
+    this.normalize = normalize; // the Unicode form of the model's texts
     this.end = Array.from(separator).at(-1) ?? ""; // its last character
     this.characters = Array.from(vocabulary);
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
     this.network = new Network(model, arrays, readNumbers("numbers-weights", dtype));
   }
 
-  /** A text that a person typed, as the model reads it. */
+  /** A typed text in the Unicode form of the model. */
   typed(text) {
     return asRead(text, this.normalize);
   }
@@ -23,7 +23,7 @@ class Sampler {
     return [...new Set(text)].filter((character) => !this.ids.has(character));
   }
 
-  /** Begin anew with a text; with none, as at the start of a line. An item begins from its separator's end. */
+  /** Start again with a text, by default at the start of a line; items start after the end of a separator. */
   begin(seedText) {
     this.network.reset();
     this.item = "";
@@ -31,7 +31,7 @@ class Sampler {
     for (const character of seedText || (this.end ? "" : "\n")) this.read(this.ids.get(character));
   }
 
-  /** Take in a character; the one after an item begins from nothing. */
+  /** Read a character; after the end of an item, start again. */
   read(id) {
     this.network.read(id);
     if (!this.separator) return;
@@ -39,7 +39,7 @@ class Sampler {
     if (this.item.endsWith(this.separator)) this.begin("");
   }
 
-  /** What may be drawn. The end of an item that is still blank may not, as no such item was learned. */
+  /** The probabilities of the next character; a blank item cannot end, as no training item is blank. */
   probabilities(temperature) {
     const begun = this.separator.slice(0, this.separator.length - this.end.length); // all of it but the last character
     const canEnd = this.end && this.item.endsWith(begun);
@@ -47,7 +47,7 @@ class Sampler {
     return this.network.probabilities(temperature, isBlank ? this.ids.get(this.end) : -1);
   }
 
-  /** Draw a character, and read it: what it is, and the probability it had at temperature 1. */
+  /** Draw a character and read it; return it and its probability at temperature 1. */
   next(temperature, uniform) {
     const id = draw(this.probabilities(temperature), uniform);
     const share = this.network.probabilities(1)[id];
@@ -55,16 +55,16 @@ class Sampler {
     return [this.characters[id], share];
   }
 
-  /** The text that a list of uniform numbers draws after a seed text. */
+  /** The text after a seed text that a list of uniform numbers draws. */
   generate(seedText, temperature, uniforms) {
     this.begin(this.typed(seedText));
     return uniforms.map((uniform) => this.next(temperature, uniform)[0]).join("");
   }
 }
 
-const FRAME_MS = 14; // computing in one frame, so that the page stays awake
+const FRAME_MS = 14; // of computing in one frame, so that the page stays responsive
 const HEAT_LEVELS = 12;
-const BITS_SHOWN = 8; // bits of surprise that have the fullest colour
+const BITS_SHOWN = 8; // bits of surprise with the strongest colour
 const GUESSES = 5;
 
 class Page {
@@ -126,14 +126,14 @@ class Page {
     const unknown = this.sampler.unknown(seedText);
     if (unknown.length) {
       const named = unknown.slice(0, 10).map((character) => `${glyph(character)} (${nameOf(character)})`);
-      return `The model never saw ${named.join(", ")}: leave them out.`;
+      return `The model does not know ${named.join(", ")}. Remove them.`;
     }
-    if (!seedText && !this.sampler.separator && !this.sampler.ids.has("\n")) return "This model knows no lines: give a text to begin with.";
-    if (!/^\d*$/.test(find("rng-seed").value.trim())) return "The random seed is a whole number, 0 or more.";
+    if (!seedText && !this.sampler.separator && !this.sampler.ids.has("\n")) return "This model has no lines: enter a text to start with.";
+    if (!/^\d*$/.test(find("rng-seed").value.trim())) return "The random seed must be a whole number, 0 or more.";
     return "";
   }
 
-  /** Write so many characters more. */
+  /** Write more characters. */
   run() {
     this.left = Math.max(1, Math.min(100000, Math.round(Number(find("length").value)) || 1));
     this.isWriting = true;
@@ -148,10 +148,10 @@ class Page {
     const pace = Number(find("pace").value);
     const start = performance.now();
     const page = document.documentElement;
-    const isAtEnd = page.scrollHeight - page.clientHeight - page.scrollTop < 60; // then the page follows the text
+    const isAtEnd = page.scrollHeight - page.clientHeight - page.scrollTop < 60; // then scroll with the text
     const due = pace ? Math.ceil(((start - this.began) / 1000) * pace) - this.count : Infinity;
     for (let k = 0; k < due && this.left && performance.now() - start < FRAME_MS; k++) this.writeOne();
-    if (pace && due > pace) this.began = start - (this.count / pace) * 1000; // it cannot keep up, or the pace has changed
+    if (pace && due > pace) this.began = start - (this.count / pace) * 1000; // it cannot keep up, or the speed has changed
     this.showGuesses();
     if (isAtEnd) page.scrollTop = page.scrollHeight;
     if (this.left) requestAnimationFrame(() => this.frame());
@@ -186,7 +186,7 @@ class Page {
     const written = Array.from(this.text).length - Array.from(this.seedText).length;
     find("status").textContent = this.isWriting
       ? `random seed ${this.rngSeed}`
-      : `${written.toLocaleString("en")} characters; random seed ${this.rngSeed} writes them again`;
+      : `${written.toLocaleString("en")} characters; use random seed ${this.rngSeed} to write them again`;
   }
 
   showGuesses() {
@@ -212,7 +212,7 @@ class Page {
       find("status").textContent = "copied";
     } catch {
       getSelection().selectAllChildren(find("written"));
-      find("status").textContent = "selected: press Ctrl-C or ⌘C to copy";
+      find("status").textContent = "Selected. Press Ctrl-C or ⌘C to copy.";
     }
   }
 }

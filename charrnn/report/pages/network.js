@@ -1,12 +1,12 @@
 /**
- * The network of charrnn/nn, one character at a time. Weights are the checkpoint's; all arithmetic is in float64.
- * The equations stand in vanilla.py, lstm.py and gru.py; gates are packed as there: i f g o, and r z n.
+ * The network of charrnn/nn, one character at a time, with the checkpoint's weights and float64 arithmetic.
+ * The equations are in vanilla.py, lstm.py and gru.py; the gates have the same order: i f g o, and r z n.
  */
 
 const GATES = { vanilla: 1, lstm: 4, gru: 3 };
 const sigmoid = (a) => 0.5 + 0.5 * Math.tanh(0.5 * a);
 
-/** sums += x W for a vector x and a matrix W (x.length, sums.length), row after row. */
+/** sums += x W, for a vector x and a matrix W (x.length, sums.length). */
 function addProduct(sums, x, W) {
   const width = sums.length;
   for (let i = 0, at = 0; i < x.length; i++) {
@@ -15,7 +15,7 @@ function addProduct(sums, x, W) {
   }
 }
 
-/** How a cell makes the new state from a = x W_xh + b_h and u = h W_hh, in place. */
+/** How each cell updates its state, given a = x W_xh + b_h and u = h W_hh. */
 const CELLS = {
   vanilla: (state, a, u) => {
     for (let k = 0; k < state.h.length; k++) state.h[k] = Math.tanh(a[k] + u[k]);
@@ -43,7 +43,7 @@ const CELLS = {
 };
 
 class Network {
-  /** model: sizes and kind, as in the checkpoint; arrays: [name, shape] in the order of the numbers in weights. */
+  /** model: kind and sizes, as in the checkpoint; arrays: [name, shape] of each array in `weights`, in order. */
   constructor(model, arrays, weights) {
     this.model = model;
     this.params = {};
@@ -58,18 +58,18 @@ class Network {
     this.reset();
   }
 
-  /** The arrays of one layer by their short names. */
+  /** The arrays of one layer, under their short names. */
   group(prefix) {
     const names = Object.keys(this.params).filter((name) => name.startsWith(prefix));
     return Object.fromEntries(names.map((name) => [name.slice(prefix.length), this.params[name]]));
   }
 
-  /** Forget the text. */
+  /** Set the states to zero. */
   reset() {
     this.states = this.model.hidden_sizes.map((H) => ({ h: new Float64Array(H), c: new Float64Array(H) }));
   }
 
-  /** Take in a character; the scores of the next one are then in `logits`. */
+  /** Read a character and compute the `logits` of the next one. */
   read(id) {
     const { cell, embedding_size: E } = this.model;
     let x = E ? this.params["embedding.W_e"].subarray(id * E, (id + 1) * E) : null;
@@ -79,7 +79,7 @@ class Network {
       const a = Float64Array.from(b_h);
       const u = new Float64Array(width);
       if (x) addProduct(a, x, W_xh);
-      else for (let k = 0; k < width; k++) a[k] += W_xh[id * width + k]; // one-hot times a matrix is one of its rows
+      else for (let k = 0; k < width; k++) a[k] += W_xh[id * width + k]; // a one-hot vector times a matrix is one of its rows
       addProduct(u, state.h, W_hh);
       CELLS[cell](state, a, u, this.layers[layer]);
       x = state.h;
@@ -94,13 +94,13 @@ class Network {
       addProduct(logits, h, this.params["linear.W_hy"]);
       return;
     }
-    const W_e = this.params["embedding.W_e"]; // (V, H): the output's weights are its transpose
+    const W_e = this.params["embedding.W_e"]; // (V, H), the transpose of the output weights
     for (let v = 0, at = 0; v < logits.length; v++) for (let k = 0; k < h.length; k++, at++) logits[v] += h[k] * W_e[at];
   }
 
   /**
-   * The probabilities of the next character: softmax of logits / temperature; at 0, all on the best. The id `never`
-   * gets none.
+   * The probabilities of the next character: softmax of logits / temperature; at 0, the best has them all. The id
+   * `never` has probability 0.
    */
   probabilities(temperature, never = -1) {
     const logits = this.logits.map((score, id) => (id === never ? -Infinity : score));
@@ -121,5 +121,5 @@ function draw(probs, uniform) {
   const cumulative = probs.map((value) => (total += value));
   const point = uniform * total;
   const id = cumulative.findIndex((value) => value > point);
-  return id >= 0 ? id : cumulative.indexOf(total); // rounding brought the point up to the total
+  return id >= 0 ? id : cumulative.indexOf(total); // rounding can make the point equal to the total
 }

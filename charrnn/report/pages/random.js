@@ -1,7 +1,7 @@
 /**
  * NumPy's default generator, so that a page and `charrnn sample --rng-seed` draw the same numbers: PCG64 (M. O'Neill,
  * "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number Generation", 2014, with
- * the XSL-RR output), its state made from the seed as `numpy.random.SeedSequence` does.
+ * the XSL-RR output), seeded as by `numpy.random.SeedSequence`.
  */
 
 const WORD = 0xffffffffn;
@@ -9,7 +9,7 @@ const LONG = (1n << 64n) - 1n;
 const WIDE_MASK = (1n << 128n) - 1n;
 const PCG_MULTIPLIER = 0x2360ed051fc65da44385df649fccf645n;
 
-/** Mixes words into one another; each use has a constant that changes from call to call. */
+/** A hash of words whose constant changes with each call. */
 function hasher(constant, multiplier) {
   return (value) => {
     value ^= constant;

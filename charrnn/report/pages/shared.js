@@ -1,12 +1,12 @@
 "use strict";
 
-/** The element of this id. */
+/** The element with this id. */
 const find = (id) => document.getElementById(id);
 
-/** What Python left in the page: JSON that is as harmless as its escapes make it. */
+/** The JSON that Python wrote into the page. */
 const readJSON = (id) => JSON.parse(find(id).textContent);
 
-/** A text that a person typed, in the form of all texts that the model reads: as it is, or composed. */
+/** A typed text in the Unicode form of the model: unchanged, or composed. */
 const asRead = (text, form) => (form === "none" ? text : text.normalize(form.toUpperCase()));
 
 /** Bytes from base64. */
@@ -17,7 +17,7 @@ function decode(base64) {
   return bytes;
 }
 
-/** Little-endian numbers from the base64 in an element, whatever the order of this machine's bytes. */
+/** Little-endian numbers from the base64 in an element, on a machine of any byte order. */
 function readNumbers(id, kind) {
   const bytes = decode(find(id).textContent);
   const view = new DataView(bytes.buffer);
@@ -32,7 +32,7 @@ function readNumbers(id, kind) {
   return numbers;
 }
 
-/** A new element with a class and a text; text is only ever set as text. */
+/** A new element with a class and a text (never HTML). */
 function make(tag, className = "", text = "") {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -42,18 +42,18 @@ function make(tag, className = "", text = "") {
 
 const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u;
 const MARK = /\p{M}/u;
-const SPACING_MARK = /\p{Mc}/u; // a vowel sign that stands beside its letter
+const SPACING_MARK = /\p{Mc}/u; // a vowel sign next to its letter
 const BASE = /[\p{L}\p{M}]/u;
 const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u;
 
-// By ASCII's own names, which every font can show.
+// The names that ASCII gives them, which every font can show.
 const CONTROLS = (
   "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
 ).split(" ");
 
 const codeOf = (character) => "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
 
-/** How one character is shown: itself, or a sign for what could not be seen or would move others about. */
+/** How a character is shown: itself, or a sign if it is invisible or would move others. */
 function glyph(character, previous = "") {
   if (character === " ") return " ";
   if (character === "\n") return "↵";
@@ -65,10 +65,10 @@ function glyph(character, previous = "") {
   return code === 0x7f ? "DEL" : codeOf(character);
 }
 
-/** Whether a glyph is letters and digits that stand for a character, as ESC and U+202E do. */
+/** Whether a glyph is a name for a character, such as ESC or U+202E. */
 const isCode = (shown) => /^[A-Z][A-Z0-9+]+$/.test(shown);
 
-/** Columns that a glyph takes. */
+/** The columns that a glyph takes. */
 function columnsOf(shown) {
   if (isCode(shown)) return shown.length + 1;
   if (MARK.test(shown) && !shown.startsWith("◌")) return SPACING_MARK.test(shown) ? 1 : 0;
@@ -77,10 +77,10 @@ function columnsOf(shown) {
 
 const NAMES = { " ": "space", "\n": "line feed", "\t": "tab", "\u00a0": "no-break space", "\u2028": "line separator" };
 
-/** What a character is called. */
+/** The name of a character. */
 const nameOf = (character) => (NAMES[character] ? `${NAMES[character]}, ` : "") + codeOf(character);
 
-/** A canvas as sharp as the screen: returns its context, in CSS pixels, and its size. */
+/** Give a canvas the screen's resolution; return its context, in CSS pixels, and its size. */
 function sharpen(canvas) {
   const { width, height } = canvas.getBoundingClientRect();
   const ratio = window.devicePixelRatio || 1;
@@ -91,7 +91,7 @@ function sharpen(canvas) {
   return [context, width, height];
 }
 
-/** Light or dark: what the system says, until the button says otherwise. */
+/** Follow the system's light or dark theme until the button is used. */
 function startTheme(button, whenChanged = () => {}) {
   const system = window.matchMedia("(prefers-color-scheme: dark)");
   let chosen = null;

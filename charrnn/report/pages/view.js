@@ -1,4 +1,4 @@
-/** The page: what is chosen, and who hears of it. */
+/** The page: the chosen channel, cell and position, and the parts that show them. */
 class Page {
   constructor() {
     writeColours();
@@ -56,7 +56,7 @@ class Page {
     if (event.ctrlKey || event.metaKey || event.altKey || find("helping").open) return;
     if (target.matches("select, textarea, input:not([type=radio], [type=checkbox])")) {
       if (event.key !== "Escape") return;
-      event.preventDefault(); // the words stay, for the keys that go from match to match
+      event.preventDefault(); // the query stays, for the n and p keys
       find("text").focus();
       return;
     }

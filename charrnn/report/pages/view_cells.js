@@ -1,10 +1,10 @@
-const LIVELY = "how much they move";
-const BY_NUMBER = "number";
+const MOST_ACTIVE = "anything: most active first";
+const BY_NUMBER = "anything: by number";
 
-/** Whether no cell follows a probe, as where a text has nothing of its kind. */
+/** Whether no cell tracks a probe, for example because the text has nothing of its kind. */
 const isIdle = (follows) => follows.every((value) => value === 0);
 
-/** The cells, ranked by what they follow. */
+/** The list of cells, ranked by how closely they track a probe. */
 class Ranking {
   constructor(reading, whenChosen) {
     this.reading = reading;
@@ -12,19 +12,19 @@ class Ranking {
     this.list = find("ranking");
     this.select = find("probe");
     this.chosen = 0;
-    this.scrollTop = 0; // kept, as the heights are: to ask the document after a change makes it lay out all anew
+    this.scrollTop = 0; // kept, like the heights: reading it after a change would force a new layout
     this.list.addEventListener("scroll", () => (this.scrollTop = this.list.scrollTop), { passive: true });
     new ResizeObserver(() => this.measure()).observe(this.list);
     this.options = Array.from({ length: reading.cellCount }, (_, cell) => this.makeOption(cell));
     this.orders = new Map(reading.probes.map((probe) => [probe.name, { ...probe, isSigned: true }]));
-    const lively = Float64Array.from(reading.deviations, (value) => value / Math.max(...reading.deviations, 1e-9));
-    this.orders.set(LIVELY, { about: "Cells whose activation changes most, beside the liveliest.", follows: lively });
-    this.orders.set(BY_NUMBER, { about: "All cells as they lie in the checkpoint; bars show how much each moves.", follows: lively, byNumber: true });
+    const activity = Float64Array.from(reading.deviations, (value) => value / Math.max(...reading.deviations, 1e-9));
+    this.orders.set(MOST_ACTIVE, { about: "Cells whose activation changes most, relative to the most active one.", follows: activity });
+    this.orders.set(BY_NUMBER, { about: "All cells in the order of the checkpoint; bars show how active each is.", follows: activity, byNumber: true });
     for (const name of this.orders.keys()) this.select.append(new Option(name, name));
-    // Open on a probe that finds something in this text; there may be none.
+    // Start with a probe that finds something in this text, if there is one.
     const found = reading.probes.find(({ follows }) => !isIdle(follows));
-    if (!found) this.orders.get(LIVELY).about = `No cell follows a probe on this text. ${this.orders.get(LIVELY).about}`;
-    this.select.value = found ? found.name : LIVELY;
+    if (!found) this.orders.get(MOST_ACTIVE).about = `No cell tracks a probe in this text. ${this.orders.get(MOST_ACTIVE).about}`;
+    this.select.value = found ? found.name : MOST_ACTIVE;
     this.select.addEventListener("change", () => this.rank());
     this.list.addEventListener("click", (event) => {
       const option = event.target.closest(".option");
@@ -46,7 +46,7 @@ class Ranking {
     return option;
   }
 
-  /** Sort the list by what the menu says. */
+  /** Sort the list by the chosen probe. */
   rank() {
     const { follows, about, isSigned, byNumber } = this.orders.get(this.select.value);
     const cells = this.options.map((option) => option.cell);
@@ -59,11 +59,11 @@ class Ranking {
     }
     this.list.replaceChildren(...this.order.map((cell) => this.options[cell]));
     const hasNone = isSigned && isIdle(follows);
-    find("probe-about").textContent = hasNone ? "This text has nothing of the kind, or nothing else." : about;
+    find("probe-about").textContent = hasNone ? "This text has nothing of this kind, or nothing else." : about;
     this.scrollTo(0);
   }
 
-  /** Add an order, or put another in its place, and rank by it. */
+  /** Add or replace an order, and rank by it. */
   add(name, order) {
     if (!this.orders.has(name)) this.select.append(new Option(name, name));
     this.orders.set(name, order);
@@ -93,7 +93,7 @@ class Ranking {
     requestAnimationFrame(() => (this.list.scrollTop = this.scrollTop));
   }
 
-  /** The cell so many steps on in this order, around the end. */
+  /** The cell a number of steps further in this order, wrapping around. */
   beside(steps) {
     const count = this.order.length;
     return this.order[(((this.order.indexOf(this.chosen) + steps) % count) + count) % count];
@@ -109,7 +109,7 @@ class Ranking {
   }
 }
 
-/** How open the gates are: the chosen cell's, and all cells' at a glance. */
+/** How open the gates are: those of the chosen cell in detail, those of all cells as points. */
 class Gates {
   constructor(reading, whenChosen) {
     this.reading = reading;
@@ -165,7 +165,7 @@ class Gates {
     }
   }
 
-  /** Where a cell's point lies in a field of this size. */
+  /** The position of a cell's point in a field of this size. */
   placeOf(gate, cell, { width, height }) {
     return [4 + gate.shut[cell] * (width - 8), height - 4 - gate.open[cell] * (height - 8)];
   }

@@ -1,4 +1,4 @@
-/** What is under the cursor: the character, how surprising it was, and what was expected in its place. */
+/** The character under the cursor, its surprise, and what the model expected instead. */
 class Inspector {
   constructor(reading, channels) {
     this.reading = reading;
@@ -15,7 +15,7 @@ class Inspector {
     here.className = isCode(shown) ? "code" : "";
     find("here-name").textContent = `${nameOf(character)} · no. ${(position + 1).toLocaleString("en")}`;
     find("here-surprise").textContent = place < 0
-      ? "unknown to the model, which has not read it"
+      ? "unknown to the model and skipped"
       : `${reading.surprise[place].toFixed(2)} bits of surprise`;
     find("guesses").replaceChildren(...(place < 0 ? [] : this.guessRows(character, place)));
     find("here-values").replaceChildren(...(place < 0 ? [] : this.values(place, cell)));

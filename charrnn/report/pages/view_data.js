@@ -1,8 +1,8 @@
-/** A colour for a number: what is shown of it, from −12 to 12 or from 0 to 12, as a class. */
+/** The colour of a number is a level, from −12 to 12 or from 0 to 12. */
 const LEVELS = 12;
-const BITS_SHOWN = 8; // bits of surprise that have the fullest colour
+const BITS_SHOWN = 8; // bits of surprise with the strongest colour
 
-/** What the page was made of. Positions count the text's characters; places count those that the model has read. */
+/** The data of the page. A position counts all characters of the text, a place only those that the model read. */
 class Reading {
   constructor() {
     Object.assign(this, readJSON("data"));
@@ -22,14 +22,14 @@ class Reading {
     for (let i = 0; i < this.count; i++) if (this.placeOf[i] === 0) this.placeOf[i] = place++;
   }
 
-  /** What a cell is called: its number, with its layer where there are several, both as in the checkpoint. */
+  /** The name of a cell: its number in the checkpoint, with its layer if there are several. */
   nameOf(cell) {
     let layer = 0;
     while (cell >= this.layers[layer]) cell -= this.layers[layer++];
     return this.layers.length > 1 ? `${layer}:${cell}` : String(cell);
   }
 
-  /** The cell of that name, or -1. */
+  /** The cell of a name, or -1. */
   cellOf(name) {
     const parts = name.trim().match(/^(?:(\d+)\s*[:.]\s*)?(\d+)$/);
     if (!parts) return -1;
@@ -41,13 +41,13 @@ class Reading {
   }
 }
 
-/** One row of bytes a cell, each decoded when it is asked for: the page of a long text holds millions. */
+/** One row of bytes for each cell, decoded when needed: a long text has millions. */
 class Rows {
   constructor(id, length, Kind) {
     this.base64 = find(id).textContent;
     this.length = length;
     this.Kind = Kind;
-    this.rowLength = Math.ceil(length / 3) * 4; // Python pads each row to whole groups of three bytes
+    this.rowLength = Math.ceil(length / 3) * 4; // Python pads each row to groups of three bytes
     this.last = [-1, null];
   }
 
@@ -60,7 +60,7 @@ class Rows {
   }
 }
 
-/** The level of each number of a row of bytes, by a table. */
+/** The levels of a row of bytes. */
 function levelsOf(row, levelOf) {
   const isSigned = row instanceof Int8Array;
   const table = Int8Array.from({ length: 256 }, (_, byte) => Math.max(-LEVELS, Math.min(LEVELS, Math.round(levelOf(isSigned && byte > 127 ? byte - 256 : byte)))));
@@ -69,7 +69,7 @@ function levelsOf(row, levelOf) {
   return levels;
 }
 
-/** The least and the greatest of a row. */
+/** The least and the greatest number of a row. */
 function rangeOf(row) {
   let [least, most] = [row[0], row[0]];
   for (let i = 1; i < row.length; i++) {
@@ -80,8 +80,8 @@ function rangeOf(row) {
 }
 
 /**
- * What the text can be coloured by. `figure` is what a cell has at a place; `colours` the level of every place and what
- * the two ends of the scale stand for, which is the cell's own range where the colours are stretched.
+ * The channels that can colour the text. `figure` is a cell's number at a place. `colours` are the levels of all places
+ * and the labels of the scale's ends, which show the cell's own range if the colours are stretched.
  */
 function channelsOf(reading) {
   const activation = {
@@ -117,9 +117,10 @@ function channelsOf(reading) {
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 const percent = (share) => `${Math.round(100 * share)} %`;
 
-/** The class of a level, and a style sheet that has them all. */
+/** The class of a level. */
 const levelClass = (kind, level) => (level ? `${kind[0]}${level < 0 ? "m" : "p"}${Math.abs(level)}` : "");
 
+/** Add a style sheet with the classes of all levels. */
 function writeColours() {
   const rules = [];
   const strength = (level) => (0.04 + 0.78 * (level / LEVELS)).toFixed(3);

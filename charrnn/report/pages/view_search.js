@@ -1,6 +1,6 @@
-const MATCHES = "the matches of the search";
+const MATCHES = "matches of the search";
 
-/** Finds a text or a pattern, and ranks the cells by how they follow its matches. */
+/** Finds a text or a pattern, and ranks the cells by how closely they track its matches. */
 class Search {
   constructor(reading, panel, ranking) {
     this.reading = reading;
@@ -27,7 +27,7 @@ class Search {
     const parts = words.match(/^\/(.+)\/(i?)$/s);
     if (parts) return new RegExp(parts[1], "gum" + parts[2]);
     const exact = words.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-    return new RegExp(exact, words === words.toLowerCase() ? "giu" : "gu"); // a capital in it means itself
+    return new RegExp(exact, words === words.toLowerCase() ? "giu" : "gu"); // a query with a capital is case-sensitive
   }
 
   run() {
@@ -38,7 +38,7 @@ class Search {
     try {
       if (words) this.matches = this.look(this.pattern(words));
     } catch {
-      trouble = "no pattern";
+      trouble = "invalid pattern";
     }
     const { hits } = this.panel;
     hits.fill(0);
@@ -51,7 +51,7 @@ class Search {
 
   look(pattern) {
     const { text, characters, count } = this.reading;
-    let positions = null; // of each UTF-16 unit, where some character takes two of them
+    let positions = null; // of each UTF-16 unit, if any character has two
     if (text.length !== count) {
       positions = new Int32Array(text.length + 1).fill(count);
       for (let i = 0, unit = 0; i < count; unit += characters[i++].length) positions.fill(i, unit, unit + characters[i].length);
@@ -75,7 +75,7 @@ class Search {
     find("found").textContent = words;
   }
 
-  /** Pearson's correlation of every cell with being inside a match, a few cells at a time so that the page stays awake. */
+  /** Pearson's correlation of every cell with being inside a match, in pieces so that the page stays responsive. */
   async rankCells() {
     const asked = ++this.asked;
     const { reading } = this;
@@ -96,7 +96,7 @@ class Search {
       if (deviation > 0) follows[cell] = (sum / all / 127 - share * reading.means[cell]) / (deviation * spread);
       if (performance.now() - began > 12) {
         await new Promise((resolve) => setTimeout(resolve));
-        if (asked !== this.asked) return; // another search has begun
+        if (asked !== this.asked) return; // another search has started
         began = performance.now();
       }
     }

@@ -1,6 +1,6 @@
-const SPARE_ROWS = 5; // above and below what is in sight
+const SPARE_ROWS = 5; // above and below the visible rows
 
-/** The text in rows, of which only those in sight are in the document. */
+/** The text in rows; only the visible ones are in the document. */
 class TextPanel {
   constructor(reading, whenMoved) {
     this.reading = reading;
@@ -17,7 +17,7 @@ class TextPanel {
     this.levels = new Int8Array(reading.surprise.length);
     this.kind = "activation";
     this.colours = {};
-    this.scrollTop = 0; // kept, as are sizes and colours: to ask the document after a change makes it lay out all anew
+    this.scrollTop = 0; // kept, like sizes and colours: reading it after a change would force a new layout
     this.panel.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.panel.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.point(event));
     this.panel.addEventListener("click", (event) => this.point(event));
@@ -36,7 +36,7 @@ class TextPanel {
     this.scrolled();
   }
 
-  /** Break the text into rows that fit, at spaces where there are any. */
+  /** Break the text into rows that fit, at spaces where possible. */
   layOut() {
     const ruler = make("span", "", "0".repeat(50));
     const row = make("div", "row");
@@ -98,7 +98,7 @@ class TextPanel {
     return row + 1 < this.starts.length ? this.starts[row + 1] : this.reading.count;
   }
 
-  /** Put the rows in sight into the document, and take the others out. */
+  /** Put the visible rows into the document, and remove the others. */
   draw() {
     if (!this.rowHeight) return;
     const first = Math.max(0, Math.floor(this.scrollTop / this.rowHeight) - SPARE_ROWS);
@@ -136,7 +136,7 @@ class TextPanel {
     return i === this.cursor ? name + " cursor" : name;
   }
 
-  /** Colour the text anew. */
+  /** Colour the text by new levels. */
   paint(kind, levels) {
     this.kind = kind;
     this.levels = levels;
@@ -206,7 +206,7 @@ class TextPanel {
     this.moveTo(moves[event.key]());
   }
 
-  /** The whole text, small, a pixel a column: where in it the chosen cell is up to something. */
+  /** Draw the map of the whole text, one pixel for each column, in the colours of the text. */
   drawMap() {
     if (!this.columns || !this.mapHeight) return;
     const [rows, columns] = [this.starts.length, this.widest + 1];
@@ -230,12 +230,12 @@ class TextPanel {
     this.drawView();
   }
 
-  /** The pixel of each level from −12 to 12. */
+  /** The pixel value of each level from −12 to 12. */
   mapColours() {
     return (this.colours[this.kind] ??= this.readColours());
   }
 
-  /** Forget the colours of another theme. */
+  /** Draw the map again in the colours of a new theme. */
   repaintMap() {
     this.colours = {};
     this.drawMap();
@@ -252,7 +252,7 @@ class TextPanel {
     return new Uint32Array(bytes.buffer);
   }
 
-  /** Mark on the map what is in sight. */
+  /** Mark the visible rows on the map. */
   drawView() {
     if (!this.mapScale) return;
     const { style } = find("sight");

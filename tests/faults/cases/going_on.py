@@ -75,7 +75,7 @@ def a_finished_run(desk: Desk) -> None:
     desk.do(*TRAIN)
     before = contents(Path())
     assert (
-        desk.do(*RESUME, "run.npz").err == "run.npz is at the end of its run, step 5; give a later --steps to go on\n"
+        desk.do(*RESUME, "run.npz").err == "run.npz has finished its run at step 5; give a later --steps to continue\n"
     )
     assert contents(Path()) == before
 

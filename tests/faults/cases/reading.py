@@ -16,16 +16,16 @@ def older_files_load(desk: Desk) -> None:
 
 
 def a_bad_seed_is_bad_for_every_command(desk: Desk) -> None:
-    wrong_type = "the configuration's rng_seed has the wrong type"
+    wrong_type = "rng_seed must be a whole number, not "
     for name, words in (
-        ("seed-negative.npz", "--rng-seed must be 0 or more, not -1"),
+        ("seed-negative.npz", "rng_seed must be 0 or more, not -1"),
         ("seed-broken.npz", wrong_type),
         ("seed-words.npz", wrong_type),
         ("seed-none.npz", wrong_type),
         ("seed-gone.npz", "the configuration's fields differ: ['rng_seed']"),
     ):
         for command in (RESUME, ("sample",)):
-            desk.refuse((*command, name), 1, f"{name} is damaged or incomplete ({words})")
+            desk.refuse((*command, name), 1, f"{name} is damaged or incomplete ({words}")
 
 
 def what_is_no_file(desk: Desk) -> None:

@@ -36,7 +36,7 @@ def the_disk_fills_up_and_has_room_again(desk: Desk) -> None:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, most))
         warning = next(line for line in process.stderr if "warning: cannot save" in line)
         assert "File too large; make room" in warning
-        assert "training goes on and tries again" in warning
+        assert "training continues and will try again" in warning
         step = checkpoint.load("run.npz").progress.step
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
         wait_for(lambda: checkpoint.load("run.npz").progress.step > step)
@@ -162,7 +162,7 @@ def stopped_by(number: signal.Signals, code: int) -> Story:
             process.send_signal(number)
             ended, said = end_of(process)
             assert ended == code
-            assert re.match("stopped at step .*, all saved; go on with:", said[-2])
+            assert re.match("stopped at step .* and saved. To resume:", said[-2])
             step = int(said[-2].split()[3].strip(",").replace(",", ""))
             assert checkpoint.load("run.npz").progress.step == step
 

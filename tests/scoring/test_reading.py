@@ -1,8 +1,7 @@
 """A score is the loss of a plain forward pass, whatever the pieces and the company it is read in."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,11 +12,11 @@ from charrnn.nn.model import CharRNN
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Parameters
 from charrnn.scoring import reading
-from charrnn.scoring.reading import READING, UNSEEN_NATS, Piece, Scorer
-from charrnn.scoring.yardsticks import Figure, Slice, compare
+from charrnn.scoring.reading import READING, UNSEEN_NATS, Scorer
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.evaluation import Evaluator
+from tests.scoring.following import Followed
 
 WITH_LINES, WITHOUT = Vocabulary("\nabcd"), Vocabulary("abcde")
 
@@ -99,23 +98,7 @@ def test_lines_are_ranked_by_their_mean_and_blank_ones_left_out(vocabulary: Voca
     assert equals == [1, 4]
 
 
-class Followed:
-    """A track that remembers what it followed."""
-
-    def __init__(self) -> None:
-        self.done: dict[str, list[int]] = {}
-        self.totals: dict[str, int] = {}
-
-    def __call__(
-        self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
-    ) -> Iterator[Piece]:
-        self.totals[task], self.done[task] = total, []
-        for piece in pieces:
-            yield piece
-            self.done[task].append(size(piece))
-
-
-def test_whoever_waits_sees_the_whole_text_go_by_and_the_figure_stays_what_it_is() -> None:
+def test_a_track_follows_the_whole_text_and_changes_nothing() -> None:
     scorer, text = Scorer(*network(), WITH_LINES), passage("abcd\nab☃ca\n" * 30, WITH_LINES)
     followed = Followed()
     assert scorer.mean(text, followed) == scorer.mean(text)
@@ -124,22 +107,6 @@ def test_whoever_waits_sees_the_whole_text_go_by_and_the_figure_stays_what_it_is
     followed = Followed()
     assert [line.nats for line in scorer.rank_lines(text, followed)] == [line.nats for line in scorer.rank_lines(text)]
     assert followed.totals[READING] == sum(followed.done[READING]) == 300
-
-
-def test_yardsticks_say_what_is_being_done_and_how_much_of_it() -> None:
-    rng, followed = np.random.default_rng(4), Followed()
-    training, text = (rng.integers(0, 5, size).astype(np.uint8) for size in (400, 300))
-    compared = compare(Figure("m", 1.0), Slice(training, training[:1], text), WITH_LINES, followed)
-    assert compared == compare(Figure("m", 1.0), Slice(training, training[:1], text), WITH_LINES)
-    assert {task: sum(sizes) for task, sizes in followed.done.items()} == followed.totals
-    assert followed.totals == {
-        "counting n-grams": 6 * 400,
-        "n-grams read": 300,
-        "gzip packs what was learned": 401,
-        "gzip packs the text": 300,
-        "xz packs what was learned": 401,
-        "xz packs the text": 300,
-    }
 
 
 def test_weights_too_large_to_read_with_are_an_error() -> None:
