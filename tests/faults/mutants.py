@@ -50,7 +50,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "text/test_orders.py",
         "text/test_permutation.py",
     ),
-    "text/passage.py": ("text/test_passage.py", "scoring/test_score.py"),
+    "text/passage.py": ("text/test_passage.py", "scoring/test_reading.py"),
     "text/sources.py": (
         "text/test_finding.py",
         "text/test_corpus.py",

@@ -31,7 +31,8 @@ def learned(*names: str, **expected: Any) -> Story:
 def a_hundred_thousand_characters(desk: Desk) -> None:
     """Learned within 1 GiB of addresses, where a table of each character against each would take 10 GB or 40."""
     desk.lay_out("many.txt")
-    train = command(("train", "many.txt", *TINY, "--steps", "3", "--sample-every", "0", "--checkpoint", "run.npz", "-q"))
+    options = ("--steps", "3", "--sample-every", "0", "--checkpoint", "run.npz", "-q")
+    train = command(("train", "many.txt", *TINY, *options))
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))  # noqa: E731
     subprocess.run(train, preexec_fn=limit, check=True, timeout=60)
     assert len(checkpoint.load("run.npz").vocabulary) > 90_000
