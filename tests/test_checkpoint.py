@@ -71,7 +71,7 @@ def tampered(
 
 
 def edited(path: str, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the description in a checkpoint that is there."""
+    """Change the description in an existing checkpoint."""
     arrays = read_arrays(path)
     meta = json.loads(arrays["meta"].tobytes())
     change(meta)
@@ -140,12 +140,6 @@ def test_a_state_to_fall_back_to_is_loaded_as_it_was_saved() -> None:
     halves = {n: a.astype("<f8") if n.startswith("fallback/") else a for n, a in whole.items()}
     write_arrays("other.npz", halves)
     assert "another data type" in refusal(Path("other.npz"))
-
-
-def test_a_checkpoint_from_before_there_were_rollbacks_is_loaded() -> None:
-    checkpoint.save("old.npz", made())
-    edited("old.npz", lambda meta: (meta.pop("fallback"), meta["progress"].pop("rollbacks")))
-    assert checkpoint.load("old.npz").progress == made().progress
 
 
 def test_a_checkpoint_for_sampling_only_is_loaded_without_a_way_to_resume() -> None:
@@ -348,7 +342,13 @@ def put(meta: Any, way: tuple[Any, ...], value: Any) -> bytes:
 
 @pytest.mark.parametrize("value", [10**400, -1, "x" * 100_000], ids=["huge", "negative", "long"])
 def test_with_any_value_in_any_place_a_training_in_memory_goes_on_or_says_why_not(value: Any) -> None:
-    changes: dict[str, Any] = {"hidden_sizes": (8,), "seq_length": 10, "dropout": 0.0, "weight_drop": 0.0}
+    changes: dict[str, Any] = {
+        "hidden_sizes": (8,),
+        "schedule": "constant",
+        "seq_length": 10,
+        "dropout": 0.0,
+        "weight_drop": 0.0,
+    }
     trainer = start_training(TEXT, steps=2, **changes)
     assert len(list(trainer)) == 2
     checkpoint.save("memory.npz", trainer.checkpoint(trainer.progress(history=((1, 3.0),))))

@@ -34,7 +34,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cache/entry.py": (*_CACHE,),
     "cache/folder.py": (*_CACHE,),
     "cache/loading.py": (*_CACHE,),
-    "checkpoint.py": ("tests/test_checkpoint.py", "tests/faults/test_museum.py"),
+    "checkpoint.py": ("tests/test_checkpoint.py",),
     "text/batches.py": ("tests/text/test_batches.py",),
     "text/cells.py": ("tests/text/test_cells.py", "tests/text/test_corpus.py"),
     "text/corpus.py": ("tests/text/test_corpus.py", "tests/text/test_max_vocab.py", "tests/text/test_passage.py"),
