@@ -176,7 +176,7 @@ def test_a_run_bounded_by_the_clock_measures_with_all_ranks_and_ends(text_file: 
 SENDING = """
 import numpy as np
 from mpi4py import MPI
-from charrnn.text import cells
+from charrnn.text import storage
 from charrnn.text.streams import Cursor, Streams
 from charrnn.text.items import find_items
 from charrnn.text.storage import is_mapped
@@ -184,7 +184,7 @@ from charrnn.config import TrainConfig
 from charrnn.training.data import batches_of
 from charrnn.training.mpi import texts
 
-cells.IN_MEMORY, texts._BLOCK = 1000, 300
+storage.MOST_IN_MEMORY, texts._BLOCK = 1000, 300
 comm, ids, place = MPI.COMM_WORLD, np.memmap("ids", np.uint16, "r"), Cursor(0, 7)
 items, _ = find_items(ids, np.array([7]))
 for part in (ids, ids[:100], np.array(ids), items):
