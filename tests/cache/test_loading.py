@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn import cache
 from charrnn.cache import cache_folder, entries, load_corpus, named, remove
 from charrnn.errors import CacheError, TextError
 from charrnn.text import corpus as corpora
@@ -26,7 +25,7 @@ TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch einer.\n" * 40
 @pytest.fixture(autouse=True)
 def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is long: a thousandth."""
-    monkeypatch.setattr(storage, "IN_MEMORY", 500)
+    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 500)
     monkeypatch.setattr(storage, "PIECE_SIZE", 64)
 
 
@@ -234,7 +233,7 @@ def test_a_text_that_changes_while_it_is_read_is_not_kept(monkeypatch: pytest.Mo
         Path("t.txt").write_text("another")
         return result
 
-    monkeypatch.setattr(cache, "number", number)
+    monkeypatch.setattr(corpora, "number", number)
     corpus, _ = load(write("t.txt"))
     assert corpus.vocabulary.decode(corpus.ids) == TEXT
     assert "has changed while it was read" in corpus.notes[-1]
