@@ -60,7 +60,9 @@ def run(request: Mapping[str, Any]) -> Answer:
     times = []
     if request["steps"]:
         config = replace(RECIPES["items" if request["by_line"] else "default"].config, threads=1)
-        trainer = Trainer(config, corpus.vocabulary, divide(corpus.ids, corpus.vocabulary, config).training)
+        trainer = Trainer(
+            config, corpus.vocabulary, divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends).training
+        )
         seconds = perf_counter() - began
         for _ in range(request["steps"] + WARM_UP):
             start = perf_counter()

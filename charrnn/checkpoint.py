@@ -15,7 +15,7 @@ their meaning and checks that they agree with one another.
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,21 +23,31 @@ from typing import Any
 import numpy as np
 
 from charrnn.archive import read_arrays, write_arrays
+from charrnn.archive.layout import RefusedError
 from charrnn.archive.values import count, number, parse, typed
-from charrnn.errors import CheckpointError, shown
+from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.text.choices import ERRORS, FORMS
 from charrnn.text.remembered import CorpusInfo, ItemCounts
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.config import TrainConfig
 from charrnn.version import __version__
 
 FORMAT = 1
 # How gates are packed; format 1 has always said the LSTM's of a vanilla cell too.
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
 _FALLBACK = "fallback/"
+_MOST_STEPS = 1 << 53  # what a float still counts
+# What a description raises that is not one of ours, or contradicts the arrays or itself.
+_CONTRADICTION = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError),
+    ConfigError,
+)
 PathLike = str | os.PathLike[str]
+Join = Callable[[Sequence[Array]], Array]
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
     Raises
     ------
     CheckpointError
-        If the file cannot be written; what stood there before is untouched.
+        If the file cannot be written, or `load` would not read it; what stood there before is untouched.
 
     Examples
     --------
@@ -142,10 +152,14 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
         "fallback": earlier,
         "machine": dict(checkpoint.machine),
     }
-    arrays["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True, allow_nan=False).encode(), np.uint8)
+    try:
+        text = json.dumps(meta, sort_keys=True, allow_nan=False)
+    except (ValueError, TypeError) as error:  # a number that is not finite, or a value of no type that JSON has
+        raise CheckpointError(f"cannot save {shown(os.fspath(path))}: {shown(str(error))}") from error
+    arrays["meta"] = np.frombuffer(text.encode(), np.uint8)
     with contextlib.suppress(OSError):  # the writer says what is wrong with the folder
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_arrays(path, arrays)
+    write_arrays(path, arrays, _check)
 
 
 def load(path: PathLike) -> Checkpoint:
@@ -170,9 +184,9 @@ def load(path: PathLike) -> Checkpoint:
         raise CheckpointError(f"{where} is not a charrnn checkpoint (it has no meta member); give another file")
     try:
         meta = parse(arrays.pop("meta").tobytes())
-        made_by_newer = type(meta["format"]) is int and meta["format"] > FORMAT
+        made_by_newer = count(meta["format"]) > FORMAT
         checkpoint = None if made_by_newer else _interpret(meta, arrays)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+    except _CONTRADICTION as error:
         raise CheckpointError(f"{where} is damaged or incomplete ({shown(str(error))}); use another copy") from error
     if checkpoint is None:
         raise CheckpointError(
@@ -180,6 +194,21 @@ def load(path: PathLike) -> Checkpoint:
             "install the newer one"
         )
     return checkpoint
+
+
+def _check(members: Iterable[tuple[str, Array]]) -> None:
+    """Refuse what `load` would, and hold no array but the description: stand-ins have the others' shapes and types."""
+    arrays = {
+        name: array if name == "meta" else np.broadcast_to(array.dtype.type(0), array.shape) for name, array in members
+    }
+    try:
+        _interpret(parse(arrays.pop("meta").tobytes()), arrays, _join_stand_ins)
+    except _CONTRADICTION as error:
+        raise RefusedError(f"could not be read again ({shown(str(error))})") from error
+
+
+def _join_stand_ins(parts: Sequence[Array]) -> Array:
+    return np.broadcast_to(parts[0].dtype.type(0), sum(part.size for part in parts))
 
 
 def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array], int | None]:
@@ -194,19 +223,22 @@ def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array
     return arrays, resume.optimizer_state.updates
 
 
-def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
+def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.concatenate) -> Checkpoint:
     """Build the checkpoint; any error of its own or Python's means that the file contradicts itself."""
+    if count(meta["format"]) != FORMAT:
+        raise ValueError(f"meta has the format {meta['format']}")
     vocabulary = Vocabulary(typed(meta["vocabulary"], str))
     model = _model(meta["model"], vocabulary)
     config = typed(meta["config"], dict)
-    params = _gather(arrays, "params", model.shapes())
+    TrainConfig.from_json(config)
+    params = _gather(arrays, "params", model.shapes(), join)
     if meta["gate_order"] != _GATE_ORDER[model.cell] or config["dtype"] != params.vector.dtype.name:
         raise ValueError("gate order or data type differ between meta and the arrays")
     resume = None
     if meta["optimizer_updates"] is not None:
         names = OPTIMIZERS[typed(config["optimizer"], str)].memories
-        fallback = _fallback(meta.get("fallback"), arrays, model, names)
-        resume = _resume(arrays, model, params, names, meta["optimizer_updates"])
+        fallback = _fallback(meta.get("fallback"), arrays, model, names, join)
+        resume = _resume(arrays, model, params, names, meta["optimizer_updates"], join)
         if fallback and fallback.params.vector.dtype != params.vector.dtype:
             raise ValueError("the state to fall back to is of another data type")
         resume = replace(resume, fallback=fallback)
@@ -215,6 +247,10 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
     if not set(typed(config.get("separator", ""), str)) <= set(vocabulary.characters):
         raise ValueError("the separator has characters that the vocabulary has not")
     corpus, progress = _corpus(meta["corpus"]), _progress(meta["progress"])
+    if resume and resume.fallback:
+        earlier = resume.fallback.progress
+        if earlier.step > progress.step or earlier.rollbacks > progress.rollbacks:
+            raise ValueError("the state to fall back to is later than the run's own")
     if bool(config.get("separator")) != (corpus.items is not None):
         raise ValueError("the text has items without a separator, or a separator without items")
     machine = {name: typed(value, str) for name, value in typed(meta.get("machine", {}), dict).items()}
@@ -233,7 +269,7 @@ def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
     return model
 
 
-def _gather(arrays: dict[str, Array], prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+def _gather(arrays: dict[str, Array], prefix: str, shapes: Mapping[str, tuple[int, ...]], join: Join) -> Parameters:
     """Take the named arrays out of `arrays` and join them in one vector."""
     parts = []
     for name, shape in shapes.items():
@@ -246,25 +282,28 @@ def _gather(arrays: dict[str, Array], prefix: str, shapes: Mapping[str, tuple[in
         parts.append(array.reshape(-1))
     if len({part.dtype for part in parts}) != 1 or parts[0].dtype.kind != "f":
         raise ValueError(f"{prefix} must be floating-point numbers of one type")
-    return Parameters(shapes, np.concatenate(parts))
+    return Parameters(shapes, join(parts))
 
 
-def _fallback(values: Any, arrays: dict[str, Array], model: CharRNN, names: tuple[str, ...]) -> Fallback | None:
+def _fallback(
+    values: Any, arrays: dict[str, Array], model: CharRNN, names: tuple[str, ...], join: Join
+) -> Fallback | None:
     if values is None:
         return None
+    values = typed(values, dict)
     members = [name for name in arrays if name.startswith(_FALLBACK)]
     own = {name.removeprefix(_FALLBACK): arrays.pop(name) for name in members}
-    params = _gather(own, "params", model.shapes())
-    resume = _resume(own, model, params, names, values["optimizer_updates"])
+    params = _gather(own, "params", model.shapes(), join)
+    resume = _resume(own, model, params, names, values["optimizer_updates"], join)
     if own:
         raise ValueError(f"unknown member {_FALLBACK}{min(own)}")
     return Fallback(params, _progress(values["progress"]), resume)
 
 
 def _resume(
-    arrays: dict[str, Array], model: CharRNN, params: Parameters, names: tuple[str, ...], updates: object
+    arrays: dict[str, Array], model: CharRNN, params: Parameters, names: tuple[str, ...], updates: object, join: Join
 ) -> Resume:
-    memories = {name: _gather(arrays, f"optimizer/{name}", params.shapes) for name in names}
+    memories = {name: _gather(arrays, f"optimizer/{name}", params.shapes, join) for name in names}
     for name, memory in memories.items():
         if "square" in name and memory.vector.min() < 0:
             raise ValueError(f"optimizer/{name} has a negative sum of squares")
@@ -277,22 +316,32 @@ def _resume(
     dtypes = {memory.vector.dtype for memory in memories.values()} | {array.dtype for s in state for array in s}
     if dtypes != {params.vector.dtype}:
         raise ValueError("optimizer, state and parameters differ in data type")
-    return Resume(OptimizerState(memories, count(updates)), tuple(state))
+    return Resume(OptimizerState(memories, count(updates, _MOST_STEPS)), tuple(state))
 
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
     newer = {"errors", "normalize"} & set(typed(values, dict))  # files of version 0.1 have neither
     texts: Any = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
+    if texts.get("errors", "strict") not in ERRORS or texts.get("normalize", "none") not in FORMS:
+        raise ValueError("the text was read in a way that is not known")
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
-    characters, most = count(values["characters"]), count(values.get("max_vocab", 0))
-    counts = values.get("items")
-    items = ItemCounts(**{name: count(number) for name, number in typed(counts, dict).items()}) if counts else None
+    characters, most = count(values["characters"], _MOST_STEPS), count(values.get("max_vocab", 0), _MOST_STEPS)
+    counts = typed(values.get("items") or {}, dict)
+    items = ItemCounts(**{name: count(number, _MOST_STEPS) for name, number in counts.items()}) if counts else None
     return CorpusInfo(sources=sources, characters=characters, max_vocab=most, items=items, **texts)
 
 
 def _progress(values: dict[str, Any]) -> Progress:
-    counts = {name: count(values[name]) for name in ("step", "epoch", "position")}
+    counts = {name: count(values[name], _MOST_STEPS) for name in ("step", "epoch", "position")}
     smoothed_loss, elapsed = number(values["smoothed_loss"]), number(values["elapsed_seconds"])
-    history = tuple((count(step), number(loss)) for step, loss in typed(values["history"], list))
-    counts["rollbacks"] = count(values.get("rollbacks", 0))  # files of version 0.1 have none
+    history = tuple((count(step), number(loss)) for step, loss in map(_pair, typed(values["history"], list)))
+    steps = [step for step, _ in history]
+    if steps != sorted(set(steps)) or steps[-1:] > [counts["step"]] or elapsed < 0:
+        raise ValueError("the run's history cannot be right")
+    counts["rollbacks"] = count(values.get("rollbacks", 0), _MOST_STEPS)  # files of version 0.1 have none
     return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)
+
+
+def _pair(value: object) -> tuple[object, object]:
+    first, second = typed(value, list)
+    return first, second

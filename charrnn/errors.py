@@ -23,9 +23,20 @@ Each carries one sentence for a person: what, where, and what to do next. `cli/m
 them into a line on stderr and an exit code.
 """
 
+_LONGEST_SHOWN = 200  # characters of a name from outside that a message quotes
+
+
+def shortened(name: str) -> str:
+    """Return the beginning and the end of a name from outside that is too long for a message."""
+    if len(name) <= _LONGEST_SHOWN:
+        return name
+    half = _LONGEST_SHOWN // 2
+    return f"{name[:half]}...{name[-half:]}"
+
 
 def shown(name: str) -> str:
-    """Return a name from outside as a message may print it: escaped where it would upset a line or a terminal."""
+    """Return a name from outside as a message may print it: short, and escaped where it would upset a terminal."""
+    name = shortened(name)
     return name if name and name.isprintable() else ascii(name)
 
 

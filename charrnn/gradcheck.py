@@ -1,32 +1,45 @@
-"""Every gradient against two independent differences.
+"""Every gradient against three witnesses.
 
 *Complex step* (Squire & Trapp, 1998): for a function that accepts complex numbers, ``Im f(x + iε) / ε`` is the
 derivative without subtraction, hence without cancellation; with ε = 1e-30 it is right to machine precision.
 *Central differences*: ``(f(x + ε) − f(x − ε)) / 2ε`` with ε = 2e-5, good to about 1e-8, and needing nothing of f.
+*Equations*: the gradient as `charrnn.nn.equations` has it, the plain network that shares no code with the fast one.
 
 A mistake in a derivation shows as an error near 1; rounding shows near 1e-16 and 1e-9. The gates lie far from both.
 Errors are norm-wise: the length of the difference over the larger of the two lengths, for one array at a time.
+
+The fast cells go back in blocks of steps, and cut large products into tiles. So small networks, entry by entry, are not
+enough: `check_long` takes sequences of several blocks, and compares the whole gradient at once.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from charrnn.nn.dropout import Dropout
+from charrnn.nn import equations
+from charrnn.nn.dropout import Dropout, DropoutWorkspace
 from charrnn.nn.embedding import Ids
-from charrnn.nn.model import CELLS, NOTHING, CharRNN, State, Workspace
+from charrnn.nn.gates import block_steps
+from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
 DIFFERENCE_GATE = 1e-7
-# With a checkpoint: characters of text, and entries of each array (an entry takes three runs of the network).
-SLICE_LENGTH = 33
+EQUATIONS_GATE = 1e-12
+# With a checkpoint: characters of text, and entries of each array (an entry takes three runs of the network); and
+# streams of the longer slice, of which many make a block of few steps.
+_SLICE_LENGTH = 33
 _ENTRIES_OF_A_CHECKPOINT = 8
+_STREAMS_OF_A_CHECKPOINT = 8
 _COMPLEX_STEP = 1e-30
 _DIFFERENCE_STEP = 2e-5
+# So many streams of so many units that the fast cells cut a step's product both ways, and that a block is three steps:
+# of two, the step counted backwards from the block's end would be the right one.
+_WIDE, _WIDE_EMBEDDING, _STREAMS_OF_WIDE = 300, 150, 36
 
 Loss = Callable[[Mapping[str, Array]], Any]
 
@@ -43,12 +56,17 @@ class Row:
     difference_error: float
     worst_index: tuple[int, ...]  # entry farthest from its complex step
     worst_derived: float  # what the backward pass says there
-    worst_numeric: float  # what the complex step says there
+    worst_numeric: float  # what the complex step says there, or the equations where only they disagree
+    equations_error: float | None = None  # None where there are no equations, as for anyone's own layer
 
     @property
     def passed(self) -> bool:
-        """Whether both errors are within their gates (a NaN is not)."""
-        return self.complex_step_error <= COMPLEX_STEP_GATE and self.difference_error <= DIFFERENCE_GATE
+        """Whether all errors are within their gates (a NaN is not)."""
+        return (
+            self.complex_step_error <= COMPLEX_STEP_GATE
+            and self.difference_error <= DIFFERENCE_GATE
+            and (self.equations_error is None or self.equations_error <= EQUATIONS_GATE)
+        )
 
 
 def check(
@@ -56,6 +74,7 @@ def check(
     arrays: Mapping[str, Array],
     gradients: Mapping[str, Array],
     *,
+    plain: Mapping[str, Array] | None = None,
     model: str = "",
     entries: int = 0,
 ) -> Iterator[Row]:
@@ -67,6 +86,7 @@ def check(
         or change them
     arrays : float64, where to differentiate
     gradients : what the backward pass says, the same names and shapes
+    plain : the gradient by plain equations, every entry of which is compared
     model : a label for the rows
     entries : how many entries of a large array to check, half of them where the gradient is largest and half spread
         evenly over it; 0 checks all
@@ -81,16 +101,24 @@ def check(
         exact = np.array([_complex_step(loss, arrays, name, index) for index in chosen])
         rough = np.array([_central_difference(loss, arrays, name, index) for index in chosen])
         worst = int(np.argmax(np.abs(derived - exact)))
+        at, numeric, error = int(chosen[worst]), float(exact[worst]), relative_error(derived, exact)
+        equations_error = None
+        if plain is not None:
+            equations_error = relative_error(gradients[name], plain[name])
+            if error <= COMPLEX_STEP_GATE and not equations_error <= EQUATIONS_GATE:
+                at = int(np.argmax(np.abs(gradients[name] - plain[name])))
+                numeric = float(plain[name].reshape(-1)[at])
         yield Row(
             model=model,
             array=name,
             size=array.size,
             checked=len(chosen),
-            complex_step_error=relative_error(derived, exact),
+            complex_step_error=error,
             difference_error=relative_error(derived, rough),
-            worst_index=tuple(int(i) for i in np.unravel_index(chosen[worst], array.shape)),
-            worst_derived=float(derived[worst]),
-            worst_numeric=float(exact[worst]),
+            worst_index=tuple(int(i) for i in np.unravel_index(at, array.shape)),
+            worst_derived=float(gradients[name].reshape(-1)[at]),
+            worst_numeric=numeric,
+            equations_error=equations_error,
         )
 
 
@@ -129,39 +157,114 @@ def check_model(
     label, entries : see `check`
     dropout : what is dropped, always the same numbers
     """
-    ws = _workspace(model, inputs, np.float64, dropout)
-    model.arrange(params, ws)
-    model.loss(params, ws, inputs, targets, state)
-    grads = params.like()
-    d_state = model.backward(params, grads, ws, inputs, targets, scale=1 / inputs.size)
-    workspaces = {np.dtype(kind): _workspace(model, inputs, kind, dropout) for kind in (np.float64, np.complex128)}
+    problem = _Problem.of(model, params, inputs, targets, state, dropout)
+    yield from check(problem.loss, problem.arrays, problem.gradients, plain=problem.plain, model=label, entries=entries)
 
-    def loss(arrays: Mapping[str, Array]) -> Any:
-        dtype = np.result_type(*arrays.values())
-        values = Parameters(params.shapes, np.concatenate([arrays[name].reshape(-1) for name in params], dtype=dtype))
-        start = tuple(
-            type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
-            for k, layer in enumerate(state)
-        )
-        model.arrange(values, workspaces[dtype])
-        losses, _ = model.loss(values, workspaces[dtype], inputs, targets, start)
-        return losses.mean()
 
-    yield from check(
-        loss,
-        dict(params) | _by_name(state),
-        dict(grads) | _by_name(d_state),
+def check_long(
+    model: CharRNN, params: Parameters, text: NDArray[np.integer], B: int, rng: np.random.Generator, *, label: str
+) -> Row:
+    """Check a whole network on sequences of two of its longest blocks of steps and a remainder, all arrays in one row.
+
+    Here a run takes too long for one an entry. The differences are those along one direction, half of it the gradient's
+    own and half a random one, in which every entry has a share; the equations are compared entry by entry.
+
+    Parameters
+    ----------
+    model, params : the network, in float64
+    text : (n,) ids, of which as many are read as it takes, again and again if there are too few
+    B : streams
+    rng : for the initial state and the direction
+    """
+    T = 2 * max(block_steps(sys.maxsize, B, H) for H in model.hidden_sizes) + 1
+    streams = np.resize(text[: B * (T + 1)], (B, T + 1)).T.astype(np.intp)
+    problem = _Problem.of(model, params, streams[:-1], streams[1:], random_state(model, B, rng), NOTHING)
+    gradient, plain, start = (
+        np.concatenate([arrays[name].reshape(-1) for name in problem.arrays])
+        for arrays in (problem.gradients, problem.plain, problem.arrays)
+    )
+    own, random = gradient, rng.standard_normal(gradient.size)
+    direction = own / (np.linalg.norm(own) or 1) + random / np.linalg.norm(random)
+
+    def along(step: complex) -> Any:
+        return problem.loss(_split(start + step * direction, problem.arrays))
+
+    derived = gradient @ direction
+    exact = along(1j * _COMPLEX_STEP).imag / _COMPLEX_STEP
+    rough = (along(_DIFFERENCE_STEP) - along(-_DIFFERENCE_STEP)) / (2 * _DIFFERENCE_STEP)
+    errors = {name: relative_error(problem.gradients[name], problem.plain[name]) for name in problem.arrays}
+    worst = int(np.argmax(np.abs(gradient - plain)))
+    return Row(
         model=label,
-        entries=entries,
+        array="all at once",
+        size=gradient.size,
+        checked=gradient.size,
+        complex_step_error=relative_error(derived, exact),
+        difference_error=relative_error(derived, rough),
+        worst_index=(worst,),
+        worst_derived=float(gradient[worst]),
+        worst_numeric=float(plain[worst]),
+        equations_error=float(np.max(list(errors.values()))),
     )
 
 
-def _workspace(model: CharRNN, inputs: Ids, dtype: DTypeLike, dropout: Dropout) -> Workspace:
-    T, B = inputs.shape
-    ws = model.workspace(T, B, dtype, dropout)
-    if ws.dropout:
-        ws.dropout.draw(np.random.default_rng(0))
-    return ws
+class _Problem(NamedTuple):
+    """A network with what it is to learn, its loss as a function, and two gradients of it."""
+
+    loss: Loss
+    arrays: dict[str, Array]  # parameters and initial state
+    gradients: dict[str, Array]  # by the fast backward pass
+    plain: dict[str, Array]  # by `equations`
+
+    @classmethod
+    def of(
+        cls, model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, dropout: Dropout
+    ) -> "_Problem":
+        T, B = inputs.shape
+        grads, scale = params.like(), 1 / inputs.size
+        session = model.session(params, B, dropout=dropout)
+        _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=_same_masks())
+        masks = equations.NO_MASKS
+        if dropout:
+            shapes = [cell.shapes()["W_hh"] for cell in model.cells]
+            drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
+            drawn.draw(_same_masks())
+            masks = equations.Masks(drawn.masks, drawn.weight_masks)
+        _, plain, d_plain = equations.network_gradients(
+            params, model.cell, inputs, targets, state, scale=scale, masks=masks
+        )
+        d_plain_state = tuple(type(layer)(*arrays) for layer, arrays in zip(state, d_plain, strict=True))
+        moved = {np.dtype(kind): params.astype(kind) for kind in (np.float64, np.complex128)}
+        sessions = {dtype: model.session(values, B, dropout=dropout) for dtype, values in moved.items()}
+
+        def loss(arrays: Mapping[str, Array]) -> Any:
+            dtype = np.result_type(*arrays.values())
+            for name in params:
+                moved[dtype][name] = arrays[name]
+            start = tuple(
+                type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
+                for k, layer in enumerate(state)
+            )
+            losses, _ = sessions[dtype].losses(inputs, targets, start, _same_masks())
+            return losses.mean()
+
+        return cls(
+            loss, dict(params) | _by_name(state), dict(grads) | _by_name(d_state), plain | _by_name(d_plain_state)
+        )
+
+
+def _split(vector: Array, like: Mapping[str, Array]) -> dict[str, Array]:
+    """Cut a vector into arrays of the names and shapes of others."""
+    ends = np.cumsum([array.size for array in like.values()])
+    return {
+        name: part.reshape(array.shape)
+        for (name, array), part in zip(like.items(), np.split(vector, ends[:-1]), strict=True)
+    }
+
+
+def _same_masks() -> np.random.Generator:
+    """Return what draws the same masks each time."""
+    return np.random.default_rng(0)
 
 
 def _by_name(state: State) -> dict[str, Array]:
@@ -189,23 +292,37 @@ def small_models() -> Iterator[tuple[str, CharRNN, Dropout]]:
     Dropout comes with two layers alone, of which the lower's masked outputs are the upper's inputs.
     """
     for cell in CELLS:
-        yield f"{cell} 5", CharRNN(6, cell, (5,)), NOTHING
-        yield f"{cell} 5 embedding 3", CharRNN(6, cell, (5,), 3), NOTHING
-        yield f"{cell} 5,4", CharRNN(6, cell, (5, 4)), NOTHING
-        yield f"{cell} 5,4 embedding 3", CharRNN(6, cell, (5, 4), 3), NOTHING
-        yield f"{cell} 5,4 tied", CharRNN(6, cell, (5, 4), 4, tied=True), NOTHING
-        yield f"{cell} 5,4 dropout", CharRNN(6, cell, (5, 4)), Dropout(outputs=0.4)
-        yield f"{cell} 5,4 weight-drop", CharRNN(6, cell, (5, 4)), Dropout(0.3, 0.4, locked=True)
+        yield f"{cell} 4", CharRNN(5, cell, (4,)), NOTHING
+        yield f"{cell} 4 embedding 3", CharRNN(5, cell, (4,), 3), NOTHING
+        yield f"{cell} 4,3", CharRNN(5, cell, (4, 3)), NOTHING
+        yield f"{cell} 4,3 embedding 3", CharRNN(5, cell, (4, 3), 3), NOTHING
+        yield f"{cell} 4,3 tied", CharRNN(5, cell, (4, 3), 3, tied=True), NOTHING
+        yield f"{cell} 4,3 dropout", CharRNN(5, cell, (4, 3)), Dropout(outputs=0.4)
+        yield f"{cell} 4,3 weight-drop", CharRNN(5, cell, (4, 3)), Dropout(0.3, 0.4, locked=True)
 
 
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
-    """Check every entry of every kind of network on random characters, random weights and a random initial state."""
-    T, B = 12, 3  # more positions than the one-hot product of `nn.embedding` takes
+    """Check every kind of network on random characters, random weights and a random initial state.
+
+    The small ones on a short text, in which one target is missing, every entry of every array; and for each cell one
+    wide network, on sequences that the fast cells cut into blocks and tiles.
+    """
     for label, model, dropout in small_models():
+        # one layer takes more positions than the one-hot product of `nn.embedding`
+        T, B = 11 if len(model.hidden_sizes) == 1 else 5, 3
         text = rng.integers(0, model.vocab_size, (T + 1, B))
+        targets = text[1:].copy()
+        targets[-1, -1] = -1
         params = model.initialize(rng, std=0.3, dtype=np.float64)
         state = random_state(model, B, rng)
-        yield from check_model(model, params, text[:-1], text[1:], state, label=label, dropout=dropout)
+        yield from check_model(model, params, text[:-1], targets, state, label=label, dropout=dropout)
+    for cell in CELLS:
+        model = CharRNN(3, cell, (_WIDE,), _WIDE_EMBEDDING)
+        params = model.initialize(rng, dtype=np.float64)
+        text = rng.integers(0, model.vocab_size, 997)
+        yield check_long(
+            model, params, text, _STREAMS_OF_WIDE, rng, label=f"{cell} {_WIDE} embedding {_WIDE_EMBEDDING}"
+        )
 
 
 def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:
@@ -217,19 +334,21 @@ def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:
 def check_checkpoint(
     model: CharRNN, params: Parameters, text: NDArray[np.integer], rng: np.random.Generator
 ) -> Iterator[Row]:
-    """Check a trained network at its own sizes on a slice of text, a few entries of each array.
+    """Check a trained network at its own sizes on a slice of text, a few entries of each array; and on a longer slice.
 
     Parameters
     ----------
     model, params : the network, in any floating type (checked in float64)
-    text : (n,) ids, n ≥ 2, split into two streams where it is long enough
+    text : (n,) ids, n ≥ 2; the first of them are read
     rng : for the initial state
     """
-    B = min(2, len(text) - 1)
-    T = (len(text) - 1) // B
-    streams = np.stack([text[b * T : (b + 1) * T + 1] for b in range(B)], axis=1).astype(np.intp)
+    piece = text[:_SLICE_LENGTH]
+    B = min(2, len(piece) - 1)
+    T = (len(piece) - 1) // B
+    streams = np.stack([piece[b * T : (b + 1) * T + 1] for b in range(B)], axis=1).astype(np.intp)
     state = random_state(model, B, rng)
     wide = params.astype(np.float64)
     yield from check_model(
         model, wide, streams[:-1], streams[1:], state, label="checkpoint", entries=_ENTRIES_OF_A_CHECKPOINT
     )
+    yield check_long(model, wide, text, _STREAMS_OF_A_CHECKPOINT, rng, label="checkpoint, longer")

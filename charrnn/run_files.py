@@ -5,6 +5,7 @@ A run saved to ``kafka.npz`` keeps its best model in ``kafka-best.npz``, older s
 """
 
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from charrnn.errors import ConfigError, shown
 FOLDER = LOCAL_CHECKPOINTS
 SUFFIX = ".npz"
 _BEST = "-best"
+_LONGEST_NAME = 180  # bytes: file systems allow 255, and what stands beside a checkpoint has longer names
 _KEPT = re.compile(r"-step-([0-9]+)$")
 
 
 def default_path(name: str, number: int) -> Path:
     """Where the nth run on a text of this name is saved if nobody says where, from 1."""
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
     stem = name if number == 1 else f"{name}-{number}"
     if _is_beside(stem) or stem == PRETRAINED.stem:
         stem = f"{stem}-run"

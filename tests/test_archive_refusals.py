@@ -51,6 +51,11 @@ BOMB = pack([("W.npy", npy(f"'|u1', 'fortran_order': False, 'shape': ({70 << 20}
 PACKED = pack([("W.npy", GOOD)], zipfile.ZIP_DEFLATED)
 
 
+def test_a_message_stays_short_however_long_a_name_is(give: Callable[[bytes], Path]) -> None:
+    for changed in (npy("'|O', 'fortran_order': False, 'shape': (1,)"), b"", GOOD[:-1], npy(body=b"\xff" * 8)):
+        assert len(refusal(give(pack([(60_000 * "W" + ".npy", changed)])))) < 1000
+
+
 def packed_with(end: bytes, more: int) -> bytes:
     """Return a file whose compressed bytes end otherwise; the member's size and the directory's start own up to it."""
     changed = patched(end + PACKED[-73:], -53, bytes([PACKED[-53] + more]))

@@ -1,6 +1,7 @@
 """A checkpoint comes back as it was saved, is readable without this package, and never contradicts itself."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,9 @@ from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
-from charrnn.training.setup import resume_run
+from charrnn.training.resuming import resume_run, resume_training
+from charrnn.training.setup import start_training
+from tests.conftest import TEXT, Charrnn
 
 Arrays = dict[str, NDArray[Any]]
 VOCABULARY = Vocabulary("\n\x1b aé🙂")
@@ -115,7 +118,10 @@ def test_a_state_to_fall_back_to_is_loaded_as_it_was_saved() -> None:
     assert earlier.resume
     earlier.params.vector[:] += 1
     earlier.resume.optimizer_state.updates = 3
-    fallback = Fallback(earlier.params, replace(earlier.progress, step=4, rollbacks=2), earlier.resume)
+    saved = replace(saved, progress=replace(saved.progress, rollbacks=3))
+    assert saved.resume
+    progress = replace(earlier.progress, step=5, history=earlier.progress.history[:1], rollbacks=2)
+    fallback = Fallback(earlier.params, progress, earlier.resume)
     checkpoint.save("one.npz", replace(saved, resume=replace(saved.resume, fallback=fallback)))
     loaded = checkpoint.load("one.npz")
     assert loaded.resume
@@ -187,7 +193,8 @@ WRONG_META: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "layer more than the arrays": (lambda m: m["model"].update(hidden_sizes=[4, 3, 3]), "cells.2.W_xh is missing"),
     "layer fewer than the arrays": (lambda m: m["model"].update(hidden_sizes=[4]), "linear.W_hy has shape"),
     "no layer": (lambda m: m["model"].update(hidden_sizes=[]), "description"),
-    "huge hidden size": (lambda m: m["model"].update(hidden_sizes=[10**400, 3]), "description"),
+    "huge hidden size": (lambda m: m["model"].update(hidden_sizes=[10**400, 3]), "count above"),
+    "layer that no machine holds": (lambda m: m["model"].update(hidden_sizes=[1 << 40, 3]), "description"),
     "large hidden size": (lambda m: m["model"].update(hidden_sizes=[1 << 30, 3]), "shape"),
     "negative hidden size": (lambda m: m["model"].update(hidden_sizes=[-4, 3]), "negative"),
     "true as hidden size": (
@@ -292,8 +299,9 @@ JUNK = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.sampled_from([10**30, -(10**400), 0, 1, 1 << 62]),
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([10**400, 10**30, -(10**400), 0, 1, 1 << 53, 1 << 62, 1e308, 1e-320]),
+    st.floats(),
+    st.sampled_from(["x" * 100_000, "\x1b[31m", "\0", "\ud800", "float16"]),
     st.text(max_size=4),
     st.lists(st.integers(0, 9), max_size=3),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
@@ -313,14 +321,120 @@ def test_whatever_the_description_says_only_our_own_errors_are_raised(data: st.D
             place = place[key] if isinstance(place, dict | list) else {}
         if isinstance(place, dict) or (isinstance(place, list) and last < len(place)):
             place[last] = data.draw(JUNK)
+            if data.draw(st.integers(0, 9)) == 0:
+                del place[last]
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     write_arrays(path, arrays)
     try:
         checkpoint.load(path)
-    except CheckpointError:
+    except CheckpointError as error:
+        assert len(str(error)) < 1000  # noqa: PT017
         return
     try:
-        run = resume_run([], {"steps": 1 << 40}, path=path).run
-        next(run.events())
-    except CharRNNError:
-        return
+        for event in resume_run([], {"steps": 1 << 40}, path=path).run.events(stop=lambda: True):
+            assert len(str(event)) < 10_000
+        checkpoint.load(path)
+    except CharRNNError as error:
+        assert len(str(error)) < 1000  # noqa: PT017
+
+
+def put(meta: Any, way: tuple[Any, ...], value: Any) -> bytes:
+    """The description with another value in one place, as bytes."""
+    changed = place = json.loads(json.dumps(meta))
+    for key in way[:-1]:
+        place = place[key]
+    place[way[-1]] = value
+    return json.dumps(changed).encode()
+
+
+@pytest.mark.parametrize("value", [10**400, -1, "x" * 100_000], ids=["huge", "negative", "long"])
+def test_with_any_value_in_any_place_a_training_in_memory_goes_on_or_says_why_not(value: Any) -> None:
+    changes: dict[str, Any] = {"hidden_sizes": (8,), "seq_length": 10, "dropout": 0.0, "weight_drop": 0.0}
+    trainer = start_training(TEXT, steps=2, **changes)
+    assert len(list(trainer)) == 2
+    checkpoint.save("memory.npz", trainer.checkpoint(trainer.progress(history=((1, 3.0),))))
+    arrays = read_arrays("memory.npz")
+    meta = json.loads(arrays["meta"].tobytes())
+    went_on = 0
+    for way in leaves(meta)[1:]:
+        arrays["meta"] = np.frombuffer(put(meta, way, value), np.uint8)
+        write_arrays("mutant.npz", arrays)
+        try:
+            resumed = resume_training(checkpoint.load("mutant.npz"), TEXT, steps=3)
+            assert all(report.step == 3 for report in resumed), way
+        except CharRNNError as error:
+            assert len(str(error)) < 1000, way  # noqa: PT017
+        else:
+            went_on += 1
+    assert went_on < 40
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["sample", "-n", "3"], ["train", "--resume"], ["export"], ["plot"]])
+def test_a_step_that_no_run_could_have_is_one_line_in_every_command(
+    charrnn: Charrnn, trained: Path, arguments: list[str]
+) -> None:
+    arrays = read_arrays(trained)
+    meta = json.loads(arrays["meta"].tobytes())
+    arrays["meta"] = np.frombuffer(put(meta, ("progress", "step"), 10**400), np.uint8)
+    write_arrays("mutant.npz", arrays)
+    given = ["--checkpoint", "mutant.npz"] if arguments[0] == "train" else ["mutant.npz"]
+    outcome = charrnn(arguments[0], *given, *arguments[1:])
+    if arguments != ["plot"]:  # which is of the log
+        assert outcome.code == 1
+    assert len(outcome.err) < 1000
+    assert "a bug" not in outcome.err
+
+
+@pytest.mark.parametrize("characters", [0, 1, 2, 3, 1 << 53])
+def test_a_text_of_any_length_is_told_of(charrnn: Charrnn, trained: Path, characters: int) -> None:
+    arrays = read_arrays(trained)
+    meta = json.loads(arrays["meta"].tobytes())
+    arrays["meta"] = np.frombuffer(put(meta, ("corpus", "characters"), characters), np.uint8)
+    write_arrays("mutant.npz", arrays)
+    outcome = charrnn("info", "mutant.npz")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["info", "sample", "score", "export", "train"])
+def test_half_precision_is_no_model_of_any_command(charrnn: Charrnn, trained: Path, command: str) -> None:
+    arrays = {name: a.astype("<f2") if a.dtype.kind == "f" else a for name, a in read_arrays(trained).items()}
+    meta = json.loads(arrays["meta"].tobytes())
+    arrays["meta"] = np.frombuffer(put(meta, ("config", "dtype"), "float16"), np.uint8)
+    write_arrays("half.npz", arrays)
+    given = ["--resume", "--checkpoint"] if command == "train" else []
+    outcome = charrnn(command, *given, "half.npz")
+    assert outcome.code == 1
+    assert "--dtype is one of float32, float64, not 'float16'" in outcome.err
+    assert not outcome.out
+
+
+def test_a_message_stays_short_however_long_a_name_in_the_file_is(charrnn: Charrnn, trained: Path) -> None:
+    arrays = read_arrays(trained)
+    meta = json.loads(arrays["meta"].tobytes())
+    for way in (("corpus", "name"), ("corpus", "sources", 0), ("corpus", "encoding"), ("machine", "NumPy")):
+        arrays["meta"] = np.frombuffer(put(meta, way, "x" * 100_000), np.uint8)
+        write_arrays("long.npz", arrays)
+        assert len(charrnn("sample", "long.npz", "-n", "3").err) < 3000
+        assert len(charrnn("train", "--resume", "--checkpoint", "long.npz", "--steps", "61").err) < 3000
+
+
+WRONG_VALUES: dict[str, Callable[[Checkpoint], Checkpoint]] = {
+    "number of 1,001 digits": lambda good: replace(good, config={**good.config, "rng_seed": 10**1001}),
+    "step that no run could have": lambda good: replace(good, progress=replace(good.progress, step=10**400)),
+    "negative step": lambda good: replace(good, progress=replace(good.progress, step=-1)),
+    "loss that is not finite": lambda good: replace(good, progress=replace(good.progress, smoothed_loss=math.nan)),
+    "number of NumPy's": lambda good: replace(good, progress=replace(good.progress, epoch=np.int64(1))),  # type: ignore[arg-type]
+    "field of no run": lambda good: replace(good, config={**good.config, "colour": 1}),
+    "evaluation of a later step": lambda good: replace(good, progress=replace(good.progress, history=((9, 1.0),))),
+    "vocabulary of another size": lambda good: replace(good, vocabulary=Vocabulary("ab")),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_VALUES)
+def test_what_could_not_be_loaded_again_is_not_saved(wrong: str) -> None:
+    checkpoint.save("lamp.npz", made())
+    before = Path("lamp.npz").read_bytes()
+    with pytest.raises(CheckpointError, match="cannot save"):
+        checkpoint.save("lamp.npz", WRONG_VALUES[wrong](made()))
+    assert Path("lamp.npz").read_bytes() == before
+    assert [path.name for path in Path().iterdir()] == ["lamp.npz"]

@@ -18,7 +18,7 @@ MODULES = {
 }
 # Lowest first; parts of one level do not know each other, but for the pairs named below.
 LEVELS = (
-    {"errors", "version", "bundled", "blas", "import_path", "machine"},
+    {"commands", "errors", "version", "bundled", "blas", "import_path", "machine"},
     {"run_files", "text", "nn", "optim", "archive", "one_thread"},
     {"cache", "checkpoint", "gradcheck", "probing", "sampling", "scoring"},
     {"training", "layers"},
@@ -28,6 +28,8 @@ LEVELS = (
     {"__main__"},
 )
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
+# What a configuration may be is known to a checkpoint too, which checks it; it stands on the lowest level alone.
+CONFIGURATION = "charrnn.training.config"
 # What else is imported, and under what alone.
 OUTSIDE = {
     "numpy": "charrnn",
@@ -80,8 +82,12 @@ def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
         if not here:  # the public names; when each is loaded: tests/test_public_names.py
             drawn = imported == "charrnn.report.losses"
             assert drawn or there not in {"report", "cli"}, f"the package itself imports {imported}"
-        elif here != there:
+        elif here != there and (module, imported) != ("charrnn.checkpoint", CONFIGURATION):
             assert LEVEL[there] < LEVEL[here], f"{module} imports {imported}"
+
+
+def test_a_configuration_knows_nothing_but_errors() -> None:
+    assert set(ours(CONFIGURATION)) == {"charrnn.errors"}
 
 
 def test_no_imports_go_in_a_circle() -> None:
@@ -103,7 +109,7 @@ def test_imports_inside_functions_are_the_commands_and_of_what_may_not_be_instal
         assert deferred <= OPTIONAL, f"{module} imports {deferred - OPTIONAL} inside a function"
 
 
-@pytest.mark.parametrize("module", ["charrnn.cli.main", "charrnn.training.config"])
+@pytest.mark.parametrize("module", ["charrnn.cli.main", CONFIGURATION])
 def test_the_help_comes_without_numpy(module: str) -> None:
     code = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

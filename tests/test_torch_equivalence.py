@@ -41,12 +41,9 @@ def network(case: torch_side.Case, numbers: Numbers) -> tuple[CharRNN, Parameter
 def assert_same_pass(case: torch_side.Case, numbers: Numbers) -> None:
     model, params, state = network(case, numbers)
     inputs, targets = numbers["inputs"], numbers["targets"]
-    ws, grads = model.workspace(inputs.shape[0], inputs.shape[1], np.float64), params.like()
-    model.arrange(params, ws)
-    model.forward(params, ws, inputs, state)
-    found = {"logits": ws.logits.copy()}
-    losses, final = model.loss(params, ws, inputs, targets, state)
-    d_state = model.backward(params, grads, ws, inputs, targets, scale=1 / inputs.size)
+    session, grads = model.session(params, inputs.shape[1]), params.like()
+    found = {"logits": session.logits(inputs, state)[0].copy()}
+    losses, final, d_state = session.gradient(inputs, targets, state, grads, scale=1 / inputs.size)
     found |= {"loss": losses.mean()} | {f"grads/{name}": array for name, array in grads.items()}
     for title, layers in (("final_state", final), ("d_state0", d_state)):
         found |= {f"{title}/{k}/{name}": a for k, layer in enumerate(layers) for name, a in layer._asdict().items()}
@@ -68,13 +65,11 @@ def test_twenty_training_steps_equal_pytorchs(name: str, optimizer_name: str) ->
     numbers = stored(name)
     model, params, state = network(torch_side.CASES[name], numbers)
     inputs, targets = numbers["inputs"], numbers["targets"]
-    ws, grads = model.workspace(inputs.shape[0], inputs.shape[1], np.float64), params.like()
+    session, grads = model.session(params, inputs.shape[1]), params.like()
     optimizer, learning_rate = OPTIMIZERS[optimizer_name]
     memory, means = optimizer.init(params), []
     for _ in range(torch_side.OPTIMIZER_STEPS):
-        model.arrange(params, ws)
-        losses, _ = model.loss(params, ws, inputs, targets, state)
-        model.backward(params, grads, ws, inputs, targets, scale=1 / inputs.size)
+        losses, _, _ = session.gradient(inputs, targets, state, grads, scale=1 / inputs.size)
         optimizer.update(params, grads, memory, learning_rate)
         means.append(losses.mean())
     np.testing.assert_allclose(means, numbers[f"{optimizer_name}/losses"], rtol=1e-10)

@@ -36,7 +36,7 @@ from charrnn.archive.layout import (
 )
 from charrnn.archive.lookalike import HEAD_LENGTH, looks_like
 from charrnn.bundled import LOCAL_CHECKPOINTS
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, shortened
 
 # Little-endian; the fields that nothing here depends on (versions, dates, attributes) are skipped with `x`.
 _LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
@@ -114,17 +114,11 @@ def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
     OSError
         If reading fails.
     """
-    return dict(_arrays(stream, limit))
+    return dict(stream_arrays(stream, limit))
 
 
-def check_stream(stream: BufferedIOBase, limit: int) -> None:
-    """Do all that `read_stream` does, its errors included, but keep no array longer than it takes to check it."""
-    for _ in _arrays(stream, limit):
-        pass
-
-
-def _arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield each array with its name; the file is right when the last has been asked for."""
+def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each array with its name, as `read_stream` has them; the file is right when the last has been asked for."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
@@ -231,7 +225,7 @@ def _read_entry(stream: BufferedIOBase) -> _Member:
     if signature != b"PK\1\2" or flags or any(others) or method not in (_STORED, _DEFLATED):
         raise damaged("its directory holds an entry that no checkpoint has")
     if not (name.endswith(".npy") and NAME.fullmatch(name[:-4])):
-        raise damaged(f"it holds a member named {name[:80]!a}")
+        raise damaged(f"it holds a member named {shortened(name)!a}")
     return _Member(name[:-4], method, checksum, packed_size, size, offset)
 
 
@@ -253,11 +247,11 @@ def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray | memoryv
     name = _take(stream, name_length)
     _take(stream, extra_length)
     if not begins_here or signature != b"PK\3\4" or name != f"{member.name}.npy".encode():
-        raise damaged(f"{member.name!a} is not where its directory says")
+        raise damaged(f"{shortened(member.name)!a} is not where its directory says")
     packed = _take(stream, member.packed_size)
     data = _inflate(packed, member.size) if member.method == _DEFLATED else packed
     if len(data) != member.size or zlib.crc32(data) != member.checksum:
-        raise damaged(f"{member.name!a} does not match its checksum")
+        raise damaged(f"{shortened(member.name)!a} does not match its checksum")
     return data
 
 
@@ -287,12 +281,12 @@ def _to_array(name: str, data: bytearray | memoryview) -> NDArray[Any]:
     """Interpret a member as an array; the array takes over ``data`` as its memory."""
     header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
     if not header or int.from_bytes(header[1], "little") != header.end() - 10:  # 10: magic, version, this length
-        raise damaged(f"{name!a} is not a plain array of numbers")
+        raise damaged(f"{shortened(name)!a} is not a plain array of numbers")
     dtype = np.dtype(header[2].decode())
     shape = tuple(int(size) for size in re.findall(rb"\d+", header[3]))
     if math.prod(shape) * dtype.itemsize != len(data) - header.end():
-        raise damaged(f"{name!a} does not have as many numbers as its shape says")
+        raise damaged(f"{shortened(name)!a} does not have as many numbers as its shape says")
     array: NDArray[Any] = np.ndarray(shape, dtype, data, header.end())
     if dtype.kind == "f" and not np.isfinite(array).all():
-        raise damaged(f"{name!a} holds a number that is not finite")
+        raise damaged(f"{shortened(name)!a} holds a number that is not finite")
     return array

@@ -10,6 +10,7 @@ T = TypeVar("T")
 _WORDS: Mapping[type, str] = MappingProxyType(
     {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a fraction", bool: "a yes or no"}
 )
+MOST_COUNTED = 1 << 62  # nanoseconds since 1970, which the cache keeps, have 61 bits
 _MOST_DIGITS = 1000  # a random seed of 128 bits has 39
 
 
@@ -40,11 +41,13 @@ def typed(value: object, kind: type[T]) -> T:
     return value
 
 
-def count(value: object) -> int:
+def count(value: object, most: int = MOST_COUNTED) -> int:
     """Return a whole number of 0 or more."""
     number = typed(value, int)
     if number < 0:
         raise ValueError("meta has a negative count")
+    if number > most:
+        raise ValueError(f"meta has a count above {most:,}")
     return number
 
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from charrnn.archive.layout import DTYPES, NAME, RefusedError, reason, size_limit
 from charrnn.archive.lock import LOCK_SUFFIX, remove_if_abandoned
-from charrnn.archive.reader import check_stream
-from charrnn.errors import CheckpointError
+from charrnn.archive.reader import stream_arrays
+from charrnn.errors import CheckpointError, shortened
 
 if sys.platform != "win32":
     import fcntl
@@ -35,7 +35,20 @@ _SUFFIX = ".charrnn.tmp"
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8) if sys.platform == "win32" else ()
 
 
-def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+Members = Iterator[tuple[str, NDArray[Any]]]
+
+
+def _read_all(members: Members) -> None:
+    """Read every array back, and keep none."""
+    for _ in members:
+        pass
+
+
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, NDArray[Any]],
+    check: Callable[[Members], object] = _read_all,
+) -> None:
     """Write named arrays as one ``.npz`` file, whole or not at all.
 
     Equal arrays in equal order give equal bytes. A symbolic link keeps pointing where it points; a file
@@ -50,6 +63,9 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]
         Read, not changed. At least one; dtypes float16, float32, float64, int64, uint32 and uint8; at most
         two dimensions; finite. Names are words joined by ``.``, ``-`` and ``/``, such as
         ``params/cells.0.W_hh``.
+    check
+        Given the names and arrays as they are read back, one after another, all of which it must take. By a
+        `RefusedError` it keeps the file from its place.
 
     Raises
     ------
@@ -63,7 +79,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]
     try:
         _check_arrays(arrays)
         # Nothing takes the old file's place that could not be read again.
-        with replacing(Path(os.path.realpath(path)), lambda stream: check_stream(stream, limit)) as stream:
+        with replacing(Path(os.path.realpath(path)), lambda stream: check(stream_arrays(stream, limit))) as stream:
             _write_zip(stream, arrays)
     except RefusedError as refusal:
         raise CheckpointError(f"cannot save {shown}: what was to be saved {refusal}") from refusal
@@ -95,10 +111,10 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse, before anything is written, what the reader would not read."""
     for name, array in arrays.items():
         if not NAME.fullmatch(name):
-            raise RefusedError(f"has an array with the name {name!a}, which no checkpoint may have")
+            raise RefusedError(f"has an array with the name {shortened(name)!a}, which no checkpoint may have")
         if array.dtype.str not in DTYPES or array.ndim > 2:
             raise RefusedError(
-                f"has {name!a} with {array.ndim} dimensions of {array.dtype}, which no checkpoint may have"
+                f"has {shortened(name)!a} with {array.ndim} dimensions of {array.dtype}, which no checkpoint may have"
             )
 
 

@@ -14,6 +14,7 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass
 from io import BufferedReader, FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Description:
     characters: int
     vocabulary: str
     notes: tuple[str, ...]
+    file_ends: tuple[int, ...]  # where each file ends in the ids, rising
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -145,7 +147,18 @@ def _interpret(values: dict[str, Any]) -> Description:
     given, notes = (tuple(typed(text, str) for text in typed(values[name], list)) for name in ("given", "notes"))
     request = typed(values["request"], dict)
     characters = count(values["characters"])
-    return Description(given=given, notes=notes, files=tuple(files), request=request, characters=characters, **texts)
+    ends = tuple(map(count, typed(values["file_ends"], list)))
+    if ends[-1:] != (characters,) or any(end <= begin for begin, end in pairwise((0, *ends))):
+        raise ValueError("the files do not end where they can")
+    return Description(
+        given=given,
+        notes=notes,
+        files=tuple(files),
+        request=request,
+        characters=characters,
+        file_ends=ends,
+        **texts,
+    )
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -17,13 +17,22 @@ from charrnn.cache.folder import VARIABLE, cache_folder, make_room, open_nameles
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import cells
-from charrnn.text.corpus import Corpus, called, check_cap, check_memory_for, corpus_name, number, settle
+from charrnn.text.corpus import (
+    Corpus,
+    called,
+    check_cap,
+    check_memory_for,
+    check_reading,
+    corpus_name,
+    number,
+    settle,
+)
 from charrnn.text.finding import Source, find_sources, find_text
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, Watcher
 from charrnn.text.vocabulary import Vocabulary
 
-_FORMAT = 1  # of a request: another number makes every text anew
+_FORMAT = 2  # of a request: another number makes every text anew
 _UNPACKED = 6  # how many times longer a packed text is taken to be
 _SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
 
@@ -62,7 +71,7 @@ class _Text:
             **self.decoding,
             "max_vocab": self.max_vocab,
             "vocabulary": vocabulary,
-            **({"keep": "".join(sorted(set(self.keep)))} if self.max_vocab and self.keep else {}),
+            "keep": "".join(sorted(set(self.keep))),
         }
 
     def files(self) -> tuple[File, ...]:
@@ -70,8 +79,9 @@ class _Text:
         found = []
         for source in self.sources:
             if source.path:
-                status = source.path.stat()
-                found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+                with suppress(OSError):  # it is gone: who opens it says so, or it has changed since
+                    status = source.path.stat()
+                    found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         return tuple(found)
 
 
@@ -96,6 +106,8 @@ def load_corpus(
     ----------
     names, encoding, errors, normalize, max_vocab, keep, vocabulary
         As there.
+    keep
+        Characters, such as those of a separator, that are in the vocabulary even if no file has them.
     watcher
         Hears how far it is.
 
@@ -106,6 +118,7 @@ def load_corpus(
     CacheError
         If the disk fails when all is written but the end.
     """
+    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
     check_cap(max_vocab, keep)
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
@@ -212,25 +225,26 @@ class _Shelf:
 def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     """Read a text, and keep it if it is long."""
     files = text.files()
-    known = text.vocabulary.characters if text.vocabulary else ""
+    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.keep)))
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
-    sha256, notes = number(text.sources, numbering, **text.decoding, watcher=watcher)
+    sha256, notes, file_ends = number(text.sources, numbering, **text.decoding, watcher=watcher)
     vocabulary, capped, checksum = settle(
         numbering, called(text.sources), text.max_vocab, text.keep, text.vocabulary, watcher
     )
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])
-    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes))
+    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes), file_ends)
+    has_changed = text.files() != files
+    if has_changed:
+        corpus = _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     trouble = numbering.cells.trouble
     if trouble or (shelf.trouble and len(numbering.cells) > cells.IN_MEMORY):
         reason = (trouble.strerror or trouble) if trouble else shelf.trouble
         return _told(
             corpus, f"kept in memory, {format_bytes(len(numbering.cells))}: the cache cannot be used ({reason})"
         )
-    if not (shelf.file and numbering.cells.is_in_file):
+    if has_changed or not (shelf.file and numbering.cells.is_in_file):
         return corpus
-    if text.files() != files:
-        return _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
     description = Description(
         name=name,
         given=text.names,
@@ -241,6 +255,7 @@ def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
         characters=len(numbering),
         vocabulary=vocabulary.characters,
         notes=tuple(notes),
+        file_ends=file_ends,
     )
     append_description(shelf.file, description, checksum)
     shelf.keep()
@@ -258,9 +273,8 @@ def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
     with suppress(OSError):  # when it was used last, for whoever lists the cache
         os.utime(path)
     known = entry.description
-    corpus = Corpus(
-        known.name, text.names, entry.ids, Vocabulary(known.vocabulary), known.sha256, (*text.left_out, *known.notes)
-    )
+    vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
+    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
     return _told(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
 
 

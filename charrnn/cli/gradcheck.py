@@ -9,8 +9,16 @@ from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, TextError, WrongGradientError
 
+_HELP = """\
+Compare every gradient with numeric ones and with plain equations.
 
-@click.command(cls=Command, epilog="Example: charrnn gradcheck && echo every gradient is right")
+Without CHECKPOINT, small networks of every kind are checked, every entry of every array, and wide ones on longer
+sequences; with it, that model at its own sizes on a slice of text, some entries of each array, and all at once on a
+longer slice. Exits with 1 if any gradient is wrong.
+"""
+
+
+@click.command(cls=Command, epilog="Example: charrnn gradcheck && echo every gradient is right", help=_HELP)
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @click.option(
     "--text",
@@ -28,16 +36,12 @@ from charrnn.errors import ConfigError, TextError, WrongGradientError
 @options.json
 @options.quiet
 def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json: bool, quiet: bool) -> None:
-    """Compare every gradient with two independent differences.
-
-    Without CHECKPOINT, small networks of every kind are checked, every entry of every array; with it, that model at
-    its own sizes on a slice of text, some entries of each array. Exits with 1 if any gradient is wrong.
-    """
+    """Compare every gradient with numeric ones and with plain equations."""
     import numpy as np
 
     from charrnn.cache import load_corpus
     from charrnn.checkpoint import load
-    from charrnn.gradcheck import SLICE_LENGTH, check_checkpoint, check_small_models
+    from charrnn.gradcheck import check_checkpoint, check_small_models
     from charrnn.report.columns import stdout_width
     from charrnn.report.gradients import as_json_lines, as_table, verdict
     from charrnn.training.trained_on import training_part
@@ -47,11 +51,11 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
         trained = load(checkpoint)
         try:
             reading = {"vocabulary": trained.vocabulary, **trained.corpus.decoding}
-            ids = load_corpus([text], **reading).ids if text else training_part(trained)
+            ids = training_part(trained) if text is None else load_corpus([text], **reading).ids
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
-        rows = list(check_checkpoint(trained.model, trained.params, ids[:SLICE_LENGTH], rng))
-    elif text:
+        rows = list(check_checkpoint(trained.model, trained.params, ids, rng))
+    elif text is not None:
         raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")
     else:
         rows = list(check_small_models(rng))

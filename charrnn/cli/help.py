@@ -1,5 +1,6 @@
 """How the commands show themselves: options in sections, headings that stand out, and lines that fit the terminal."""
 
+import os
 import re
 import shutil
 import sys
@@ -10,7 +11,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from charrnn.errors import CharRNNError
+from charrnn.commands import command_line
+from charrnn.errors import CharRNNError, shown
 from charrnn.report.colour import bold
 
 _OTHERS = "Other options"
@@ -60,8 +62,14 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options."""
-        with _telling_where_values_are_from(ctx):
-            return super().parse_args(ctx, args)
+        typed = list(args)
+        try:
+            with _telling_where_values_are_from(ctx):
+                return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if files := [word for word in typed if word.startswith(error.option_name) and os.path.lexists(word)]:
+                error.add_note(f"to name the file {shown(files[0])}, write {command_line([f'./{files[0]}'])}")
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -9,20 +9,24 @@ from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
 
+_HELP = """\
+Tell what a checkpoint is, and how good.
+
+Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the
+newest in ./checkpoints, or else the model that comes with the program.
+"""
+
 
 @click.command(
     cls=Command,
     short_help="Tell what a checkpoint is and can do.",
     epilog="Example: charrnn info --json checkpoints/kafka.npz",
+    help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.json
 def info(checkpoint: Path | None, as_json: bool) -> None:
-    """Tell what a checkpoint is, and how good.
-
-    Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the
-    newest in ./checkpoints, or else the model that comes with the program.
-    """
+    """Tell what a checkpoint is, and how good."""
     from charrnn.report import info as report
     from charrnn.report.columns import stdout_width
     from charrnn.run_files import newest

@@ -14,6 +14,7 @@ from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, say
 from charrnn.sampling.turns import Turns
 from charrnn.text.nearest import Fitted
+from charrnn.text.reading import BYTE_ORDER_MARK
 
 _HINT = r"Type a line: the model writes the next. \ at its end: it finishes yours. Enter: it goes on. Ctrl-D: the end."
 _PROMPT = "> "
@@ -83,7 +84,9 @@ def _lines(writer: TextWriter, *, is_terminal: bool) -> Iterator[str]:
     """Yield what the person types, without line ends."""
     try:
         if not is_terminal:
-            yield from (line.removesuffix("\n") for line in _stdin())
+            for number, line in enumerate(_stdin()):
+                # Some programs put a mark of the encoding before the first.
+                yield (line if number else line.removeprefix(BYTE_ORDER_MARK)).removesuffix("\n")
             return
         with contextlib.suppress(ImportError):
             importlib.import_module("readline")  # gives `input` editing and a history

@@ -22,7 +22,7 @@ from charrnn.cli.score import score
 from charrnn.cli.streams import escape_what_has_no_encoding, open_closed_streams
 from charrnn.cli.train import train
 from charrnn.cli.view import view
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, shortened
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
@@ -37,17 +37,22 @@ _SHORTAGES = {
 _EPILOG = "Start with `charrnn train`, then `charrnn sample --seed The -n 200`."
 
 
+_HELP = """\
+Learn a text one character at a time, and write more like it.
+
+A recurrent network in NumPy whose every gradient is derived by hand.
+"""
+
+
 @click.group(
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"},
     epilog=_EPILOG,
+    help=_HELP,
 )
 @click.version_option(__version__, "--version", message="charrnn %(version)s")
 def charrnn() -> None:
-    """Learn a text one character at a time, and write more like it.
-
-    A recurrent network in NumPy whose every gradient is derived by hand.
-    """
+    """Learn a text one character at a time, and write more like it."""
 
 
 charrnn.add_command(train)
@@ -80,6 +85,10 @@ def run() -> NoReturn:
 
 
 def _exit_code(team: "Team | None" = None) -> int:
+    if "_CHARRNN_COMPLETE" in os.environ:
+        from charrnn.cli.shells import answer_shells
+
+        answer_shells()
     try:
         code = charrnn(standalone_mode=False, prog_name="charrnn", obj=team)
     except (click.Abort, KeyboardInterrupt):
@@ -114,7 +123,12 @@ def _one_line(error: CharRNNError | click.ClickException) -> str:
         return f"{error}{notes}"
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "charrnn"
-    return f"{error.format_message().removesuffix('.')}{notes} (see `{where} --help`)"
+    return f"{_brief(error.format_message()).removesuffix('.')}{notes} (see `{where} --help`)"
+
+
+def _brief(message: str) -> str:
+    """Shorten words of the command line that are far too long for a line, as Click quotes them whole."""
+    return " ".join(map(shortened, message.split(" ")))
 
 
 def _fail(message: str, code: int) -> int:

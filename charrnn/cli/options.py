@@ -5,13 +5,23 @@ configuration says.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from charrnn.cli.completion import FilePath
+from charrnn.errors import shortened
 from charrnn.text.choices import ERRORS
-from charrnn.training.config import CELLS, DTYPES, OPTIMIZERS, REDUCTIONS, SCHEDULES, TrainConfig, flag, format_sizes
+from charrnn.training.config import (
+    CELLS,
+    DTYPES,
+    OPTIMIZERS,
+    REDUCTIONS,
+    SCHEDULES,
+    TrainConfig,
+    flag,
+    format_sizes,
+)
 from charrnn.training.recipes import suited_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -46,8 +56,19 @@ class WholeNumber(click.IntRange):
     name = "integer"
 
 
+class RealNumber(click.types.FloatParamType):
+    """Click's fraction, but for one so small that it would be read as 0, which means another thing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read ``1e-3`` as 0.001, and refuse ``1e-400``."""
+        number = super().convert(value, param, ctx)
+        if not number and any(digit in "123456789" for digit in str(value).lower().partition("e")[0]):
+            self.fail(f"{shortened(str(value))!r} is too small a number.", param, ctx)
+        return number
+
+
 count = WholeNumber(min=0)
-path = click.Path(path_type=Path, readable=False)  # who opens it says what is wrong with it
+real = RealNumber()
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
 errors = click.option(
     "--errors", type=click.Choice(ERRORS), help="Refuse what is not in the encoding, or read U+FFFD.  [default: strict]"
@@ -57,8 +78,7 @@ json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead 
 
 def output(default: str, text: str) -> Callable[[Command], Command]:
     """Return the option that names the file to write."""
-    kind = click.Path(path_type=Path)
-    return click.option("-o", "--output", default=default, show_default=True, type=kind, help=text)
+    return click.option("-o", "--output", default=default, show_default=True, type=FilePath(), help=text)
 
 
 _CONFIG_HELP: dict[str, tuple[Any, str]] = {
@@ -68,7 +88,11 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
     "tied": (bool, "Use the embedding's weights for the output too."),
     "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
     "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
-    "separator": (str, "Learn items, each for itself: this text, which may be a line end, stands between them."),
+    "separator": (
+        str,
+        "Learn items, each separately: this text, which may be a line end, stands between two of a file.",
+    ),
+    "unique": (bool, "Leave out items equal to an earlier one, which might be held out and trained on at once."),
     "val_fraction": (float, "Share of the text, at its end, held out to validate; of items, a choice by --rng-seed."),
     "batch_size": (int, "Streams of text, or items, read side by side."),
     "seq_length": (int, "Characters a gradient reaches back."),
@@ -105,7 +129,7 @@ _CONFIG_HELP: dict[str, tuple[Any, str]] = {
 TRAIN_SECTIONS = {
     "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
     "The text": (
-        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "val_fraction"),
+        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "unique", "val_fraction"),
         *("batch_size", "seq_length", "bptt_jitter"),
     ),
     "Each update": (
@@ -129,5 +153,6 @@ def train_config(command: Command) -> Command:
         shown = format_sizes(default) if isinstance(default, tuple) else str(default).removesuffix(".0")
         shown = "none: one running text" if name == "separator" else shown
         shown = "by how often the text is read" if name in suited_settings(0) else shown
-        command = click.option(flag(name), name, type=kind, help=f"{text}  [default: {shown}]")(command)
+        type_ = real if kind is float else kind
+        command = click.option(flag(name), name, type=type_, help=f"{text}  [default: {shown}]")(command)
     return command

@@ -9,30 +9,35 @@ import click
 
 from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
-from charrnn.cli.completion import CheckpointPath
+from charrnn.cli.completion import CheckpointPath, FilePath
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, shown
 
+_HELP = """\
+Draw the curves of one run, or of several.
 
-@click.command(cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg")
+These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
+beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
+
+Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
+that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
+"""
+
+
+@click.command(
+    cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg", help=_HELP
+)
 @click.argument("runs", metavar="[CHECKPOINT|LOG]...", nargs=-1, type=CheckpointPath())
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Draw a picture instead: FILE ends in .svg, or in .png if matplotlib is installed.",
 )
 @options.quiet
 def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
-    """Draw the curves of one run, or of several.
-
-    These are loss, learning rate and gradient norm over the steps. A run is given as a checkpoint whose log stands
-    beside it, or as a log; by default it is the newest in ./checkpoints, or else the model that comes with the program.
-
-    Lines are the loss in training, averaged over the last 25,000 characters or so; letters are the loss on the part
-    that is held out. Without --output the drawing goes to stdout, as wide as the terminal.
-    """
+    """Draw the curves of one run, or of several."""
     from charrnn.report.curves import read_runs
     from charrnn.report.drawing import Drawing
     from charrnn.report.files import write_file
@@ -49,7 +54,7 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     if output and draw:
         size = write_file(output, draw(curves))
         if not quiet:
-            say(f"wrote {output} ({size / 1e3:,.0f} kB)")
+            say(f"wrote {shown(str(output))} ({size / 1e3:,.0f} kB)")
     else:
         click.echo("\n".join(Drawing(sys.stdout).whole(curves)))
 

@@ -21,8 +21,8 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
     UnreadableTextError
         If the file is missing or cannot be read.
     """
-    if path is None:
-        return None
+    if path is None or ctx.resilient_parsing:  # while a shell completes a line, the file may not be there yet
+        return path
     import difflib
 
     keys = {key: known for known in ctx.command.params if known is not param for key in _keys(known)}
@@ -48,13 +48,22 @@ def _keys(param: click.Parameter) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import codecs
     import difflib
+    import io
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown(str(path))} is not TOML: {error}") from error
+        written = path.read_bytes()
+        # Windows editors put a mark before UTF-8, and some of its shells write UTF-16.
+        is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = written.decode("utf-16" if is_utf16 else "utf-8-sig")
+        # A fraction stays as it was written, so that the option sees what the command line would have given it.
+        return tomllib.loads(io.StringIO(text, newline=None).read(), parse_float=str)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{shown(str(path))} is not TOML, which is UTF-8 ({error}); save it in UTF-8") from error
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
+        raise ConfigError(f"{shown(str(path))} is not TOML: {shown(str(error))}") from error
     except OSError as error:
         near = difflib.get_close_matches(path.name, (file.name for file in path.parent.glob("*.toml")), 1)
         guess = f"; did you mean {shown(str(path.with_name(near[0])))}?" if near else ""

@@ -32,10 +32,20 @@ class _StopText(click.types.StringParamType):
     envvar_list_splitter = "\n"
 
 
+_HELP = """\
+Write text with a trained model.
+
+CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
+and what follows go to stdout, each character as it is drawn; stderr says which model wrote it. A model that learned
+items, names line by line say, writes one, or K with --num, and tells which stand in its training text.
+"""
+
+
 @click.command(
     cls=Command,
     sections=_SECTIONS,
     epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.7',
+    help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
@@ -109,12 +119,7 @@ def sample(
     quiet: bool,
     **asked: Any,
 ) -> None:
-    """Write text with a trained model.
-
-    CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program. The seed text
-    and what follows go to stdout, each character as it is drawn; stderr says which model wrote it. A model that learned
-    items, names line by line say, writes one, or K with --num, and tells which stand in its training text.
-    """
+    """Write text with a trained model."""
     from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
     from charrnn.report.items import display_for
@@ -136,7 +141,7 @@ def sample(
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
     writer = Writer.of(trained, config, rng_seed)
-    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding)
+    text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)
     seed = fit(text)

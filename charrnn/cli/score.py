@@ -18,10 +18,21 @@ if TYPE_CHECKING:
     from charrnn.checkpoint import Checkpoint
 
 
+_HELP = """\
+Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
+
+A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
+model that comes with the program. What simple methods that know the same training text reach is shown beside it. A
+model that learned items, line by line say, reads each of them for itself. With --by-line each line that is not
+blank comes with its bits a character and its number, tabs between.
+"""
+
+
 @click.command(
     cls=Command,
     short_help="Tell how well a model reads a text.",
     epilog="Example: charrnn score --by-line letters.txt | head",
+    help=_HELP,
 )
 @click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1, type=TextName(or_checkpoint=True))
 @click.option("--by-line", is_flag=True, help="Rank the lines instead, each read for itself, most surprising first.")
@@ -30,13 +41,7 @@ if TYPE_CHECKING:
 @options.json
 @options.quiet
 def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | None, as_json: bool, quiet: bool) -> None:
-    """Tell how well a model reads TEXT: files, - for stdin, or the name of a bundled text.
-
-    A first argument that ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the
-    model that comes with the program. What simple methods that know the same training text reach is shown beside it. A
-    model that learned items, line by line say, reads each of them for itself. With --by-line each line that is not
-    blank comes with its bits a character and its number, tabs between.
-    """
+    """Tell how well a model reads TEXT."""
     from charrnn.checkpoint import load
     from charrnn.report import scores
     from charrnn.report.columns import stdout_width
@@ -66,7 +71,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             for ranked in scorer.rank_lines(passage, track):
                 writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
         return
-    text = Slice.from_passage(passage, vocabulary, _learned(trained, quiet=quiet), trained.separator)
+    training, starts = _learned(trained, quiet=quiet)
+    text = Slice.from_passage(passage, vocabulary, training, trained.separator, starts)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     with TextWriter() as writer:
         if as_json:
@@ -75,15 +81,17 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
             writer.write(scores.as_table(comparison, stdout_width(), unseen))
 
 
-def _learned(trained: "Checkpoint", *, quiet: bool) -> "NDArray[np.integer] | None":
-    """Return the training text; None, with one line about it, where it is not to be had."""
+def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer] | None, NDArray[np.intp] | None]":
+    """Return the training text, and where its items begin; None, with one line about it, where it is missing."""
     from charrnn.report.preparation import Preparation
     from charrnn.report.terminal import say
-    from charrnn.training.trained_on import training_part
+    from charrnn.training.division import joined_starts, running
+    from charrnn.training.trained_on import learned
 
     try:
         with Preparation(is_quiet=quiet) as watcher:
-            return training_part(trained, watcher)
+            part = learned(trained, watcher)
     except TextError as error:
         say(f"no yardsticks that learn: {error}")
-        return None
+        return None, None
+    return running(part), joined_starts(part)

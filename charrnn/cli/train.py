@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli import options
-from charrnn.cli.completion import CheckpointPath, TextName
+from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.interruption import Interruption
 from charrnn.cli.run_file import read_into_context
@@ -26,17 +26,26 @@ if TYPE_CHECKING:
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
 
 
+_HELP = """\
+Learn TEXT: files and folders, - for stdin, or the name of a bundled text.
+
+Files may be packed (.gz, .xz). Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or
+with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
+"""
+
+
 @click.command(
     cls=Command,
     sections=options.TRAIN_SECTIONS,
     short_help="Learn a text.",
     epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3",
+    help=_HELP,
 )
 @click.argument("texts", metavar="[TEXT]...", nargs=-1, type=TextName())
 @click.option(
     "--config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     is_eager=True,
     expose_value=False,
     callback=read_into_context,
@@ -107,12 +116,9 @@ def train(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Learn TEXT: files and folders, - for stdin, or the name of a bundled text.
-
-    Files may be packed (.gz, .xz). Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or
-    with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
-    """
+    """Learn TEXT."""
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
+    from charrnn.commands import command_line
     from charrnn.report.columns import stdout_width
 
     if given["recipe"] == "list":
@@ -125,7 +131,6 @@ def train(
     from charrnn.report.scores import as_event, as_table
     from charrnn.report.terminal import say
     from charrnn.training.held_out import compare_held_out
-    from charrnn.training.retracing import command_line
     from charrnn.training.run_log import RunLog
 
     with Preparation(is_quiet=quiet) as watcher:
@@ -170,6 +175,8 @@ def _prepare(
         if given["separator"] not in (None, LINE_END):
             raise ConfigError("--by-line and --separator are two ways to part items; give one")
         given["separator"] = LINE_END
+    if given["separator"]:  # as every text is read
+        given["separator"] = given["separator"].replace("\r\n", LINE_END).replace("\r", LINE_END)
     team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
     setting = {name: value for name in _FRESH if (value := given.pop(name))}
     changes = {name: value for name, value in given.items() if value is not None}

@@ -8,12 +8,24 @@ from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
+from charrnn.errors import shown
+
+_HELP = """\
+Write a page that shows what the cells look at while the model reads TEXT.
+
+In any browser, from that one file: the text coloured by a cell's activation, by surprise or by how open a gate is,
+cells ranked by simple things they follow, and what the model expected at each character. A first argument that
+ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the model that comes with the
+program. TEXT is files, - for stdin, or a bundled text's name; without it the page shows the part of its own text
+that the model never trained on. A model that learned items, line by line say, reads each of them for itself.
+"""
 
 
 @click.command(
     cls=Command,
     short_help="Write a page that shows what the cells look at.",
     epilog="Example: charrnn view kafka.txt -o kafka.html",
+    help=_HELP,
 )
 @click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1, type=TextName(or_checkpoint=True))
 @options.output("view.html", "The page to write, over an older one.")
@@ -28,14 +40,7 @@ from charrnn.cli.help import Command
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
 @options.quiet
 def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet: bool) -> None:
-    """Write a page that shows what the cells look at while the model reads TEXT.
-
-    In any browser, from that one file: the text coloured by a cell's activation, by surprise or by how open a gate is,
-    cells ranked by simple things they follow, and what the model expected at each character. A first argument that
-    ends in .npz is the CHECKPOINT; it is by default the newest in ./checkpoints, or else the model that comes with the
-    program. TEXT is files, - for stdin, or a bundled text's name; without it the page shows the part of its own text
-    that the model never trained on. A model that learned items, line by line say, reads each of them for itself.
-    """
+    """Write a page that shows what the cells look at while the model reads TEXT."""
     from charrnn.checkpoint import load
     from charrnn.report.files import check_suffix, write_file
     from charrnn.report.models import describe_model
@@ -56,4 +61,4 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
             say(line)
     size = write_file(output, view_page(trained, passage, path.stem).encode())
     if not quiet:
-        say(f"wrote {output} ({size / 1e6:,.1f} MB): open it in a browser")
+        say(f"wrote {shown(str(output))} ({size / 1e6:,.1f} MB): open it in a browser")

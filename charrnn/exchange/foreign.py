@@ -76,8 +76,8 @@ def read_state_dict(state_dict: Mapping[str, Any], V: int) -> tuple[CharRNN, Par
         found |= {f"cells.{k}.{name}": array for name, array in layer.params().items()}
     is_double = any(array.dtype.itemsize > 4 for array in arrays.values())
     params = Parameters(model.shapes(), dtype=np.float64 if is_double else np.float32)
-    for name, array in params.items():
-        array[...] = found[name]
+    for name in params:
+        params[name] = found[name]
     return model, params
 
 

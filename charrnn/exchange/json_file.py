@@ -60,7 +60,7 @@ def from_json(path: str | Path) -> Checkpoint:
     """
     where = shown(str(path))
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_bytes())  # finds UTF-8 with a mark, and UTF-16, by itself
         return _interpret(values)
     except OSError as error:
         raise ExchangeError(f"{where} cannot be read: {error.strerror or error}") from error

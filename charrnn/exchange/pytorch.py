@@ -156,4 +156,4 @@ def _renumber(model: CharRNN, params: Parameters, order: list[int]) -> None:
     for name in (table, "linear.W_hy", "linear.b_y"):
         if name in params:
             axis = 0 if name == table else -1
-            params[name][...] = np.take(params[name], order, axis)
+            params[name] = np.take(params[name], order, axis)

@@ -43,7 +43,7 @@ class Embedding:
     ) -> None:
         self.table = embedding.Embedding(vocab_size, embedding_size)
         params = Parameters(self.table.shapes(), dtype=np.float64)
-        initializers.weights(params.values(), np.random.default_rng(rng), std, embedding_size)
+        initializers.weights(params.group("").values(), np.random.default_rng(rng), std, embedding_size)
         self.params = params.astype(dtype)
         self.grads = self.params.like()
         self._tape: tuple[embedding.EmbeddingWorkspace, Array] | None = None
@@ -80,7 +80,7 @@ class Embedding:
             shape = (*ids.shape, self.table.embedding_size)
             raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {np.shape(d_outputs)}")
         self._tape = None
-        self.table.backward(self.grads, ws, rows, ids.reshape(-1, 1))
+        self.table.backward(self.grads.group(""), ws, rows, ids.reshape(-1, 1))
 
 
 class Linear:
@@ -120,7 +120,7 @@ class Linear:
     ) -> None:
         self.product = linear.Linear(input_size, output_size)
         params = Parameters(self.product.shapes(), dtype=np.float64)
-        initializers.weights((params["W_hy"],), np.random.default_rng(rng), std, input_size)
+        initializers.weights((params.group("")["W_hy"],), np.random.default_rng(rng), std, input_size)
         self.params = params.astype(dtype)
         self.grads = self.params.like()
         self._tape: tuple[Array, tuple[int, ...]] | None = None
@@ -160,7 +160,7 @@ class Linear:
             raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {np.shape(d_outputs)}")
         self._tape = None
         d_inputs = np.empty_like(x)
-        self.product.backward(self.params, self.grads, x, d_rows, d_inputs)
+        self.product.backward(self.params, self.grads.group(""), x, d_rows, d_inputs)
         return d_inputs.reshape(*shape[:-1], self.product.hidden_size)
 
 

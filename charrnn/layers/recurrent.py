@@ -48,7 +48,7 @@ class Recurrent(Generic[S]):
     Attributes
     ----------
     params, grads : `charrnn.Parameters` with the arrays of the cell: ``W_xh`` (D, G·H), ``W_hh`` (H, G·H) and ``b_h``
-        (G·H,) for its G packed gates, and a GRU's ``b_hn`` (H,). To set weights, copy into the arrays.
+        (G·H,) for its G packed gates, and a GRU's ``b_hn`` (H,). Set weights by name: ``params["b_h"] = 0``.
     """
 
     cell_type: ClassVar[type[Cell]]

@@ -74,7 +74,7 @@ class Stack:
         params = Parameters(shapes, dtype=min(dtypes, default=np.dtype(np.float32)))
         for k, layer in enumerate(self.layers):
             for name, array in layer.params.items():
-                params[f"{k}.{name}"][...] = array
+                params[f"{k}.{name}"] = array
         self.params, self.grads = params, params.like()
 
     @property

@@ -6,7 +6,7 @@ arrays by short name, such as ``W_hh``.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class Cell(Protocol):
     @property
     def hidden_size(self) -> int:
         """H."""
+
+    gate_names: ClassVar[tuple[str, ...]]
+    """Letters of its gates, as a workspace's ``gates`` has them."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None: ...
 

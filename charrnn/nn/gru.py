@@ -23,7 +23,8 @@ Backwards, with δ the gradients of what stands under σ and tanh, and of q:
     d_W_xh = Σ xᵀ (δ_r, δ_z, δ_n)    d_W_hh = Σ h_{t−1}ᵀ (δ_r, δ_z, δ_q)    d_x = (δ_r, δ_z, δ_n) W_xhᵀ
     d_b_h  = Σ (δ_r, δ_z, δ_n)       d_b_hn = Σ δ_q
 
-How it is arranged (stored parameters keep the form above; the arrangement is made once a sequence, here alone):
+`equations` has this as plain steps. How it is arranged here (stored parameters keep the form above; the arrangement is
+made once a sequence):
 
 - *Planes.* As in `lstm`: ``(plane, T, B, H)``, in the order q r z n. So the three that take a product with W_hh lie
   together, and so do the three that take one with W_xh.
@@ -35,7 +36,7 @@ How it is arranged (stored parameters keep the form above; the arrangement is ma
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -62,6 +63,26 @@ class GRUState(NamedTuple):
     h: Array
 
 
+class _Step(NamedTuple):
+    """Views of one step's arrays, made once: making them takes as long as a short step's arithmetic."""
+
+    h_rows: Array  # (1, row blocks, rows of one, H): h_{t−1}, as the product reads it
+    h_prev: Array  # (B, H)
+    gates: Array  # (2, B, H): r z
+    q: Array  # (B, H), as the others
+    r: Array
+    z: Array
+    n: Array
+    h: Array
+
+
+class _StepBack(NamedTuple):
+    """The same for the way back, where the planes hold factors and then δ."""
+
+    d_a: Array  # (4, B, H): q r z n
+    d_rows: Array  # (3, row blocks, rows of one, H): q r z, as the product reads them
+
+
 @dataclass(frozen=True)
 class GRUWorkspace:
     """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
@@ -84,9 +105,8 @@ class GRUWorkspace:
     d_h: Array  # (B, H)
     block: Array  # (3, K, B, H): a block's update gates, kept while their plane becomes δ, and room to work
     gathered: Array  # (3 · 64, H), for `lookup_backward`
-    # What `forward` and `backward` work on at each step: making the views takes as long as a short step's arithmetic.
-    steps: tuple[tuple[Array, ...], ...]
-    steps_back: tuple[tuple[Array, Array], ...]
+    steps: tuple[_Step, ...]
+    steps_back: tuple[_StepBack, ...]
     below: Below | None  # where the inputs are vectors
 
     @property
@@ -111,6 +131,7 @@ class GRU:
 
     input_size: int
     hidden_size: int
+    gate_names: ClassVar[tuple[str, ...]] = ("r", "z")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""
@@ -149,9 +170,12 @@ class GRU:
             block=np.empty((3, block_steps(T, B, H), B, H), dtype),
             gathered=np.empty((3 * GATHERED_ROWS, H), dtype),
             steps=tuple(
-                (h[t].reshape(1, *cut), h[t], p[1:3], *p, h[t + 1]) for t, p in enumerate(planes.swapaxes(0, 1))
+                _Step(
+                    h_rows=h[t].reshape(1, *cut), h_prev=h[t], gates=p[1:3], q=p[0], r=p[1], z=p[2], n=p[3], h=h[t + 1]
+                )
+                for t, p in enumerate(planes.swapaxes(0, 1))
             ),
-            steps_back=tuple((p, p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
+            steps_back=tuple(_StepBack(d_a=p, d_rows=p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
             below=None if from_ids else Below.allocate(3, (T, B, D), H, dtype),
         )
 
@@ -178,20 +202,20 @@ class GRU:
         tiles, term, W_hh, b_hn = ws.tiles, ws.term, ws.W_hh, ws.b_hn
         u_n, u_gates = ws.products[0], ws.products[1:3]
         matmul, add, subtract, multiply, tanh = np.matmul, np.add, np.subtract, np.multiply, np.tanh
-        for rows, h_prev, gates, q, r, z, n, h in ws.steps:
-            matmul(rows, W_hh, tiles)
-            add(gates, u_gates, gates)
-            tanh(gates, gates)
-            multiply(gates, 0.5, gates)
-            add(gates, 0.5, gates)
-            add(u_n, b_hn, q)
-            multiply(r, q, term)
-            add(n, term, n)
-            tanh(n, n)
+        for step in ws.steps:
+            matmul(step.h_rows, W_hh, tiles)
+            add(step.gates, u_gates, step.gates)
+            tanh(step.gates, step.gates)
+            multiply(step.gates, 0.5, step.gates)
+            add(step.gates, 0.5, step.gates)
+            add(u_n, b_hn, step.q)
+            multiply(step.r, step.q, term)
+            add(step.n, term, step.n)
+            tanh(step.n, step.n)
             # (1 − z) n + z h_{t−1} = n + z (h_{t−1} − n)
-            subtract(h_prev, n, term)
-            multiply(z, term, term)
-            add(n, term, h)
+            subtract(step.h_prev, step.n, term)
+            multiply(step.z, term, term)
+            add(step.n, term, step.h)
         return GRUState(ws.h[-1].copy())
 
     def _project(self, ws: GRUWorkspace, inputs: Array) -> None:
@@ -223,11 +247,11 @@ class GRU:
             start = max(0, stop - K)
             update = self._factors(ws, start, stop)
             for t in range(stop - 1, start - 1, -1):
-                d_a, d_rows = ws.steps_back[t]
+                step = ws.steps_back[t]
                 add(d_outputs[t], carried, d_h)
-                multiply(d_a, d_h, d_a)
+                multiply(step.d_a, d_h, step.d_a)
                 multiply(update[t - start], d_h, through_z)
-                matmul(d_rows, W_hh_T, tiles)
+                matmul(step.d_rows, W_hh_T, tiles)
                 add_up(products, axis=0, out=carried)
         self._weight_gradients(grads, ws, inputs)
         return GRUState(carried.copy())

@@ -19,7 +19,8 @@ Backwards, with δ the gradients of the pre-activations a:
     δ_f = d_c · c_{t−1} f (1 − f)       δ_g = d_c · i (1 − g²)
     d_W_xh = Σ xᵀ δ    d_W_hh = Σ h_{t−1}ᵀ δ    d_b_h = Σ δ    d_x = δ W_xhᵀ
 
-How it is arranged (stored parameters keep the form above; the arrangement is made once a sequence, here alone):
+`equations` has this as plain steps. How it is arranged here (stored parameters keep the form above; the arrangement is
+made once a sequence):
 
 - *Planes.* The gates of all steps lie gate by gate, ``(gate, T, B, H)`` in the order o i f g, so that every elementwise
   call runs over contiguous memory and each weight gradient is one product a gate. A fifth plane holds c_{t−1} right
@@ -32,7 +33,7 @@ How it is arranged (stored parameters keep the form above; the arrangement is ma
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -57,6 +58,28 @@ class LSTMState(NamedTuple):
 
     h: Array
     c: Array
+
+
+class _Step(NamedTuple):
+    """Views of one step's arrays, made once: making them takes as long as a short step's arithmetic."""
+
+    gates: Array  # (4, B, H): o i f g
+    sigmoids: Array  # (3, B, H): o i f
+    i_f: Array  # (2, B, H)
+    g_c_prev: Array  # (2, B, H): what i and f are multiplied by
+    c: Array  # (B, H)
+    tanh_c: Array  # (B, H)
+    o: Array  # (B, H)
+    h: Array  # (B, H)
+    h_rows: Array  # (1, 1, row blocks, rows of one, H): the same, as the next step's product reads it
+
+
+class _StepBack(NamedTuple):
+    """The same for the way back, where the gates' planes hold factors and then δ."""
+
+    d_o: Array  # (B, H)
+    d_ifg: Array  # (3, B, H)
+    d_rows: Array  # (4, 1, row blocks, rows of one, H): all four, as the product reads them
 
 
 @dataclass(frozen=True)
@@ -85,9 +108,8 @@ class LSTMWorkspace:
     slopes: Array  # (4, K, B, H): a block's factors
     forget: Array  # (K, B, H): a block's forget gates, kept while their plane becomes δ
     gathered: Array  # (4 · 64, H), for `lookup_backward`
-    # What `forward` and `backward` work on at each step: making the views takes as long as a short step's arithmetic.
-    steps: tuple[tuple[Array, ...], ...]
-    steps_back: tuple[tuple[Array, Array, Array], ...]
+    steps: tuple[_Step, ...]
+    steps_back: tuple[_StepBack, ...]
     below: Below | None  # where the inputs are vectors
 
     @property
@@ -113,6 +135,7 @@ class LSTM:
 
     input_size: int
     hidden_size: int
+    gate_names: ClassVar[tuple[str, ...]] = ("i", "f", "o")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""
@@ -162,10 +185,22 @@ class LSTM:
             forget=np.empty((K, B, H), dtype),
             gathered=np.empty((4 * GATHERED_ROWS, H), dtype),
             steps=tuple(
-                (p[:4], p[:3], p[1:3], p[3:], c[t + 1], tanh_c[t], p[0], h[t + 1], h[t + 1].reshape(cut))
+                _Step(
+                    gates=p[:4],
+                    sigmoids=p[:3],
+                    i_f=p[1:3],
+                    g_c_prev=p[3:],
+                    c=c[t + 1],
+                    tanh_c=tanh_c[t],
+                    o=p[0],
+                    h=h[t + 1],
+                    h_rows=h[t + 1].reshape(cut),
+                )
                 for t, p in enumerate(planes.swapaxes(0, 1))
             ),
-            steps_back=tuple((p[0], p[1:4], p[:4].reshape(4, *cut[1:])) for p in planes.swapaxes(0, 1)),
+            steps_back=tuple(
+                _StepBack(d_o=p[0], d_ifg=p[1:4], d_rows=p[:4].reshape(4, *cut[1:])) for p in planes.swapaxes(0, 1)
+            ),
             below=None if from_ids else Below.allocate(4, (T, B, D), H, dtype),
         )
 
@@ -195,17 +230,17 @@ class LSTM:
         i_g, f_c = terms
         matmul, add, multiply, tanh = np.matmul, np.add, np.multiply, np.tanh
         h_prev = ws.h[0].reshape(1, 1, *tiles.shape[2:4], H)
-        for gates, sigmoids, i_f, g_c_prev, c, tanh_c, o, h, next_h_prev in ws.steps:
+        for step in ws.steps:
             matmul(h_prev, W_hh, tiles)
-            add(gates, products, gates)
-            tanh(gates, gates)
-            multiply(sigmoids, 0.5, sigmoids)
-            add(sigmoids, 0.5, sigmoids)
-            multiply(i_f, g_c_prev, terms)
-            add(i_g, f_c, c)
-            tanh(c, tanh_c)
-            multiply(o, tanh_c, h)
-            h_prev = next_h_prev
+            add(step.gates, products, step.gates)
+            tanh(step.gates, step.gates)
+            multiply(step.sigmoids, 0.5, step.sigmoids)
+            add(step.sigmoids, 0.5, step.sigmoids)
+            multiply(step.i_f, step.g_c_prev, terms)
+            add(i_g, f_c, step.c)
+            tanh(step.c, step.tanh_c)
+            multiply(step.o, step.tanh_c, step.h)
+            h_prev = step.h_rows
         return LSTMState(ws.h[T].copy(), ws.c[T].copy())
 
     def _project(self, ws: LSTMWorkspace, inputs: Array) -> None:
@@ -237,14 +272,14 @@ class LSTM:
             start = max(0, stop - K)
             through_h = self._factors(ws, start, stop)
             for t in range(stop - 1, start - 1, -1):
-                d_o, d_ifg, d_rows = ws.steps_back[t]
+                step = ws.steps_back[t]
                 add(d_outputs[t], product, d_h)
                 multiply(d_h, through_h[t - start], term)
                 add(d_c, term, d_c)
-                multiply(d_o, d_h, d_o)
-                multiply(d_ifg, d_c, d_ifg)
+                multiply(step.d_o, d_h, step.d_o)
+                multiply(step.d_ifg, d_c, step.d_ifg)
                 multiply(d_c, ws.forget[t - start], d_c)
-                matmul(d_rows, W_hh_T, tiles)
+                matmul(step.d_rows, W_hh_T, tiles)
                 add_up(products, axis=0, out=product)
         self._weight_gradients(params, grads, ws, inputs)
         return LSTMState(product.copy(), d_c.copy())

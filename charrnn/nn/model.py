@@ -1,14 +1,14 @@
 """CharRNN: embedding (or one-hot rows) → stacked cells → linear → loss, forward and backward.
 
-A model is an immutable description. Its weights are a `Parameters`, its memory of the text a tuple with one state per
-layer, and everything a sequence leaves behind lies in a `Workspace` allocated once for (T, B).
+A `CharRNN` is an immutable description of a network. Its weights are a `Parameters`, its memory of the text a tuple
+with one state per layer. A `Session` runs it: it owns the arrays that a sequence fills.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,20 +29,11 @@ State = tuple[VanillaState | LSTMState | GRUState, ...]
 
 CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM, "gru": GRU})
 
-
 NOTHING = Dropout()
 
-
-@dataclass(frozen=True)
-class Workspace:
-    """All that one sequence of T steps in B streams fills, layer by layer."""
-
-    embedding: EmbeddingWorkspace | None
-    cells: tuple[Any, ...]  # each cell's own workspace type
-    dropout: DropoutWorkspace | None  # its masks are drawn before `arrange`
-    logits: Array  # (T, B, V); after `loss` the probabilities, after `backward` their gradient
-    d_hidden: Array  # (T, B, H), gradient of the top layer's hidden states
-    d_output: Array | None  # (H, V), gradient of W_hy where the output's weights are the embedding's
+# Workspaces a session keeps: one for the usual length of a chunk and one for a text's last. Where lengths vary, making
+# a new one costs less memory than keeping them all.
+_MOST_WORKSPACES = 2
 
 
 @dataclass(frozen=True)
@@ -63,14 +54,13 @@ class CharRNN:
     >>> import charrnn, numpy as np
     >>> model = charrnn.CharRNN(26, "lstm", (128, 64))
     >>> params = model.initialize(np.random.default_rng(0))
+    >>> session = model.session(params, batch_size=2)
     >>> inputs = np.arange(25).repeat(2).reshape(25, 2)  # (T, B): the alphabet in two streams
-    >>> ws = model.workspace(25, 2)
-    >>> model.arrange(params, ws)
-    >>> losses, state = model.loss(params, ws, inputs, inputs + 1, model.zero_state(2))
+    >>> losses, state = session.losses(inputs, inputs + 1, model.zero_state(2))
     >>> losses.shape, state[1].c.shape
     ((25, 2), (2, 64))
     >>> grads = params.like()
-    >>> _ = model.backward(params, grads, ws, inputs, inputs + 1, scale=1 / losses.size)
+    >>> _ = session.gradient(inputs, inputs + 1, model.zero_state(2), grads, scale=1 / losses.size)
     >>> grads["linear.W_hy"].shape
     (64, 26)
 
@@ -125,145 +115,250 @@ class CharRNN:
         params = Parameters(self.shapes(), dtype=np.float64)
         if self.embedding:
             # Tied, it is an output layer's weights, which must start small.
-            initializers.weights((params["embedding.W_e"],), rng, std or (not self.tied) * 1.0, self.embedding_size)
+            initializers.weights(
+                (params.group("embedding")["W_e"],), rng, std or (not self.tied) * 1.0, self.embedding_size
+            )
         for k, cell in enumerate(self.cells):
             cell.initialize(params.group(f"cells.{k}"), rng, std)
         if not self.tied:
-            initializers.weights((params["linear.W_hy"],), rng, std, self.hidden_sizes[-1])
+            initializers.weights((params.group("linear")["W_hy"],), rng, std, self.hidden_sizes[-1])
         return params.astype(dtype)
 
     def zero_state(self, B: int, dtype: DTypeLike = np.float32) -> State:
         """Return the state of B streams before any character."""
         return tuple(cell.zero_state(B, np.dtype(dtype)) for cell in self.cells)
 
-    def workspace(
-        self, T: int, B: int, dtype: DTypeLike = np.float32, dropout: Dropout = NOTHING, streams: range | None = None
-    ) -> Workspace:
-        """Allocate room for sequences of T steps.
+    def session(
+        self, params: Parameters, batch_size: int, *, dropout: Dropout = NOTHING, streams: range | None = None
+    ) -> "Session":
+        """Return what runs this network with these parameters; see `Session`."""
+        return Session(self, params, batch_size, dropout, streams)
+
+
+class Gradient(NamedTuple):
+    """What `Session.gradient` returns besides the gradient of the parameters."""
+
+    losses: Array
+    """(T, B): nats lost on each target."""
+    state: State
+    """After the last input."""
+    d_state: State
+    """The gradient of the initial state."""
+
+
+@dataclass
+class _Workspace:
+    """All that a sequence of T steps in B streams fills, layer by layer."""
+
+    embedding: EmbeddingWorkspace | None
+    cells: tuple[Any, ...]  # each cell's own workspace type
+    dropout: DropoutWorkspace | None
+    logits: Array  # (T, B, V); `cross_entropy` turns them into probabilities, and the backward pass into their gradient
+    d_hidden: Array  # (T, B, H), gradient of the top layer's hidden states
+    d_output: Array | None  # (H, V), gradient of W_hy where the output's weights are the embedding's
+    arranged: int | None = None  # version of the parameters that the cells' copies of the weights were made from
+
+
+class Session:
+    """A model at work on B streams.
+
+    It allocates the arrays that a sequence fills, once for each length, and prepares the weights again whenever
+    `params` has changed: no caller can read with old ones.
+
+    Parameters
+    ----------
+    model : the network
+    params : its parameters, only read
+    batch_size : streams in a batch, B
+    dropout : what `losses` and `gradient` drop where they are given a generator
+    streams : which streams of the batch are computed here, by default all; B is then their number, and a stream's
+        masks do not depend on who computes it
+
+    """
+
+    def __init__(
+        self,
+        model: CharRNN,
+        params: Parameters,
+        batch_size: int,
+        dropout: Dropout = NOTHING,
+        streams: range | None = None,
+    ) -> None:
+        self.model, self.params = model, params
+        self._batch_size, self._dropout = batch_size, dropout
+        self._streams = range(batch_size) if streams is None else streams
+        self._workspaces: dict[int, _Workspace] = {}  # by T, the one used last at the end
+        self._groups = [params.group(f"cells.{k}") for k in range(len(model.cells))]
+        output = params.group("linear")
+        self._output = {**output, "W_hy": params["embedding.W_e"].T} if model.tied else output
+
+    def logits(self, inputs: Ids, state: State) -> tuple[Array, State]:
+        """Score every character that may follow each input.
 
         Parameters
         ----------
-        B : streams in a batch
-        dropout : what is dropped, if anything
-        streams : which of the B streams are to be computed; by default all
-        """
-        dtype, streams = np.dtype(dtype), streams or range(B)
-        masks = None
-        if dropout:
-            shapes = [cell.shapes()["W_hh"] for cell in self.cells]
-            masks = DropoutWorkspace.allocate(dropout, shapes, streams, T, B, dtype)
-        B = len(streams)
-        return Workspace(
-            embedding=self.embedding.workspace(T, B, dtype) if self.embedding else None,
-            cells=tuple(
-                cell.workspace(T, B, dtype, from_ids=k == 0 and not self.embedding) for k, cell in enumerate(self.cells)
-            ),
-            dropout=masks,
-            logits=np.empty((T, B, self.vocab_size), dtype),
-            d_hidden=np.empty((T, B, self.hidden_sizes[-1]), dtype),
-            d_output=np.empty((self.hidden_sizes[-1], self.vocab_size), dtype) if self.tied else None,
-        )
-
-    def arrange(self, params: Parameters, ws: Workspace) -> None:
-        """Copy the weights into the workspace as the cells want them; due when the parameters or masks have changed."""
-        for k, cell in enumerate(self.cells):
-            if ws.dropout:
-                ws.dropout.mask_weights(k, params.group(f"cells.{k}"))
-            cell.arrange(_used(params, ws, k), ws.cells[k])
-
-    def forward(self, params: Parameters, ws: Workspace, inputs: Ids, state: State) -> State:
-        """Run the network over a sequence; the scores are in ``ws.logits`` (T, B, V).
-
-        Parameters
-        ----------
-        params : already arranged in `ws`
         inputs : (T, B) ids
         state : before the first of them
 
         Returns
         -------
-        The state after the last input, in arrays of its own.
+        logits : (T, B, V), overwritten by the next call
+        state : after the last input, in arrays of its own
         """
-        if self.embedding and ws.embedding:
-            self.embedding.forward(params.group("embedding"), ws.embedding, inputs)
-        final: list[Any] = []
-        for k, (cell, x) in enumerate(zip(self.cells, self._inputs(ws, inputs), strict=True)):
-            final.append(cell.forward(_used(params, ws, k), ws.cells[k], x, state[k]))
-            if ws.dropout:
-                ws.dropout.mask_outputs(k, ws.cells[k].outputs)
-        self.linear.forward(self._output(params), _seen(ws, -1), ws.logits)
-        return tuple(final)
+        ws = self._prepare(len(inputs), None)
+        state = self._forward(ws, None, inputs, state)
+        return ws.logits, state
 
-    def loss(self, params: Parameters, ws: Workspace, inputs: Ids, targets: Ids, state: State) -> tuple[Array, State]:
-        """Run the network and score its guesses.
+    def losses(
+        self, inputs: Ids, targets: Ids, state: State, rng: np.random.Generator | None = None
+    ) -> tuple[Array, State]:
+        """Score the guesses at some targets.
+
+        Parameters
+        ----------
+        inputs, targets : (T, B) ids; a target below 0 stands for none, and costs nothing
+        state : before the first input
+        rng : draws what is dropped; without it nothing is
 
         Returns
         -------
-        losses : (T, B) array, fresh: nats lost on each target
-        state : after the last input
-
-        See Also
-        --------
-        backward : must follow at once where gradients are wanted; it reads what this leaves in `ws`.
+        losses : (T, B), fresh: nats lost on each target
+        state : after the last input, in arrays of its own
         """
-        final = self.forward(params, ws, inputs, state)
-        return cross_entropy(ws.logits, targets), final
+        ws = self._prepare(len(inputs), rng)
+        state = self._forward(ws, ws.dropout if rng else None, inputs, state)
+        return cross_entropy(ws.logits, targets), state
 
-    def backward(
+    def gradient(
         self,
-        params: Parameters,
-        grads: Parameters,
-        ws: Workspace,
         inputs: Ids,
         targets: Ids,
+        state: State,
+        grads: Parameters,
         *,
         scale: float,
-    ) -> State:
-        """Overwrite `grads` with the gradient of ``scale`` times the sum of the losses that `loss` has just returned.
+        rng: np.random.Generator | None = None,
+    ) -> Gradient:
+        """Overwrite `grads` with the gradient of ``scale`` times the sum of the losses.
 
-        The chunk's final state counts as a constant: gradients do not cross from the next chunk into this one.
+        The final state counts as a constant: gradients do not cross from the next chunk into this one.
 
-        Returns
-        -------
-        The gradient of the initial state.
+        Parameters
+        ----------
+        inputs, targets, state, rng : as in `losses`
+        grads : of the parameters' names and shapes
+        scale : 1 for the gradient of the sum, ``1/(T·B)`` for that of the mean
         """
+        losses, final = self.losses(inputs, targets, state, rng)
+        ws = self._workspaces[len(inputs)]
+        d_state = self._backward(ws, ws.dropout if rng else None, inputs, targets, grads, scale)
+        return Gradient(losses, final, d_state)
+
+    def hidden(self, layer: int) -> Array:
+        """Return a layer's hidden states (T, B, H) in the last sequence read; the next one overwrites them."""
+        outputs: Array = self._last().cells[layer].outputs
+        return outputs
+
+    def gates(self, layer: int) -> Mapping[str, Array]:
+        """Return how open a layer's gates were in the last sequence read, 0 to 1, (T, B, H) by their letters."""
+        gates: Mapping[str, Array] = self._last().cells[layer].gates
+        return gates
+
+    def _last(self) -> _Workspace:
+        return next(reversed(self._workspaces.values()))
+
+    def _prepare(self, T: int, rng: np.random.Generator | None) -> _Workspace:
+        """Return the workspace for T steps, with this sequence's masks and the present weights in it."""
+        ws = self._workspaces.pop(T, None) or self._allocate(T)
+        self._workspaces[T] = ws
+        if len(self._workspaces) > _MOST_WORKSPACES:
+            del self._workspaces[next(iter(self._workspaces))]
+        dropout = ws.dropout if rng else None
+        if dropout and rng:
+            dropout.draw(rng)
+        drops_weights = bool(dropout and dropout.W_hh)
+        if drops_weights or ws.arranged != self.params.version:
+            for k, cell in enumerate(self.model.cells):
+                if dropout:
+                    dropout.mask_weights(k, self._groups[k])
+                cell.arrange(self._used(dropout, k), ws.cells[k])
+            ws.arranged = None if drops_weights else self.params.version
+        return ws
+
+    def _allocate(self, T: int) -> _Workspace:
+        model, dtype, B = self.model, self.params.vector.dtype, len(self._streams)
+        dropout = None
+        if self._dropout:
+            shapes = [cell.shapes()["W_hh"] for cell in model.cells]
+            dropout = DropoutWorkspace.allocate(self._dropout, shapes, self._streams, T, self._batch_size, dtype)
+        H = model.hidden_sizes[-1]
+        return _Workspace(
+            embedding=model.embedding.workspace(T, B, dtype) if model.embedding else None,
+            cells=tuple(
+                cell.workspace(T, B, dtype, from_ids=k == 0 and not model.embedding)
+                for k, cell in enumerate(model.cells)
+            ),
+            dropout=dropout,
+            logits=np.empty((T, B, model.vocab_size), dtype),
+            d_hidden=np.empty((T, B, H), dtype),
+            d_output=np.empty((H, model.vocab_size), dtype) if model.tied else None,
+        )
+
+    def _forward(self, ws: _Workspace, dropout: DropoutWorkspace | None, inputs: Ids, state: State) -> State:
+        """Run the network over a sequence; the scores are then in ``ws.logits``."""
+        model = self.model
+        if model.embedding and ws.embedding:
+            model.embedding.forward(self.params.group("embedding"), ws.embedding, inputs)
+        final: list[Any] = []
+        for k, (cell, x) in enumerate(zip(model.cells, self._inputs(ws, dropout, inputs), strict=True)):
+            final.append(cell.forward(self._used(dropout, k), ws.cells[k], x, state[k]))
+            if dropout:
+                dropout.mask_outputs(k, ws.cells[k].outputs)
+        model.linear.forward(self._output, _seen(ws, dropout, -1), ws.logits)
+        return tuple(final)
+
+    def _backward(
+        self,
+        ws: _Workspace,
+        dropout: DropoutWorkspace | None,
+        inputs: Ids,
+        targets: Ids,
+        grads: Parameters,
+        scale: float,
+    ) -> State:
+        """Fill `grads` from what `losses` left in the workspace; return the gradient of the initial state."""
+        model = self.model
         cross_entropy_backward(ws.logits, targets, scale)
         d_linear = grads.group("linear") if ws.d_output is None else {**grads.group("linear"), "W_hy": ws.d_output}
-        self.linear.backward(self._output(params), d_linear, _seen(ws, -1), ws.logits, ws.d_hidden)
+        model.linear.backward(self._output, d_linear, _seen(ws, dropout, -1), ws.logits, ws.d_hidden)
         d_outputs = ws.d_hidden
         d_state: list[Any] = []
-        for k, x in reversed(list(enumerate(self._inputs(ws, inputs)))):
+        for k, x in reversed(list(enumerate(self._inputs(ws, dropout, inputs)))):
             d_params = grads.group(f"cells.{k}")
-            if ws.dropout:
-                ws.dropout.output_gradient(k, d_outputs)
-            d_state.append(self.cells[k].backward(_used(params, ws, k), d_params, ws.cells[k], x, d_outputs))
-            if ws.dropout:
-                ws.dropout.weight_gradient(k, d_params)
+            if dropout:
+                dropout.output_gradient(k, d_outputs)
+            d_state.append(model.cells[k].backward(self._used(dropout, k), d_params, ws.cells[k], x, d_outputs))
+            if dropout:
+                dropout.weight_gradient(k, d_params)
             d_outputs = ws.cells[k].d_inputs
-        if self.embedding and ws.embedding:
-            self.embedding.backward(grads.group("embedding"), ws.embedding, d_outputs, inputs)
+        if model.embedding and ws.embedding:
+            d_embedding = grads.group("embedding")
+            model.embedding.backward(d_embedding, ws.embedding, d_outputs, inputs)
             if ws.d_output is not None:
-                grads["embedding.W_e"][...] += ws.d_output.T
+                d_embedding["W_e"] += ws.d_output.T
         return tuple(reversed(d_state))
 
-    def _output(self, params: Parameters) -> Mapping[str, Array]:
-        """Return the output layer's parameters."""
-        group = params.group("linear")
-        return {**group, "W_hy": params["embedding.W_e"].T} if self.tied else group
-
-    def _inputs(self, ws: Workspace, ids: Ids) -> list[Array]:
-        """List what each cell reads: ids or their embeddings, then the hidden states of the cell below."""
+    def _inputs(self, ws: _Workspace, dropout: DropoutWorkspace | None, ids: Ids) -> list[Array]:
+        """List what each cell reads: ids or their embeddings, then what the cell below hands up."""
         first = ws.embedding.outputs if ws.embedding else ids
-        return [first, *(_seen(ws, k) for k in range(len(ws.cells) - 1))]
+        return [first, *(_seen(ws, dropout, k) for k in range(len(ws.cells) - 1))]
+
+    def _used(self, dropout: DropoutWorkspace | None, layer: int) -> Mapping[str, Array]:
+        """Return a cell's parameters as this sequence uses them."""
+        return dropout.weights(layer, self._groups[layer]) if dropout else self._groups[layer]
 
 
-def _used(params: Parameters, ws: Workspace, layer: int) -> Mapping[str, Array]:
-    """Return a cell's parameters as this chunk uses them."""
-    group = params.group(f"cells.{layer}")
-    return ws.dropout.weights(layer, group) if ws.dropout else group
-
-
-def _seen(ws: Workspace, layer: int) -> Array:
+def _seen(ws: _Workspace, dropout: DropoutWorkspace | None, layer: int) -> Array:
     """Return what the layer above sees of a cell's outputs."""
-    masked = ws.dropout.outputs if ws.dropout else ()
+    masked = dropout.outputs if dropout else ()
     return masked[layer] if masked else ws.cells[layer].outputs

@@ -9,14 +9,28 @@ from math import prod
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+def named_views(shapes: Shapes, vector: Array) -> dict[str, Array]:
+    """View a flat vector as arrays that lie in it one after another."""
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + prod(shape)
+        views[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return views
+
+
 class Parameters(Mapping[str, Array]):
     """Named arrays that lie one after another in a single vector.
+
+    ``params[name]`` is a read-only view. Assign to change it: ``params["linear.b_y"] = 0`` copies into the array and
+    raises `version`, by which a `charrnn.nn.model.Session` knows that it must prepare its weights again. Code that
+    writes into `vector` itself, as an optimizer does, calls `changed` afterwards.
 
     Parameters
     ----------
@@ -27,6 +41,11 @@ class Parameters(Mapping[str, Array]):
     dtype : data type, default float32
         Of the zeros, where no vector is given.
 
+    Attributes
+    ----------
+    version : int
+        Raised by every change.
+
     Raises
     ------
     ValueError
@@ -36,7 +55,7 @@ class Parameters(Mapping[str, Array]):
     --------
     >>> import charrnn
     >>> params = charrnn.Parameters({"linear.W_hy": (2, 3), "linear.b_y": (3,)})
-    >>> params["linear.b_y"][...] = 1
+    >>> params["linear.b_y"] = 1
     >>> params.vector
     array([0., 0., 0., 0., 0., 0., 1., 1., 1.], dtype=float32)
 
@@ -48,19 +67,22 @@ class Parameters(Mapping[str, Array]):
         self.vector: Array = np.zeros(size, dtype) if vector is None else vector
         if self.vector.shape != (size,):
             raise ValueError(f"the shapes need a vector of {size} numbers, not one of shape {self.vector.shape}")
+        self.version = 0
         self._views: dict[str, Array] = {}
         self._groups: dict[str, dict[str, Array]] = {}
-        start = 0
-        for name, shape in self.shapes.items():
-            stop = start + prod(shape)
-            self._views[name] = self.vector[start:stop].reshape(shape)
+        for name, array in named_views(self.shapes, self.vector).items():
             group, _, leaf = name.rpartition(".")
-            self._groups.setdefault(group, {})[leaf] = self._views[name]
-            start = stop
+            self._groups.setdefault(group, {})[leaf] = array
+            self._views[name] = array.view()
+            self._views[name].flags.writeable = False
 
     def group(self, prefix: str) -> dict[str, Array]:
-        """Return the views of one layer by their short names: ``group("cells.0")["W_hh"]``."""
+        """Return one layer's arrays by their short names: ``group("cells.0")["W_hh"]``; writable, for the layer."""
         return self._groups[prefix]
+
+    def changed(self) -> None:
+        """Say that numbers in `vector` have changed."""
+        self.version += 1
 
     def like(self, vector: Array | None = None) -> Self:
         """Return the same names and shapes over another vector (by default zeros of the same data type)."""
@@ -76,6 +98,11 @@ class Parameters(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
+
+    def __setitem__(self, name: str, values: ArrayLike) -> None:
+        group, _, leaf = name.rpartition(".")
+        self._groups[group][leaf][...] = values
+        self.changed()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)

@@ -14,12 +14,13 @@ Backwards, with δ_t the gradient of the bracket (the pre-activation):
     δ_t   = d_h_t (1 − h_t²)                       from the output: tanh' = 1 − tanh²
     d_W_xh = Σ_t x_tᵀ δ_t    d_W_hh = Σ_t h_{t−1}ᵀ δ_t    d_b_h = Σ_t δ_t    d_x_t = δ_t W_xhᵀ
 
-Only the products with W_hh must go step by step. The others are one product each over all T·B rows. At batch 1 a step
-of the loops is so short that how NumPy is called decides: an `out` by position is 60 ns less than by keyword.
+`equations` has this as plain steps. Only the products with W_hh must go step by step. The others are one product each
+over all T·B rows. At batch 1 a step of the loops is so short that how NumPy is called decides: an `out` by position is
+60 ns less than by keyword.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -79,6 +80,7 @@ class Vanilla:
 
     input_size: int
     hidden_size: int
+    gate_names: ClassVar[tuple[str, ...]] = ()
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""

@@ -23,6 +23,9 @@ class Flat(Protocol):
     def vector(self) -> Array:
         """The storage."""
 
+    def changed(self) -> None:
+        """Hear that numbers in the vector have changed."""
+
 
 class Named(Flat, Protocol):
     """Named views into one flat vector; `charrnn.nn.parameters.Parameters` is one."""
@@ -68,6 +71,7 @@ class _Memories:
             if given.vector.shape != size:
                 raise ValueError(f"{name} must have {size[0]:,} numbers, as params has, not {given.vector.size:,}")
         state.updates += 1
+        params.changed()
 
     def init(self, params: Named) -> OptimizerState:
         """Return an empty memory for `params`."""
@@ -96,7 +100,7 @@ class Adagrad(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.Adagrad()
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -145,7 +149,7 @@ class RMSProp(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.RMSProp()
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -199,7 +203,7 @@ class Adam(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.Adam()
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)
@@ -258,7 +262,7 @@ class SGD(_Memories):
     >>> import charrnn
     >>> params = charrnn.Parameters({"w": (1,)}, dtype="float64")
     >>> grads = params.like()
-    >>> grads["w"][...] = 2
+    >>> grads["w"] = 2
     >>> optimizer = charrnn.SGD(momentum=0.0)
     >>> optimizer.update(params, grads, optimizer.init(params), learning_rate=0.1)
     >>> params["w"].round(4)

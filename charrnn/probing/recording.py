@@ -9,14 +9,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import DivergedError
 from charrnn.nn.loss import log_softmax
-from charrnn.nn.model import CharRNN, State, Workspace
+from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
 CHUNK_LENGTH = 64  # characters read at once
@@ -63,22 +62,25 @@ def record(
         If a score is not a number, as it can be where the weights are huge.
     """
     N, V = len(ids), model.vocab_size
-    C, names = sum(model.hidden_sizes), model.workspace(1, 1).cells[0].gates
-    activations, gates = np.empty((C, N), np.int8), {name: np.empty((C, N), np.uint8) for name in names}
+    C = sum(model.hidden_sizes)
+    activations, gates = (
+        np.empty((C, N), np.int8),
+        {name: np.empty((C, N), np.uint8) for name in model.cells[0].gate_names},
+    )
     surprise, guesses = np.empty(N, np.float32), np.empty((N, min(GUESSES, V)), np.intp)
     guess_probs = np.empty(guesses.shape, np.float32)
-    reader = _Reader(model, params)
+    reader, layers = _Reader(model, params), range(len(model.cells))
     blind = np.full((1, V), -math.log(V))  # log-probabilities of the next character
     for start, places in _pieces(starts, N):
         if places.start == start:
             reader.forget()
-            expected = reader.read(beginning.astype(np.intp))[0] if len(beginning) else blind
+            expected = reader.read(beginning.astype(np.intp)) if len(beginning) else blind
         chunk = ids[places].astype(np.intp)
-        scores, cells = reader.read(chunk)
+        scores = reader.read(chunk)
         log_probs, expected = np.concatenate([expected, scores[:-1]]), scores[-1:]
-        activations[:, places] = np.rint(_side_by_side([ws.outputs for ws in cells]) * ONE).T
+        activations[:, places] = np.rint(_side_by_side([reader.session.hidden(k) for k in layers]) * ONE).T
         for name, openness in gates.items():
-            openness[:, places] = np.rint(_side_by_side([ws.gates[name] for ws in cells]) * OPEN).T
+            openness[:, places] = np.rint(_side_by_side([reader.session.gates(k)[name] for k in layers]) * OPEN).T
         surprise[places] = -log_probs[np.arange(len(chunk)), chunk]
         guesses[places] = np.argsort(-log_probs, axis=1, kind="stable")[:, :GUESSES]
         guess_probs[places] = np.exp(np.take_along_axis(log_probs, guesses[places], axis=1))
@@ -96,31 +98,21 @@ class _Reader:
     """Reads a text in chunks, its state carried from one to the next."""
 
     def __init__(self, model: CharRNN, params: Parameters) -> None:
-        self._model, self._params = model, params
-        self._workspaces: dict[int, Workspace] = {}  # by the length of a chunk
+        self.session, self._zero = model.session(params, 1), model.zero_state(1, params.vector.dtype)
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, with an empty state."""
-        self._state: State = self._model.zero_state(1, self._params.vector.dtype)
+        self._state: State = self._zero
 
-    def read(self, ids: NDArray[np.intp]) -> tuple[Array, tuple[Any, ...]]:
-        """Take in a chunk (T,).
-
-        Returns
-        -------
-        The log-probabilities (T, V) of what follows each character, in float64, and the cells' workspaces.
-        """
-        ws = self._workspaces.get(len(ids))
-        if ws is None:
-            ws = self._workspaces[len(ids)] = self._model.workspace(len(ids), 1, self._params.vector.dtype)
-            self._model.arrange(self._params, ws)
+    def read(self, ids: NDArray[np.intp]) -> Array:
+        """Take in a chunk (T,); return the log-probabilities (T, V) of what follows each character, in float64."""
         with np.errstate(over="ignore", invalid="ignore"):  # huge weights: the error below says so
-            self._state = self._model.forward(self._params, ws, ids[:, None], self._state)
-            log_probs = log_softmax(ws.logits[:, 0].astype(np.float64))
+            logits, self._state = self.session.logits(ids[:, None], self._state)
+            log_probs = log_softmax(logits[:, 0].astype(np.float64))
         if not np.isfinite(log_probs).all():
             raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
-        return log_probs, ws.cells
+        return log_probs
 
 
 def _side_by_side(layers: Sequence[Array]) -> Array:

@@ -80,7 +80,9 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
     params = trained.params
     if never := trained.usage.never_written(trained.vocabulary):
         params = params.copy()
-        params["linear.b_y"][list(never)] = -np.inf
+        bias = params["linear.b_y"].copy()
+        bias[list(never)] = -np.inf
+        params["linear.b_y"] = bias
     page = fill(
         "export.html",
         styles=("theme.css", "export.css"),

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, Row
+from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, EQUATIONS_GATE, Row
 from charrnn.report.columns import wrap
 
-_WIDTH, _WITHOUT_MODEL = 104, 79  # columns that a row takes, and one below a heading that names the model
+_WIDTH, _WITHOUT_MODEL = 115, 90  # columns that a row takes, and one below a heading that names the model
 
 
 def as_table(rows: Sequence[Row], width: int | None = None) -> str:
@@ -20,7 +20,8 @@ def as_table(rows: Sequence[Row], width: int | None = None) -> str:
     that is not enough there are the errors alone.
     """
     has_model, has_all = width is None or width >= _WIDTH, width is None or width >= _WITHOUT_MODEL
-    titles = ("model", "array", "entries", "complex step", "difference", "", "worst entry")
+    errors = ("complex step", "difference", "equations") if has_all else ("complex", "central", "plain")
+    titles = ("model", "array", "entries", *errors, "", "worst entry")
     lines, model = [_line(titles, has_model=has_model, has_all=has_all)], ""
     for row in rows:
         if row.model != model and not has_model:
@@ -33,16 +34,18 @@ def as_table(rows: Sequence[Row], width: int | None = None) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     entries = f"{row.checked}" if row.checked == row.size else f"{row.checked} of {row.size}"
     where = ",".join(map(str, row.worst_index))
-    errors = f"{row.complex_step_error:.1e}", f"{row.difference_error:.1e}"
+    equations = "" if row.equations_error is None else f"{row.equations_error:.1e}"
+    errors = f"{row.complex_step_error:.1e}", f"{row.difference_error:.1e}", equations
     return row.model, row.array, entries, *errors, "ok" if row.passed else "FAIL", f"[{where}] {row.worst_derived:+.3e}"
 
 
 def _line(cells: Sequence[str], *, has_model: bool, has_all: bool) -> str:
-    model, array, entries, complex_step, difference, passed, worst = cells
+    model, array, entries, complex_step, difference, equations, passed, worst = cells
+    if not has_all:
+        return f"  {array:<13} {complex_step:>7} {difference:>7} {equations:>7}  {passed}".rstrip()
     first = f"{model:<24} " if has_model else "  "
-    middle = f"{entries:>12} " if has_all else ""
-    last = f" {worst}" if has_all else ""
-    return f"{first}{array:<15} {middle}{complex_step:>12} {difference:>10}  {passed:<4}{last}".rstrip()
+    errors = f"{complex_step:>12} {difference:>10} {equations:>10}"
+    return f"{first}{array:<15} {entries:>12} {errors}  {passed:<4} {worst}"
 
 
 def as_json_lines(rows: Sequence[Row]) -> str:
@@ -60,6 +63,8 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
 def verdict(rows: Sequence[Row]) -> str:
     """One sentence: all is right, or which array is worst and where."""
     gates = f"complex step within {COMPLEX_STEP_GATE:g}, central differences within {DIFFERENCE_GATE:g}"
+    if any(row.equations_error is not None for row in rows):
+        gates += f", equations within {EQUATIONS_GATE:g}"
     wrong = [row for row in rows if not row.passed]
     if not wrong:
         return f"all {len(rows)} gradients are right ({gates})"

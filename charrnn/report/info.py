@@ -19,6 +19,7 @@ from charrnn.training.log import log_path, read_log
 from charrnn.training.retracing import command_for, epochs, parts
 
 _INDENT = 10  # columns of the names
+_COMMANDS = ("command", "then")
 _MOST_SYMBOLS = 200  # that are listed one by one
 
 
@@ -70,9 +71,11 @@ def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
         ("text", _text(values)),
         *(_training(values) if values["corpus"]["sources"] else []),
     ]
-    lines = [f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}" for name, words in rows]
-    if width:
-        lines = [row for line in lines for row in wrap(line, width, _INDENT)]
+    lines: list[str] = []
+    for name, words in rows:
+        line = f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}"
+        # A command stays on one line, however long: what is cut could not be copied.
+        lines += wrap(line, width, _INDENT) if width and name not in _COMMANDS else [line]
     return "\n".join(lines) + "\n"
 
 
@@ -112,7 +115,7 @@ def _seconds(records: list[dict[str, Any]]) -> float:
 
 def _file(values: Mapping[str, Any]) -> str:
     use = "training can go on from it" if values["can_resume"] else "for sampling only"
-    return f"{values['checkpoint']}, {values['bytes']:,} bytes; {use}"
+    return f"{shown(values['checkpoint'])}, {values['bytes']:,} bytes; {use}"
 
 
 def _model(values: Mapping[str, Any]) -> str:
@@ -130,17 +133,19 @@ def _symbols(characters: str) -> str:
 
 def _text(values: Mapping[str, Any]) -> str:
     corpus, items = values["corpus"], values["corpus"]["items"]
+    name = shown(corpus["name"])
+    which = f"{name} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
     if not corpus["sources"]:
-        return f"{corpus['name']}: the model is from elsewhere, and its text is not known"
+        return f"{name}: the model is from elsewhere, and its text is not known"
     if items:
         what = "lines" if values["config"]["separator"] == LINE_END else f"items by {values['config']['separator']!r}"
         return (
-            f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {what}, each for itself: "
+            f"{which}: {what}, each for itself: "
             f"{items['training']:,} of {items['training_characters']:,} characters to train on + {items['held_out']:,} "
             f"of {items['held_out_characters']:,} held out"
         )
     held_out = f"{corpus['training']:,} characters to train on + {corpus['held_out']:,} held out"
-    return f"{corpus['name']} ({', '.join(corpus['sources'])}), {corpus['encoding']}: {held_out}"
+    return f"{which}: {held_out}"
 
 
 def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -185,6 +190,6 @@ def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what was typed, where a log knows it, and else the command that trains the same."""
     log = values["log"]
     if not (log and log["commands"]):
-        return [("command", f"{values['command']}  (by its settings)")]
+        return [("command", values["command"]), ("", "(by its settings, as there is no log of what was typed)")]
     first, *others = log["commands"]
     return [("command", first), *(("then", command) for command in others), ("log", log["path"])]

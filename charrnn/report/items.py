@@ -47,6 +47,7 @@ class Labels:
         """
         if sample.ending.reason is not Reason.ITEM:
             return CUT
+        item = item[: len(item) - sample.ending.overlap]  # the end of a seed may have begun the separator
         if self._items is None:
             return None
         return SEEN if self._items.has(self._vocabulary.encode(item)) else NEW
@@ -122,7 +123,7 @@ class ItemLines(Display):
         if label and "\n" not in item:
             gap = max(2, _LABEL_COLUMN - cells(visible(self.echo + item)))
             self.writer.aside(f"{' ' * gap}{label}")
-        self.writer.write(self._separator)
+        self.writer.write(self._separator[self.samples[self._current].ending.overlap if self.echo else 0 :])
         if label and "\n" in item:
             self.writer.end_line()
             self.writer.heading(f"── {label} ──")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from charrnn.checkpoint import Checkpoint
+from charrnn.errors import shown
 from charrnn.report.terminal import visible
 from charrnn.report.units import describe_loss
 from charrnn.text.remembered import CorpusInfo
@@ -16,7 +17,8 @@ def describe_model(trained: Checkpoint, path: Path) -> str:
     if progress.history:
         step, loss = progress.history[-1]
         figure = f", held out {describe_loss(loss)} at step {step:,}"
-    return visible(f"{path}: {model.cell} {sizes}, learned {trained.corpus.name} for {progress.step:,} steps{figure}")
+    learned = f"learned {shown(trained.corpus.name)} for {progress.step:,} steps"
+    return visible(f"{shown(str(path))}: {model.cell} {sizes}, {learned}{figure}")
 
 
 def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:

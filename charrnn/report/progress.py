@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from charrnn.errors import LogError, counted
+from charrnn.commands import command
+from charrnn.errors import LogError, counted, shown
 from charrnn.report.columns import folded, terminal_size
 from charrnn.report.curves import read_curves
 from charrnn.report.drawing import Drawing
@@ -22,6 +23,7 @@ from charrnn.report.terminal import visible
 from charrnn.report.units import bits, describe_batch, describe_loss, describe_ranks, duration
 from charrnn.run_files import best_path
 from charrnn.scoring.tracking import Piece
+from charrnn.text.finding import STDIN
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -34,7 +36,6 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.log import log_path
-from charrnn.training.retracing import command_line
 from charrnn.training.run import Run
 from charrnn.training.setup import PreparedRun
 
@@ -55,7 +56,7 @@ def describe(prepared: PreparedRun, speed: float) -> list[str]:
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
-    text = f"{corpus.name}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
+    text = f"{shown(corpus.name)}: {trainer.model.vocab_size:,} symbols, {describe_parts(corpus, held_out)}"
     scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
     part = f", of which {scored:,} are read each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
@@ -176,23 +177,26 @@ class Progress:
 
     def _end(self, event: Stopped) -> None:
         path = self.run.path
+        name = shown(str(path))
         if not (self._characters or self.run.is_fresh):
-            self.say(f"{path} is at the end of its run, step {event.step:,}; {self._bound()} to go on")
+            self.say(f"{name} is at the end of its run, step {event.step:,}; {self._bound()} to go on")
             return
         self._draw()
         if event.interrupted:
             self.say(f"stopped at step {event.step:,}, all saved; go on with:")
-            self._show("  " + command_line(["charrnn", "train", "--resume", "--checkpoint", str(path)]))
+            texts = [STDIN] if STDIN in self.run.corpus.sources else []  # what came that way has to come again
+            self._show("  " + command("train", texts, ["--resume", "--checkpoint", str(path)]))
             return
         if not event.step:
             self.warn(f"--minutes {self.run.config.minutes:g} left no time for a single step; {self._bound()} to learn")
             return
         best = best_path(path)
         has_best = bool(self.run.history) and best.exists()
-        self.say(f"done at step {event.step:,}; saved {path}" + (f", and the best as {best}" if has_best else ""))
+        and_best = f", and the best as {shown(str(best))}" if has_best else ""
+        self.say(f"done at step {event.step:,}; saved {name}{and_best}")
         self.say("now try:")
-        amount = "--num 20" if self.run.config.separator else "-n 400"
-        self._show(f"  {command_line(['charrnn', 'sample', str(best if has_best else path)])} {amount}")
+        amount = ["--num", "20"] if self.run.config.separator else ["-n", "400"]
+        self._show(f"  {command('sample', [str(best if has_best else path)], amount)}")
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""

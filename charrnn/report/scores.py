@@ -17,6 +17,7 @@ from charrnn.report.units import bits
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
 from charrnn.scoring.score import UNSEEN_NATS, ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
+from charrnn.text.corpus import text_identity
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import list_characters
 from charrnn.training.records import stamp
@@ -123,7 +124,8 @@ def describe_copying(trained: Checkpoint, written: Sequence[int]) -> str:
 
 
 def _is_learned(trained: Checkpoint, passage: Passage) -> bool:
-    return passage.sha256 == trained.corpus.sha256
+    sha256 = text_identity(passage.sha256, passage.file_ends, of_items=bool(trained.separator))
+    return sha256 == trained.corpus.sha256
 
 
 def _values(comparison: Comparison) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from charrnn.probing.recording import ONE, OPEN, Recording, record
 from charrnn.report.page import blob, escaped, fill, harmless_json
 from charrnn.report.units import bits
 from charrnn.scoring.score import as_items, beginning
-from charrnn.text.items import Items, find_items
+from charrnn.text.items import Items
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.trained_on import divided
@@ -61,13 +61,14 @@ def choose_passage(
     except TextError as error:
         raise TextError(f"{error}: name one to look at, as in charrnn view {shown(str(path))} book.txt") from error
     part = division.held_out if len(division.held_out) else division.training
+    starts = None
     if isinstance(part, Items):
-        ids = part.joined()
+        ids, starts = part.joined(), part.joined_starts()
     else:
         line_feeds = np.flatnonzero(part[:MOST_CHARACTERS][:-1] == vocabulary.characters.find("\n"))
         is_cut = part is division.held_out and line_feeds.size
         ids = part[line_feeds[0] + 1 :] if is_cut else part
-    return Passage(ids, vocabulary.characters, len(vocabulary), ())
+    return Passage(ids, vocabulary.characters, len(vocabulary), (), item_starts=starts)
 
 
 def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage, str]:
@@ -80,7 +81,9 @@ def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage
     note = f"shows the first {most:,} of {len(passage.ids):,} characters"
     if most < length:
         note += ", which is as much as a page holds"
-    return replace(passage, ids=passage.ids[:most]), note
+    starts = passage.item_starts
+    starts = None if starts is None else starts[starts < most]
+    return replace(passage, ids=passage.ids[:most], item_starts=starts), note
 
 
 def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
@@ -98,7 +101,7 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
     if not known.any():
         raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
     text, ids = passage.text(), passage.known
-    before, starts = beginning(trained.vocabulary, trained.separator), _starts(passage, known, trained)
+    before, starts = beginning(trained.vocabulary, trained.separator), _starts(passage, known)
     recording = record(trained.model, trained.params, ids, before, starts)
     model, V = trained.model, passage.vocab_size
     activations = recording.activations
@@ -133,13 +136,11 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
     )
 
 
-def _starts(passage: Passage, known: NDArray[np.bool], trained: Checkpoint) -> list[int]:
+def _starts(passage: Passage, known: NDArray[np.bool]) -> list[int]:
     """Return where the text, or each of its items, begins among the characters that the model knows."""
-    separator = trained.vocabulary.encode(trained.separator)
-    if not separator.size:
+    if passage.item_starts is None:
         return [0]
-    items, _ = find_items(passage.ids, separator)
-    places = np.searchsorted(np.flatnonzero(known), items.starts)
+    places = np.searchsorted(np.flatnonzero(known), passage.item_starts)
     starts: list[int] = np.union1d([0], places[places < np.count_nonzero(known)]).tolist()
     return starts
 

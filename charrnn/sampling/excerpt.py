@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.sampling.blank import NoBlankItems
 from charrnn.sampling.ending import Bounds, Ending, Reason
 from charrnn.sampling.filters import Shaper
 from charrnn.sampling.sampler import DEFAULT_FILTERS, line_start, sample
@@ -33,7 +34,7 @@ def excerpt(
     items: list[str] = []
     left = characters
     while left > 0:
-        item, is_whole = _item(model, params, vocabulary, seed, rng, Ending(Bounds(left, separator=separator)), filters)
+        item, is_whole = _item(model, params, vocabulary, seed, rng, left, separator, filters)
         if is_whole or not items:
             items.append(item)
         left = left - len(item) - len(separator) if is_whole else 0
@@ -46,11 +47,15 @@ def _item(
     vocabulary: Vocabulary,
     seed: NDArray[np.intp],
     rng: np.random.Generator,
-    ending: Ending,
+    most: int,
+    separator: str,
     filters: Shaper,
 ) -> tuple[str, bool]:
-    """Write one item, and say whether it has come to its end."""
-    item, drawn = "", sample(model, params, seed, rng, filters)
+    """Write one item of at most so many characters, and say whether it has come to its end."""
+    shaper = NoBlankItems(filters, vocabulary.characters, separator, [""])
+    item, ending, drawn = "", Ending(Bounds(most, separator=separator)), sample(model, params, seed, rng, shaper)
     while not ending.reason:
-        item += ending.take(vocabulary.characters[next(drawn)])
+        number = next(drawn)
+        shaper.take([number])
+        item += ending.take(vocabulary.characters[number])
     return item, ending.reason is Reason.ITEM

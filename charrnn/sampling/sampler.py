@@ -93,17 +93,15 @@ class Streams:
 
     def __init__(self, model: CharRNN, params: Parameters, B: int) -> None:
         dtype = params.vector.dtype
-        self._model, self._params = model, params
-        self._ws = model.workspace(1, B, dtype)
-        model.arrange(params, self._ws)
+        self._session = model.session(params, B)
         self._state = model.zero_state(B, dtype)
-        self.logits = self._ws.logits[0]
+        self.logits = np.empty((B, model.vocab_size), dtype)
         """(B, V): the scores of what may follow the last character read; the next one read overwrites them."""
 
     def read(self, ids: NDArray[np.intp]) -> None:
         """Take in the next characters of every stream, (n, B)."""
         for row in ids:
-            self._state = self._model.forward(self._params, self._ws, row[None], self._state)
+            self._step(row)
 
     def mark(self) -> Mark:
         """Return what `rewind` needs to come back to this place."""
@@ -118,12 +116,15 @@ class Streams:
 
         Those yielded last are not read yet: until the next are asked for, `logits` are what they were drawn from.
         """
-        forward, params, ws, logits = self._model.forward, self._params, self._ws, self.logits
-        B = len(logits)
         while True:
-            ids = draw(filters.apply(logits), rng.random(B))
+            ids = draw(filters.apply(self.logits), rng.random(len(self.logits)))
             yield ids
-            self._state = forward(params, ws, ids[None], self._state)
+            self._step(ids)
+
+    def _step(self, ids: NDArray[np.intp]) -> None:
+        """Take in one character of every stream, (B,)."""
+        logits, self._state = self._session.logits(ids[None], self._state)
+        self.logits = logits[0]
 
 
 def line_start(vocabulary: Vocabulary, rng: np.random.Generator, separator: str = "") -> str:

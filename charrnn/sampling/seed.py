@@ -10,7 +10,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 
 def read_seed(
-    text: str | None, file: str | None, vocabulary: Vocabulary, *, encoding: str = "utf-8"
+    text: str | None, file: str | None, vocabulary: Vocabulary, *, encoding: str = "utf-8", of_item: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """Return the seed text and what was changed in reading it, a sentence each.
 
@@ -19,6 +19,7 @@ def read_seed(
     text, file : one of them at most; the file as `charrnn.text.passage.read_passage` takes it
     vocabulary : the model's
     encoding : of the file
+    of_item : whether the text begins an item, to which the line end at the end of a file does not belong
 
     Raises
     ------
@@ -32,7 +33,8 @@ def read_seed(
     if text is not None:
         raise ConfigError("--seed and --seed-file are two texts to go on from; give one")
     passage = read_passage([file], vocabulary, encoding=encoding)
-    return passage.text(), passage.notes
+    whole = passage.text()
+    return whole.removesuffix("\n") if of_item else whole, passage.notes
 
 
 def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, read: Callable[[str], str] = str) -> Fitted:

@@ -7,6 +7,7 @@ import numpy as np
 
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.sampling.blank import NoBlankItems
 from charrnn.sampling.ending import Bounds, Ending, Reason
 from charrnn.sampling.filters import Shaper
 from charrnn.sampling.sampler import Streams, line_start
@@ -49,10 +50,11 @@ class Turns:
             return
         self._is_within_line = not text.endswith("\n")
         if self._separator:
-            _, found, self._item = (self._item + text).rpartition(self._separator)
-            if found:
+            *ended, self._item = (self._item + text).split(self._separator)
+            if ended:
                 self._streams.rewind(self._beginning)
                 text = self._item
+                self._is_within_line = self._is_within_line and bool(text)  # a new item begins a line
         self._streams.read(self._vocabulary.encode(text)[:, None])
 
     def read_line(self, text: str, *, is_finished: bool = True) -> None:
@@ -67,17 +69,20 @@ class Turns:
         When it ends, or is ended by closing the iterator, the state is that after the pieces that were yielded, and a
         stop text is forgotten.
         """
-        characters, ending, written = self._vocabulary.characters, Ending(self._bounds), ""
+        characters, ending, written = self._vocabulary.characters, Ending(self._bounds, self._item), ""
         start = self._streams.mark()
-        drawn = self._streams.write(self._rng, self._filters)
+        shaper = NoBlankItems(self._filters, characters, self._separator, [self._item])
+        drawn = self._streams.write(self._rng, shaper)
         try:
             while not ending.reason:
-                piece = ending.take(characters[int(next(drawn)[0])])
+                number = int(next(drawn)[0])
+                shaper.take([number])
+                piece = ending.take(characters[number])
                 written += piece
                 yield piece
                 if ending.reason is Reason.LINES and not written.strip():  # blank lines are no turn
                     left = None if self._bounds.length is None else self._bounds.length - len(written)
-                    ending = Ending(replace(self._bounds, length=left))
+                    ending = Ending(replace(self._bounds, length=left), self._item + written)
         finally:
             self._streams.rewind(start)
-            self.read(written + self._separator * (ending.reason is Reason.ITEM))
+            self.read(written + self._separator[ending.overlap :] * (ending.reason is Reason.ITEM))

@@ -12,6 +12,7 @@ from charrnn.errors import ConfigError
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
+from charrnn.sampling.blank import NoBlankItems
 from charrnn.sampling.characters import banned_ids
 from charrnn.sampling.config import SampleConfig
 from charrnn.sampling.ending import Bounds, Ending
@@ -160,6 +161,9 @@ class Writer:
         config, banned = config.read_by(read), tuple(never)
         if config.allow or config.ban:
             banned = banned_ids(vocabulary, config.allow, config.ban, never)
+        possible = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
+        if separator and not possible - {separator[-1]}:
+            raise ConfigError("--allow and --ban leave no character that an item could have; allow others")
         if len(separator) == 1:  # it is no character of an item, and must come for an item to end
             banned = tuple(number for number in banned if vocabulary.characters[number] != separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
@@ -218,22 +222,25 @@ class Writer:
         return self._steps(seed_text, with_log_probs=with_log_probs)
 
     def _steps(self, seed_text: str, *, with_log_probs: bool) -> Iterator[list[str]]:
-        characters, samples = self._vocabulary.characters, self.samples
+        characters, samples, is_item = self._vocabulary.characters, self.samples, bool(self._separator)
         for sample in samples:
-            sample.ending, sample.log_probs = Ending(self.bounds), []
+            sample.ending, sample.log_probs = Ending(self.bounds, seed_text * is_item), []
         generators = [np.random.default_rng(sample.rng_seed) for sample in samples]
-        begin, is_item = partial(line_start, self._vocabulary, separator=self._separator), bool(self._separator)
+        begin = partial(line_start, self._vocabulary, separator=self._separator)
         seeds = [seed_text if seed_text and not is_item else begin(rng) + seed_text for rng in generators]
         streams = Streams(self._model, self._params, len(samples))
         streams.read(np.stack([self._vocabulary.encode(seed) for seed in seeds], axis=1))
         rng = OwnGenerators(generators) if len(samples) > 1 else generators[0]
-        drawn = streams.write(rng, self.filters)
+        shaper = NoBlankItems(self.filters, characters, self._separator, [seed_text] * len(samples))
+        drawn = streams.write(rng, shaper)
         endings = [sample.ending for sample in samples]
         while None in [ending.reason for ending in endings]:
             ids = next(drawn)
             if with_log_probs:
                 _keep_log_probs(samples, streams.logits, ids)
-            yield [ending.take(characters[number]) for ending, number in zip(endings, ids.tolist(), strict=True)]
+            numbers = ids.tolist()
+            shaper.take(numbers)
+            yield [ending.take(characters[number]) for ending, number in zip(endings, numbers, strict=True)]
 
 
 def _keep_log_probs(samples: Sequence[Sample], logits: NDArray[np.floating], ids: NDArray[np.intp]) -> None:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import DivergedError, TextError, counted
+from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.scoring.tracking import Track, untracked
+from charrnn.text.corpus import describe_joins
 from charrnn.text.numbering import CODE_SPACE
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
@@ -46,28 +47,23 @@ class ScoredLine:
     number: int
     """Its place in the text, from 1."""
     passage: Passage
-    """The line itself, with its line feed."""
+    """The line as it was scored: with a line feed if the model knows one, else without."""
     nats: float
     """A character, the mean over all of them."""
 
 
 def as_items(passage: Passage, separator: Ids) -> Passage:
-    """Return a text as a model of items reads it: no empty item, and a separator after each; a note says how many.
-
-    Without a separator it stays as it is.
+    """Return a text as a model reads it: as its items, joined, if there is a separator; else as it is, with notes.
 
     Raises
     ------
     TextError
-        If there is none.
+        If there are no items.
     """
-    if not separator.size:
-        return passage
-    items = passage.items(separator.astype(np.intp))
-    if not items:
-        raise TextError("there is nothing to read: the text has no items, only what stands between them")
-    note = f"read as {counted(len(items), 'item')}, each for itself"
-    return replace(passage, ids=np.concatenate([item.ids for item in items]), notes=(*passage.notes, note))
+    if separator.size:
+        return passage.as_items(separator.astype(np.intp))
+    joins = describe_joins(passage.ids, passage.file_ends, passage.characters)
+    return replace(passage, notes=(*passage.notes, *joins))
 
 
 class Scorer:
@@ -85,26 +81,34 @@ class Scorer:
         self.params = params
         self._beginning = beginning(vocabulary, separator)
         self._separator = vocabulary.encode(separator)
+        # The id of a line feed, or nothing where the model did not learn it: of items, it may only end the file.
+        self._line_feed = beginning(vocabulary) if "\n" in (separator or "\n") else vocabulary.encode("")
 
     def mean(self, passage: Passage, track: Track = untracked) -> float:
         """Return the nats a character of a whole text, unseen ones included; `track` follows the reading.
 
-        A model of items reads each for itself, from a fresh state to the separator that ends it.
+        A model of items reads each separately, from a fresh state to the separator that ends it.
         """
         if self._separator.size:
-            total = float(self.lines([item.known for item in passage.items(self._separator)], track).sum())
+            if passage.item_starts is None:
+                passage = passage.as_items(self._separator.astype(np.intp))
+            total = float(self.lines([item.known for item in passage.items()], track).sum())
         else:
             known = passage.known
             total = sum(float(nats.sum()) for nats in track(READING, self.text(known), len(known)))
         return (total + passage.num_unseen * UNSEEN_NATS) / len(passage.ids)
 
     def rank_lines(self, passage: Passage, track: Track = untracked) -> list[ScoredLine]:
-        """Score each line of a text for itself; the most surprising by the mean of its characters comes first.
+        """Score each line of a text separately; the most surprising by the mean of its characters comes first.
 
-        `track` follows the reading.
-        A line without a character of its own says nothing: how likely blank lines are would bury the others.
+        `track` follows the reading. Every line ends with a line feed if the model learned one, whether the text has it
+        there or not; else none does. Blank lines are left out: how likely they are would bury the others.
         """
-        numbered = [(number, line) for number, line in enumerate(passage.lines(), start=1) if line.text() != "\n"]
+        numbered = [
+            (number, self._with_line_end(line))
+            for number, line in enumerate(passage.lines(), start=1)
+            if line.text().strip()
+        ]
         scored = []
         sums = self.lines([line.known for _, line in numbered], track)
         for (number, line), nats in zip(numbered, sums, strict=True):
@@ -149,6 +153,14 @@ class Scorer:
                 done += len(losses)
         return sums
 
+    def _with_line_end(self, line: Passage) -> Passage:
+        """Return a line with a line feed, or without one where the model does not know it."""
+        line_feed = line.characters.find("\n")
+        ids = line.ids[:-1] if line.ids[-1] == line_feed else line.ids
+        if self._line_feed.size:
+            ids = np.append(ids, self._line_feed.astype(ids.dtype))
+        return replace(line, ids=ids)
+
     def _guessed(self, length: int) -> NDArray[np.float64]:
         """Return what the first character of a text costs where nothing stands before it: one entry or none."""
         return np.full(min(length, 1 - len(self._beginning)), math.log(self.model.vocab_size))
@@ -156,14 +168,11 @@ class Scorer:
     def _read(self, streams: Ids) -> Iterator[NDArray[np.float64]]:
         """Yield the losses (T, B) on streams (N, B) after their first character, a chunk after another."""
         B, dtype = streams.shape[1], self.params.vector.dtype
-        state, ws = self.model.zero_state(B, dtype), None
+        session, state = self.model.session(self.params, B), self.model.zero_state(B, dtype)
         for start in range(0, len(streams) - 1, CHUNK_LENGTH):
             window = streams[start : start + CHUNK_LENGTH + 1].astype(np.intp)
             with np.errstate(over="ignore", invalid="ignore"):  # huge weights: the error below says so
-                if ws is None or len(ws.logits) != len(window) - 1:
-                    ws = self.model.workspace(len(window) - 1, B, dtype)
-                    self.model.arrange(self.params, ws)
-                losses, state = self.model.loss(self.params, ws, window[:-1], window[1:], state)
+                losses, state = session.losses(window[:-1], window[1:], state)
             if not np.isfinite(losses).all():
                 raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
             yield losses.astype(np.float64)

@@ -8,7 +8,7 @@ unigram
     how frequent each character is (order 1 of the n-grams)
 n-gram
     interpolated Witten-Bell (see `charrnn.scoring.ngram`), of whatever order up to 6 comes out best on this very text;
-    of items each for itself, as the model reads them
+    of items each separately, as the model reads them
 gzip, xz
     by how many bytes the compressed training text grows when the text follows it: DEFLATE at level 9 and LZMA2 at
     preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they go on learning as they read.
@@ -79,16 +79,29 @@ class Slice:
     """(M,) the characters that the model knows."""
     unseen: int = 0
     """How many others there are."""
-    separator: NDArray[np.intp] | None = None
-    """(S,) what stands between two items, where both texts are made of items, each for itself."""
+    training_starts: NDArray[np.intp] | None = None
+    """(K,) where each item begins in the training text, if that is made of items."""
+    starts: NDArray[np.intp] | None = None
+    """(L,) where each item begins in `ids`, if they are made of items."""
 
     @classmethod
-    def from_passage(cls, passage: Passage, vocabulary: Vocabulary, training: Ids | None, separator: str = "") -> Self:
+    def from_passage(
+        cls,
+        passage: Passage,
+        vocabulary: Vocabulary,
+        training: Ids | None,
+        separator: str = "",
+        training_starts: NDArray[np.intp] | None = None,
+    ) -> Self:
         """Return a whole text as it is scored: after a line feed or a separator, as the model reads it."""
         before = vocabulary.encode(separator) if separator else beginning(vocabulary)
-        return cls(
-            training, before, passage.known, passage.num_unseen, vocabulary.encode(separator) if separator else None
-        )
+        known = passage.known
+        starts = None
+        if passage.item_starts is not None:
+            starts = passage.item_starts
+            if len(known) < len(passage.ids):  # unseen characters are not read
+                starts = np.searchsorted(np.flatnonzero(passage.ids < passage.vocab_size), starts)
+        return cls(training, before, known, passage.num_unseen, training_starts, starts)
 
     @property
     def characters(self) -> int:
@@ -126,8 +139,13 @@ def _sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]
 def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, float]:
     ids = np.concatenate([text.before, text.ids])
     of_all = f", of the last {MOST_LEARNED:,}" if len(training) > MOST_LEARNED else ""
+    reaches: list[NDArray[np.intp] | None] = [None, None]
+    if text.starts is not None and text.training_starts is not None:
+        # What was cut off may have left the end of an item, which is then the first of them.
+        starts = text.training_starts - max(len(training) - MOST_LEARNED, 0)
+        reaches[0] = reach_within_items(starts[starts >= 0], min(len(training), MOST_LEARNED))
+        reaches[1] = reach_within_items(text.starts + len(text.before), len(ids))
     training = training[-MOST_LEARNED:]
-    reaches = [None if text.separator is None else reach_within_items(part, text.separator) for part in (training, ids)]
     ngrams = NGrams(training, V, MAX_ORDER, reaches[0], track)
     losses = np.zeros(ngrams.max_order)
     blocks = ngrams.blocks(ids, len(text.before), reaches[1])

@@ -2,3 +2,4 @@
 
 ERRORS = ("strict", "replace")
 FORMS = ("none", "nfc")
+MOST_SYMBOLS = 0x110000  # as many code points as Unicode has

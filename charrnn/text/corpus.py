@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import ConfigError, TextError, counted
+from charrnn.errors import ConfigError, TextError, counted, shortened
 from charrnn.machine import available_memory, format_bytes
+from charrnn.text.choices import ERRORS, FORMS, MOST_SYMBOLS
 from charrnn.text.finding import STDIN, Source, find_sources
 from charrnn.text.numbering import Numbering
 from charrnn.text.reading import NOBODY, PACKED, TextDecoder, Watcher, read_blocks
 from charrnn.text.vocabulary import UNKNOWN, Vocabulary, list_characters, unknown_symbol
 
-__all__ = ["Corpus", "corpus_name", "number", "read_corpus", "settle", "split"]
+__all__ = ["Corpus", "corpus_name", "describe_joins", "number", "read_corpus", "settle", "split", "text_identity"]
 
-_LINE_FEED = ord("\n")
 _MARKED = ("utf-16", "utf-32")  # encodings in which a text is full of NULs
 _MOST_NAMED = 5
 _SAME_SYMBOL = "the text has U+FFFD itself; with --max-vocab that is the unknown symbol, which is never written"
@@ -43,6 +43,8 @@ class Corpus:
     """Of the bytes that were read, one source after the other, unpacked and not yet decoded."""
     notes: tuple[str, ...]
     """What was changed in reading, a sentence each."""
+    file_ends: tuple[int, ...] = ()
+    """Where each source ends in the ids, rising; empty ones are not counted."""
 
 
 def read_corpus(
@@ -92,15 +94,32 @@ def read_corpus(
     (139309, 61)
 
     """
+    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
     check_cap(max_vocab, keep)
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters if vocabulary else "", is_counting=bool(max_vocab and not vocabulary))
-    sha256, notes = number(sources, numbering, encoding, errors, normalize)
+    sha256, notes, file_ends = number(sources, numbering, encoding, errors, normalize)
     own, capped, _ = settle(numbering, called(sources), max_vocab, keep, vocabulary)
+    notes = [*left_out, *notes, *capped]
     return Corpus(
-        corpus_name(names[0]), tuple(names), numbering.ids, vocabulary or own, sha256, (*left_out, *notes, *capped)
+        corpus_name(names[0]), tuple(names), numbering.ids, vocabulary or own, sha256, tuple(notes), file_ends
     )
+
+
+def check_reading(errors: str, normalize: str, max_vocab: int) -> None:
+    """Refuse ways to read a text that there are not.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is unknown, or out of range.
+    """
+    for name, value, choices in (("errors", errors, ERRORS), ("normalize", normalize, FORMS)):
+        if value not in choices:
+            raise ConfigError(f"--{name} is one of {', '.join(choices)}, not {shortened(str(value))!r}")
+    if not 0 <= max_vocab <= MOST_SYMBOLS:
+        raise ConfigError(f"--max-vocab must be 1 to {MOST_SYMBOLS:,}")
 
 
 def number(
@@ -110,19 +129,18 @@ def number(
     errors: str,
     normalize: str,
     watcher: Watcher = NOBODY,
-) -> tuple[str, list[str]]:
+) -> tuple[str, list[str], tuple[int, ...]]:
     """Read texts, one after the other, into a numbering; the errors are those of `read_corpus`.
 
     Returns
     -------
-    sha256, notes
+    sha256, notes, file_ends
         As `Corpus` has them.
     """
     digest = hashlib.sha256()
     notes: list[str] = []
     done, total = 0, sum(source.size for source in sources)
-    binary = unended = 0
-    is_within_line = False
+    binary, file_ends = 0, [0]
 
     def advance(size: int) -> None:
         nonlocal done
@@ -137,20 +155,51 @@ def number(
             binary += 1
             blocks.close()
             continue
-        is_new = True
         for block in chain([first], blocks if first else ()):
             digest.update(block)
-            points = decoder.decode(block)
-            numbering.append(points)
-            if points.size:
-                unended += is_new and is_within_line
-                is_new, is_within_line = False, int(points[-1]) != _LINE_FEED
+            numbering.append(_decode(block, decoder, blocks, source))
+        if len(numbering) > file_ends[-1]:
+            file_ends.append(len(numbering))
         notes += decoder.notes()
     if binary:
         notes.append(f"left out {counted(binary, 'file')} with NULs, which no text has")
-    if unended:
-        notes.append(f"{counted(unended, 'file')} without a line end at the end: the next begins in the same line")
-    return digest.hexdigest(), notes
+    return digest.hexdigest(), notes, tuple(file_ends[1:])
+
+
+def describe_joins(ids: NDArray[np.integer], file_ends: Sequence[int], characters: str) -> list[str]:
+    """Say how many files of a running text go on in the last line of the file before; nothing where none does.
+
+    Parameters
+    ----------
+    ids, file_ends : of the text, as `Corpus` has them
+    characters : the character of each id
+    """
+    line_feed = characters.find("\n")
+    unended = sum(int(ids[end - 1] != line_feed) for end in file_ends[:-1])
+    if not unended:
+        return []
+    return [f"{counted(unended, 'file')} without a line end at the end: the next begins in the same line"]
+
+
+def text_identity(sha256: str, file_ends: Sequence[int], *, of_items: bool) -> str:
+    """Return what tells a text from others: the SHA-256 of its bytes.
+
+    Where it is made of items and of several files, the places where files end are in it too, as items end there.
+    """
+    if not of_items or len(file_ends) < 2:
+        return sha256
+    return hashlib.sha256(f"{sha256} {file_ends}".encode()).hexdigest()
+
+
+def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: Source) -> NDArray[np.unsignedinteger]:
+    """Decode a block; where that fails in a packed file, see first whether the file is damaged."""
+    try:
+        return decoder.decode(block)
+    except TextError:
+        if source.path and source.path.suffix in PACKED:
+            for _ in rest:  # raises where the file is damaged
+                pass
+        raise
 
 
 def settle(

@@ -62,6 +62,7 @@ def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
         raise TextError("stdin can be read only once: name - once")
     sources: list[Source] = []
     notes: list[str] = []
+    seen: dict[Path, int] = {}
     for name in names:
         path = None if name == STDIN else find_text(name)
         if path is None or not path.is_dir():
@@ -75,6 +76,12 @@ def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
         if len(texts) < len(found):
             others = counted(len(found) - len(texts), "file")
             notes.append(f"{shown(name)}: left out {others} by name (pictures, logs and the like)")
+    for source in sources:
+        if source.path:
+            file = source.path.resolve()
+            seen[file] = seen.get(file, 0) + 1
+            if seen[file] == 2:
+                notes.append(f"{source.name} is named more than once, and read each time")
     return sources, notes
 
 

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import TextError
-from charrnn.text.corpus import called, check_memory_for, number
+from charrnn.errors import TextError, counted
+from charrnn.text.corpus import called, check_memory_for, number, text_identity
 from charrnn.text.finding import find_sources
 from charrnn.text.items import find_items
 from charrnn.text.numbering import Numbering
@@ -31,6 +31,10 @@ class Passage:
     """Of the bytes that were read; none where it is no text that was read."""
     unknown: int | None = None
     """The id of the model's symbol for all that it did not keep, which then stands for what it never saw."""
+    file_ends: tuple[int, ...] = ()
+    """Where each file ends, rising; by default the text is one file."""
+    item_starts: NDArray[np.intp] | None = None
+    """(K,) where each item begins, if the text is items and nothing else, each with its separator (see `as_items`)."""
 
     @property
     def known(self) -> NDArray[np.integer]:
@@ -60,21 +64,40 @@ class Passage:
         return int(np.count_nonzero(self.ids >= self.vocab_size))
 
     def lines(self) -> Iterator[Self]:
-        """Yield each line with the line feed that ends it; the last may have none."""
+        """Yield each line with the line feed that ends it; the last of a file may have none."""
         line_feed = self.characters.find("\n")
-        for ids in np.split(self.ids, np.flatnonzero(self.ids == line_feed) + 1):  # no id is -1
-            if ids.size:  # after a last line feed there is no line
-                yield replace(self, ids=ids, notes=())
+        ends = np.union1d(np.flatnonzero(self.ids == line_feed) + 1, self.file_ends).astype(np.intp)  # no id is -1
+        return self._cut(ends)
 
-    def items(self, separator: NDArray[np.intp]) -> list[Self]:
-        """Return its items, each with the separator (S,) that ends it, and no empty ones."""
-        items, _ = find_items(self.ids, separator)
-        end = separator.astype(self.ids.dtype)
-        parts = zip(items.starts.tolist(), items.lengths.tolist(), strict=True)
-        return [
-            replace(self, ids=np.concatenate([self.ids[start : start + length], end]), notes=())
-            for start, length in parts
-        ]
+    def items(self) -> Iterator[Self]:
+        """Yield each item with the separator that ends it; of a running text there is none."""
+        return self._cut(np.array([], np.intp) if self.item_starts is None else self.item_starts)
+
+    def as_items(self, separator: NDArray[np.intp]) -> Self:
+        """Return the items of the text joined, each with the separator (S,), and where each begins.
+
+        What is left out, as `charrnn.text.items` says, is told in a note.
+
+        Raises
+        ------
+        TextError
+            If there is none.
+        """
+        items, blank = find_items(self.ids, separator, characters=self.characters, file_ends=self.file_ends)
+        if not len(items):
+            raise TextError("there is nothing to read: the text has no items, only what stands between them")
+        left_out = f"; left out {counted(blank, 'blank one')}" if blank else ""
+        note = f"read as {counted(len(items), 'item')}, each separately{left_out}"
+        starts = items.joined_starts()
+        sha256 = text_identity(self.sha256, self.file_ends, of_items=True)
+        notes = (*self.notes, note)
+        return replace(self, ids=items.joined(), item_starts=starts, file_ends=(), sha256=sha256, notes=notes)
+
+    def _cut(self, places: NDArray[np.intp]) -> Iterator[Self]:
+        """Yield the pieces of the text between some places, but for empty ones."""
+        for ids in np.split(self.ids, places):
+            if ids.size:
+                yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
 
     def text(self) -> str:
         """Return the text itself."""
@@ -106,8 +129,10 @@ def read_passage(
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters)
-    sha256, notes = number(sources, numbering, encoding, errors, normalize)
+    sha256, notes, file_ends = number(sources, numbering, encoding, errors, normalize)
     unknown = unknown_symbol(vocabulary, max_vocab)
     if len(numbering) == 0:
         raise TextError(f"{called(sources)} is empty: give a text of at least one character")
-    return Passage(numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes), sha256, unknown)
+    return Passage(
+        numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes), sha256, unknown, file_ends
+    )

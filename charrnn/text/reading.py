@@ -8,7 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,20 @@ from charrnn.text.finding import Source
 from charrnn.text.normalizing import Normalizer
 
 BLOCK_SIZE = 1 << 20  # bytes
+_PACKED_BLOCK = 1 << 16  # bytes of an xz file, read at once
 BYTE_ORDER_MARK = "\ufeff"
 REPLACEMENT = "\ufffd"
 # Stands for bytes that are not in the encoding until they are counted: a text may have U+FFFD of its own.
 _WRONG, _MARKING = "\udbff", "charrnn.mark"
 codecs.register_error(_MARKING, lambda error: (_WRONG, cast("UnicodeDecodeError", error).end))
 PACKED = (".gz", ".xz")  # suffixes of files that are unpacked as they are read
+
+_PACKED_KINDS = {
+    b"\x1f\x8b": "a gzip",
+    b"\xfd7zXZ\0": "an xz",
+    b"BZh": "a bzip2",
+    b"\x28\xb5\x2f\xfd": "a zstd",
+}
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16
 _MARKS = {
@@ -100,8 +108,70 @@ def _open(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         if suffix not in PACKED:
             yield raw, raw
             return
-        with gzip.open(raw) if suffix == ".gz" else lzma.open(raw) as stream:
+        if not source.path.stat().st_size:
+            raise EOFError("it has no bytes")  # not even an empty text packs into none
+        with gzip.open(raw) if suffix == ".gz" else XzReader(raw) as stream:
             yield cast("BinaryIO", stream), raw
+
+
+class XzReader:
+    """Unpacks an xz file of one stream or several, with the zeros that may stand between them, or raises.
+
+    `lzma.open` takes a damaged stream after the first for garbage that may be left out, and so reads half a text.
+
+    Parameters
+    ----------
+    raw : the packed file
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        self._packed = b""  # read, and not yet given to the decoder
+        self._is_in_stream = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: who opened the file closes it."""
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none at the end of the file.
+
+        Raises
+        ------
+        lzma.LZMAError, EOFError
+            If the file is damaged or cut short.
+        """
+        while self._is_in_stream:
+            if self._decoder.needs_input and not self._packed:
+                self._packed = self._raw.read(_PACKED_BLOCK)
+                if not self._packed:
+                    raise EOFError("it ends in the middle of a stream")
+            block = self._decoder.decompress(self._packed, size)
+            self._packed = b""
+            if self._decoder.eof:
+                self._begin_next_stream(self._decoder.unused_data)
+            if block:
+                return block
+        return b""
+
+    def _begin_next_stream(self, packed: bytes) -> None:
+        """Skip the zeros after a stream, a multiple of four, and stand at the next stream or at the file's end."""
+        zeros = 0
+        while True:
+            self._packed = packed.lstrip(b"\0")
+            zeros += len(packed) - len(self._packed)
+            if self._packed:
+                break
+            packed = self._raw.read(_PACKED_BLOCK)
+            if not packed:
+                self._is_in_stream = False
+                break
+        if zeros % 4:
+            raise lzma.LZMAError(f"{zeros} zeros after a stream, which is no multiple of four")
+        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
 
 
 class TextDecoder:
@@ -196,6 +266,11 @@ class TextDecoder:
         except UnicodeDecodeError as error:
             # error.object is what was kept from earlier blocks and then this block: both end at the same byte
             offset = self._bytes_read - len(error.object) + error.start
+            if len(error.object) == self._bytes_read and (kind := _packed_kind(error.object)):
+                raise TextError(
+                    f"{self._name} is not text, it looks like {kind} file: unpack it first "
+                    f"(files with a name that ends in {' or '.join(PACKED)} are unpacked as they are read)"
+                ) from error
             raise TextError(
                 f"{self._name} is not {shown(self._encoding)} at byte offset {offset} "
                 f"(0x{error.object[error.start]:02x}): try --encoding {self._other_encoding(error.object)}, "
@@ -211,3 +286,8 @@ class TextDecoder:
             return "utf-8"
         marked = (encoding for encoding, marks in _MARKS.items() if beginning.startswith(marks))
         return next(marked, "latin-1")
+
+
+def _packed_kind(beginning: bytes) -> str | None:
+    """Name the kind of packed file that begins so."""
+    return next((kind for start, kind in _PACKED_KINDS.items() if beginning.startswith(start)), None)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Self
 
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, shortened
 
 CELLS = ("gru", "lstm", "vanilla")
 OPTIMIZERS = ("adagrad", "rmsprop", "adam", "sgd")
@@ -49,6 +49,7 @@ class TrainConfig:
     dtype: str = "float32"
     # The text
     separator: str = ""  # what stands between two items; empty: one running text
+    unique: bool = False  # whether items equal to an earlier one are left out
     val_fraction: float = 0.1
     batch_size: int = 16
     seq_length: int = 50
@@ -87,12 +88,14 @@ class TrainConfig:
         for field in fields(self):
             object.__setattr__(self, field.name, _typed(field.name, getattr(self, field.name), field.default))
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{flag(name)} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+            if (value := getattr(self, name)) not in choices:
+                raise ConfigError(f"{flag(name)} is one of {', '.join(choices)}, not {shortened(value)!r}")
         self._check_sizes()
         self._check_ranges()
         if any(0xD800 <= ord(c) <= 0xDFFF for c in self.separator):
             raise ConfigError("--separator has a byte that is no character; give it in the terminal's encoding")
+        if self.unique and not self.separator:
+            raise ConfigError("--unique leaves out repeated items: it goes with --by-line or --separator")
         if not 0 < self.decay_factor <= 1:
             raise ConfigError(f"--decay-factor must be above 0 and at most 1, not {self.decay_factor}")
         if not self.decay_every:
@@ -105,9 +108,10 @@ class TrainConfig:
     def _check_sizes(self) -> None:
         for name in ("batch_size", "seq_length", "accumulate"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{flag(name)} must be at least 1, not {getattr(self, name)}")
+                raise ConfigError(f"{flag(name)} must be at least 1, not {_said(getattr(self, name))}")
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
-            raise ConfigError(f"--hidden-size must be at least 1, not {format_sizes(self.hidden_sizes)}")
+            sizes = ",".join(map(_said, self.hidden_sizes))
+            raise ConfigError(f"--hidden-size must be at least 1, not {shortened(sizes)}")
         if max(self.hidden_sizes) > _LARGEST:
             raise ConfigError(f"--hidden-size must be at most {_LARGEST:,}")
         if len(self.hidden_sizes) > MOST_LAYERS:
@@ -121,10 +125,10 @@ class TrainConfig:
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
             if not 0 <= value < math.inf:  # refuses NaN too; `math.isfinite` fails on a whole number of 400 digits
-                raise ConfigError(f"{flag(name)} must be 0 or more, not {value}")
+                raise ConfigError(f"{flag(name)} must be 0 or more, not {_said(value)}")
         for name, most in _MOST.items():
             if getattr(self, name) > most:
-                raise ConfigError(f"{flag(name)} must be at most {most:,.0f}")
+                raise ConfigError(f"{flag(name)} must be at most {int(most):,}")
         for name in _SHARES:
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{flag(name)} must be below 1, not {getattr(self, name)}")
@@ -152,8 +156,15 @@ class TrainConfig:
         """Return this configuration with other bounds, where any is given: those not given then bind no more."""
         if not bounds:
             return self
-        all_bounds: dict[str, Any] = {name: type(getattr(self, name))(bounds.get(name, 0)) for name in BOUNDS}
+        all_bounds: dict[str, Any] = {name: bounds.get(name, 0) for name in BOUNDS}
         return replace(self, **all_bounds)
+
+
+def _said(number: float) -> str:
+    """Write a number for a message; of a whole number too long for Python to write, its sign and that."""
+    if isinstance(number, int) and abs(number) >= _LONG:
+        return f"{'minus ' * (number < 0)}a number of more than {len(str(_LONG)) - 1} digits"
+    return str(number)
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
@@ -172,14 +183,16 @@ def _typed(name: str, value: Any, default: Any) -> Any:
 # Fields that the first checkpoints lack; what they default to is how those runs were trained.
 _ADDED_LATER = (
     *("threads", "tied", "bptt_jitter", "decay_factor", "decay_every"),
-    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator", "accumulate"),
+    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator", "accumulate", "unique"),
 )
 MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.layout`)
 # Far beyond what any machine has the memory for (see `charrnn.training.memory`), and not beyond what can be counted.
 _LARGEST = 10**12
+_LONG = 10**40
 _MOST = {
     **dict.fromkeys(("embedding_size", "batch_size", "seq_length"), _LARGEST),
     "threads": 256,
+    "rng_seed": 10**40,  # above any seed of 128 bits
     "accumulate": 1_000_000,
     "init_std": 1e6,
     "sample_length": 1_000_000,

@@ -97,16 +97,13 @@ class Part(NamedTuple):
     def _sum(self, params: Parameters, starts: NDArray[np.intp], length: int) -> float:
         """Nats summed over `length` transitions from each start."""
         dtype = params.vector.dtype
-        state = self.model.zero_state(len(starts), dtype)
-        ws, total = None, 0.0
+        session, state = self.model.session(params, len(starts)), self.model.zero_state(len(starts), dtype)
+        total = 0.0
         for first in range(0, length, CHUNK_LENGTH):
             T = min(CHUNK_LENGTH, length - first)
-            if ws is None or len(ws.logits) != T:
-                ws = self.model.workspace(T, len(starts), dtype)
-                self.model.arrange(params, ws)
             places = starts + np.arange(first, first + T)[:, None]
             inputs, targets = self.ids[places].astype(np.intp), self.ids[places + 1].astype(np.intp)
-            losses, state = self.model.loss(params, ws, inputs, targets, state)
+            losses, state = session.losses(inputs, targets, state)
             total += float(losses.sum(dtype=np.float64))
         return total
 
@@ -151,14 +148,11 @@ class ItemEvaluator:
         """Nats summed over all characters; the parameters are only read."""
         B, dtype, total = self._batches.batch_size, params.vector.dtype, 0.0
         state = zero = self.model.zero_state(B, dtype)
-        ws, cursor = None, Cursor(0, 0)
+        session, cursor = self.model.session(params, B), Cursor(0, 0)
         while not cursor.epoch:
             chunk = self._batches.chunk(cursor)
             cursor = self._batches.advance(cursor)
-            if ws is None or ws.logits.shape[:2] != chunk.inputs.shape:
-                ws = self.model.workspace(len(chunk.inputs), B, dtype)
-                self.model.arrange(params, ws)
-            losses, state = self.model.loss(params, ws, chunk.inputs, chunk.targets, zero if chunk.is_first else state)
+            losses, state = session.losses(chunk.inputs, chunk.targets, zero if chunk.is_first else state)
             total += float(losses.sum(dtype=np.float64))
         return total
 

@@ -2,7 +2,7 @@
 
 from charrnn.scoring.tracking import Track, untracked
 from charrnn.scoring.yardsticks import Comparison, Figure, Slice, compare
-from charrnn.training.division import running
+from charrnn.training.division import joined_starts, running
 from charrnn.training.evaluation import AnyEvaluator, ItemEvaluator
 from charrnn.training.run import Run
 
@@ -14,11 +14,16 @@ def compare_held_out(run: Run, evaluator: AnyEvaluator, track: Track = untracked
     separator before the first. `track` follows what takes long.
     """
     trainer = run.trainer
-    separator = evaluator.items.separator if isinstance(evaluator, ItemEvaluator) else None
-    text = running(evaluator.items if isinstance(evaluator, ItemEvaluator) else evaluator.ids)
-    given = 1 if separator is None else len(separator)
-    training = running(trainer.streams.part)
+    part, training = evaluator.items if isinstance(evaluator, ItemEvaluator) else evaluator.ids, trainer.streams.part
+    text, starts = running(part), joined_starts(part)
+    given = 1 if starts is None else int(starts[0])
     best = min((loss for _, loss in run.history), default=None)
     model = Figure("the model at its best", evaluator.loss(trainer.params) if best is None else best)
-    parts = Slice(training, text[:given], text[given:], separator=separator)
+    parts = Slice(
+        running(training),
+        text[:given],
+        text[given:],
+        training_starts=joined_starts(training),
+        starts=None if starts is None else starts - given,
+    )
     return compare(model, parts, trainer.vocabulary, track)

@@ -30,11 +30,15 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [entry.value for entry in _entries(path)]
 
 
-def length_until(path: Path, step: int) -> int:
-    """Length in bytes of what a log says of its run up to a step that the run was saved at.
+def length_until(path: Path, step: int, rollbacks: int) -> int:
+    """Length in bytes of what a log says of its run up to a save.
 
-    That is up to the save of that step. It may be missing where the process was killed right then, or the checkpoint is
-    a copy; then what is of later steps at the end of the log is left out.
+    That is up to the line of the save, which is missing where the process was killed right then, or the checkpoint is a
+    copy; then what is of later steps, or of another number of rollbacks, at the end of the log is left out.
+
+    Parameters
+    ----------
+    step, rollbacks : of the state that was saved: after a rollback a run comes to the same steps again
 
     Raises
     ------
@@ -44,15 +48,40 @@ def length_until(path: Path, step: int) -> int:
     if not path.exists() or not path.stat().st_size:
         return 0
     entries = _entries(path)
+    counts = _rollbacks(entries)
+    saved = (step, rollbacks)
+    length = _length_until(entries, counts, saved) or _length_until(entries, [None] * len(entries), saved)
+    return entries[length - 1].end if length else 0
+
+
+def _length_until(entries: list[Entry], counts: list[int | None], saved: tuple[int, int]) -> int:
+    """Count the lines to keep; `counts` has the rollbacks before the end of each, None where that is not known."""
+    step, rollbacks = saved
     length = len(entries)
-    saves = [place for place, entry in enumerate(entries, 1) if _is(entry, "save", step)]
-    if saves:
-        length = saves[-1]
+    while length and (entries[length - 1].value["step"] > step or counts[length - 1] not in (None, rollbacks)):
+        length -= 1
+    saves = [place for place in range(length) if entries[place].value["event"] == "save"]
+    if saves and _is(entries[saves[-1]], "save", step) and counts[saves[-1]] in (None, rollbacks):
+        length = saves[-1] + 1
         while length < len(entries) and _is(entries[length], "sample", step):  # a fresh run saves before it samples
             length += 1
-    while length and entries[length - 1].value["step"] > step:
+    while length and _is(entries[length - 1], "resume", step):  # of a run that was killed before it made a step
         length -= 1
-    return entries[length - 1].end if length else 0
+    return length
+
+
+def _rollbacks(entries: list[Entry]) -> list[int | None]:
+    """Return how often the run had gone back at each line; None where an older log does not say so."""
+    counts: list[int | None] = []
+    count: int | None = 0
+    for entry in entries:
+        if entry.value["event"] in ("start", "resume"):
+            told = entry.value.get("rollbacks", None if counts else 0)
+            count = told if type(told) is int else None
+        elif entry.value["event"] == "rollback" and count is not None:
+            count += 1
+        counts.append(count)
+    return counts
 
 
 def _entries(path: Path) -> list[Entry]:

@@ -186,6 +186,7 @@ class Workers:
     def restore(self, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
         """Copy weights, the optimizer's memory and the state of all streams over the present ones."""
         self.params.vector[...] = params.vector
+        self.params.changed()
         for name, memory in self.optimizer_state.memories.items():
             memory.vector[...] = optimizer_state.memories[name].vector
         self.optimizer_state.updates = optimizer_state.updates

@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn.archive import Lock
 from charrnn.checkpoint import Checkpoint
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, text_identity
 from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import BOUNDS, TrainConfig
@@ -26,6 +26,8 @@ class PreparedRun:
     validation_characters: int
     warnings: tuple[str, ...] = ()
     """Notes that concern what the run promises: not for quiet ears to miss."""
+    saved_rollbacks: int = 0
+    """Of the checkpoint that a resumed run starts from; another learning rate makes the run itself forget them."""
 
 
 def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
@@ -40,7 +42,7 @@ def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division)
     return CorpusInfo(
         name=corpus.name,
         sources=corpus.sources,
-        sha256=corpus.sha256,
+        sha256=text_identity(corpus.sha256, corpus.file_ends, of_items=division.counts is not None),
         characters=len(corpus.ids),
         items=division.counts,
         **decoding,

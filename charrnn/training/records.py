@@ -105,6 +105,7 @@ def _beginning(prepared: PreparedRun, command: str) -> Record:
         "model": asdict(trainer.model) | {"parameters": trainer.params.vector.size},
         "config": run.config.to_json(),
         "total_steps": run.total_steps,
+        "rollbacks": trainer.rollbacks,
     }
 
 

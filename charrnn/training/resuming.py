@@ -1,5 +1,7 @@
 """From a checkpoint to the run that goes on from it."""
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,11 @@ from charrnn import checkpoint
 from charrnn.archive import Lock, released_on_failure
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
+from charrnn.commands import command
 from charrnn.errors import CheckpointError, ConfigError, TextError, shown
 from charrnn.run_files import FOLDER, is_kept, newest
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, text_identity
+from charrnn.text.finding import STDIN
 from charrnn.text.normalizing import as_read
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import BOUNDS, TrainConfig, flag, separator_option
@@ -40,6 +44,8 @@ RESUMABLE = (
     "decay_every",
     "threads",
 )
+
+_JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
 
 
 def resume_run(
@@ -92,20 +98,25 @@ def resume_run(
         if start.resume is None or lock is None:
             raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
         config = _resumed_config(start, path, changes)
-        notes = _changes(TrainConfig.from_json(start.config).to_json(), config)  # with what old files lack
+        before = TrainConfig.from_json(start.config)  # with what old files lack
+        notes = _changes(before.to_json(), config)
+        rollbacks = start.progress.rollbacks
         if config.learning_rate != start.config["learning_rate"]:
             start = _without_rollbacks(start, start.resume)
         corpus = _read(texts, start, path, watcher)
-        division = divide(corpus.ids, corpus.vocabulary, config)
-        if corpus.sha256 != start.corpus.sha256:
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+        sha256 = text_identity(corpus.sha256, corpus.file_ends, of_items=bool(config.separator))
+        if sha256 != start.corpus.sha256:
             if not allow_new_text:
                 raise ConfigError(
                     f"the text has changed since {name} was saved "
-                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {corpus.sha256[:12]}… now); "
+                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
                     "give the text it was trained on, or learn this one with --allow-new-text"
                 )
             start, config, shrunk = _on_new_text(start, config, corpus, division)
-            notes = [f"goes on with another text: {corpus.name}, from its beginning", *shrunk, *notes]
+            notes = [f"goes on with another text: {shown(corpus.name)}, from its beginning", *shrunk, *notes]
+        elif texts and STDIN not in corpus.sources:  # it has been moved: the next resume finds it
+            start = replace(start, corpus=replace(start.corpus, sources=corpus.sources))
         if not _fits(start, config, division):
             raise CheckpointError(f"{name} is damaged (its model or its place in the text is not its run's)")
         check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
@@ -115,8 +126,10 @@ def resume_run(
         f"goes on from {name} at step {start.progress.step:,}",
         *_redistributed(start, prepared),
         *notes,
+        *_rate_jump(prepared.run.trainer, before, start.progress.elapsed_seconds / 60),
     ]
-    return replace(prepared, notes=(*prepared.notes, *notes), warnings=_warnings(start, prepared))
+    notes = [*prepared.notes, *notes]
+    return replace(prepared, notes=tuple(notes), warnings=_warnings(start, prepared), saved_rollbacks=rollbacks)
 
 
 def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) -> Trainer:
@@ -127,6 +140,11 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     start : the checkpoint, such as `charrnn.load` returns
     data : the text or the integers it was trained on, and any part held out by a run of files
     changes : fields of the configuration to change; only those in `RESUMABLE`
+
+    Warns
+    -----
+    UserWarning
+        If the learning rate jumps, as it does where a cosine schedule is stretched over more steps.
 
     Raises
     ------
@@ -139,7 +157,7 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     --------
     >>> import charrnn
     >>> text = "the lamp went round. " * 50
-    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,))
+    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,), schedule="constant")
     >>> _ = list(trainer)
     >>> charrnn.save("lamp.npz", trainer.checkpoint())
     >>> trainer = charrnn.resume_training(charrnn.load("lamp.npz"), text, steps=5)
@@ -154,12 +172,19 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
-    return Trainer(config, vocabulary, division.training, start)
+    if not _fits(start, config, division):
+        raise CheckpointError("the checkpoint is damaged (its model or its place in the text is not its run's)")
+    check_memory(config, len(vocabulary), characters_in(division.training))
+    trainer = Trainer(config, vocabulary, division.training, start)
+    for note in _rate_jump(trainer, TrainConfig.from_json(start.config), 0.0):
+        warnings.warn(note, stacklevel=2)
+    return trainer
 
 
 def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
-    if not texts and "-" in start.corpus.sources:
-        raise ConfigError("the text came from stdin; give it again, as a file or with -")
+    if not texts and STDIN in start.corpus.sources:
+        how = command("train", [STDIN], ["--resume", "--checkpoint", str(path)])
+        raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {how}")
     try:
         names = texts or start.corpus.sources
         decoding = {**start.corpus.decoding, "keep": start.separator}
@@ -167,9 +192,10 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
     except TextError as error:
         if texts:
             raise
+        how = command("train", ["TEXT"], ["--resume", "--checkpoint", str(path)])
         raise TextError(
             f"the text that {shown(str(path))} was trained on cannot be read again ({error.reason}); "
-            "say where it is now: charrnn train TEXT --resume"
+            f"say where it is now: {how}"
         ) from error
 
 
@@ -198,6 +224,22 @@ def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
     return [f"changed: {', '.join(changed)}"] if changed else []
 
 
+def _rate_jump(trainer: Trainer, before: TrainConfig, minutes: float) -> list[str]:
+    """Say where a schedule that follows other bounds than before takes the learning rate.
+
+    Parameters
+    ----------
+    before : the configuration until now
+    minutes : that the run has taken until now
+    """
+    config = trainer.config
+    was, now = trainer.next_rate(before, minutes), trainer.next_rate(config, minutes)
+    if math.isclose(was, now, rel_tol=_JUMP):
+        return []
+    why = f"as the {config.schedule} schedule follows what has changed"
+    return [f"the learning rate jumps at step {trainer.step:,} from {was:.3g} to {now:.3g}, {why}"]
+
+
 def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
     run, warnings = prepared.run, []
@@ -205,7 +247,7 @@ def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
     if start.progress.history and not best.exists():
         warnings.append(f"the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
     differing = [
-        f"{name} {start.machine[name]} then, {value} now"
+        f"{name} {shown(start.machine[name])} then, {value} now"
         for name, value in run.machine.items()
         if start.machine.get(name, value) != value
     ]
@@ -220,7 +262,7 @@ def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
     if before == str(ranks):
         return []
     streams = prepared.run.config.batch_size
-    return [f"the {streams:,} streams are redistributed (ranks until now: {before}; from here on: {ranks})"]
+    return [f"the {streams:,} streams are redistributed (ranks until now: {shown(before)}; from here on: {ranks})"]
 
 
 def _on_new_text(

@@ -1,13 +1,12 @@
 """From a checkpoint back to the command that trains the same: what its configuration asks for, and no more."""
 
-import shlex
-from collections.abc import Iterable
 from dataclasses import fields
 
 import numpy as np
 
 from charrnn.bundled import default_corpus
 from charrnn.checkpoint import Checkpoint
+from charrnn.commands import command
 from charrnn.text.batches import Streams
 from charrnn.text.corpus import split
 from charrnn.text.remembered import CorpusInfo
@@ -31,6 +30,8 @@ def epochs(trained: Checkpoint, config: TrainConfig) -> float:
         return 0.0
     if trained.corpus.items:
         return trained.progress.epoch + trained.progress.position / characters
+    if characters < 2:  # no text that was trained on, but a file may say so
+        return 0.0
     streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
     return trained.progress.epoch + trained.progress.position / streams.length
 
@@ -41,12 +42,7 @@ def command_for(corpus: CorpusInfo, config: TrainConfig) -> str:
     usual = {"encoding": "utf-8", "errors": "strict", "normalize": "none", "max_vocab": 0}
     decoding = [word for name, how in corpus.decoding.items() if how != usual[name] for word in (flag(name), str(how))]
     ways = [_options(config, name) for name in RECIPES]
-    return command_line(["charrnn", "train", *sources, *decoding, *min(ways, key=len)])
-
-
-def command_line(words: Iterable[str]) -> str:
-    """Return words as a shell reads them, on one line whatever is in them."""
-    return " ".join(map(_quoted, words))
+    return command("train", sources, [*decoding, *min(ways, key=len)])
 
 
 def _options(config: TrainConfig, recipe: str) -> list[str]:
@@ -69,16 +65,3 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         return format_sizes(value)
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def _quoted(word: str) -> str:
-    if word.isprintable():
-        return shlex.quote(word)
-    inner = "".join("\\'" if c == "'" else c if c.isprintable() and c != "\\" else _escaped(c) for c in word)
-    return f"$'{inner}'"
-
-
-def _escaped(character: str) -> str:
-    """Write a character as shells know it between ``$'`` and ``'``."""
-    named = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
-    return named.get(character) or "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))

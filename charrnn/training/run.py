@@ -133,6 +133,11 @@ class Run:
 
     def _first_events(self) -> Iterator[Event]:
         self.saving.begin()
+        if not self.is_fresh:
+            try:
+                self.saving.give_bounds(self._checkpoint())
+            except CheckpointError as error:
+                yield SaveFailed(self.trainer.step, str(error))
         if self.is_fresh or self.config.minutes:
             # Saving before the first step finds a folder that cannot be written before an hour's work is lost to it,
             # and what a save costs.

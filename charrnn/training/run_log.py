@@ -36,6 +36,7 @@ class RunLog:
     ) -> None:
         self.path = log_path(prepared.run.path)
         self._run = prepared.run
+        self._saved_rollbacks = prepared.saved_rollbacks
         self._recorder = Recorder(prepared, command)
         self._warn = warn
         self._writers = [LineWriter(echo, self._warner("the events"), can_cut=False)] if echo else []
@@ -65,7 +66,9 @@ class RunLog:
     def _open(self) -> None:
         tell = self._warner(f"the log {shown(str(self.path))}")
         try:
-            kept = 0 if self._run.is_fresh else length_until(self.path, self._recorder.beginning["step"])
+            kept = 0
+            if not self._run.is_fresh:
+                kept = length_until(self.path, self._recorder.beginning["step"], self._saved_rollbacks)
             stream = open_to_append(self.path, kept)
         except OSError as error:
             tell(error)

@@ -9,6 +9,7 @@ from charrnn.archive import Lock, sweep_temporaries
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.run_files import best_path, kept_path, kept_states
+from charrnn.training.config import BOUNDS
 from charrnn.training.evaluation import AnyEvaluator
 
 
@@ -81,6 +82,32 @@ class Saving:
         _remove(self.best_path, "the best model of the run to be replaced")
         for step in kept_states(self.path):
             _remove(kept_path(self.path, step), "a state of the run to be replaced")
+
+    def give_bounds(self, state: Checkpoint) -> None:
+        """Write the bounds of a run that is resumed into its best model and its kept states.
+
+        They may have been saved when the run was to end elsewhere. So all files of a run say the same of it, and are
+        those of one that was to end there from the start.
+
+        Parameters
+        ----------
+        state : of the run that is resumed
+
+        Raises
+        ------
+        CheckpointError
+            If one of them cannot be written; it is then as it was.
+        """
+        bounds = {name: state.config[name] for name in BOUNDS}
+        for path in (self.best_path, *(kept_path(self.path, step) for step in kept_states(self.path))):
+            try:
+                earlier = checkpoint.load(path)
+            except CheckpointError:  # missing, or damaged: a better or a later one will replace it
+                continue
+            config = {**earlier.config, **bounds}
+            is_same_run = (earlier.model, earlier.corpus) == (state.model, state.corpus)
+            if is_same_run and config != earlier.config:
+                checkpoint.save(path, replace(earlier, config=config))
 
     def close(self) -> None:
         """Let other runs have the checkpoint."""

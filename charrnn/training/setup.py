@@ -104,7 +104,7 @@ def start_run(
             texts or [default_corpus(config.separator)], **decoding, keep=config.separator, watcher=watcher
         )
         notes = list(corpus.notes)
-        division = divide(corpus.ids, corpus.vocabulary, config)
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
         config, shrunk = _fitted(
             config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
         )

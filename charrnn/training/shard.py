@@ -18,14 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.nn.dropout import Dropout
-from charrnn.nn.model import CharRNN, State, Workspace
-from charrnn.nn.parameters import Array, Parameters
+from charrnn.nn.model import CharRNN, State
+from charrnn.nn.parameters import Array, Parameters, named_views
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
 from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from charrnn.training.randomness import random_stream
-
-# One for the usual chunk and one for an epoch's last. Where lengths vary, a new one costs less than keeping them all.
-_MOST_WORKSPACES = 2
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,9 @@ class Stretch(NamedTuple):
     """Part of a flat vector, for an optimizer to update."""
 
     vector: Array
+
+    def changed(self) -> None:
+        """Nothing reads a stretch but the optimizer."""
 
 
 def share(size: int, index: int, count: int) -> range:
@@ -112,9 +112,9 @@ class Memory:
     """The arrays of a plan over one block of memory; the ids come first, where any type is aligned."""
 
     def __init__(self, plan: Plan, block: Any) -> None:
-        self.ids = Parameters(plan.ids(), np.frombuffer(block, np.intp, _count(plan.ids())))
-        numbers = np.frombuffer(block, plan.dtype, _count(plan.numbers()), offset=self.ids.vector.nbytes)
-        self.numbers = Parameters(plan.numbers(), numbers)
+        ids = np.frombuffer(block, np.intp, _count(plan.ids()))
+        numbers = np.frombuffer(block, plan.dtype, _count(plan.numbers()), offset=ids.nbytes)
+        self.ids, self.numbers = named_views(plan.ids(), ids), named_views(plan.numbers(), numbers)
 
 
 class Shard:
@@ -137,7 +137,7 @@ class Shard:
         self._params, self._grads = (Stretch(memory.numbers[name][updated]) for name in ("params", "grads.0"))
         memories = {name: Stretch(memory.numbers[f"memory.{name}"][updated]) for name in plan.update.rule.memories}
         self._optimizer_state = OptimizerState(memories)
-        self._workspaces: dict[int, Workspace] = {}
+        self._session = plan.model.session(self.params, plan.batch_size, dropout=plan.dropout, streams=self.streams)
         self._chunk_grads: Parameters | None = None
 
     def compute(self, number: int, T: int, scale: float, *, is_first: bool = True) -> float:
@@ -148,24 +148,18 @@ class Shard:
         number : of the chunk in the run, for the masks of dropout
         is_first : whether the update begins with this chunk; the gradient of a later one is added
         """
-        if T not in self._workspaces:
-            if len(self._workspaces) == _MOST_WORKSPACES:
-                del self._workspaces[next(iter(self._workspaces))]  # the oldest
-            self._workspaces[T] = self._make_workspace(T)
-        ws, model = self._workspaces[T], self.plan.model
-        if ws.dropout:
-            ws.dropout.draw(random_stream(self.plan.rng_seed, "dropout", number))
+        rng = random_stream(self.plan.rng_seed, "dropout", number) if self.plan.dropout else None
         grads = self.grads
-        if not is_first:
+        if is_first:
+            self.params.changed()  # by all workers, in the shared memory
+        else:
             grads = self._chunk_grads = self._chunk_grads or self.grads.like(np.empty_like(self.grads.vector))
         inputs, targets = self.inputs[:T], self.targets[:T]
-        model.arrange(self.params, ws)
-        losses, final = model.loss(self.params, ws, inputs, targets, self.state)
-        model.backward(self.params, grads, ws, inputs, targets, scale=scale)
+        result = self._session.gradient(inputs, targets, self.state, grads, scale=scale, rng=rng)
         if grads is not self.grads:
             np.add(self.grads.vector, grads.vector, out=self.grads.vector)
-        copy_state(final, self.state)
-        return float(losses.sum(dtype=np.float64))
+        copy_state(result.state, self.state)
+        return float(result.losses.sum(dtype=np.float64))
 
     def join(self) -> float:
         """Add the gradients along this worker's stretch, in the order of the workers; return the sum's norm."""
@@ -189,11 +183,8 @@ class Shard:
             clip_norm(self._grads.vector, norm, update.clip_norm)
         self._optimizer_state.updates = updates
         update.rule.update(self._params, self._grads, self._optimizer_state, rate)
+        self.params.changed()
         return math.isfinite(np.dot(self._params.vector, self._params.vector))
-
-    def _make_workspace(self, T: int) -> Workspace:
-        plan = self.plan
-        return plan.model.workspace(T, plan.batch_size, plan.dtype, plan.dropout, self.streams)
 
 
 _ALL = slice(None)

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import CharRNNError, TextError
-from charrnn.text.corpus import split
+from charrnn.errors import CharRNNError, TextError, shown
+from charrnn.text.corpus import split, text_identity
 from charrnn.text.finding import STDIN
 from charrnn.text.reading import NOBODY, Watcher
 from charrnn.training.config import TrainConfig
@@ -42,16 +42,18 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
         decoding = {**corpus.decoding, "keep": trained.separator}
         found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
         if trained.separator:
-            division = divide(found.ids, trained.vocabulary, TrainConfig.from_json(trained.config))
+            config = TrainConfig.from_json(trained.config)
+            division = divide(found.ids, trained.vocabulary, config, found.file_ends)
         else:
             division = Division(*split(found.ids, val_fraction))
     except CharRNNError as error:
         why = error.reason if isinstance(error, TextError) else error
         raise TextError(f"the training text cannot be read again ({why})") from error
-    if found.sha256 != corpus.sha256:
+    sha256 = text_identity(found.sha256, found.file_ends, of_items=bool(trained.separator))
+    if sha256 != corpus.sha256:
         raise TextError(
-            f"{corpus.name} has changed since the model learned it "
-            f"(SHA-256 {corpus.sha256[:12]}… then, {found.sha256[:12]}… now)"
+            f"{shown(corpus.name)} has changed since the model learned it "
+            f"(SHA-256 {corpus.sha256[:12]}… then, {sha256[:12]}… now)"
         )
     if division.counts != corpus.items:
         raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")

@@ -147,8 +147,7 @@ class Trainer:
     @property
     def share_done(self) -> float:
         """Share of the configured steps or epochs that is done, whichever is more; from 1 on the run is over."""
-        steps, epochs = self.config.steps, self.config.epochs
-        return max(self.step / steps if steps else 0.0, self.epoch / epochs if epochs else 0.0)
+        return self._share_of(self.config)
 
     @cached_property
     @with_one_thread
@@ -162,6 +161,17 @@ class Trainer:
     def full_learning_rate(self) -> float:
         """What the schedule scales: the rate asked for, or the optimizer's own, halved at each rollback."""
         return (self.config.learning_rate or self._update.rule.default_learning_rate) * 0.5**self.rollbacks
+
+    def next_rate(self, config: TrainConfig, minutes: float = 0.0) -> float:
+        """Return the learning rate of the next step where the schedule and the bounds are those of `config`.
+
+        Parameters
+        ----------
+        config : whose schedule to follow; the full learning rate is the trainer's own
+        minutes : that the run has taken so far
+        """
+        done = max(self._share_of(config), minutes / config.minutes if config.minutes else 0.0)
+        return self._scheduled_rate(config, self._schedule_progress(config, done))
 
     def __iter__(self) -> Iterator[StepReport]:
         """Train to the end: as many steps or epochs in all as the configuration says, or its minutes from now.
@@ -179,7 +189,7 @@ class Trainer:
 
     def schedule_progress(self, done: float) -> float:
         """Where the learning rate's schedule stands, 0 to 1, when this share of the run is done."""
-        return self.step / self.config.schedule_steps if self.config.schedule_steps else done
+        return self._schedule_progress(self.config, done)
 
     @with_one_thread
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is met by the finite check, and told in words
@@ -295,9 +305,21 @@ class Trainer:
         self.step, self.smoothed_loss = progress.step, progress.smoothed_loss
         self.cursor = Cursor(progress.epoch, progress.position)
 
+    def _share_of(self, config: TrainConfig) -> float:
+        """Share of a configuration's steps or epochs that is done."""
+        steps, epochs = config.steps, config.epochs
+        return max(self.step / steps if steps else 0.0, self.epoch / epochs if epochs else 0.0)
+
+    def _schedule_progress(self, config: TrainConfig, done: float) -> float:
+        return self.step / config.schedule_steps if config.schedule_steps else done
+
     def _learning_rate(self, progress: float, weight: float) -> float:
-        config = self.config
-        rate = learning_rate(
+        rate = self._scheduled_rate(self.config, progress)
+        # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
+        return rate * weight if self.config.reduction == "mean" else rate
+
+    def _scheduled_rate(self, config: TrainConfig, progress: float) -> float:
+        return learning_rate(
             self.full_learning_rate,
             config.schedule,
             step=self.step,
@@ -307,8 +329,6 @@ class Trainer:
             decay_factor=config.decay_factor,
             decay_every=config.decay_every,
         )
-        # A mean over fewer characters is as large as one over many, and less sure; a sum is smaller already.
-        return rate * weight if config.reduction == "mean" else rate
 
     def _divergence(self, what: str, rate: float) -> DivergedError:
         return DivergedError(f"training diverged at step {self.step + 1}: {what}, learning rate {rate:.4g}")

@@ -25,11 +25,13 @@ def transfer(source: Checkpoint, model: CharRNN, params: Parameters, vocabulary:
         list(source.vocabulary.characters), list(vocabulary.characters), assume_unique=True, return_indices=True
     )
     table = "embedding.W_e" if model.embedding_size else "cells.0.W_xh"
-    for name, array in params.items():
+    for name, fresh in params.items():
+        array = source.params[name]
         if name == table:
-            array[new] = source.params[name][old]
+            array, trained = fresh.copy(), array
+            array[new] = trained[old]
         elif name in ("linear.W_hy", "linear.b_y"):
-            array[..., new] = source.params[name][..., old]
-        else:
-            array[...] = source.params[name]
+            array, trained = fresh.copy(), array
+            array[..., new] = trained[..., old]
+        params[name] = array
     return len(new)

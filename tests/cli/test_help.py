@@ -1,12 +1,15 @@
 """The help pages: sections, widths, and colour where a terminal wants it."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from charrnn.cli import main
 from charrnn.cli.help import Command
-from tests.conftest import Charrnn
+from tests.conftest import TINY, Charrnn
 
 COMMANDS = list(main.charrnn.commands)
 every_command = pytest.mark.parametrize("command", COMMANDS)
@@ -66,3 +69,25 @@ def test_a_mistyped_word_gets_a_suggestion(charrnn: Charrnn, arguments: list[str
     outcome = charrnn(*arguments)
     assert outcome.code == 2
     assert re.search(rf"Did you mean .*'{guess}'", outcome.err)
+
+
+# Prints the help of the program and of each command, and then runs one.
+_ALL_HELP = """
+import sys
+from charrnn.cli.main import charrnn
+for words in [["--help"], *([name, "--help"] for name in charrnn.commands), sys.argv[1:]]:
+    try:
+        charrnn(words, prog_name="charrnn")
+    except SystemExit:
+        pass
+"""
+
+
+def test_the_help_and_the_program_are_the_same_without_docstrings_and_assertions(text_file: Path) -> None:
+    run = ("train", str(text_file), *TINY, "--steps", "2", "-q", "--overwrite", "--checkpoint", "lamp.npz")
+    found = []
+    for options in ((), ("-OO",)):
+        done = subprocess.run([sys.executable, *options, "-c", _ALL_HELP, *run], capture_output=True, check=True)
+        found.append((done.stdout, Path("lamp.npz").read_bytes()))
+        Path("lamp.npz").unlink()
+    assert found[0] == found[1]

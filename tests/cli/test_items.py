@@ -1,5 +1,6 @@
 """`train --by-line` and what the other commands make of a model of items."""
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -140,7 +141,7 @@ def test_several_temperatures_are_told_apart_but_by_the_quiet(charrnn: Charrnn, 
 def test_a_text_is_scored_item_by_item(charrnn: Charrnn, model: str) -> None:
     Path("some.txt").write_text("\nblorimiby\n\nanax", newline="")
     outcome = charrnn("score", model, "some.txt")
-    assert "read as 2 items, each for itself" in outcome.err
+    assert "read as 2 items, each separately" in outcome.err
     assert outcome.out.startswith(b"on 15 characters")
     Path("turned.txt").write_text("anax\nblorimiby\n", newline="")
     values = [json.loads(charrnn("score", model, name, "--json").out) for name in ("some.txt", "turned.txt")]
@@ -190,3 +191,204 @@ def test_by_turns_each_line_begins_an_item(charrnn: Charrnn, model: str) -> None
     later = charrnn(*usual, stdin=b"anax\nbri\\\n").out
     assert first.startswith(b"bri")
     assert later.endswith(first)
+
+
+SEPARATED = ("--steps", "2", "-q", "--checkpoint", "run.npz", "--overwrite")
+
+
+def items_of(charrnn: Charrnn, *arguments: str) -> int:
+    """Train on a text and return how many items it has, held-out ones too."""
+    outcome = charrnn(*TRAIN, *SEPARATED, *arguments)
+    assert outcome.code == 0, outcome.err
+    counts = json.loads(charrnn("info", "run.npz", "--json").out)["corpus"]["items"]
+    total: int = counts["training"] + counts["held_out"]
+    return total
+
+
+def nats_of(charrnn: Charrnn, text: str) -> float:
+    """Nats of all characters of a text."""
+    outcome = charrnn("score", "run.npz", "-", "-q", "--json", stdin=text.encode())
+    values = json.loads(outcome.out)
+    total: float = values["nats_per_char"] * values["characters"]
+    return total
+
+
+def test_items_that_end_as_the_separator_begins_are_one_item_each(charrnn: Charrnn) -> None:
+    """The line end that ends a file is not part of its last poem, and joined poems are not parted anew."""
+    poems = [f"{name}\n{name[::-1]}" for name in NAMES]
+    Path("poems.txt").write_text("\n\n".join(poems) + "\n", newline="")
+    assert items_of(charrnn, "poems.txt", "--separator", "\n\n") == len(poems)
+    whole = nats_of(charrnn, f"{poems[0]}\n")
+    assert whole == pytest.approx(nats_of(charrnn, poems[0]), rel=1e-6)
+    assert nats_of(charrnn, f"{poems[0]}\n\n{poems[1]}\n") == pytest.approx(
+        whole + nats_of(charrnn, poems[1]), rel=1e-6
+    )
+
+
+def test_an_item_with_a_separator_across_its_own_end_is_read_whole(charrnn: Charrnn) -> None:
+    """``xab`` and the separator ``aba`` have another ``aba`` between them, at which nothing ends."""
+    Path("text.txt").write_text("aba".join(["xx", "bbx", *NAMES, "bxxb", "xab"]), newline="")
+    items_of(charrnn, "text.txt", "--separator", "aba", "--val-fraction", "0")
+    trained = checkpoint.load("run.npz")
+    ids = trained.vocabulary.encode("axababa")  # read from the separator's end, and ended by the whole of it
+    workspace = trained.model.workspace(6, 1, trained.params.vector.dtype)
+    trained.model.arrange(trained.params, workspace)
+    state = trained.model.zero_state(1, trained.params.vector.dtype)
+    losses, _ = trained.model.loss(trained.params, workspace, ids[:-1, None], ids[1:, None], state)
+    assert nats_of(charrnn, "xab") == pytest.approx(float(losses.sum()), rel=1e-5)
+    Path("xab.txt").write_text("xab", newline="")
+    assert charrnn("view", "run.npz", "xab.txt", "-q").code == 0
+    assert charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "3", "-q").code == 0
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_the_end_of_a_file_is_the_end_of_an_item(charrnn: Charrnn, line_end: str, last: int) -> None:
+    """However its last line ends, whatever packs it, and wherever it comes from."""
+    for name, poems in (("a", ["anna", "zoe\nkarl"]), ("b", ["karl\nzoe", "bob\nlu", "mia"])):
+        text = "\n\n".join(poems) + last * "\n"
+        Path(f"poems/{name}.txt").parent.mkdir(exist_ok=True)
+        Path(f"poems/{name}.txt").write_text(text.replace("\n", line_end), newline="")
+        Path(f"poems/{name}.txt.gz").write_bytes(gzip.compress(text.encode()))
+    Path("poems/empty.txt").write_text("")
+    for packed in Path("poems").glob("*.gz"):
+        packed.rename(packed.name)
+    for texts in (["poems"], ["poems/a.txt", "poems/b.txt"], ["a.txt.gz", "b.txt.gz"]):
+        assert items_of(charrnn, *texts, "--separator", line_end * 2) == 5
+        assert charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "3", "-q").code == 0
+        assert b"sample" not in charrnn("sample", "run.npz", "--num", "2", "-q").out
+
+
+def test_a_folder_of_one_item_a_file_needs_no_separator_in_any(charrnn: Charrnn) -> None:
+    for number, name in enumerate(NAMES[:6]):
+        Path("names").mkdir(exist_ok=True)
+        Path(f"names/{number}.txt").write_text(name)
+    assert items_of(charrnn, "names", "--by-line") == 6
+    assert charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "3", "-q").code == 0
+    assert charrnn("score", "run.npz", "names", "-q").out.startswith(b"on ")
+    outcome = charrnn("train", "names/0.txt", "--by-line", "--checkpoint", "one.npz")
+    assert (outcome.code, "single item" in outcome.err) == (2, True)
+
+
+def test_the_same_bytes_in_other_files_are_another_text(charrnn: Charrnn) -> None:
+    Path("a.txt").write_text("anna\nzoe")
+    Path("b.txt").write_text("karl\nbob\n")
+    assert items_of(charrnn, "a.txt", "b.txt", "--by-line") == 4
+    assert "begins in the same line" not in charrnn("train", "a.txt", "b.txt", "--by-line", "--steps", "1").err
+    Path("both.txt").write_text("anna\nzoekarl\nbob\n")
+    outcome = charrnn("train", "both.txt", "--resume", "--checkpoint", "run.npz", "--steps", "4")
+    assert outcome.code == 2
+    assert "the text has changed" in outcome.err
+    ranked = charrnn("score", "run.npz", "--by-line", "a.txt", "b.txt", "-q").out.decode().splitlines()
+    assert sorted(line.split("\t")[2] for line in ranked) == ["anna", "bob", "karl", "zoe"]
+
+
+def test_a_long_text_from_the_cache_has_the_items_of_the_same_text_in_memory(
+    charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        Path(f"{number}.txt").write_text("\n".join(NAMES))
+    texts = ("0.txt", "1.txt", "2.txt", "--by-line")
+    assert items_of(charrnn, *texts) == 3 * len(NAMES)
+    in_memory = Path("run.npz").read_bytes()
+    monkeypatch.setattr("charrnn.text.cells.IN_MEMORY", 100)
+    for _ in range(2):  # kept, and found again
+        assert items_of(charrnn, *texts) == 3 * len(NAMES)
+        assert Path("run.npz").read_bytes() == in_memory
+
+
+def test_blank_lines_are_no_items_and_counted(charrnn: Charrnn) -> None:
+    Path("text.txt").write_text("anna\n\n  \nbob\n\t\nzoe\nmia\n")
+    outcome = charrnn(*TRAIN, "text.txt", "--by-line", "--steps", "1", "--checkpoint", "run.npz")
+    assert "left out 3 blank lines" in outcome.err
+    assert "left out 2 blank ones" in charrnn("score", "run.npz", "-", stdin=b"\n anna\n \nbob").err
+
+
+def test_repeated_items_are_told_and_can_be_left_out(charrnn: Charrnn) -> None:
+    Path("twice.txt").write_text("\n".join([*NAMES, *NAMES]))
+    outcome = charrnn(*TRAIN, "twice.txt", "--by-line", "--steps", "1", "--checkpoint", "run.npz")
+    assert f"{len(NAMES)} of {2 * len(NAMES)} items repeat an earlier one, and " in outcome.err
+    assert "held out are trained on too" in outcome.err
+    options = (*TRAIN, "twice.txt", "--by-line", "--unique", "--checkpoint", "unique.npz")
+    outcome = charrnn(*options, "--steps", "3")
+    assert f"left out {len(NAMES)} items equal to an earlier one" in outcome.err
+    assert "trained on too" not in outcome.err
+    counts = json.loads(charrnn("info", "unique.npz", "--json").out)["corpus"]["items"]
+    assert counts["training"] + counts["held_out"] == len(NAMES)
+    assert "--unique" in charrnn("info", "unique.npz").out.decode()
+    resumed = charrnn("train", "--resume", "--checkpoint", "unique.npz", "--steps", "5", "-q")
+    assert resumed.code == 0, resumed.err
+    assert charrnn("train", "twice.txt", "--unique").code == 2  # of a running text nothing repeats
+
+
+@pytest.mark.parametrize("way", [(), ("--by-line",)])
+def test_the_same_file_named_twice_is_told(charrnn: Charrnn, way: tuple[str, ...]) -> None:
+    Path("names.txt").write_text("\n".join([*NAMES, ""]))
+    outcome = charrnn(*TRAIN, "names.txt", "./names.txt", *way, "--steps", "1")
+    assert "names.txt is named more than once" in outcome.err
+
+
+def test_an_item_goes_no_further_than_the_separator_that_its_seed_begins(charrnn: Charrnn) -> None:
+    poems = [f"{name}\n{name[::-1]}" for name in NAMES]
+    Path("poems.txt").write_text("\n\n".join(poems), newline="")
+    options = ("poems.txt", "--separator", "\n\n", "--steps", "4", "-q", "--checkpoint", "run.npz")
+    assert charrnn(*TRAIN, *options).code == 0
+    arguments = (
+        "sample",
+        "run.npz",
+        "--num",
+        "60",
+        "-q",
+        "-n",
+        "30",
+        "--rng-seed",
+        "1",
+        "--allow",
+        "newline",
+        "--allow",
+        "abcx",
+    )
+    seeded = charrnn(*arguments, "--seed", f"{poems[0]}\n", "--json")
+    values = [json.loads(line) for line in lines(seeded.out)]
+    ended = [value for value in values if value["ended"] == "item"]
+    assert any(value["text"] == "" for value in ended)  # the next line end ended it
+    assert all(value["label"] == "seen" for value in ended if not value["text"])
+    assert all("\n\n" not in value["seed"] + value["text"] for value in values)
+    plain = charrnn(*arguments, "--seed", f"{poems[0]}\n").out.decode()
+    whole = [text for text in plain.split("\n\n")[:-1] if text == poems[0]]
+    assert len(whole) == sum(value["text"] == "" for value in ended)
+
+
+@pytest.mark.parametrize("separator", ["\n", "\n\n", "|"])
+def test_no_item_is_written_that_is_blank(charrnn: Charrnn, separator: str) -> None:
+    Path("text.txt").write_text(separator.join([*NAMES, " a", "\tb"]), newline="")
+    options = ("text.txt", "--separator", separator, "--steps", "1", "-q", "--checkpoint", "run.npz")
+    assert charrnn(*TRAIN, *options).code == 0
+    seeds = range(0, 90, 30)
+    arguments = ("sample", "run.npz", "--num", "30", "--json", "-q", "-n", "20", "--temperature", "1.5")
+    for seed in seeds:
+        written = lines(charrnn(*arguments, "--rng-seed", str(seed)).out)
+        items = [value["text"] for value in map(json.loads, written) if value["ended"] == "item"]
+        assert items or separator == "\n\n"
+        assert all(map(str.strip, items))
+    outcome = charrnn("sample", "run.npz", "--allow", separator[-1])
+    assert (outcome.code, outcome.out) == (2, b"")
+
+
+def test_by_turns_no_line_of_the_models_is_blank_and_an_item_ends_where_it_ends(charrnn: Charrnn, model: str) -> None:
+    turns = charrnn("sample", model, "-i", "-q", "--temperature", "2", "--rng-seed", "1", stdin=b"\n" * 40)
+    assert len(lines(turns.out)) == 40
+    assert all(line.strip() for line in lines(turns.out))
+
+
+def test_the_line_end_of_a_seed_file_is_not_the_items(charrnn: Charrnn, model: str) -> None:
+    Path("seed.txt").write_text("bri\n")
+    usual = ("sample", model, "-q", "--temperature", "0")
+    assert charrnn(*usual, "--seed-file", "seed.txt").out == charrnn(*usual, "--seed", "bri").out
+
+
+def test_a_line_end_that_only_ends_the_file_counts_for_no_ranked_line(charrnn: Charrnn) -> None:
+    Path("names.txt").write_text("|".join(NAMES) + "\n")
+    assert items_of(charrnn, "names.txt", "--separator", "|") == len(NAMES)
+    ranked = charrnn("score", "run.npz", "--by-line", "-q", "--json", "-", stdin=b"anax\nblorimiby\n").out
+    assert sorted(json.loads(line)["characters"] for line in ranked.splitlines()) == [4, 9]

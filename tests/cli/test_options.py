@@ -65,6 +65,7 @@ TRAIN = {
     "--dtype": Example(("--dtype", "float64"), err("parameters in float64")),
     "--by-line": Example(("--by-line",), learned(separator="\n")),
     "--separator": Example(("--separator", "the "), err("symbols, 21 items of ")),
+    "--unique": Example(("--by-line", "--unique"), learned(unique=True)),
     "--val-fraction": Example(("--val-fraction", "0.5"), err("327 characters + 327 held out")),
     "--batch-size": Example(("--batch-size", "3"), err("batch 3 × seq 10")),
     "--seq-length": Example(("--seq-length", "7"), err("batch 2 × seq 7")),

@@ -121,3 +121,23 @@ def test_a_file_that_is_missing_or_no_file_is_a_failure_with_a_suggestion(charrn
     assert outcome.code == 1
     assert outcome.err == "charrnn: rum.toml cannot be read (No such file or directory); did you mean run.toml?\n"
     assert charrnn("train", "--config", ".").code == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_the_file_is_read_as_editors_and_shells_of_windows_write_it(
+    charrnn: Charrnn, encoding: str, line_end: str
+) -> None:
+    Path("lampé.txt").write_bytes(Path("lamp.txt").read_bytes())
+    Path("run.toml").write_text(RUN.replace("lamp.txt", "lampé.txt"), encoding=encoding, newline=line_end)
+    assert charrnn("train", "--config", "run.toml").code == 0
+    assert checkpoint.load("run.npz").corpus.name == "lampé"
+
+
+def test_a_file_in_another_encoding_is_refused_in_one_line(charrnn: Charrnn) -> None:
+    Path("run.toml").write_text('text = "lampé.txt"', encoding="latin-1")
+    outcome = charrnn("train", "--config", "run.toml")
+    (line,) = outcome.error_lines
+    assert outcome.code == 2
+    assert "run.toml" in line
+    assert "save it in UTF-8" in line

@@ -9,7 +9,7 @@ import pytest
 from charrnn import bundled, checkpoint
 from charrnn.report import progress
 from charrnn.scoring.score import UNSEEN_NATS
-from tests.conftest import TEXT, Charrnn, run_process
+from tests.conftest import TEXT, TINY, Charrnn, run_process
 
 LINES = "the lamp went round.\n\nthe lamp wnet ruond.\nthe sea went round.\n"
 
@@ -127,3 +127,21 @@ def test_a_long_text_shows_how_far_the_reading_is_and_a_quiet_one_does_not(
     assert "\nthe model reads: 100%, " in charrnn("score", str(trained), "-", "--by-line", stdin=TEXT.encode()).err
     quiet = charrnn("score", str(trained), "-", "-q", stdin=TEXT.encode())
     assert (quiet.out, quiet.err) == (loud.out, "")
+
+
+@pytest.mark.parametrize("text", ["the lamp went round.", "a clerk"])
+def test_equal_lines_rank_equal_whether_or_not_a_line_end_follows(charrnn: Charrnn, trained: Path, text: str) -> None:
+    ranked = charrnn("score", str(trained), "--by-line", "-q", "-", stdin=f"{text}\n{text}".encode()).out.decode()
+    first, second = (line.split("\t") for line in ranked.splitlines())
+    assert (first[0], first[2]) == (second[0], second[2])
+    assert (first[1], second[1]) == ("1", "2")
+
+
+def test_a_model_that_knows_no_line_ends_charges_none(charrnn: Charrnn) -> None:
+    Path("text.txt").write_text("the lamp went round, and the sea went round the lamp. " * 5)
+    train = ("train", "text.txt", *TINY, "--steps", "2", "-q", "--checkpoint", "run.npz")
+    assert charrnn(*train).code == 0
+    rows = charrnn("score", "run.npz", "--by-line", "-q", "--json", "-", stdin=b"lamp\nround\n").out.splitlines()
+    values = [json.loads(row) for row in rows]
+    assert sorted((value["characters"], value["unseen"]) for value in values) == [(4, 0), (5, 0)]
+    assert all(value["bits_per_char"] < 8 for value in values)

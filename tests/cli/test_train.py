@@ -134,7 +134,8 @@ def test_a_run_from_stdin_goes_on_when_the_text_is_given_again(charrnn: Charrnn)
     charrnn("train", "-", *QUICK, stdin=TEXT.encode())
     resume = ("--resume", "--checkpoint", "run.npz", "--steps", "5")
     refused = charrnn("train", *resume)
-    assert (refused.code, refused.err) == (2, "charrnn: the text came from stdin; give it again, as a file or with -\n")
+    assert refused.code == 2
+    assert refused.err.startswith("charrnn: the text came from stdin; give it again, as a file or with -: ")
     assert charrnn("train", "-", *resume, stdin=TEXT.encode()).code == 0
     assert checkpoint.load("run.npz").progress.step == 5
 

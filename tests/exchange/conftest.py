@@ -38,10 +38,9 @@ def read(trained: Checkpoint, text: str = TEXT[:PART], streams: int = 2) -> Ids:
 def log_probs(trained: Checkpoint, ids: Ids, dtype: str = "float64") -> tuple[Array, State]:
     """Return what our engine gives every character (T, B, V) after each, and the states after the last."""
     model, params = trained.model, trained.params.astype(dtype)
-    ws = model.workspace(ids.shape[0], ids.shape[1], dtype)
-    model.arrange(params, ws)
-    final = model.forward(params, ws, ids, model.zero_state(ids.shape[1], dtype))
-    return log_softmax(ws.logits), final
+    B = ids.shape[1]
+    logits, final = model.session(params, B).logits(ids, model.zero_state(B, dtype))
+    return log_softmax(logits), final
 
 
 def assert_equal_models(one: Checkpoint, other: Checkpoint) -> None:

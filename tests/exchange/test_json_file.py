@@ -112,3 +112,11 @@ def test_what_is_no_json_of_a_model_is_refused(data: bytes) -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ExchangeError, match=r"missing\.json cannot be read: No such file"):
         from_json("missing.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_an_editor_saved_in_another_way_of_unicode_is_read(encoding: str) -> None:
+    trained = model_of("gru", ((7,), 0), "float32")
+    text = as_json(trained, "mine").decode()
+    Path("model.json").write_text(text, encoding=encoding, newline="\r\n")
+    assert_equal_models(from_json("model.json"), trained)

@@ -61,8 +61,10 @@ numbers that are not finite are read | archive/reader.py | test_archive_refusals
 -     if dtype.kind == "f" and not np.isfinite(array).all():
 +     if False:
 another error comes out of a damaged description | checkpoint.py | test_checkpoint.py faults/test_crafted.py
--     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+-     except _CONTRADICTION as error:
+-         raise CheckpointError(
 +     except (ValueError, TypeError) as error:
++         raise CheckpointError(
 a gradient that is not finite is learned from | training/trainer.py | training/test_trainer.py training/test_rollback.py
 -         if is_lost or not math.isfinite(norm):
 +         if False:

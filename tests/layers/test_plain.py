@@ -24,7 +24,7 @@ def test_the_gradient_of_a_row_is_the_sum_over_where_it_stands() -> None:
 
 def test_a_linear_layer_is_a_product_and_a_sum() -> None:
     layer = charrnn.Linear(3, 2, rng=0, dtype=np.float64)
-    layer.params["b_y"][...] = [1, 2]
+    layer.params["b_y"] = [1, 2]
     x = np.random.default_rng(0).normal(size=(4, 5, 3))
     np.testing.assert_allclose(layer.forward(x), x @ layer.params["W_hy"] + [1, 2])
     np.testing.assert_allclose(layer.forward(x[0, 0]), x[0, 0] @ layer.params["W_hy"] + [1, 2])

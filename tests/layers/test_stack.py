@@ -23,8 +23,8 @@ def network(cell: str, V: int, sizes: tuple[int, ...], E: int, arrays: dict[str,
         layers.append(KINDS[cell](D, H, batch_first=False, **options))
     stack = charrnn.Stack([*layers, charrnn.Linear(sizes[-1], V, **options)])
     for k, name in enumerate(names):
-        for short, array in stack.layers[k].params.items():
-            array[...] = arrays[f"{name}.{short}"]
+        for short in stack.layers[k].params:
+            stack.layers[k].params[short] = arrays[f"{name}.{short}"]
     return stack
 
 
@@ -60,10 +60,8 @@ def test_a_stack_is_the_network_that_trains(cell: str, E: int) -> None:
     model = charrnn.CharRNN(6, cell, (5, 4), E)
     params = model.initialize(rng, dtype=np.float64)
     inputs, targets = rng.integers(0, 6, (2, 7, 3))
-    ws, grads = model.workspace(7, 3, np.float64), params.like()
-    model.arrange(params, ws)
-    losses, _ = model.loss(params, ws, inputs, targets, model.zero_state(3, np.float64))
-    model.backward(params, grads, ws, inputs, targets, scale=1 / 21)
+    session, zero, grads = model.session(params, 3), model.zero_state(3, np.float64), params.like()
+    losses, _, _ = session.gradient(inputs, targets, zero, grads, scale=1 / 21)
     stack = network(cell, 6, (5, 4), E, dict(params))
     logits, _ = stack.forward(inputs, return_sequences=True)
     loss, d_logits = charrnn.softmax_cross_entropy(logits, targets)
@@ -101,8 +99,8 @@ def test_every_gradient_of_a_stack_of_different_kinds_and_sizes_is_right(return_
 
 def test_the_vector_of_a_stack_is_that_of_its_layers() -> None:
     stack = mixed()
-    stack.params["2.W_hh"][0, 0] = 7
-    stack.layers[5].params["b_y"][0] = 8
+    stack.params["2.W_hh"] = 7
+    stack.layers[5].params["b_y"] = 8
     assert stack.layers[2].params["W_hh"][0, 0] == 7
     assert stack.params["5.b_y"][0] == 8
     assert sum(layer.params.vector.size for layer in stack.layers) == stack.params.vector.size

@@ -64,7 +64,7 @@ def forward(work: Pass, dtype: Any = np.float64) -> tuple[Any, Any]:
 def backward(work: Pass) -> Gradients:
     ws, _ = forward(work)
     grads = work.params.like(np.full_like(work.params.vector, np.nan))
-    d_state = work.cell.backward(work.params, grads, ws, work.inputs, work.d_outputs, work.d_final)
+    d_state = work.cell.backward(work.params, grads.group(""), ws, work.inputs, work.d_outputs, work.d_final)
     return Gradients(grads, ws.d_inputs, d_state)
 
 
@@ -135,7 +135,7 @@ def test_only_the_forget_gate_starts_with_a_bias() -> None:
     for kind in CELLS:
         cell = CELLS[kind](D, H)
         params = Parameters(cell.shapes(), np.full(sum(map(np.prod, cell.shapes().values())), np.nan))
-        cell.initialize(params, np.random.default_rng(0), 0.0)
+        cell.initialize(params.group(""), np.random.default_rng(0), 0.0)
         assert np.isfinite(params.vector).all()
         assert params["W_hh"].all()
         biases = params["b_h"].reshape(-1, H)

@@ -60,7 +60,6 @@ def test_a_stream_has_the_same_masks_whoever_computes_it(locked: bool) -> None:
 
 
 def test_nothing_dropped_makes_no_masks_and_no_difference() -> None:
-    assert MODEL.workspace(T, B, np.float64, Dropout()).dropout is None
     only_weights = drawn(Dropout(weights=0.5))
     assert not only_weights.masks
     assert not drawn(Dropout(outputs=0.5)).weight_masks

@@ -1,20 +1,20 @@
-"""The whole network: equal to the slow reference, and true to the laws that any such network obeys."""
+"""The whole network: equal to the plain equations, and true to the laws that any such network obeys."""
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from charrnn.gradcheck import random_state
-from charrnn.nn import gates, tiling
+from charrnn.nn import equations, gates, tiling
 from charrnn.nn.embedding import Ids
 from charrnn.nn.loss import log_softmax
-from charrnn.nn.model import CELLS, CharRNN, State, Workspace
+from charrnn.nn.model import CELLS, CharRNN, Session, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import Adagrad
-from tests import reference
 
 V = 6
 NETWORKS = [
@@ -51,30 +51,26 @@ def draw(model: CharRNN, T: int = 5, B: int = 3) -> Problem:
     return Problem(model, params, text[:-1], text[1:], random_state(model, B, rng))
 
 
-def solve(problem: Problem, *, ws: Workspace | None = None, scale: float = 1.0) -> Answer:
+def solve(problem: Problem, *, session: Session | None = None, scale: float = 1.0) -> Answer:
     model, params, inputs, targets, state = problem
-    ws = ws or model.workspace(inputs.shape[0], inputs.shape[1], params.vector.dtype)
-    model.arrange(params, ws)
-    model.forward(params, ws, inputs, state)
-    log_probs = log_softmax(ws.logits)
-    losses, final = model.loss(params, ws, inputs, targets, state)
+    session = session or model.session(params, inputs.shape[1])
+    log_probs = log_softmax(session.logits(inputs, state)[0])
     grads = params.like(np.full_like(params.vector, np.nan))
-    d_state = model.backward(params, grads, ws, inputs, targets, scale=scale)
+    losses, final, d_state = session.gradient(inputs, targets, state, grads, scale=scale)
     return Answer(losses, log_probs, grads, d_state, final)
 
 
 def solve_slowly(problem: Problem) -> Answer:
     model, params, inputs, targets, state = problem
-    asked = dict(params), cast("reference.Cell", model.cell), inputs, targets, [layer._asdict() for layer in state]
-    _, log_probs, _ = reference.forward(*asked)
-    _, grads, d_state, final = reference.gradients(*asked, reduction="sum")
-    t, b = np.indices(targets.shape)
+    tape = equations.network_forward(params, model.cell, inputs, state)
+    losses, grads, d_state = equations.network_gradients(params, model.cell, inputs, targets, state)
     packed = Parameters(model.shapes(), np.concatenate([grads[name].ravel() for name in model.shapes()]))
-    return Answer(-log_probs[t, b, targets], log_probs, packed, like(state, d_state), like(state, final))
+    log_probs = equations.log_softmax(tape.logits)
+    return Answer(losses, log_probs, packed, like(state, d_state), like(state, tape.final))
 
 
-def like(state: State, layers: reference.State) -> State:
-    return tuple(type(layer)(**arrays) for layer, arrays in zip(state, layers, strict=True))
+def like(state: State, layers: list[equations.State]) -> State:
+    return tuple(type(layer)(*arrays) for layer, arrays in zip(state, layers, strict=True))
 
 
 def named(answer: Answer) -> dict[str, Array]:
@@ -109,12 +105,12 @@ def views_of(workspace: Any) -> Iterator[Array]:
             yield from views_of(part)
 
 
-# --- the same as the reference ---
+# --- the same as the equations ---
 
 
 @pytest.mark.parametrize(("T", "B"), [(4, 3), (12, 3), (1, 3), (7, 1), (1, 1)])  # 36 positions are not few
 @every_network
-def test_engine_equals_the_slow_reference(model: CharRNN, T: int, B: int) -> None:
+def test_engine_equals_the_equations(model: CharRNN, T: int, B: int) -> None:
     problem = draw(model, T, B)
     assert_same(solve(problem), solve_slowly(problem))
 
@@ -135,10 +131,9 @@ def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, cell: 
     monkeypatch.setattr(tiling, "_SMALL_PRODUCT", 3 * 160 * 80)
     monkeypatch.setattr(gates, "_BLOCK_NUMBERS", 2 * B * 160)
     problem = draw(CharRNN(V, cell, (128, 160), embedding_size), T, B)
-    ws = problem.model.workspace(T, B, np.float64)
-    assert [cell_ws.tiles.shape[1:4] for cell_ws in ws.cells] == [(2, 2, 3), (2, 2, 3)]
+    assert [tiling.tiles(B, H) for H in (128, 160)] == [(2, 2), (2, 2)]
     assert [gates.block_steps(T, B, H) for H in (128, 160)] == [2, 2]  # seven steps leave a last block of one
-    assert_same(solve(problem, ws=ws), solve_slowly(problem))
+    assert_same(solve(problem), solve_slowly(problem))
 
 
 @every_network
@@ -191,9 +186,10 @@ def test_renaming_the_characters_leaves_every_loss(model: CharRNN) -> None:
     problem = draw(model)
     new_id = np.random.default_rng(1).permutation(V)
     params = problem.params.copy()
-    rows = params["embedding.W_e" if model.embedding else "cells.0.W_xh"]
-    for by_character in (rows, params["linear.W_hy"].T, params["linear.b_y"]):
-        by_character[new_id] = by_character.copy()
+    old_id = np.argsort(new_id)
+    rows = "embedding.W_e" if model.embedding else "cells.0.W_xh"
+    for name, axis in ((rows, 0), ("linear.W_hy", 1), ("linear.b_y", 0)):
+        params[name] = params[name].take(old_id, axis)
     renamed = problem._replace(params=params, inputs=new_id[problem.inputs], targets=new_id[problem.targets])
     np.testing.assert_allclose(solve(renamed).losses, solve(problem).losses, rtol=1e-12)
 
@@ -207,25 +203,72 @@ def test_gradient_is_linear_in_the_scale(model: CharRNN) -> None:
 
 
 @every_network
-def test_nothing_left_in_a_workspace_is_ever_read(model: CharRNN) -> None:
+def test_what_a_session_read_before_leaves_no_trace(model: CharRNN) -> None:
     problem = draw(model, 12, 3)
-    ws = model.workspace(12, 3, np.float64)
-    fresh = solve(problem)
-    for array in arrays_of(ws):
-        array[...] = np.nan
-    assert_same(solve(problem, ws=ws), fresh, tolerance=0)
-    solve(problem._replace(inputs=problem.targets, targets=problem.inputs), ws=ws)
-    assert_same(solve(problem, ws=ws), fresh, tolerance=0)
+    fresh, weights = solve(problem), problem.params.vector.copy()
+    session = model.session(problem.params, 3)
+    problem.params.vector[...] = np.nan
+    problem.params.changed()
+    assert np.isnan(solve(problem, session=session).losses).all()  # and so is whatever it left behind
+    problem.params.vector[...] = weights
+    problem.params.changed()
+    assert_same(solve(problem, session=session), fresh, tolerance=0)
+    solve(problem._replace(inputs=problem.targets, targets=problem.inputs), session=session)
+    assert_same(solve(problem, session=session), fresh, tolerance=0)
 
 
 @every_network
-def test_what_is_returned_outlives_the_workspace(model: CharRNN) -> None:
+def test_what_is_returned_outlives_the_next_sequence(model: CharRNN) -> None:
     problem = draw(model)
-    ws = model.workspace(5, 3, np.float64)
-    answer = solve(problem, ws=ws)
-    for array in arrays_of(ws):
-        array[...] = np.nan
+    session = model.session(problem.params, 3)
+    answer = solve(problem, session=session)
+    solve(problem._replace(inputs=problem.targets, targets=problem.inputs), session=session)
     assert_same(answer, solve(problem), tolerance=0)
+
+
+@every_network
+def test_a_session_never_reads_with_old_weights(model: CharRNN) -> None:
+    problem = draw(model)
+    _, params, inputs, targets, state = problem
+    session, optimizer, rng = model.session(params, 3), Adagrad(), np.random.default_rng(5)
+    grads, memory = params.like(rng.normal(size=params.vector.size)), optimizer.init(params)
+
+    def update() -> None:
+        optimizer.update(params, grads, memory, 0.1)
+
+    def assign() -> None:
+        for name, array in params.items():
+            params[name] = array + 0.1
+
+    read = session.losses(inputs, targets, state)[0]
+    for change in (update, assign):
+        change()
+        for T in (5, 1):  # lengths that the session has read before, and has not
+            found = session.losses(inputs[:T], targets[:T], state)[0]
+            np.testing.assert_array_equal(found, model.session(params, 3).losses(inputs[:T], targets[:T], state)[0])
+            assert not np.allclose(found, read[:T])
+
+
+def test_many_lengths_take_the_memory_of_a_few() -> None:
+    model = CharRNN(V, "lstm", (64,))
+    params = model.initialize(np.random.default_rng(0))
+
+    def peak(*lengths: int) -> int:
+        tracemalloc.start()
+        session, state = model.session(params, 4), model.zero_state(4)
+        for T in lengths:
+            session.logits(np.zeros((T, 4), np.intp), state)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(*range(100, 140)) < 4 * peak(140)
+
+
+def test_a_parameter_cannot_be_changed_behind_a_session() -> None:
+    params = draw(NETWORKS[0]).params
+    with pytest.raises(ValueError, match="read-only"):
+        params["linear.b_y"][0] = 1
 
 
 @every_network
@@ -242,9 +285,7 @@ def test_forward_is_analytic(model: CharRNN) -> None:
     model, params, inputs, targets, state = draw(model)
     direction = np.random.default_rng(3).normal(size=params.vector.size)
     moved = params.like(params.vector + 1e-30j * direction)
-    ws = model.workspace(inputs.shape[0], inputs.shape[1], np.complex128)
-    model.arrange(moved, ws)
-    losses, _ = model.loss(moved, ws, inputs, targets, state)
+    losses, _ = model.session(moved, inputs.shape[1]).losses(inputs, targets, state)
     answer = solve(Problem(model, params, inputs, targets, state))
     np.testing.assert_allclose(losses.real, answer.losses, rtol=1e-12)
     assert losses.imag.sum() / 1e-30 == pytest.approx(answer.grads.vector @ direction, rel=1e-12)
@@ -284,14 +325,12 @@ GOLDEN: dict[str, list[float]] = {
 def test_first_ten_losses_of_a_fixed_run(cell: str) -> None:
     model, optimizer = CharRNN(V, cell, (8, 6), 4), Adagrad()
     params = model.initialize(np.random.default_rng(2015), dtype=np.float64)
-    ws, grads, memory = model.workspace(10, 2, np.float64), params.like(), optimizer.init(params)
+    session, grads, memory = model.session(params, 2), params.like(), optimizer.init(params)
     text = (np.arange(101)[:, None] ** 2 + np.arange(2)) % V
     state, means = model.zero_state(2, np.float64), []
     for start in range(0, 100, 10):
         inputs, targets = text[start : start + 10], text[start + 1 : start + 11]
-        model.arrange(params, ws)
-        losses, state = model.loss(params, ws, inputs, targets, state)
-        model.backward(params, grads, ws, inputs, targets, scale=1 / losses.size)
+        losses, state, _ = session.gradient(inputs, targets, state, grads, scale=1 / inputs.size)
         optimizer.update(params, grads, memory, 0.1)
         means.append(losses.mean())
     np.testing.assert_allclose(means, GOLDEN[cell], rtol=0, atol=1e-9)

@@ -27,7 +27,7 @@ def test_views_and_vector_are_the_same_memory() -> None:
     vector = np.zeros(11)
     params = Parameters(SHAPES, vector)
     assert params.vector is vector
-    params["cells.0.W_hh"][1, 2] = 7
+    params["cells.0.W_hh"] = [[0, 0, 0], [0, 0, 7]]
     params.group("cells.0")["b_h"][0] = 8
     np.testing.assert_array_equal(vector, [0, 0, 0, 0, 0, 7, 8, 0, 0, 0, 0])
     vector[9] = 9

@@ -12,8 +12,12 @@ import pytest
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError
 from charrnn.report.export import FORMATS, export
+from charrnn.sampling.blank import NoBlankItems
+from charrnn.sampling.config import SampleConfig
+from charrnn.sampling.ending import Reason
 from charrnn.sampling.filters import Filters
 from charrnn.sampling.sampler import encode_seed, sample
+from charrnn.sampling.writing import Writer
 from tests.browser import Browser
 from tests.report.conftest import untrained
 
@@ -56,7 +60,7 @@ def test_the_page_writes_what_the_sampler_writes(browser: Browser, cell: str, dt
         assert browser.troubles == []
 
 
-@pytest.mark.parametrize("separator", ["\n", "\U0001f600", "fg"])
+@pytest.mark.parametrize("separator", ["\n", "\U0001f600", "fg", "\n\U0001f600"])
 def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browser, separator: str) -> None:
     trained = untrained(ALPHABET)
     trained = replace(trained, config={**trained.config, "separator": separator})
@@ -66,12 +70,39 @@ def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browse
     params, begun = trained.params.astype(np.float64), "bad"
     rng, wanted = np.random.default_rng(9), ""
     while len(wanted) < 300:
-        drawn = sample(trained.model, params, encode_seed(trained.vocabulary, separator[-1] + begun), rng)
+        shaper = NoBlankItems(Filters(), trained.vocabulary.characters, separator, [begun])
+        drawn = sample(trained.model, params, encode_seed(trained.vocabulary, separator[-1] + begun), rng, shaper)
         item = begun
         while not item.endswith(separator):
-            item += trained.vocabulary.characters[next(drawn)]
+            number = next(drawn)
+            shaper.take([number])
+            item += trained.vocabulary.characters[number]
+        assert item.removesuffix(separator).strip()
         wanted, begun = wanted + item.removeprefix(begun), ""
     assert text == wanted[:300]
+    assert browser.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("separator", "seed_text"), [("\n\U0001f600", "bad\n"), ("\n\n", "\n"), ("fg", "f"), ("b", "")]
+)
+def test_an_item_ends_where_the_sampler_ends_it(browser: Browser, separator: str, seed_text: str) -> None:
+    """Also where the separator begins in the seed, and where the item would be blank."""
+    trained = untrained(ALPHABET)
+    trained = replace(trained, config={**trained.config, "separator": separator})
+    browser.open(write(trained))
+    config, params = SampleConfig(length=400), trained.params.astype(np.float64)
+    for rng_seed in range(40):
+        writer = Writer(trained.model, params, trained.vocabulary, config, rng_seed, separator)
+        written = "".join(piece for (piece,) in writer.write(seed_text))
+        ending = writer.samples[0].ending
+        whole = seed_text + written + separator[ending.overlap :] * (ending.reason is Reason.ITEM)
+        uniforms = np.random.default_rng(rng_seed).random(len(whole) - len(seed_text)).tolist()
+        call = f"charrnn.sampler.generate({json.dumps(seed_text)}, 1, {json.dumps(uniforms)})"
+        assert seed_text + browser.evaluate(call) == whole
+        if ending.reason is Reason.ITEM:  # the next item has begun from nothing
+            assert browser.evaluate("charrnn.sampler.item") == ""
+            assert whole.removesuffix(separator).strip()
     assert browser.troubles == []
 
 

@@ -139,7 +139,7 @@ def test_a_text_for_a_model_of_items_is_read_as_items_whatever_else_it_has(names
     Path("other.txt").write_text("\n\nanna\n☃\n☃bella\nclara", newline="")
     passage = view.choose_passage(names, Path("names.npz"), ["other.txt"], "utf-8")
     assert passage.text() == "anna\n☃\n☃bella\nclara\n"
-    assert passage.notes == ("read as 4 items, each for itself",)
+    assert passage.notes == ("read as 4 items, each separately; left out 2 blank ones",)
     data = data_in(view.view_page(names, passage, "names"))
     assert data["unseen"] == [5, 7]
 

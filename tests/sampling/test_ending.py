@@ -15,9 +15,9 @@ bounds = st.builds(
 )
 
 
-def watched(text: str, bounds: Bounds) -> tuple[list[str], Ending]:
+def watched(text: str, bounds: Bounds, before: str = "") -> tuple[list[str], Ending]:
     """What each character settles."""
-    ending = Ending(bounds)
+    ending = Ending(bounds, before)
     return [ending.take(c) for c in text], ending
 
 
@@ -58,6 +58,20 @@ def test_what_is_settled_is_never_taken_back(text: str, bounds: Bounds) -> None:
     for piece in watched(text, bounds)[0]:
         settled += piece
         assert final.startswith(settled)
+
+
+@given(st.text("ab\n", max_size=5), texts, st.sampled_from(["\n", "ab", "\n\n", "aba", "aab"]))
+def test_an_item_that_goes_on_from_a_seed_ends_where_it_would_without(seed: str, text: str, separator: str) -> None:
+    """The seed and what follows are one item: it ends at the first separator, which may begin in the seed."""
+    if separator in seed:
+        return
+    pieces, ending = watched(text, Bounds(separator=separator), seed)
+    item, *rest = (seed + text).split(separator)
+    assert (ending.reason is Reason.ITEM) == bool(rest)
+    if rest:
+        assert seed + "".join(pieces) == item + separator[: ending.overlap]
+    else:
+        assert (seed + text).startswith(seed + "".join(pieces))
 
 
 @given(texts)

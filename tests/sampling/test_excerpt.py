@@ -7,7 +7,8 @@ import pytest
 
 from charrnn.nn.model import CharRNN
 from charrnn.sampling.excerpt import excerpt
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.filters import Filters, draw
+from charrnn.sampling.sampler import Streams, sample
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("\nabcdef")
@@ -37,15 +38,21 @@ def test_items_are_whole_and_take_no_more_room_than_they_have(separator: str) ->
 
 
 def test_each_item_begins_from_nothing() -> None:
-    """The items are those that the sampler writes one after the other, each from a separator and a fresh state."""
+    """Each is drawn from a separator and a fresh state, and cannot end before it has a character."""
     rng = np.random.default_rng(3)
     items: list[str] = []
     while len("a".join(items)) < 60:
-        item = ""
-        for number in sample(MODEL, PARAMS, VOCABULARY.encode("a"), rng):
-            if VOCABULARY.characters[number] == "a":
+        item, streams = "", Streams(MODEL, PARAMS, 1)
+        streams.read(VOCABULARY.encode("a")[:, None])
+        while True:
+            scores = streams.logits.copy()
+            if not item.strip():
+                scores[0, VOCABULARY.encode("a")] = -np.inf
+            number = draw(Filters().apply(scores), rng.random(1))
+            if VOCABULARY.characters[number[0]] == "a":
                 break
-            item += VOCABULARY.characters[number]
+            item += VOCABULARY.characters[number[0]]
+            streams.read(number[None])
         items.append(item)
     text = written(60, "a")
     assert "a".join(items).startswith(text)

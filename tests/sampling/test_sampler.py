@@ -48,11 +48,9 @@ def written(model: CharRNN, seed: Array, length: int, rng_seed: int = 0, filters
 
 def logits_at_once(model: CharRNN, ids: Array) -> Array:
     """What the network says after each of the ids, run as one sequence: (T, V)."""
-    params, T = weights(model), len(ids)
-    ws = model.workspace(T, 1, np.float64)
-    model.arrange(params, ws)
-    model.forward(params, ws, ids[:, None], model.zero_state(1, np.float64))
-    return ws.logits[:, 0]
+    params = weights(model)
+    logits, _ = model.session(params, 1).logits(ids[:, None], model.zero_state(1, np.float64))
+    return logits[:, 0]
 
 
 @every_model

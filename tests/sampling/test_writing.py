@@ -92,10 +92,8 @@ def test_log_probabilities_are_the_model_s_own_whatever_the_filters() -> None:
     pieces = list(one.write("abc", with_log_probs=True))
     for own, text in zip(one.samples, map("".join, zip(*pieces, strict=True)), strict=True):
         ids = VOCABULARY.encode("abc" + text)
-        ws = MODEL.workspace(len(ids), 1, np.float64)
-        MODEL.arrange(PARAMS, ws)
-        MODEL.forward(PARAMS, ws, ids[:, None], MODEL.zero_state(1, np.float64))
-        told = log_softmax(ws.logits[:, 0])
+        logits, _ = MODEL.session(PARAMS, 1).logits(ids[:, None], MODEL.zero_state(1, np.float64))
+        told = log_softmax(logits[:, 0])
         wanted = [told[at - 1, ids[at]] for at in range(3, len(ids))]
         np.testing.assert_allclose(own.log_probs[: len(text)], wanted, rtol=1e-9)
         assert len(own.log_probs) == len(text) + (own.ending.reason is Reason.STOP)

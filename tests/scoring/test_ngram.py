@@ -78,13 +78,12 @@ ITEMS = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=5), min_size=1
 @given(ITEMS, ITEMS)
 def test_no_context_reaches_from_one_item_into_another(training: list[list[int]], text: list[list[int]]) -> None:
     """What an order expects of an item is what it expects of it alone, wherever it stands."""
-    separator = np.array([0])
 
     def joined(items: list[list[int]]) -> np.ndarray:
         return np.array([0, *(character for item in items for character in [*item, 0])])
 
     def reach(ids: np.ndarray) -> np.ndarray:
-        return reach_within_items(ids, separator)
+        return reach_within_items(np.flatnonzero(ids[:-1] == 0) + 1, len(ids))
 
     learned, ids = joined(training), joined(text)
     ngrams = NGrams(learned, 4, 6, reach(learned))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from charrnn import bundled
 from charrnn.errors import CharRNNError, ConfigError, TextError, UnreadableTextError
 from charrnn.text import cells, reading
-from charrnn.text.corpus import Corpus, read_corpus, split
+from charrnn.text.corpus import Corpus, describe_joins, read_corpus, split
 from charrnn.text.reading import BYTE_ORDER_MARK
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import TINY, Charrnn
@@ -87,10 +87,15 @@ def test_what_is_no_text_is_replaced_as_python_does_it_and_counted_apart(
 
 def test_a_file_whose_last_line_does_not_end_is_told_where_another_follows() -> None:
     ended, cut = write("a.txt", b"anna\n"), write("b.txt", b"bob")
-    said = "without a line end at the end: the next begins in the same line"
-    assert read_corpus([ended, cut]).notes == ()
-    assert read_corpus([cut, ended]).notes == (f"1 file {said}",)
-    assert read_corpus([cut, cut, ended]).notes == (f"2 files {said}",)
+
+    def said(*names: str) -> list[str]:
+        corpus = read_corpus(names)
+        return describe_joins(corpus.ids, corpus.file_ends, corpus.vocabulary.characters)
+
+    words = "without a line end at the end: the next begins in the same line"
+    assert said(ended, cut) == []
+    assert said(cut, ended) == [f"1 file {words}"]
+    assert said(cut, cut, ended) == [f"2 files {words}"]
 
 
 @pytest.mark.parametrize("size", BLOCK_SIZES)

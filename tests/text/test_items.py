@@ -1,4 +1,4 @@
-"""The items of a text are those of `str.split`, and each reads the same wherever it stands."""
+"""Items are those of `str.split` in each file, without blank ones, and each reads the same wherever it stands."""
 
 import numpy as np
 import pytest
@@ -85,6 +85,51 @@ def test_an_item_is_found_among_them_and_nothing_else(text: str, separator: str,
     items, _ = find(text, separator)
     assert items.has(ids_of(wanted)) == (wanted in texts_of(items))
     assert all(items.has(ids_of(item)) for item in texts_of(items))
+
+
+@given(st.lists(st.text("ab\n| ", max_size=12), max_size=5), separators)
+def test_each_file_is_split_alone_and_its_last_line_end_is_in_no_item(files: list[str], separator: str) -> None:
+    text = "".join(files)
+    ends = sorted({len("".join(files[: k + 1])) for k in range(len(files))} - {0})
+    characters = bytes(range(128)).decode()
+    cut = find_items(
+        ids_of(text), ids_of(separator).astype(np.intp), characters=characters, file_ends=[*ends] or [len(text)]
+    )
+    wanted, blank = [], 0
+    for file in filter(None, files):
+        *parts, last = file.split(separator)
+        parts += [last.removesuffix("\n")] * bool(last.removesuffix("\n"))
+        wanted += [part for part in parts if part.strip()]
+        blank += sum(not part.strip() for part in parts)
+    assert texts_of(cut[0]) == wanted
+    assert cut[1] == blank
+
+
+@given(st.text("ab \n", max_size=100), st.integers(1, 9))
+def test_long_blank_items_are_known_whatever_is_looked_at_together(text: str, look: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_FIRST_LOOK", look)
+        patch.setattr(module, "_PIECE_SIZE", 3)
+        items, _ = find_items(ids_of(text), ids_of("\n").astype(np.intp), characters=bytes(range(128)).decode())
+    assert texts_of(items) == [line for line in text.split("\n") if line.strip()]
+
+
+@pytest.mark.parametrize("piece_size", [1, 3, 1 << 20])
+@given(texts, separators)
+def test_of_equal_items_all_but_the_first_are_repeats(piece_size: int, text: str, separator: str) -> None:
+    items, _ = find(text, separator)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE_SIZE", piece_size)
+        is_repeat = items.repeats()
+    parts = texts_of(items)
+    assert is_repeat.tolist() == [part in parts[:k] for k, part in enumerate(parts)]
+
+
+@given(texts, separators)
+def test_joined_items_are_told_where_each_begins(text: str, separator: str) -> None:
+    items, _ = find(text, separator)
+    pieces = np.split(items.joined(), items.joined_starts())[1:]
+    assert [bytes(piece).decode() for piece in pieces] == [part + separator for part in texts_of(items)]
 
 
 def test_chosen_items_keep_their_text() -> None:

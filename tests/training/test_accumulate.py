@@ -43,10 +43,8 @@ def test_an_update_follows_the_gradient_of_all_its_chunks_with_the_state_carried
         chunk = trainer.streams.chunk(cursor)
         if chunk.is_first:
             state = model.zero_state(3, "float64")
-        ws, grads = model.workspace(len(chunk.inputs), 3, "float64"), params.like()
-        model.arrange(params, ws)
-        losses, state = model.loss(params, ws, chunk.inputs, chunk.targets, state)
-        model.backward(params, grads, ws, chunk.inputs, chunk.targets, scale=1.0)
+        grads = params.like()
+        losses, state, _ = model.session(params, 3).gradient(chunk.inputs, chunk.targets, state, grads, scale=1.0)
         nats, characters, wanted = nats + losses.sum(), characters + losses.size, wanted + grads.vector
         cursor = trainer.streams.advance(cursor)
     scale = 1 / characters if reduction == "mean" else 1.0

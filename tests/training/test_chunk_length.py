@@ -17,7 +17,6 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import parallel
 from charrnn.training.config import TrainConfig
 from charrnn.training.events import StepReport
-from charrnn.training.parallel import Workers
 from charrnn.training.setup import resume_run, start_run
 from charrnn.training.sizes import chunk_length, longest_chunk
 from charrnn.training.trainer import Trainer
@@ -113,14 +112,6 @@ def test_stopping_after_any_step_and_going_on_equals_never_stopping(text_file: P
         list(resume_run([], {"steps": 12}, path=Path(f"{k}.npz")).run.events())
         assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
     assert checkpoint.load("whole.npz").progress.epoch > 0
-
-
-def test_only_two_lengths_have_a_workspace_at_a_time() -> None:
-    trainer = Trainer(VARIED, VOCABULARY, IDS)
-    assert len({trainer.train_step(0.0).characters for _ in range(30)}) > 4
-    reducer = trainer._reducer
-    assert isinstance(reducer, Workers)
-    assert len(reducer._shard._workspaces) == 2
 
 
 def test_the_lengths_of_a_step_that_is_lost_are_those_of_its_repetition(text_file: Path) -> None:

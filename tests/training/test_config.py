@@ -86,6 +86,7 @@ LATER = {
     "patience": 0,
     "keep": 0,
     "separator": "",
+    "unique": False,
     "accumulate": 1,
     "decay_factor": 0.5,
     "decay_every": 5.0,

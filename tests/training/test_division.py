@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import charrnn
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.scoring.score import Scorer, as_items
+from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.documents import Documents
 from charrnn.text.items import Items
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
-from charrnn.training.division import characters_in, divide, running
+from charrnn.training.division import characters_in, divide, joined_starts, running
 from charrnn.training.evaluation import Evaluator, ItemEvaluator
 from charrnn.training.held_out import compare_held_out
 from charrnn.training.prepared import PreparedRun
@@ -258,3 +261,41 @@ def test_items_in_memory_are_all_learned_saved_and_gone_on_with() -> None:
     written = ["".join(charrnn.sample_text(trained, rng_seed=3)) for trained in (whole, resumed.checkpoint())]
     assert written[0] == written[1]
     assert "\n" not in written[0]
+
+
+@given(st.lists(st.sampled_from(["ana", "bob", "cid", "a", "b"]), min_size=2, max_size=12), st.integers(0, 9))
+def test_it_is_told_how_many_items_repeat_and_how_many_are_trained_on_too(words_: list[str], seed: int) -> None:
+    vocabulary = Vocabulary("\nabcdinoz")
+    ids = vocabulary.encode("\n".join([*words_, "zz"]))
+    config = TrainConfig(separator="\n", val_fraction=0.4, rng_seed=seed)
+    training, held_out, notes = divide(ids, vocabulary, config)
+    learned_words, kept = words(training, vocabulary), words(held_out, vocabulary)
+    repeated = len(words_) - len(set(words_))
+    seen = sum(word in learned_words for word in kept)
+    leak = f", and {seen} of the {len(kept)} held out are trained on too" if seen else ""
+    told = f"{repeated} of {len(words_) + 1} items repeat an earlier one{leak}; --unique leaves repetitions out"
+    assert notes == ((told,) if repeated else ())
+    parts = divide(ids, vocabulary, replace(config, unique=True))
+    both = words(parts.training, vocabulary) + words(parts.held_out, vocabulary)
+    assert sorted(both) == sorted({*words_, "zz"})
+
+
+def test_no_yardstick_depends_on_what_stands_around_an_item() -> None:
+    """Also where an item and the separator after it have a separator between them: ``xab`` and ``aba``."""
+    files = {"1": "xab", "2": "bobx", "3": "axxb", "4": "oxab"}
+    for name, text in files.items():
+        Path(name).write_text(text)
+    Path("all").write_text("ob aba xox aba obo aba bbx aba xoab".replace(" ", ""))
+    changes: dict[str, Any] = {"separator": "aba", "hidden_sizes": (4,), "steps": 1, "val_fraction": 0.0}
+    for _ in start_run(["all", *files], changes, path=Path("items.npz")).run.events():
+        pass
+    model = checkpoint.load("items.npz")
+    part = learned(model)
+
+    def figures(*names: str) -> dict[str, float]:
+        passage = as_items(read_passage(names, model.vocabulary), model.vocabulary.encode("aba"))
+        text = Slice.from_passage(passage, model.vocabulary, running(part), "aba", joined_starts(part))
+        compared = compare(Figure("model", 1.0), text, model.vocabulary)
+        return {figure.name: figure.nats for figure in compared.yardsticks if "gram" in figure.name}
+
+    assert figures("1", "2", "4", "3") == pytest.approx(figures("3", "4", "2", "1"), rel=1e-12)

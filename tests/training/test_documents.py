@@ -50,12 +50,10 @@ def gradient(model: CharRNN, params: Parameters, chunks: list[Chunk]) -> tuple[f
     total, gradients = 0.0, np.zeros_like(params.vector)
     state: Any = None
     for chunk in chunks:
-        T, B = chunk.inputs.shape
-        ws, grads = model.workspace(T, B, params.vector.dtype), params.like(np.empty_like(params.vector))
-        model.arrange(params, ws)
+        B = chunk.inputs.shape[1]
+        grads = params.like(np.empty_like(params.vector))
         state = model.zero_state(B, params.vector.dtype) if chunk.is_first else state
-        losses, state = model.loss(params, ws, chunk.inputs, chunk.targets, state)
-        model.backward(params, grads, ws, chunk.inputs, chunk.targets, scale=1.0)
+        losses, state, _ = model.session(params, B).gradient(chunk.inputs, chunk.targets, state, grads, scale=1.0)
         total += float(losses.sum())
         gradients += grads.vector
     return total, gradients

@@ -1,6 +1,7 @@
 """Training what is in memory, text or any integers, is the command's training without its files."""
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def test_the_command_samples_from_it_and_goes_on_with_it(charrnn: Charrnn, text_
 
 
 def test_a_run_of_files_goes_on_in_memory(text_file: Path) -> None:
-    for _ in start_run([str(text_file)], {**TINY, "steps": 4}, path=Path("lamp.npz")).run.events():
+    for _ in start_run(
+        [str(text_file)], {**TINY, "steps": 4, "schedule": "constant"}, path=Path("lamp.npz")
+    ).run.events():
         pass
     trainer = charrnn.resume_training(charrnn.load("lamp.npz"), TEXT, steps=6)
     assert isinstance(trainer.streams, Streams)
@@ -134,3 +137,15 @@ def test_what_cannot_be_gone_on_with_is_refused(trained: Path) -> None:
         charrnn.resume_training(start, TEXT, cell="lstm")
     with pytest.raises(CheckpointError, match="for sampling only"):
         charrnn.resume_training(charrnn.load(trained.with_name("lamp-best.npz")), TEXT)
+
+
+def test_a_learning_rate_that_jumps_is_told(tmp_path: Path) -> None:
+    for schedule, is_told in (("cosine", True), ("constant", False)):
+        first = charrnn.start_training(TEXT, **TINY, schedule=schedule, steps=4)
+        *_, last = first
+        charrnn.save(tmp_path / "lamp.npz", first.checkpoint())
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            again = charrnn.resume_training(charrnn.load(tmp_path / "lamp.npz"), TEXT, steps=8)
+        assert bool(told) == is_told
+        assert (next(iter(again)).learning_rate > last.learning_rate) == is_told

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training.config import flag
 from charrnn.training.events import Event, StepReport, Stopped
 from charrnn.training.setup import resume_run, start_run
-from tests.conftest import TEXT, TINY, command
+from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command
 
 N = 12
 # 88 of 110 characters to train on: two streams of 44, five chunks an epoch, so that epochs end inside the run.
@@ -112,6 +113,34 @@ def test_a_shorter_run_that_is_given_more_steps_equals_the_longer_run(text: str)
         start(text, f"{k}.npz", **LSTM, steps=k)
         resume(f"{k}.npz", steps=N)
         assert not difference("whole.npz", f"{k}.npz")
+
+
+@pytest.mark.parametrize("k", range(2, N))
+def test_all_files_of_a_run_that_is_given_more_steps_are_those_of_the_longer_run(text: str, k: int) -> None:
+    changes: Any = {**VANILLA, "eval_every": 2, "save_every": 4, "keep": 2, "learning_rate": 0.3}
+    for folder, steps in (("whole", N), ("cut", k)):
+        Path(folder).mkdir()
+        start(text, f"{folder}/run.npz", **changes, steps=steps)
+    resume("cut/run.npz", steps=N)
+    expected, found = bytes_in(Path("whole")), bytes_in(Path("cut"))
+    kept = [f"run-step-{step}.npz" for step in (12, 8)]
+    assert sorted(expected) == ["run-best.npz", *sorted(kept), "run.npz"]
+    assert found["run.npz"] == expected["run.npz"]
+    assert [found[name] for name in kept if name in found] == [expected[name] for name in kept if name in found]
+    if k % 2 == 0:  # where it is evaluated at any rate
+        assert found["run-best.npz"] == expected["run-best.npz"]
+    if k % 4 == 0:
+        assert found == expected
+
+
+def test_a_best_model_of_another_run_keeps_its_bounds(text: str) -> None:
+    start(text, "run.npz", **VANILLA, steps=5)
+    start(text, "other.npz", **{**VANILLA, "hidden_sizes": (7,)}, steps=5)
+    shutil.copy("other-best.npz", "run-best.npz")
+    before = Path("run-best.npz").read_bytes()
+    events = resume_run([], {"steps": N}, path=Path("run.npz")).run.events()
+    assert isinstance(next(iter(events)), StepReport)
+    assert Path("run-best.npz").read_bytes() == before
 
 
 def test_what_is_dropped_is_that_of_the_whole_run_and_not_of_its_first_part(text: str) -> None:
@@ -296,3 +325,38 @@ def test_sigterm_saves_and_exits_as_the_shell_expects(text: str) -> None:
     process.terminate()
     assert process.wait(timeout=30) == 143
     assert checkpoint.load("run.npz").progress.step > 0
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "is_told"),
+    [
+        (("--steps", "20"), ("--steps", "40"), True),
+        (("--epochs", "2"), ("--epochs", "4"), True),
+        (("--steps", "20", "--schedule-steps", "80"), ("--steps", "40"), False),
+        (("--steps", "20", "--schedule", "constant"), ("--steps", "40"), False),
+        (("--epochs", "2", "--schedule", "step", "--decay-every", "1"), ("--epochs", "4"), False),
+        (("--epochs", "2", "--schedule", "step", "--decay-every", "1"), ("--epochs", "4", "--decay-every", "9"), True),
+        (("--steps", "20"), ("--minutes", "9", "--steps", "40"), True),
+    ],
+)
+def test_a_learning_rate_that_jumps_is_told_in_a_line(
+    charrnn: Charrnn, text_file: Path, first: tuple[str, ...], then: tuple[str, ...], is_told: bool
+) -> None:
+    how = ("--checkpoint", "lamp.npz")
+    assert charrnn("train", str(text_file), *TINY, *first, *how).code == 0
+    done = charrnn("train", "--resume", *then, *how, "--json")
+    assert done.code == 0
+    jumps = re.findall(r"the learning rate jumps at step \d+ from (\S+) to (\S+),", done.err)
+    assert len(jumps) == is_told
+    if is_told:
+        rates = [
+            record["learning_rate"] for line in done.out.splitlines() if "learning_rate" in (record := json.loads(line))
+        ]
+        assert float(jumps[0][1]) == pytest.approx(rates[0], rel=0.01)
+        assert float(jumps[0][0]) < rates[0]
+
+
+def test_the_same_run_cut_in_two_tells_no_jump(charrnn: Charrnn, text_file: Path) -> None:
+    how = ("--checkpoint", "lamp.npz", "--steps", "9", "--schedule-steps", "9")
+    assert charrnn("train", str(text_file), *TINY, "--checkpoint", "lamp.npz", "--steps", "4", *how[-2:]).code == 0
+    assert "jumps" not in charrnn("train", "--resume", *how).err

@@ -6,13 +6,15 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from charrnn import checkpoint
 from charrnn.errors import DivergedError
-from charrnn.training.events import Event, StepReport
+from charrnn.training.events import Event, RolledBack, Saved, StepReport
 from charrnn.training.log import log_path, read_log
 from charrnn.training.records import is_recorded
 from charrnn.training.run_log import RunLog
@@ -179,6 +181,68 @@ def test_a_run_that_goes_on_from_before_a_rollback_has_no_rollback_in_its_log(te
     assert ("rollback", 5) not in events
     went_on = [("resume", 8), ("progress", 9), ("sample", 9), ("evaluation", 9), ("save", 9), ("end", 9)]
     assert events[len(lines) - 1 :] == went_on  # where the end stood
+
+
+# A rate at which the network is lost several times.
+WILD: Mapping[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 100.0,
+    "clip_norm": 0.0,
+    "warmup_steps": 0,
+    "schedule": "constant",
+    "steps": 30,
+    "schedule_steps": 0,
+    "eval_every": 5,
+    "save_every": 2,
+    "sample_every": 0,
+}
+
+
+def unsaved(path: str) -> list[Record]:
+    """What a log says, but for its saves, as the line of one is lost, and what each part of a run says once."""
+    return [record for record in told(path) if record["event"] not in ("save", "loss_rose")]
+
+
+def test_after_a_kill_between_a_save_and_its_line_the_log_has_one_history_in_spite_of_rollbacks(text: str) -> None:
+    watch(start(text, "whole.npz", **WILD))
+    whole = unsaved("whole.log.jsonl")
+    assert sum(record["event"] == "rollback" for record in whole) >= 2
+    seen: list[Event] = list(start(text, "plain.npz", **WILD).run.events())
+    saves = [(at, event.step) for at, event in enumerate(seen) if isinstance(event, Saved)]
+    again = [at for number, (at, step) in enumerate(saves) if step in [earlier for _, earlier in saves[:number]]]
+    went_back = [at for at, event in enumerate(seen) if isinstance(event, RolledBack)]
+
+    def killed(at: int) -> Callable[[Iterator[Event]], Iterator[Event]]:
+        def cut(events: Iterator[Event]) -> Iterator[Event]:
+            for number, event in enumerate(events):
+                if number == at:
+                    return  # what made the event has happened, and its line is not written
+                yield event
+
+        return cut
+
+    assert again  # of one step there are saves before and after a rollback
+    for at in (again[0], again[-1], went_back[1]):
+        watch(start_run([text], {**SMALL, **WILD}, path=Path("cut.npz"), overwrite=True), events=killed(at))
+        watch(resume("cut.npz"), events=killed(0))  # and again before a step is made
+        watch(resume("cut.npz"))
+        assert unsaved("cut.log.jsonl") == whole, at
+        assert happened("cut.log.jsonl").count(("resume", 0)) <= 1
+
+
+def test_a_log_keeps_the_last_of_two_histories_when_another_rate_forgets_the_rollbacks(text: str) -> None:
+    watch(start(text, "run.npz", steps=6, save_every=0))
+    lines = [json.loads(line) for line in Path("run.log.jsonl").read_text().splitlines()]
+    astray = [{"event": "progress", "step": 7}, {"event": "rollback", "step": 5}, {"event": "progress", "step": 6}]
+    Path("run.log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in [*lines[:-1], *astray]))
+    saved = checkpoint.load("run.npz")
+    checkpoint.save("run.npz", replace(saved, progress=replace(saved.progress, rollbacks=1)))
+    watch(resume("run.npz", steps=8, learning_rate=0.01))
+    events = happened("run.log.jsonl")
+    assert events[len(lines) - 1 :][:5] == [
+        *(("progress", 7), ("rollback", 5), ("progress", 6), ("resume", 6), ("progress", 7)),
+    ]
+    assert read_log(Path("run.log.jsonl"))[len(lines) + 2]["rollbacks"] == 0
 
 
 def test_a_process_that_is_killed_leaves_a_log_of_whole_lines(text: str) -> None:

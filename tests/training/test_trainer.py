@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from charrnn.errors import DivergedError
-from charrnn.nn.model import CharRNN
+from charrnn.nn import equations
+from charrnn.nn.model import Session
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.config import TrainConfig
 from charrnn.training.events import StepReport
@@ -98,17 +99,21 @@ def test_three_epochs_of_an_lstm_equal_the_reference_loop() -> None:
     trainer = Trainer(small(cell="lstm", hidden_sizes=(4, 3), embedding_size=2, clip_norm=0.5), VOCABULARY, ids)
     theirs = {name: array.copy() for name, array in trainer.params.items()}
     memory: reference.Params = {}
-    zero: reference.State = [{"h": np.zeros((3, H)), "c": np.zeros((3, H))} for H in (4, 3)]
+    zero: list[equations.State] = [(np.zeros((3, H)), np.zeros((3, H))) for H in (4, 3)]
     for _ in range(3):
         state = zero  # each epoch begins without memory of the text
         for first in (0, 8, 16):  # 17 transitions a stream: two chunks of 8, and the last one of 1
             window = np.stack([ids[start + first : start + min(first + 8, 17) + 1] for start in (0, 16, 32)], axis=1)
-            loss, grads, _, state = reference.gradients(theirs, "lstm", window[:-1], window[1:], state)
+            inputs, targets = window[:-1], window[1:]
+            losses, grads, _ = equations.network_gradients(
+                theirs, "lstm", inputs, targets, state, scale=1 / targets.size
+            )
+            state = equations.network_forward(theirs, "lstm", inputs, state).final
             grads, norm = reference.clip_by_norm(grads, 0.5)
             reference.adagrad(theirs, grads, memory, 0.05, eps=1e-8)
             report = trainer.train_step(0.0)
-            assert report.characters == window[1:].size
-            assert (report.loss, report.grad_norm) == pytest.approx((loss, norm), rel=1e-10)
+            assert report.characters == targets.size
+            assert (report.loss, report.grad_norm) == pytest.approx((losses.mean(), norm), rel=1e-10)
     assert trainer.cursor.epoch == 3
     for name, array in theirs.items():
         np.testing.assert_allclose(trainer.params[name], array, rtol=0, atol=1e-10, err_msg=name)
@@ -137,14 +142,14 @@ def test_what_is_not_finite_is_refused_before_clipping_and_before_the_update(
     trainer = Trainer(small(**clip), VOCABULARY, IDS)
     train(trainer, 2)
     before = trainer.params.vector.tobytes(), trainer.optimizer_state.memories["sum_squares"].vector.tobytes()
-    backward = CharRNN.backward
+    gradient = Session.gradient
 
     def spoilt(*arguments: Any, **options: Any) -> Any:
-        d_state = backward(*arguments, **options)
+        result = gradient(*arguments, **options)
         trainer.grads.vector[3] = wrong
-        return d_state
+        return result
 
-    monkeypatch.setattr(CharRNN, "backward", spoilt)
+    monkeypatch.setattr(Session, "gradient", spoilt)
     with pytest.raises(DivergedError, match=r"diverged at step 3: loss .*, learning rate 0.05; try a lower"):
         trainer.train_step(0.0)
     after = trainer.params.vector.tobytes(), trainer.optimizer_state.memories["sum_squares"].vector.tobytes()

@@ -1,9 +1,13 @@
+/** White space, as Python knows it: an item of nothing else is never learned. */
+const BLANK = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*$/;
+
 /** Writes with the network: reads the seed text, then draws one character after another. */
 class Sampler {
   constructor() {
     const { model, arrays, dtype, vocabulary, separator, normalize } = readJSON("data");
     this.separator = separator; // what ends an item, where the model learned those; else empty
     this.normalize = normalize; // the form of what the model reads
+    this.end = Array.from(separator).at(-1) ?? ""; // its last character
     this.characters = Array.from(vocabulary);
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
     this.network = new Network(model, arrays, readNumbers("numbers-weights", dtype));
@@ -23,9 +27,8 @@ class Sampler {
   begin(seedText) {
     this.network.reset();
     this.item = "";
-    const start = Array.from(this.separator).at(-1);
-    if (start) this.network.read(this.ids.get(start));
-    for (const character of seedText || (start ? "" : "\n")) this.read(this.ids.get(character));
+    if (this.end) this.network.read(this.ids.get(this.end));
+    for (const character of seedText || (this.end ? "" : "\n")) this.read(this.ids.get(character));
   }
 
   /** Take in a character; the one after an item begins from nothing. */
@@ -36,9 +39,17 @@ class Sampler {
     if (this.item.endsWith(this.separator)) this.begin("");
   }
 
+  /** What may be drawn. The end of an item that is still blank may not, as no such item was learned. */
+  probabilities(temperature) {
+    const begun = this.separator.slice(0, this.separator.length - this.end.length); // all of it but the last character
+    const canEnd = this.end && this.item.endsWith(begun);
+    const isBlank = canEnd && BLANK.test(this.item.slice(0, this.item.length - begun.length));
+    return this.network.probabilities(temperature, isBlank ? this.ids.get(this.end) : -1);
+  }
+
   /** Draw a character, and read it: what it is, and the probability it had at temperature 1. */
   next(temperature, uniform) {
-    const id = draw(this.network.probabilities(temperature), uniform);
+    const id = draw(this.probabilities(temperature), uniform);
     const share = this.network.probabilities(1)[id];
     this.read(id);
     return [this.characters[id], share];
@@ -180,7 +191,7 @@ class Page {
 
   showGuesses() {
     if (!this.generator) return;
-    const probs = this.sampler.network.probabilities(this.temperature);
+    const probs = this.sampler.probabilities(this.temperature);
     const best = Array.from(probs.keys()).sort((a, b) => probs[b] - probs[a] || a - b).slice(0, GUESSES);
     const rows = best.map((id) => {
       const row = make("li");

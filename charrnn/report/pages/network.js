@@ -98,14 +98,18 @@ class Network {
     for (let v = 0, at = 0; v < logits.length; v++) for (let k = 0; k < h.length; k++, at++) logits[v] += h[k] * W_e[at];
   }
 
-  /** The probabilities of the next character: softmax of logits / temperature; at 0, all on the best. */
-  probabilities(temperature) {
-    const best = this.logits.reduce((most, score) => Math.max(most, score), -Infinity);
-    const probs = this.logits.map((score) => {
+  /**
+   * The probabilities of the next character: softmax of logits / temperature; at 0, all on the best. The id `never`
+   * gets none.
+   */
+  probabilities(temperature, never = -1) {
+    const logits = this.logits.map((score, id) => (id === never ? -Infinity : score));
+    const best = logits.reduce((most, score) => Math.max(most, score), -Infinity);
+    const probs = logits.map((score) => {
       if (temperature === 0) return 0;
       return Math.exp((score - best) / temperature);
     });
-    if (temperature === 0) probs[this.logits.indexOf(best)] = 1;
+    if (temperature === 0) probs[logits.indexOf(best)] = 1;
     const sum = probs.reduce((total, value) => total + value, 0);
     return probs.map((value) => value / sum);
   }

@@ -88,6 +88,7 @@ class Rank:
         """Update this rank's stretch of the weights, and get the others'; the leader learns who has finite ones."""
         is_finite = self.workers.apply(rate, norm)
         self._comm.Allgatherv(MPI.IN_PLACE, [self.workers.params.vector, (self._counts, self._starts)])
+        self.workers.params.changed()
         return self._gather(is_finite)
 
     def gather_memories(self) -> None:

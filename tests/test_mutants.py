@@ -1,0 +1,639 @@
+"""Every planted mistake in the mathematics is seen, by comparison with the plain equations or by hand-made numbers.
+
+A few of each file are planted in the everyday suite, all of them with ``pytest -m slow``. `EQUIVALENT` lists the
+changes that make no difference, each with the reason.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import charrnn
+import charrnn.nn.model
+from charrnn import check_layer, gradcheck
+from charrnn.nn import equations
+from charrnn.nn.dropout import Dropout
+from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
+from charrnn.nn.parameters import Array, Parameters
+from tests import reference
+from tests.mutation import Mutant, module_replaced, mutants
+
+PACKAGE = Path(charrnn.__file__).parent
+SAMPLE = 6  # of each file in the everyday suite
+TOLERANCE = 1e-10
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Whether arrays, or nests of them, agree in shape and in every number."""
+    if isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(same(found[name], wanted[name]) for name in wanted)
+    if isinstance(wanted, tuple | list):
+        return len(found) == len(wanted) and all(map(same, found, wanted))
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    if found.shape != wanted.shape:
+        return False
+    return bool(np.linalg.norm(found - wanted) <= TOLERANCE * np.linalg.norm(wanted))
+
+
+# --- the network: fast equals plain ---
+
+
+class Problem(NamedTuple):
+    """A network, what it reads, and what the plain equations say of it."""
+
+    model: CharRNN
+    dropout: Dropout
+    streams: range | None  # some of the batch's, or all
+    params: Parameters
+    inputs: Array
+    targets: Array
+    state: State
+    masks: equations.Masks
+
+
+def problem(
+    model: CharRNN, T: int, B: int, *, dropout: Dropout = NOTHING, streams: range | None = None, seed: int = 0
+) -> Problem:
+    rng = np.random.default_rng(seed)
+    params = model.initialize(rng, std=0.5, dtype=np.float64)
+    params.vector += rng.normal(0, 0.3, params.vector.size)
+    text = rng.integers(0, model.vocab_size, (T + 1, B))
+    inputs, targets = text[:-1], text[1:].copy()
+    if seed % 2:
+        targets[T // 2 :, -1] = -1
+    state = gradcheck.random_state(model, B, rng)
+    masks = equations.NO_MASKS
+    if dropout:
+        whole = model.workspace(T, B, np.float64, dropout).dropout
+        assert whole is not None
+        whole.draw(np.random.default_rng(9))
+        masks = equations.Masks(whole.masks, whole.weight_masks)
+    if streams:
+        some = slice(streams.start, streams.stop)
+        inputs, targets = inputs[:, some], targets[:, some]
+        state = tuple(type(layer)(*(array[some] for array in layer)) for layer in state)
+        masks = masks._replace(outputs=[mask[:, some] for mask in masks.outputs])
+    for array in (params.vector, inputs, targets, *(array for layer in state for array in layer)):
+        array.flags.writeable = False
+    return Problem(model, dropout, streams, params, inputs, targets, state, masks)
+
+
+@cache
+def problems(cell: str) -> list[Problem]:
+    """What a cell is tried on, the quickest first."""
+    some = range(1, 3)
+    return [
+        problem(CharRNN(5, cell, (4,)), 5, 2, seed=1),
+        problem(CharRNN(5, cell, (5, 4), 3), 14, 3, seed=2),
+        problem(CharRNN(5, cell, (4, 3), 3, tied=True), 5, 3, seed=3),
+        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=Dropout(outputs=0.4), seed=4),
+        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=Dropout(0.3, 0.4, locked=True), seed=5),
+        problem(CharRNN(5, cell, (5, 3), 2), 5, 4, dropout=Dropout(0.3, 0.4), streams=some, seed=6),
+        problem(CharRNN(5, cell, (3,)), 5, 2, dropout=Dropout(weights=0.4), seed=7),
+        # blocks of steps and of rows, panels, and more of one character than are gathered at once
+        problem(CharRNN(3, cell, (300,), 150), 7, 36, dropout=Dropout(0.3, 0.3), seed=8),
+        problem(CharRNN(3, cell, (5,)), 5, 3000, seed=10),
+    ]
+
+
+@cache
+def plain_answer(cell: str, n: int) -> Any:
+    _, _, _, params, inputs, targets, state, masks = problems(cell)[n]
+    final = equations.network_forward(params, cell, inputs, state, masks).final
+    return *equations.network_gradients(params, cell, inputs, targets, state, scale=0.3, masks=masks), final
+
+
+def fast_answer(engine: Any, asked: Problem) -> Any:
+    """What an engine says, on a workspace that is used before and after."""
+    model = engine.CharRNN(**asdict(asked.model))
+    params = engine.Parameters(model.shapes(), asked.params.vector)
+    (T, B), dropout = asked.inputs.shape, engine.Dropout(**asdict(asked.dropout))
+    whole = B if asked.streams is None else 4
+    ws = model.workspace(T, whole, np.float64, dropout, asked.streams)
+
+    def run(inputs: Array, targets: Array) -> Any:
+        if ws.dropout:
+            ws.dropout.draw(np.random.default_rng(9))
+        model.arrange(params, ws)
+        losses, final = model.loss(params, ws, inputs, targets, asked.state)
+        grads = params.like()
+        grads.vector[...] = np.nan
+        d_state = model.backward(params, grads, ws, inputs, targets, scale=0.3)
+        return losses, dict(grads), list(d_state), list(final)
+
+    others = np.roll(asked.inputs, 1), np.roll(asked.targets, 1)
+    run(*others)
+    answer = run(asked.inputs, asked.targets)
+    run(*others)
+    return answer
+
+
+def network_is_right(load: Callable[[str], Any], cells: Sequence[str]) -> bool:
+    engine = load("charrnn.nn.model")
+    for n in range(len(problems(cells[0]))):
+        for cell in cells:
+            if not same(fast_answer(engine, problems(cell)[n]), plain_answer(cell, n)):
+                return False
+    return all(layer_is_right(engine, cell, from_ids=from_ids) for cell in cells for from_ids in (True, False))
+
+
+def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
+    """Whether one cell alone is right, with a gradient of its final state, vectors or ids as inputs, and its gates."""
+    T, B, D, H = 7, 3, 4, 5
+    rng = np.random.default_rng(3)
+    fast = engine.CELLS[cell](D, H)
+    params = Parameters(CELLS[cell](D, H).shapes(), dtype=np.float64)
+    params.vector[...] = rng.normal(0, 0.5, params.vector.size)
+    ids = rng.integers(0, D, (T, B))
+    inputs = ids if from_ids else rng.normal(size=(T, B, D))
+    zero = fast.zero_state(B, np.dtype(np.float64))
+    state, d_final = (type(zero)(*(rng.normal(size=array.shape) for array in zero)) for _ in range(2))
+    d_outputs = rng.normal(size=(T, B, H))
+    ws, grads, plain_grads = fast.workspace(T, B, np.dtype(np.float64), from_ids=from_ids), params.like(), params.like()
+    fast.arrange(params, ws)
+    final = fast.forward(params, ws, inputs, state)
+    seen = ws.outputs.copy(), tuple(final), {name: gate.copy() for name, gate in ws.gates.items()}
+    d_state = fast.backward(params, grads, ws, inputs, d_outputs, d_final)
+    steps: list[Any] = equations.layer_forward(cell, params, np.eye(D)[ids] if from_ids else inputs, state)
+    d_inputs, d_before = equations.layer_backward(cell, params, plain_grads, steps, d_outputs, d_final)
+    gates = {name: np.array([getattr(step, name) for step in steps]) for name in seen[2]}
+    return (
+        same(seen, (np.array([step.h for step in steps]), steps[-1].state, gates))
+        and same(dict(grads), dict(plain_grads))
+        and same(tuple(d_state), d_before)
+        and (from_ids or same(ws.d_inputs, d_inputs))
+    )
+
+
+def dropout_is_right(load: Callable[[str], Any]) -> bool:
+    if not network_is_right(load, ["lstm"]):
+        return False
+    almost_all = load("charrnn.nn.dropout").Dropout(outputs=1 - 1e-9)
+    ws = load("charrnn.nn.model").CharRNN(5, "gru", (64,)).workspace(50, 40, np.float64, almost_all)
+    ws.dropout.draw(np.random.default_rng(0))
+    return {*np.unique(ws.dropout.masks[0])} == {0, 2**16}
+
+
+def loss_is_right(load: Callable[[str], Any]) -> bool:
+    if not network_is_right(load, ["gru"]):
+        return False
+    logits, targets = np.array([[[1e4, 0.0], [-1e4, -2e4]]]), np.array([[1, 0]])
+    return same(load("charrnn.nn.loss").cross_entropy(logits, targets), [[1e4, 0]]) and same(logits, [[[1, 0], [1, 0]]])
+
+
+@cache
+def real_answer(cell: str, n: int) -> Any:
+    return fast_answer(charrnn.nn.model, problems(cell)[n])
+
+
+def equations_are_right(load: Callable[[str], Any]) -> bool:
+    """Whether the equations say what the fast engine says."""
+    plain = load("charrnn.nn.equations")
+    for cell in CELLS:
+        for n, asked in enumerate(problems(cell)[:-2]):
+            given = asked.params, cell, asked.inputs
+            answer = plain.network_gradients(*given, asked.targets, asked.state, scale=0.3, masks=asked.masks)
+            final = plain.network_forward(*given, asked.state, asked.masks).final
+            if not same((*answer, final), real_answer(cell, n)):
+                return False
+    return same(plain.log_softmax(np.array([1e4, 0.0, -1e4])), [0.0, -1e4, -2e4])
+
+
+# --- optimizers and clipping: hand-made numbers ---
+
+
+def optimizers_are_right(load: Callable[[str], Any]) -> bool:
+    module = load("charrnn.optim.optimizers")
+    module._BLOCK_NUMBERS = 8  # so that 21 numbers are two blocks and a shorter third
+    table = [
+        (module.Adagrad(eps=1e-3), partial(reference.adagrad, eps=1e-3)),
+        (module.RMSProp(decay=0.7, eps=1e-3), partial(reference.rmsprop, alpha=0.7, eps=1e-3)),
+        (module.Adam(beta1=0.8, beta2=0.97, eps=1e-3), partial(reference.adam, betas=(0.8, 0.97), eps=1e-3)),
+        (module.SGD(momentum=0.6), partial(reference.sgd, momentum=0.6)),
+    ]
+    for optimizer, plain in table:
+        rng = np.random.default_rng(1)
+        params = Parameters({"p": (21,)}, rng.normal(size=21))
+        theirs, memory = {"p": params["p"].copy()}, dict[str, Array]()
+        state = optimizer.init(params)
+        for _ in range(4):
+            grads = params.like(rng.normal(size=21))
+            grads.vector.flags.writeable = False
+            optimizer.update(params, grads, state, 0.05)
+            plain(theirs, dict(grads), memory, 0.05)
+        if not (same(params["p"], theirs["p"]) and state.updates == 4):
+            return False
+    return True
+
+
+def clipping_is_right(load: Callable[[str], Any]) -> bool:
+    module = load("charrnn.optim.clipping")
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        for vector in (np.array([3.0, -4.0, 0.5]), np.array([1e-3, 2e-3]), np.array([]), np.zeros(3), np.array([-2.5])):
+            for limit in (0.25, 2.5, 100.0):
+                wanted, norm = reference.clip_by_norm({"p": vector}, limit)
+                by_norm, by_value = vector.copy(), vector.copy()
+                module.clip_norm(by_norm, module.global_norm(by_norm), limit)
+                module.clip_value(by_value, limit)
+                if not same(
+                    (module.global_norm(vector), by_norm, by_value),
+                    (norm, wanted["p"], reference.clip_by_value({"p": vector}, limit)["p"]),
+                ):
+                    return False
+        for size in (1e30, 1e19, 1e-19, 1e-22, 1e-30, 1e-38):
+            narrow: Array = np.array([3 * size, 0, -4 * size], np.float32)
+            if not abs(module.global_norm(narrow) / (5 * size) - 1) < 1e-5:
+                return False
+        for bad in (np.nan, np.inf):
+            if np.isfinite(module.global_norm(np.array([1, bad, 0]))):
+                return False
+    return True
+
+
+# --- layers for anyone's arrays ---
+
+
+def refuses(words: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> bool:
+    """Whether a call is refused with these words."""
+    try:
+        call(*arguments, **options)
+    except (ValueError, RuntimeError) as error:
+        return words in str(error)
+    return False
+
+
+WIDE: dict[str, Any] = {"rng": 1, "dtype": np.float64}
+
+
+def passes(layer: Any, *given: Any, **options: Any) -> bool:
+    """Whether the check of anyone's layer finds its gradients right."""
+    return all(row.passed for row in check_layer(layer, *given, entries=2, **options))
+
+
+def recurrent_layers_are_right(load: Callable[[str], Any]) -> bool:
+    module = load("charrnn.layers.recurrent")
+    return all(recurrent_is_right(module, kind, batch_first=first) for kind in CELLS for first in (True, False))
+
+
+def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
+    B, T, D, H = 2, 3, 3, 2
+    rng = np.random.default_rng(0)
+    make = getattr(module, {"vanilla": "Vanilla", "lstm": "LSTM", "gru": "GRU"}[kind])
+    layer = make(D, H, rng=1, dtype=np.float64, batch_first=batch_first)
+    zero = layer.zero_state(B)
+    state = type(zero)(*(rng.normal(size=array.shape) for array in zero))
+    x, ids = rng.normal(size=(T, B, D)), rng.integers(0, D, (T, B))
+
+    def turn(array: Array) -> Array:
+        return array.swapaxes(0, 1) if batch_first else array
+
+    for before in (state, None):
+        for given, vectors in ((x, x), (ids, np.eye(D)[ids])):
+            steps: list[Any] = equations.layer_forward(kind, layer.params, vectors, before or zero)
+            outputs, final = layer.forward(turn(given), before, return_sequences=True)
+            last, final_too = layer.forward(turn(given), before)
+            layer.forward(turn(given)[::-1], state)
+            wanted = np.array([step.h for step in steps])
+            if not same(
+                (outputs, final, last, final_too), (turn(wanted), steps[-1].state, wanted[-1], steps[-1].state)
+            ):
+                return False
+    for whole in (True, False):
+        if not all(passes(layer, turn(given), state, return_sequences=whole) for given in (x, ids)):
+            return False
+    layer.forward(turn(x))
+    if not refuses("d_outputs must have", layer.backward, np.zeros((1, H))):
+        return False
+    layer.backward(np.zeros((B, H)))
+    return (
+        refuses("needs a forward", layer.backward, np.zeros((B, H)))
+        and refuses("inputs must be", layer.forward, x[:, :, 1:])
+        and refuses("inputs must be", layer.forward, x[..., None])
+        and refuses("inputs must be", layer.forward, x[0, 0])
+        and refuses("at least one", layer.forward, x[:0])
+        and refuses("a state must be", layer.forward, turn(x), state[:-1])
+        and refuses("a state must be", layer.forward, turn(x), type(zero)(*(array[1:] for array in zero)))
+    )
+
+
+def plain_layers_are_right(load: Callable[[str], Any]) -> bool:
+    module = load("charrnn.layers.plain")
+    rng = np.random.default_rng(0)
+    embedding, linear = module.Embedding(6, 3, **WIDE), module.Linear(4, 5, **WIDE)
+    ids, x = rng.integers(0, 6, (5, 3)), rng.normal(size=(5, 3, 4))
+    looked_up, mapped = embedding.forward(ids), linear.forward(x)
+    embedding.forward(ids[::-1])
+    if not same(
+        (looked_up, mapped), (embedding.params["W_e"][ids], x @ linear.params["W_hy"] + linear.params["b_y"])
+    ) or embedding.backward(np.zeros((5, 3, 3))):
+        return False
+    linear.forward(x)
+    if linear.backward(np.zeros((5, 3, 5))).shape != x.shape:
+        return False
+    for used, array in ((embedding, np.zeros((5, 3, 3))), (linear, np.zeros((5, 3, 5)))):
+        used.forward(ids if used is embedding else x)
+        if not refuses("d_outputs must have", used.backward, array[:1]):
+            return False
+        used.backward(array)
+        if not refuses("needs a forward", used.backward, array):
+            return False
+    return (
+        passes(embedding, ids)
+        and passes(linear, x)
+        and refuses("inputs must have", linear.forward, np.zeros((2, 2, 2)))
+        and all(drops_right(module, first, locked, x) for first in (True, False) for locked in (True, False))
+    )
+
+
+def drops_right(module: Any, first: bool, locked: bool, x: Array) -> bool:
+    dropout = module.Dropout(0.5, locked=locked, batch_first=first)
+    ones: Array = np.ones((40, 30, 8))
+    dropped = dropout.forward(ones, rng=2)
+    kept = dropped if first else dropped.swapaxes(0, 1)
+    varies = bool((kept != kept[:, :1]).any())
+    untouched = dropout.forward(ones)
+    right = (
+        {*np.unique(dropped)} == {0, 2}
+        and 0.7 < dropped.mean() < 1.3
+        and varies != locked
+        and untouched is not ones
+        and same((untouched, dropout.backward(x)), (ones, x))
+        and passes(dropout, x, rng=3)
+        and passes(dropout, x[0], rng=3)
+    )
+    of_whole_numbers = dropout.forward(np.ones((2, 3, 4), int), rng=1)
+    return (
+        right and of_whole_numbers.max() == 2 and refuses("d_outputs must have", dropout.backward, np.ones((4, 6, 4)))
+    )
+
+
+def stack_is_right(load: Callable[[str], Any]) -> bool:
+    module, recurrent, plain = (load(f"charrnn.layers.{name}") for name in ("stack", "recurrent", "plain"))
+    rng = np.random.default_rng(0)
+    lstm, gru, linear = recurrent.LSTM(3, 4, **WIDE), recurrent.GRU(4, 3, **WIDE), plain.Linear(3, 2, **WIDE)
+    layers = [lstm, plain.Dropout(0.4), gru, linear]
+    net, alone = module.Stack(layers), module.Stack([recurrent.LSTM(3, 4, **WIDE)])
+    x = rng.normal(size=(2, 3, 3))
+    zeros = lstm.zero_state(2), gru.zero_state(2)
+    states = tuple(type(zero)(*(rng.normal(size=array.shape) for array in zero)) for zero in zeros)
+    for whole in (True, False):
+        outputs, after = net.forward(x, states, return_sequences=whole)
+        h, first = lstm.forward(x, states[0], return_sequences=True)
+        h, second = gru.forward(h, states[1], return_sequences=whole)
+        if not same((outputs, list(after)), (linear.forward(h), [first, second])):
+            return False
+        if not passes(net, x, states, return_sequences=whole, rng=1):
+            return False
+    dropped, kept = net.forward(x, rng=1)[0], net.forward(x)[0]
+    net.forward(x)
+    net.backward(np.ones((2, 2)))
+    return (
+        same(kept, net.forward(x, zeros)[0])
+        and not same(dropped, kept)
+        and refuses("need as many states", net.forward, x, states[:1])
+        and alone.forward(x)[0].shape == (2, 4)
+        and bool(net.grads.vector.any())
+        and [*net.params] == [f"{k}.{name}" for k, layer in enumerate(layers) for name in layer.params]
+    )
+
+
+def anyones_loss_is_right(load: Callable[[str], Any]) -> bool:
+    call = load("charrnn.layers.loss").softmax_cross_entropy
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(2, 3, 4)), rng.integers(0, 4, (2, 3))
+    losses = equations.cross_entropy(logits, targets)
+    d_logits = np.exp(equations.log_softmax(logits)) - np.eye(4)[targets]
+    return (
+        same(call(logits, targets), (losses.mean(), d_logits / 6))
+        and same(call(logits, targets, reduction="sum"), (losses.sum(), d_logits))
+        and same(call([[0, 0]], [0]), (np.log(2), [[-0.5, 0.5]]))
+        and same(call(logits.astype(np.float32), targets)[1].dtype.itemsize, 4)
+        and refuses("targets must have", call, logits, targets[:1])
+        and refuses("targets must have", call, logits[:0], targets[:0])
+        and refuses("targets must have", call, np.float64(1), np.int64(1))
+        and refuses("the reduction", call, logits, targets, reduction="none")
+        and same(call([0.0, 0.0], 0), (np.log(2), [-0.5, 0.5]))
+    )
+
+
+# --- which files, and who judges them ---
+
+
+class Subject(NamedTuple):
+    """A file, who says whether it is right, and what is not tried there."""
+
+    is_right: Callable[[Callable[[str], Any]], bool]
+    parts: tuple[str, ...]  # of the package, which are imported anew around it
+    spared: frozenset[str] = frozenset()  # functions, by the last part of their names
+
+
+# sizes, first values and refusals of wrong arguments are other tests' business
+SPARED = frozenset(
+    {"shapes", "workspace", "initialize", "zero_state", "allocate", "embedding", "cells", "linear", "outputs"}
+)
+
+
+def network(*cells: str, spared: Sequence[str] = ()) -> Subject:
+    return Subject(partial(network_is_right, cells=cells), ("nn",), SPARED | set(spared))
+
+
+def layer(is_right: Callable[[Callable[[str], Any]], bool]) -> Subject:
+    return Subject(is_right, ("layers",), frozenset({"__init__"}))
+
+
+SUBJECTS = {
+    "nn/vanilla.py": network("vanilla"),
+    "nn/lstm.py": network("lstm"),
+    "nn/gru.py": network("gru"),
+    "nn/equations.py": Subject(equations_are_right, ("nn",)),
+    "nn/embedding.py": network(*CELLS, spared=("as_ids", "check_ids", "one_hot")),
+    "nn/dropout.py": Subject(dropout_is_right, ("nn",), SPARED),
+    "nn/linear.py": network("gru"),
+    "nn/loss.py": Subject(loss_is_right, ("nn",), frozenset({"log_softmax"})),
+    "nn/model.py": network("gru", "lstm"),
+    "nn/gates.py": network("gru", "lstm", spared=("block_steps",)),  # any number of steps is right
+    "nn/tiling.py": network("lstm", spared=("tiles",)),  # any cut is right
+    "optim/optimizers.py": Subject(optimizers_are_right, ("optim",)),
+    "optim/clipping.py": Subject(clipping_is_right, ("optim",)),
+    "layers/recurrent.py": layer(recurrent_layers_are_right),
+    "layers/plain.py": layer(plain_layers_are_right),
+    "layers/stack.py": layer(stack_is_right),
+    "layers/loss.py": layer(anyones_loss_is_right),
+    "layers/layer.py": layer(plain_layers_are_right),
+}
+
+
+def alike(file: str, reason: str, *changes: str) -> dict[tuple[str, str], str]:
+    return dict.fromkeys(((file, change) for change in changes), reason)
+
+
+_FEW = "len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS"
+_LARGE = "squares > _LEAST_SQUARES[grads.dtype]"
+_ANSWERED = "self._state(d_state, B, dtype)"
+# Changes that make no difference that matters: file, function and change (which of the same text), and why.
+EQUIVALENT = {
+    **alike(
+        "optim/optimizers.py",
+        "the vectors are of one length",
+        *(f"_blocks: 0 → {n}{nth}" for n in (1, -1) for nth in ("", " (2)", " (4)", " (5)")),
+    ),
+    **alike(
+        "optim/clipping.py",
+        "the slower way to the same number",
+        f"global_norm: if math.isfinite(squares) and {_LARGE}: → if False:",
+        f"global_norm: {_LARGE} → {_LARGE.replace('>', '>=')}",
+    ),
+    **alike("optim/clipping.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
+    **alike(
+        "nn/loss.py",
+        "looks for gaps where there are none",
+        "cross_entropy: if _has_gaps(targets): → if True:",
+        "cross_entropy_backward: if _has_gaps(targets): → if True:",
+        "_has_gaps: np.minimum.reduce(targets, axis=None) < 0 → np.minimum.reduce(targets, axis=None) <= 0",
+        "_has_gaps: 0 → 1",
+    ),
+    **alike(
+        "nn/embedding.py",
+        "another of two ways to the same sums",
+        f"lookup_backward: if {_FEW}: → if False:",
+        f"lookup_backward: if {_FEW}: → if True:",
+        f"lookup_backward: {_FEW} → {_FEW.replace('and', 'or')}",
+        "lookup_backward: len(flat) <= _FEW_POSITIONS → len(flat) < _FEW_POSITIONS",
+        "lookup_backward: V <= _FEW_SYMBOLS → V < _FEW_SYMBOLS",
+    ),
+    **alike(
+        "nn/model.py",
+        "both or neither",
+        "CharRNN.forward: self.embedding and ws.embedding → self.embedding or ws.embedding",
+        "CharRNN.backward: self.embedding and ws.embedding → self.embedding or ws.embedding",
+    ),
+    **alike(
+        "nn/model.py",
+        "all that differs between cells is in their workspaces",
+        "CharRNN.backward: self.cells[k] → self.cells[k - 1]",
+    ),
+    **alike(
+        "nn/dropout.py",
+        "the slower way to the same bits",
+        "DropoutWorkspace.draw: if len(self.streams) == self.batch_size: → if False:",
+        "_draw_some: -(skipped + B * H) // _AT_ONCE → -(skipped + B * H) * _AT_ONCE",
+    ),
+    **alike(
+        "nn/equations.py",
+        "rows have two axes",
+        "lstm_forward: -1 → 1",
+        "lstm_backward: -1 → 1",
+        *(f"gru_{way}: -1 → 1{nth}" for way in ("forward", "backward") for nth in ("", " (2)")),
+    ),
+    **alike(
+        "nn/equations.py",
+        "what is picked there is replaced by 0",
+        "cross_entropy: 0 → -1",
+        "cross_entropy: 0 → -1 (2)",
+    ),
+    **alike(
+        "nn/equations.py",
+        "any step's state has the shape",
+        "network_gradients: -1 → 1 (2)",
+        "network_gradients: 1 → 2 (3)",
+        "network_gradients: 1 → 0 (3)",
+    ),
+    **alike("nn/lstm.py", "one row", "LSTM.arrange: 0 → -1 (2)"),
+    **alike("nn/gru.py", "one row", "GRU.arrange: 0 → -1 (2)"),
+    **alike("nn/lstm.py", "a block of no steps before the first", "LSTM.backward: 0 → -1 (3)"),
+    **alike("nn/gru.py", "a block of no steps before the first", "GRU.backward: 0 → -1 (2)"),
+    **alike(
+        "nn/lstm.py",
+        "only the block that starts at 0 is short",
+        *(f"LSTM._factors: stop - start → {end}{nth}" for end in ("stop + start", "stop") for nth in ("", " (2)")),
+        "LSTM._factors: :stop - start → : (2)",
+    ),
+    **alike(
+        "nn/gru.py",
+        "only the block that starts at 0 is short",
+        "GRU._factors: stop - start → stop + start",
+        "GRU._factors: stop - start → stop",
+    ),
+    **alike("nn/lstm.py", "another array that is free", "LSTM._factors: 3 → 2 (15)"),
+    **alike(
+        "nn/lstm.py",
+        "there is no fifth gate",
+        "LSTM._weight_gradients: 4 → 5 (5)",
+        "LSTM._weight_gradients: 4 → 5 (6)",
+    ),
+    **alike(
+        "layers/plain.py",
+        "of an array that nobody else reads",
+        "Embedding.forward: ws.outputs.reshape(*found.shape, -1).copy() → ws.outputs.reshape(*found.shape, -1)",
+        "Dropout._turned: steps[0].copy() → steps[0]",
+    ),
+    **alike(
+        "layers/plain.py",
+        "one layer, one step",
+        "Dropout.forward: 0 → -1",
+        "Dropout.forward: 0 → -1 (2)",
+        "Dropout.backward: 0 → -1",
+        "Dropout._turned: 0 → -1",
+    ),
+    **alike(
+        "layers/recurrent.py",
+        "zeros",
+        f"Recurrent.backward: None if d_state is None else {_ANSWERED} → {_ANSWERED}",
+    ),
+    **alike(
+        "layers/recurrent.py",
+        "a message",
+        *(f"Recurrent._time_major: '(B, T' if self.batch_first else '(T, B' → '({axes}'" for axes in ("B, T", "T, B")),
+    ),
+    **alike("layers/recurrent.py", "copies more than is due", "Recurrent._time_major: False → True"),
+    **alike(
+        "layers/recurrent.py",
+        "a new workspace where the old one would do",
+        *(f"Recurrent._workspace: {change}" for change in ("if self._room[0] != form: → if True:", "0 → 1", "0 → -1")),
+    ),
+}
+
+
+def planted(file: str) -> Iterator[Mutant]:
+    spared = SUBJECTS[file].spared
+    yield from mutants(PACKAGE / file, lambda name: name.rpartition(".")[2] not in spared)
+
+
+def is_seen(file: str, mutant: Mutant) -> bool:
+    """Whether a planted mistake ends in an error, or in another answer."""
+    subject = SUBJECTS[file]
+    name = f"charrnn.{file.removesuffix('.py').replace('/', '.')}"
+    with np.errstate(all="ignore"):
+        try:
+            with module_replaced(name, mutant.code, subject.parts) as load:
+                return not subject.is_right(load)
+        except Exception:  # noqa: BLE001 - an error of whatever kind is noticed
+            return True
+
+
+def survivors(file: str, some: Sequence[Mutant]) -> list[str]:
+    return [f"{m.line} {m}" for m in some if (file, str(m)) not in EQUIVALENT and not is_seen(file, m)]
+
+
+@pytest.mark.parametrize("file", SUBJECTS)
+def test_the_file_as_it_is_passes_by_the_same_way(file: str) -> None:
+    code = compile((PACKAGE / file).read_text(encoding="utf-8"), file, "exec")
+    with module_replaced(f"charrnn.{file.removesuffix('.py').replace('/', '.')}", code, SUBJECTS[file].parts) as load:
+        assert SUBJECTS[file].is_right(load)
+
+
+@pytest.mark.parametrize("file", SUBJECTS)
+def test_planted_mistakes_are_seen(file: str) -> None:
+    every = list(planted(file))
+    assert survivors(file, every[:: max(1, len(every) // SAMPLE)]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", SUBJECTS)
+def test_every_planted_mistake_is_seen(file: str) -> None:
+    assert survivors(file, list(planted(file))) == []
