@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _view(browser: Browser, page: Path) -> None:
-    """The passage as cell 175 sees it, which tracks whether a quotation is open."""
+    """Show the passage as cell 175 sees it, which tracks whether a quotation is open."""
     _charrnn("view", str(MODEL), "-n", "4000", "-o", str(page))
     browser.open(page, width=WIDTH, height=720)
     browser.evaluate("document.getElementById('cell').focus()")
@@ -38,7 +38,7 @@ def _view(browser: Browser, page: Path) -> None:
 
 
 def _export(browser: Browser, page: Path) -> None:
-    """A sample of 600 characters, with the characters tinted that surprised the model."""
+    """Show a sample of 600 characters, with those tinted that surprised the model."""
     _charrnn("export", str(MODEL), "-o", str(page))
     browser.open(page, width=WIDTH, height=720)
     browser.evaluate("document.getElementById('seed-text').value = 'The light'")

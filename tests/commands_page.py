@@ -9,8 +9,8 @@ PAGE = REPOSITORY / "docs" / "commands.md"
 _WIDTH = 80
 _HEAD = """# Commands
 
-For people who look up an option: the `--help` of every command. Each option can also be set in the environment: `--minutes`
-of `charrnn train` is `CHARRNN_TRAIN_MINUTES`.
+For people who look up an option: the `--help` of every command. Each option can also be set in the environment:
+`--minutes` of `charrnn train` is `CHARRNN_TRAIN_MINUTES`.
 
 <!-- This page is generated from the program: change its help, and then run `make docs`. -->
 """

@@ -15,6 +15,7 @@ under that name.
 
 import ast
 import contextlib
+import gzip
 import importlib.util
 import io
 import os
@@ -34,6 +35,7 @@ from tests.conftest import REPOSITORY, Outcome, run_process
 PAGES = sorted(
     [*REPOSITORY.glob("*.md"), *(page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "commands.md")]
 )
+BASH = shutil.which("bash") or ""
 # Short runs, where a block does not say otherwise.
 SHORT = {"STEPS": "4", "EVAL_EVERY": "2", "SAMPLE_EVERY": "0", "BATCH_SIZE": "4", "THREADS": "1"}
 _FENCE = re.compile(
@@ -71,7 +73,7 @@ class Block:
         """Why it cannot run here, or nothing."""
         if found := re.match(r"skip: (.*)", self.notes):
             return found[1]
-        if self.language != "python" and not shutil.which("bash"):
+        if self.language != "python" and not BASH:
             return "needs bash"
         missing = [name for name in self._modules() if not importlib.util.find_spec(name)]
         if "onnxruntime" in missing and importlib.util.find_spec("onnx"):
@@ -105,7 +107,9 @@ def blocks_of(page: Path) -> list[Block]:
     """Return the blocks of a page that a reader can run."""
     text = page.read_text(encoding="utf-8")
     return [
-        Block(page, text.count("\n", 0, found.start("code")) + 1, found["language"], found["code"], found["notes"] or "")
+        Block(
+            page, text.count("\n", 0, found.start("code")) + 1, found["language"], found["code"], found["notes"] or ""
+        )
         for found in _FENCE.finditer(text)
         if found["language"] in ("sh", "console", "python", "toml")
     ]
@@ -121,7 +125,9 @@ def environment(bin_folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(bin_folder.absolute()), os.environ["PATH"], str(Path(sys.executable).parent)])
     return {
         **{f"CHARRNN_TRAIN_{name}": value for name, value in SHORT.items()},
-        **{"PATH": path, "COLUMNS": "80", "CHARRNN_CACHE": str(bin_folder.absolute() / "cache")},
+        "PATH": path,
+        "COLUMNS": "80",
+        "CHARRNN_CACHE": str(bin_folder.absolute() / "cache"),
         "PYTHONPATH": str(REPOSITORY),
     }
 
@@ -136,7 +142,7 @@ def furnish(folder: Path) -> None:
     (folder / "letters.txt").write_text(novella[20_000:30_000], encoding="utf-8", newline="")
     (folder / "names.txt").write_text(villages[:3000], encoding="utf-8", newline="")
     shutil.copytree(folder / "corpora", folder / "novels", ignore=shutil.ignore_patterns("*.md"))
-    subprocess.run(["gzip", "-k", "book.txt"], cwd=folder, check=False)
+    (folder / "book.txt.gz").write_bytes(gzip.compress((folder / "book.txt").read_bytes()))
 
 
 @dataclass
@@ -187,7 +193,7 @@ class Reader:
             outcome = self.charrnn(*words[1:], stdin=stdin)
         else:
             done = subprocess.run(
-                ["bash", "-c", f"set -o pipefail\n{command}"],
+                [BASH, "-c", f"set -o pipefail\n{command}"],
                 env={**os.environ, **self.environment},
                 input=stdin,
                 capture_output=True,
@@ -211,7 +217,7 @@ def _is_a_run(name: str) -> bool:
 def _is_known(program: str) -> bool:
     path = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
     return not subprocess.run(
-        ["bash", "-c", f"type {program}"], env={**os.environ, "PATH": path}, capture_output=True, check=False
+        [BASH, "-c", f"type {program}"], env={**os.environ, "PATH": path}, capture_output=True, check=False
     ).returncode
 
 

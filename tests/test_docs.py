@@ -17,7 +17,7 @@ import pytest
 import charrnn as package
 from charrnn.cli.main import charrnn as group
 from tests.conftest import REPOSITORY, Charrnn
-from tests.documents import PAGES, Block, Reader, as_shown, blocks_of, environment, furnish
+from tests.documents import BASH, PAGES, Block, Reader, as_shown, blocks_of, environment, furnish
 
 DOCS = REPOSITORY / "docs"
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
@@ -117,7 +117,7 @@ def follow_in_a_clone(block: Block, folder: Path) -> None:
     shutil.copytree(REPOSITORY, clone, ignore=shutil.ignore_patterns(".*", "__pycache__"), dirs_exist_ok=True)
     shorter = {"CHARRNN_TRAIN_STEPS": "20", "PYTEST_ADDOPTS": "tests/text", "PYTHONPATH": ""}
     done = subprocess.run(
-        ["bash", "-c", block.code], cwd=clone, env={**os.environ, **shorter}, capture_output=True, check=False
+        [BASH, "-c", block.code], cwd=clone, env={**os.environ, **shorter}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
     if "charrnn train" in block.code:
@@ -127,7 +127,9 @@ def follow_in_a_clone(block: Block, folder: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """The anchors that a repository host gives the headings of a page."""
-    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL), re.MULTILINE
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

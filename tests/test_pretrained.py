@@ -7,6 +7,7 @@ from charrnn.probing.recording import record
 from charrnn.report.view import choose_passage, shorten
 from charrnn.scoring.score import beginning
 
+
 def test_the_model_in_the_box_is_weights_alone_of_a_size_that_is_no_burden() -> None:
     model = checkpoint.load(PRETRAINED)
     assert model.resume is None
