@@ -125,6 +125,7 @@ def environment(bin_folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(bin_folder.absolute()), os.environ["PATH"], str(Path(sys.executable).parent)])
     return {
         **{f"CHARRNN_TRAIN_{name}": value for name, value in SHORT.items()},
+        "CHARRNN_VIEW_LENGTH": "500",
         "PATH": path,
         "COLUMNS": "80",
         "CHARRNN_CACHE": str(bin_folder.absolute() / "cache"),
@@ -141,7 +142,7 @@ def furnish(folder: Path) -> None:
     (folder / "book.txt").write_text(novella[:20_000], encoding="utf-8", newline="")
     (folder / "letters.txt").write_text(novella[20_000:30_000], encoding="utf-8", newline="")
     (folder / "names.txt").write_text(villages[:3000], encoding="utf-8", newline="")
-    shutil.copytree(folder / "corpora", folder / "novels", ignore=shutil.ignore_patterns("*.md"))
+    shutil.copytree(folder / "corpora", folder / "novels", ignore=shutil.ignore_patterns("*.md", "harbour*"))
     (folder / "book.txt.gz").write_bytes(gzip.compress((folder / "book.txt").read_bytes()))
 
 
