@@ -41,11 +41,11 @@ def run(request: Mapping[str, Any]) -> Answer:
     from charrnn import checkpoint
     from charrnn.archive import read_arrays
     from charrnn.checkpoint import Checkpoint, Resume
+    from charrnn.config import TrainConfig
     from charrnn.nn.model import CharRNN
     from charrnn.optim.optimizers import OPTIMIZERS
-    from charrnn.text.remembered import CorpusInfo
+    from charrnn.text.corpus import CorpusInfo
     from charrnn.text.vocabulary import Vocabulary
-    from charrnn.training.config import TrainConfig
 
     vocabulary = Vocabulary("".join(map(chr, range(65, 65 + VOCAB))))
     model = CharRNN(VOCAB, "lstm", (HIDDEN,))

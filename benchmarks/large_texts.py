@@ -49,8 +49,8 @@ def resident() -> dict[str, float]:
 def run(request: Mapping[str, Any]) -> Answer:
     """Prepare a text, or find it prepared, and train on it for some steps."""
     from charrnn.cache import load_corpus
-    from charrnn.training.division import divide
-    from charrnn.training.recipes import RECIPES
+    from charrnn.config import RECIPES
+    from charrnn.training.data import divide
     from charrnn.training.trainer import Trainer
 
     began, computed = perf_counter(), process_time()

@@ -11,7 +11,7 @@ from torch_step import TorchTrainer, limit_threads
 from workload import Shape
 
 from charrnn.optim.optimizers import OPTIMIZERS, Adagrad
-from charrnn.training import shard
+from charrnn.training import workers
 
 _STEPS = 20
 
@@ -21,7 +21,7 @@ def run(request: Mapping[str, Any]) -> Answer:
     shape = Shape(*request["shape"])
     limit_threads()
     # charrnn's eps stands inside the root and PyTorch's outside: here both vanish beside any gradient but 0.
-    with patch.object(shard, "OPTIMIZERS", {**OPTIMIZERS, "adagrad": partial(Adagrad, eps=1e-30)}):
+    with patch.object(workers, "OPTIMIZERS", {**OPTIMIZERS, "adagrad": partial(Adagrad, eps=1e-30)}):
         ours = make_trainer(shape)
     theirs = TorchTrainer(shape, ours.params)
     if shape.optimizer == "adagrad":

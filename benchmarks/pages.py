@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.bundled import CORPORA
 from charrnn.checkpoint import Checkpoint
 from charrnn.nn.model import CharRNN
-from charrnn.report.files import write_file
-from charrnn.report.view import MOST_CHARACTERS, view_page
+from charrnn.paths import CORPORA
+from charrnn.report.pages import MOST_CHARACTERS, view_page, write_file
+from charrnn.text.corpus import CorpusInfo
 from charrnn.text.passage import read_passage
-from charrnn.text.remembered import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from tests.browser import Browser
 

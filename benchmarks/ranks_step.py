@@ -17,11 +17,10 @@ from mpi4py import MPI
 from workload import Shape
 
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.mpi.follower import follow
-from charrnn.training.mpi.leader import Ranks
-from charrnn.training.shard import share
-from charrnn.training.team import ALONE, Team
+from charrnn.training.data import share
+from charrnn.training.mpi import Ranks, follow
 from charrnn.training.trainer import Trainer
+from charrnn.training.workers import ALONE, Team
 
 _REPEATS = 20
 COMM = MPI.COMM_WORLD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from charrnn.training.config import TrainConfig
+from charrnn.config import TrainConfig
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,40 +13,34 @@ from charrnn.version import __version__
 
 TYPE_CHECKING = False  # that of `typing`, which takes milliseconds to load
 if TYPE_CHECKING:
-    from charrnn.bundled import PRETRAINED
     from charrnn.checkpoint import Checkpoint, load, save
+    from charrnn.config import SampleConfig, TrainConfig
     from charrnn.errors import CharRNNError
-    from charrnn.exchange.json_file import from_json
+    from charrnn.exchange.json import from_json
     from charrnn.exchange.pytorch import from_torch, to_torch
-    from charrnn.exchange.safetensors_file import from_safetensors
-    from charrnn.layers.checking import check_layer
-    from charrnn.layers.loss import softmax_cross_entropy
-    from charrnn.layers.plain import Dropout, Embedding, Linear
-    from charrnn.layers.recurrent import GRU, LSTM, Vanilla
-    from charrnn.layers.stack import Stack
+    from charrnn.exchange.safetensors import from_safetensors
+    from charrnn.gradcheck import check_layer
+    from charrnn.layers import GRU, LSTM, Dropout, Embedding, Linear, Stack, Vanilla, softmax_cross_entropy
     from charrnn.nn.embedding import one_hot
     from charrnn.nn.gru import GRUState
-    from charrnn.nn.loss import log_softmax
     from charrnn.nn.lstm import LSTMState
     from charrnn.nn.model import CharRNN
+    from charrnn.nn.output import log_softmax
     from charrnn.nn.parameters import Parameters
     from charrnn.nn.vanilla import VanillaState
     from charrnn.optim.clipping import clip_norm, clip_value, global_norm
     from charrnn.optim.optimizers import SGD, Adagrad, Adam, RMSProp
     from charrnn.optim.schedules import learning_rate
-    from charrnn.report.losses import draw_losses
-    from charrnn.sampling.config import SampleConfig
+    from charrnn.paths import PRETRAINED
+    from charrnn.report.plot import draw_losses
     from charrnn.sampling.filters import Filters
     from charrnn.sampling.sampler import sample
     from charrnn.sampling.writing import Writer, sample_text
     from charrnn.text.corpus import read_corpus, split
-    from charrnn.text.sequences import tokenize
-    from charrnn.text.vocabulary import Vocabulary
-    from charrnn.training.config import TrainConfig
+    from charrnn.text.vocabulary import Vocabulary, tokenize
     from charrnn.training.evaluation import Evaluator
     from charrnn.training.events import Evaluated, StepReport
-    from charrnn.training.resuming import resume_run, resume_training
-    from charrnn.training.setup import start_run, start_training
+    from charrnn.training.start import resume_run, resume_training, start_run, start_training
     from charrnn.training.trainer import Trainer
 
 __all__ = [  # noqa: RUF022 - in the plain order of `sorted`
@@ -107,20 +101,17 @@ __all__ = [  # noqa: RUF022 - in the plain order of `sorted`
 
 # Where each is, as the imports above have it.
 _HOMES = {
-    "charrnn.bundled": ("PRETRAINED",),
+    "charrnn.paths": ("PRETRAINED",),
     "charrnn.checkpoint": ("Checkpoint", "load", "save"),
     "charrnn.errors": ("CharRNNError",),
-    "charrnn.exchange.json_file": ("from_json",),
+    "charrnn.exchange.json": ("from_json",),
     "charrnn.exchange.pytorch": ("from_torch", "to_torch"),
-    "charrnn.exchange.safetensors_file": ("from_safetensors",),
-    "charrnn.layers.checking": ("check_layer",),
-    "charrnn.layers.loss": ("softmax_cross_entropy",),
-    "charrnn.layers.plain": ("Dropout", "Embedding", "Linear"),
-    "charrnn.layers.recurrent": ("GRU", "LSTM", "Vanilla"),
-    "charrnn.layers.stack": ("Stack",),
+    "charrnn.exchange.safetensors": ("from_safetensors",),
+    "charrnn.gradcheck": ("check_layer",),
+    "charrnn.layers": ("softmax_cross_entropy", "Dropout", "Embedding", "Linear", "GRU", "LSTM", "Vanilla", "Stack"),
     "charrnn.nn.embedding": ("one_hot",),
     "charrnn.nn.gru": ("GRUState",),
-    "charrnn.nn.loss": ("log_softmax",),
+    "charrnn.nn.output": ("log_softmax",),
     "charrnn.nn.lstm": ("LSTMState",),
     "charrnn.nn.model": ("CharRNN",),
     "charrnn.nn.parameters": ("Parameters",),
@@ -128,19 +119,16 @@ _HOMES = {
     "charrnn.optim.clipping": ("clip_norm", "clip_value", "global_norm"),
     "charrnn.optim.optimizers": ("SGD", "Adagrad", "Adam", "RMSProp"),
     "charrnn.optim.schedules": ("learning_rate",),
-    "charrnn.report.losses": ("draw_losses",),
-    "charrnn.sampling.config": ("SampleConfig",),
+    "charrnn.report.plot": ("draw_losses",),
+    "charrnn.config": ("SampleConfig", "TrainConfig"),
     "charrnn.sampling.filters": ("Filters",),
     "charrnn.sampling.sampler": ("sample",),
     "charrnn.sampling.writing": ("Writer", "sample_text"),
     "charrnn.text.corpus": ("read_corpus", "split"),
-    "charrnn.text.sequences": ("tokenize",),
-    "charrnn.text.vocabulary": ("Vocabulary",),
-    "charrnn.training.config": ("TrainConfig",),
+    "charrnn.text.vocabulary": ("tokenize", "Vocabulary"),
     "charrnn.training.evaluation": ("Evaluator",),
     "charrnn.training.events": ("Evaluated", "StepReport"),
-    "charrnn.training.resuming": ("resume_run", "resume_training"),
-    "charrnn.training.setup": ("start_run", "start_training"),
+    "charrnn.training.start": ("resume_run", "resume_training", "start_run", "start_training"),
     "charrnn.training.trainer": ("Trainer",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -23,17 +23,15 @@ from typing import Any
 import numpy as np
 
 from charrnn.archive import read_arrays, write_arrays
-from charrnn.archive.layout import RefusedError
-from charrnn.archive.values import count, number, parse, typed
+from charrnn.archive.reader import RefusedError, count, number, parse, typed
+from charrnn.config import ERRORS, FORMS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
-from charrnn.text.choices import ERRORS, FORMS
-from charrnn.text.remembered import CorpusInfo, ItemCounts
+from charrnn.text.corpus import CorpusInfo, ItemCounts
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import TrainConfig
 from charrnn.version import __version__
 
 FORMAT = 1

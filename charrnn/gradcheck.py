@@ -10,20 +10,24 @@ Errors are norm-wise: the length of the difference over the larger of the two le
 
 The fast cells go back in blocks of steps, and cut large products into tiles. So small networks, entry by entry, are not
 enough: `check_long` takes sequences of several blocks, and compares the whole gradient at once.
+
+The gradient check of `charrnn.gradcheck` for anyone's layer.
 """
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from charrnn.layers import Layer
 from charrnn.nn import equations
+from charrnn.nn.arrangement import block_steps
 from charrnn.nn.dropout import Dropout, DropoutWorkspace
 from charrnn.nn.embedding import Ids
-from charrnn.nn.gates import block_steps
 from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
@@ -208,6 +212,46 @@ def check_long(
     )
 
 
+def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[Row]:
+    """Check a cell alone, on vectors, with a loss that reads its final state as well as its outputs.
+
+    In a network that state is a constant to the gradient, so `check_model` sees neither it nor its way back.
+
+    Parameters
+    ----------
+    name : key of `CELLS`
+    rng : for the weights, the inputs, the initial state and the loss
+    """
+    T, B, D, H = 5, 3, 3, 4
+    cell = CELLS[name](D, H)
+    params = {key: rng.normal(0, 0.5, shape) for key, shape in cell.shapes().items()}
+    inputs, d_outputs = rng.standard_normal((T, B, D)), rng.standard_normal((T, B, H))
+    kind = type(cell.zero_state(B, np.dtype(np.float64)))
+    state, d_final = (kind(*rng.standard_normal((len(kind._fields), B, H))) for _ in range(2))
+
+    def run(arrays: Mapping[str, Array]) -> tuple[Any, Any]:
+        ws = cell.workspace(T, B, np.result_type(*arrays.values()), from_ids=False)
+        cell.arrange(arrays, ws)
+        return ws, cell.forward(arrays, ws, arrays["inputs"], kind(*(arrays[f"state.{key}"] for key in kind._fields)))
+
+    def loss(arrays: Mapping[str, Array]) -> Any:
+        ws, final = run(arrays)
+        return (ws.outputs * d_outputs).sum() + sum((a * d_a).sum() for a, d_a in zip(final, d_final, strict=True))
+
+    def with_state(arrays: Mapping[str, Array], before: Any) -> dict[str, Array]:
+        return {**arrays, **{f"state.{key}": array for key, array in zip(kind._fields, before, strict=True)}}
+
+    arrays = with_state({**params, "inputs": inputs}, state)
+    ws, _ = run(arrays)
+    grads, plain = ({key: np.zeros_like(array) for key, array in params.items()} for _ in range(2))
+    d_state = cell.backward(params, grads, ws, inputs, d_outputs, d_final)
+    steps = equations.layer_forward(name, params, inputs, state)
+    d_inputs, d_plain = equations.layer_backward(name, params, plain, steps, d_outputs, d_final)
+    derived = with_state({**grads, "inputs": ws.d_inputs}, d_state)
+    expected = with_state({**plain, "inputs": d_inputs}, d_plain)
+    yield from check(loss, arrays, derived, plain=expected, model=label)
+
+
 class _Problem(NamedTuple):
     """A network with what it is to learn, its loss as a function, and two gradients of it."""
 
@@ -304,8 +348,8 @@ def small_models() -> Iterator[tuple[str, CharRNN, Dropout]]:
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
     """Check every kind of network on random characters, random weights and a random initial state.
 
-    The small ones on a short text, in which one target is missing, every entry of every array; and for each cell one
-    wide network, on sequences that the fast cells cut into blocks and tiles.
+    The small ones on a short text, in which one target is missing, every entry of every array; each cell alone, up to
+    its final state; and for each cell one wide network, on sequences that the fast cells cut into blocks and tiles.
     """
     for label, model, dropout in small_models():
         # one layer takes more positions than the one-hot product of `nn.embedding`
@@ -316,6 +360,8 @@ def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
         params = model.initialize(rng, std=0.3, dtype=np.float64)
         state = random_state(model, B, rng)
         yield from check_model(model, params, text[:-1], targets, state, label=label, dropout=dropout)
+    for cell in CELLS:
+        yield from check_cell(cell, rng, label=f"{cell} 4 alone")
     for cell in CELLS:
         model = CharRNN(3, cell, (_WIDE,), _WIDE_EMBEDDING)
         params = model.initialize(rng, dtype=np.float64)
@@ -352,3 +398,110 @@ def check_checkpoint(
         model, wide, streams[:-1], streams[1:], state, label="checkpoint", entries=_ENTRIES_OF_A_CHECKPOINT
     )
     yield check_long(model, wide, text, _STREAMS_OF_A_CHECKPOINT, rng, label="checkpoint, longer")
+
+
+def check_layer(
+    layer: Layer, inputs: ArrayLike, state: Any = None, *, rng_seed: int = 0, entries: int = 0, **options: Any
+) -> list[Row]:
+    """Compare a layer's backward pass with the complex step and with central differences.
+
+    The loss is the sum of all outputs, and of the final state where there is one, each number times a random weight;
+    so every path through the layer is seen. All is computed in float64; the layer's own weights stay as they are.
+
+    Parameters
+    ----------
+    layer : any object with ``params`` and ``grads``, mappings of arrays by name, ``forward(inputs)`` and
+        ``backward(d_outputs)``; or, as the recurrent layers have it, ``forward(inputs, state) → (outputs, state)`` and
+        ``backward(d_outputs, d_state) → (d_inputs, d_state)``. It must take complex numbers and keep them complex
+    inputs : what ``forward`` takes; the gradient of integers is not asked for
+    state : initial state, a named tuple or a tuple of such; zeros would hide mistakes
+    rng_seed : of the random weights
+    entries : how many entries of a large array to check; 0 for all (see `charrnn.gradcheck.check`)
+    options : handed to ``forward``, such as ``return_sequences=True``, or ``rng=1`` for a dropout whose masks stay
+
+    Returns
+    -------
+    One `charrnn.gradcheck.Row` an array: the parameters by name, ``inputs``, ``state.0``, ``state.1`` …; its ``passed``
+    says whether the gradient is right.
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> class Tanh:
+    ...     def __init__(self):
+    ...         self.params, self.grads = {"scale": np.array([0.5])}, {}
+    ...     def forward(self, x):
+    ...         self.x, self.y = x, np.tanh(self.params["scale"] * x)
+    ...         return self.y
+    ...     def backward(self, d_y):
+    ...         d_a = d_y * (1 - self.y)  # should be self.y ** 2
+    ...         self.grads = {"scale": (d_a * self.x).sum(keepdims=True).reshape(1)}
+    ...         return d_a * self.params["scale"]
+    >>> for row in charrnn.check_layer(Tanh(), [0.1, 0.2, 0.3]):
+    ...     print(row.array, "right" if row.passed else "wrong")
+    scale wrong
+    inputs wrong
+
+    """
+    x = np.asarray(inputs)
+    has_gradient = x.dtype.kind in "fc"
+    names, leaves = list(layer.params), _leaves(state)
+    arrays = {name: np.array(array, np.float64) for name, array in layer.params.items()}
+    arrays |= {"inputs": x.astype(np.float64)} if has_gradient else {}
+    arrays |= {f"state.{k}": np.array(array, np.float64) for k, array in enumerate(leaves)}
+
+    def run(values: Mapping[str, Array]) -> Any:
+        dtype = np.result_type(*values.values(), np.float64)
+        layer.params = _like_params(layer.params, {name: values[name].astype(dtype) for name in names})
+        layer.grads = _like_params(layer.params, {name: np.zeros_like(values[name], dtype) for name in names})
+        given = _rebuilt(state, iter([values[f"state.{k}"] for k in range(len(leaves))]))
+        return layer.forward(values.get("inputs", x), *([] if state is None else [given]), **options)
+
+    with _borrowed(layer):
+        outputs = run(arrays)
+        rng = np.random.default_rng(rng_seed)
+        weights = [rng.standard_normal(output.shape) for output in _leaves(outputs)]
+        d_outputs = _rebuilt(outputs, iter(weights))
+        answer = layer.backward(*(d_outputs if isinstance(outputs, tuple) else [d_outputs]))
+        gradients = {name: np.array(layer.grads[name]) for name in names}
+        d_inputs, d_state = answer if isinstance(outputs, tuple) else (answer, None)
+        gradients |= {"inputs": np.asarray(d_inputs)} if has_gradient else {}
+        gradients |= {f"state.{k}": array for k, array in enumerate(_leaves(d_state)[: len(leaves)])}
+
+        def loss(values: Mapping[str, Array]) -> Any:
+            return sum((w * y).sum() for w, y in zip(weights, _leaves(run(values)), strict=True))
+
+        return list(check(loss, arrays, gradients, entries=entries))
+
+
+def _leaves(values: Any) -> list[Array]:
+    """List the arrays of a nest of tuples, None being none."""
+    if isinstance(values, tuple):
+        return [leaf for part in values for leaf in _leaves(part)]
+    return [] if values is None else [np.asarray(values)]
+
+
+def _rebuilt(nest: Any, leaves: Iterator[Array]) -> Any:
+    """Return a nest of tuples of the same form around other arrays."""
+    if not isinstance(nest, tuple):
+        return None if nest is None else next(leaves)
+    parts = [_rebuilt(part, leaves) for part in nest]
+    return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)
+
+
+def _like_params(form: Any, arrays: dict[str, Array]) -> Any:
+    """Return named arrays in the form in which a layer has its own."""
+    if not isinstance(form, Parameters):
+        return arrays
+    flat = [np.zeros(0), *(array.reshape(-1) for array in arrays.values())]
+    return Parameters(form.shapes, np.concatenate(flat))
+
+
+@contextmanager
+def _borrowed(layer: Layer) -> Iterator[None]:
+    """Put a layer's weights and gradients back at the end."""
+    before = layer.params, layer.grads
+    try:
+        yield
+    finally:
+        layer.params, layer.grads = before

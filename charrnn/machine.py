@@ -1,4 +1,7 @@
-"""What a run should know of the machine it is on: how much memory is free, and what decides the last bits of a sum."""
+"""What a run should know of the machine it is on: how much memory is free, and what decides the last bits of a sum.
+
+One thread for each matrix product, also where NumPy was loaded before we could ask for it (see `charrnn.environment`).
+"""
 
 import ctypes
 import os
@@ -6,11 +9,14 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+
+from charrnn.environment import THREAD_VARIABLES
 
 if sys.platform != "win32":
     import resource
@@ -113,3 +119,39 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="ascii")
     except (OSError, ValueError):
         return ""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextmanager
+def one_thread(*, always: bool = False) -> Iterator[None]:
+    """Keep the BLAS to one thread, and give it back those it had.
+
+    Parameters
+    ----------
+    always : whether to do so also where the environment asks for a number of threads
+    """
+    functions = thread_functions()
+    if functions is None or not (always or not any(name in os.environ for name in THREAD_VARIABLES)):
+        yield
+        return
+    get, set_ = functions
+    before = get()
+    set_(1)
+    try:
+        yield
+    finally:
+        set_(before)
+
+
+def with_one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep the BLAS to one thread while a function runs, unless the environment asks for a number of threads."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with one_thread():
+            return function(*args, **kwargs)
+
+    return run

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from charrnn.cli import main
-from charrnn.training.setup import start_run
+from charrnn.training.start import start_run
 from tests.faults.amount import trials
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from charrnn.blas import THREAD_VARIABLES
+from charrnn.environment import THREAD_VARIABLES
 from tests.conftest import REPOSITORY, Outcome
 
 _STREAMS = ("stdin", "stdout", "stderr")

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
+from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
-from charrnn.text.remembered import CorpusInfo
+from charrnn.text.corpus import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import TrainConfig
-from charrnn.training.resuming import resume_run, resume_training
-from charrnn.training.setup import start_training
+from charrnn.training.start import resume_run, resume_training, start_training
 from tests.conftest import TEXT, Charrnn
 
 Arrays = dict[str, NDArray[Any]]

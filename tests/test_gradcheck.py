@@ -15,7 +15,7 @@ from charrnn import gradcheck
 from charrnn.gradcheck import Row
 from charrnn.nn.model import NOTHING, CharRNN
 from charrnn.nn.parameters import Array
-from charrnn.report import gradients as report
+from charrnn.report import tables as report
 from tests.mutation import module_replaced, mutants
 
 ANYONES: dict[str, Array] = {"x": np.array([[0.3, -1.2], [2.0, 0.5]]), "y": np.array([0.7, -0.4])}
@@ -177,6 +177,23 @@ def test_long_sequences_pass_whatever_the_shape(cell: str, sizes: tuple[int, ...
     assert row.checked == row.size == params.vector.size + 300 * sum(sizes) * (1 + (cell == "lstm"))
 
 
+@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
+def test_a_final_state_that_is_wrong_or_whose_gradient_is_forgotten_is_found(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_pass() -> bool:
+        return all(row.passed for row in gradcheck.check_cell(cell, np.random.default_rng(0), label="alone"))
+
+    assert all_pass()
+    kind = charrnn.nn.model.CELLS[cell]
+    forward, backward = kind.forward, kind.backward
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "backward", lambda self, *given: backward(self, *given[:5]))
+        assert not all_pass()
+    monkeypatch.setattr(kind, "forward", lambda self, *given: type(given[-1])(*(2 * a for a in forward(self, *given))))
+    assert not all_pass()
+
+
 # --- what a person reads ---
 
 
@@ -188,7 +205,7 @@ def test_verdict_names_the_worst_entry() -> None:
 
 def test_table_has_a_line_for_every_array_and_the_verdict() -> None:
     rows = one_wrong()
-    header, x, y, verdict = report.as_table(rows).splitlines()
+    header, x, y, verdict = report.gradients_table(rows).splitlines()
     assert "worst entry" in header
     assert x.split()[:3] == ["anyone's", "x", "4"]
     assert "FAIL [1,0] +2.039e-01" in x
@@ -198,7 +215,7 @@ def test_table_has_a_line_for_every_array_and_the_verdict() -> None:
 
 @pytest.mark.parametrize("width", [47, 89, 90, 114, 115])
 def test_a_narrow_terminal_gets_the_models_as_headings_and_at_last_the_errors_alone(width: int) -> None:
-    lines = report.as_table(one_wrong(), width).splitlines()
+    lines = report.gradients_table(one_wrong(), width).splitlines()
     assert max(map(len, lines)) <= width
     assert ("worst entry" in lines[0]) == (width >= 90)
     assert ("anyone's" in lines) == (width < 115)

@@ -17,7 +17,7 @@ import charrnn
 import charrnn.nn.model
 from charrnn import check_layer, gradcheck
 from charrnn.nn import equations
-from charrnn.nn.dropout import Dropout
+from charrnn.nn.dropout import Dropout, DropoutWorkspace
 from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from tests import reference
@@ -69,8 +69,8 @@ def problem(
     state = gradcheck.random_state(model, B, rng)
     masks = equations.NO_MASKS
     if dropout:
-        whole = model.workspace(T, B, np.float64, dropout).dropout
-        assert whole is not None
+        shapes = [cell.shapes()["W_hh"] for cell in model.cells]
+        whole = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
         whole.draw(np.random.default_rng(9))
         masks = equations.Masks(whole.masks, whole.weight_masks)
     if streams:
@@ -109,21 +109,18 @@ def plain_answer(cell: str, n: int) -> Any:
 
 
 def fast_answer(engine: Any, asked: Problem) -> Any:
-    """What an engine says, on a workspace that is used before and after."""
+    """What an engine says, in a session that reads other sequences before and after."""
     model = engine.CharRNN(**asdict(asked.model))
     params = engine.Parameters(model.shapes(), asked.params.vector)
-    (T, B), dropout = asked.inputs.shape, engine.Dropout(**asdict(asked.dropout))
-    whole = B if asked.streams is None else 4
-    ws = model.workspace(T, whole, np.float64, dropout, asked.streams)
+    whole = asked.inputs.shape[1] if asked.streams is None else 4
+    dropout = engine.Dropout(**asdict(asked.dropout))
+    session = model.session(params, whole, dropout=dropout, streams=asked.streams)
 
     def run(inputs: Array, targets: Array) -> Any:
-        if ws.dropout:
-            ws.dropout.draw(np.random.default_rng(9))
-        model.arrange(params, ws)
-        losses, final = model.loss(params, ws, inputs, targets, asked.state)
         grads = params.like()
         grads.vector[...] = np.nan
-        d_state = model.backward(params, grads, ws, inputs, targets, scale=0.3)
+        rng = np.random.default_rng(9) if asked.dropout else None
+        losses, final, d_state = session.gradient(inputs, targets, asked.state, grads, scale=0.3, rng=rng)
         return losses, dict(grads), list(d_state), list(final)
 
     others = np.roll(asked.inputs, 1), np.roll(asked.targets, 1)
@@ -155,12 +152,13 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
     state, d_final = (type(zero)(*(rng.normal(size=array.shape) for array in zero)) for _ in range(2))
     d_outputs = rng.normal(size=(T, B, H))
     ws, grads, plain_grads = fast.workspace(T, B, np.dtype(np.float64), from_ids=from_ids), params.like(), params.like()
-    fast.arrange(params, ws)
-    final = fast.forward(params, ws, inputs, state)
+    arrays = params.group("")
+    fast.arrange(arrays, ws)
+    final = fast.forward(arrays, ws, inputs, state)
     seen = ws.outputs.copy(), tuple(final), {name: gate.copy() for name, gate in ws.gates.items()}
-    d_state = fast.backward(params, grads, ws, inputs, d_outputs, d_final)
+    d_state = fast.backward(arrays, grads.group(""), ws, inputs, d_outputs, d_final)
     steps: list[Any] = equations.layer_forward(cell, params, np.eye(D)[ids] if from_ids else inputs, state)
-    d_inputs, d_before = equations.layer_backward(cell, params, plain_grads, steps, d_outputs, d_final)
+    d_inputs, d_before = equations.layer_backward(cell, params, plain_grads.group(""), steps, d_outputs, d_final)
     gates = {name: np.array([getattr(step, name) for step in steps]) for name in seen[2]}
     return (
         same(seen, (np.array([step.h for step in steps]), steps[-1].state, gates))
@@ -174,16 +172,20 @@ def dropout_is_right(load: Callable[[str], Any]) -> bool:
     if not network_is_right(load, ["lstm"]):
         return False
     almost_all = load("charrnn.nn.dropout").Dropout(outputs=1 - 1e-9)
-    ws = load("charrnn.nn.model").CharRNN(5, "gru", (64,)).workspace(50, 40, np.float64, almost_all)
-    ws.dropout.draw(np.random.default_rng(0))
-    return {*np.unique(ws.dropout.masks[0])} == {0, 2**16}
+    drawn = load("charrnn.nn.dropout").DropoutWorkspace.allocate(
+        almost_all, [(64, 192)], range(40), 50, 40, np.dtype(np.float64)
+    )
+    drawn.draw(np.random.default_rng(0))
+    return {*np.unique(drawn.masks[0])} == {0, 2**16}
 
 
 def loss_is_right(load: Callable[[str], Any]) -> bool:
     if not network_is_right(load, ["gru"]):
         return False
     logits, targets = np.array([[[1e4, 0.0], [-1e4, -2e4]]]), np.array([[1, 0]])
-    return same(load("charrnn.nn.loss").cross_entropy(logits, targets), [[1e4, 0]]) and same(logits, [[[1, 0], [1, 0]]])
+    return same(load("charrnn.nn.output").cross_entropy(logits, targets), [[1e4, 0]]) and same(
+        logits, [[[1, 0], [1, 0]]]
+    )
 
 
 @cache
@@ -276,7 +278,7 @@ def passes(layer: Any, *given: Any, **options: Any) -> bool:
 
 
 def recurrent_layers_are_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.layers.recurrent")
+    module = load("charrnn.layers")
     return all(recurrent_is_right(module, kind, batch_first=first) for kind in CELLS for first in (True, False))
 
 
@@ -316,13 +318,13 @@ def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
         and refuses("inputs must be", layer.forward, x[..., None])
         and refuses("inputs must be", layer.forward, x[0, 0])
         and refuses("at least one", layer.forward, x[:0])
-        and refuses("a state must be", layer.forward, turn(x), state[:-1])
-        and refuses("a state must be", layer.forward, turn(x), type(zero)(*(array[1:] for array in zero)))
+        and refuses("state must be", layer.forward, turn(x), state[:-1])
+        and refuses("state must be", layer.forward, turn(x), type(zero)(*(array[1:] for array in zero)))
     )
 
 
 def plain_layers_are_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.layers.plain")
+    module = load("charrnn.layers")
     rng = np.random.default_rng(0)
     embedding, linear = module.Embedding(6, 3, **WIDE), module.Linear(4, 5, **WIDE)
     ids, x = rng.integers(0, 6, (5, 3)), rng.normal(size=(5, 3, 4))
@@ -403,7 +405,7 @@ def stack_is_right(load: Callable[[str], Any]) -> bool:
 
 
 def anyones_loss_is_right(load: Callable[[str], Any]) -> bool:
-    call = load("charrnn.layers.loss").softmax_cross_entropy
+    call = load("charrnn.layers").softmax_cross_entropy
     rng = np.random.default_rng(0)
     logits, targets = rng.normal(size=(2, 3, 4)), rng.integers(0, 4, (2, 3))
     losses = equations.cross_entropy(logits, targets)

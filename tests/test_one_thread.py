@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from charrnn.blas import THREAD_VARIABLES
+from charrnn.environment import THREAD_VARIABLES
 from charrnn.machine import openblas
 
 TRAINING = """
@@ -15,7 +15,7 @@ from charrnn.machine import openblas
 (threads,), (set_threads,) = openblas("get_num_threads"), openblas("set_num_threads")
 set_threads(2)
 import charrnn
-from charrnn.one_thread import with_one_thread
+from charrnn.machine import with_one_thread
 trainer = charrnn.start_training([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
 print(with_one_thread(threads)(), trainer.machine["BLAS"][-1], len(list(trainer)), threads())
 """

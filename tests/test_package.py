@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import charrnn
-from charrnn import bundled
+from charrnn import paths
 from charrnn.archive import read_arrays
 from charrnn.checkpoint import load
 from tests.conftest import REPOSITORY
@@ -28,20 +28,20 @@ def test_the_version_stands_in_one_place() -> None:
 
 
 def test_each_bundled_text_is_listed_with_its_characters_and_symbols() -> None:
-    readme = (bundled.CORPORA / "README.md").read_text(encoding="utf-8")
+    readme = (paths.CORPORA / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|.*\| ([\d,]+) \| ([\d,]+) \|$", readme, re.MULTILINE)
     listed = {name: (int(characters.replace(",", "")), int(symbols)) for name, characters, symbols in rows}
-    texts = {name: (bundled.CORPORA / name).read_text(encoding="utf-8") for name in bundled.corpus_names()}
+    texts = {name: (paths.CORPORA / name).read_text(encoding="utf-8") for name in paths.corpus_names()}
     assert listed == {name: (len(text), len(set(text))) for name, text in texts.items()}
-    assert bundled.DEFAULT_CORPUS in texts
+    assert paths.DEFAULT_CORPUS in texts
 
 
 def test_the_model_that_ships_is_small_and_learned_a_text_that_ships() -> None:
-    assert bundled.PRETRAINED.exists(), "the trained model is missing from the repository"
-    model = load(bundled.PRETRAINED)
-    assert bundled.PRETRAINED.stat().st_size < 4_000_000
-    assert f"{model.corpus.name}.txt" in bundled.corpus_names()
-    assert all(name == "meta" or name.startswith("params/") for name in read_arrays(bundled.PRETRAINED))
+    assert paths.PRETRAINED.exists(), "the trained model is missing from the repository"
+    model = load(paths.PRETRAINED)
+    assert paths.PRETRAINED.stat().st_size < 4_000_000
+    assert f"{model.corpus.name}.txt" in paths.corpus_names()
+    assert all(name == "meta" or name.startswith("params/") for name in read_arrays(paths.PRETRAINED))
     assert model.progress.best
 
 
@@ -55,7 +55,7 @@ def test_the_wheel_carries_its_texts_and_model_and_samples_from_any_folder(tmp_p
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {f"charrnn/data/corpora/{name}" for name in bundled.corpus_names()}
+    wanted = {f"charrnn/data/corpora/{name}" for name in paths.corpus_names()}
     wanted |= {f"charrnn/report/pages/{path.name}" for path in (REPOSITORY / "charrnn/report/pages").iterdir()}
     assert wanted | {"charrnn/data/checkpoints/pretrained.npz", "charrnn/py.typed"} <= names
     assert not [name for name in names if "tests" in name]

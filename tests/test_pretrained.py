@@ -1,10 +1,9 @@
 """The model that comes with the program knows its novella better than any n-gram, and what a quotation is."""
 
 from charrnn import checkpoint
-from charrnn.bundled import PRETRAINED
-from charrnn.probing.probes import correlations, inside_quotes
-from charrnn.probing.recording import record
-from charrnn.report.view import choose_passage, shorten
+from charrnn.paths import PRETRAINED
+from charrnn.probing import correlations, inside_quotes, record
+from charrnn.report.pages import choose_passage, shorten
 from charrnn.scoring.score import beginning
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import ConfigError
-from charrnn.run_files import best_path, check_name, default_path, kept_path, kept_states, newest
+from charrnn.paths import best_path, check_name, default_path, kept_path, kept_states, newest
 from tests.conftest import unix
 
 

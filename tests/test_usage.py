@@ -15,11 +15,10 @@ import charrnn as library
 from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ExchangeError
-from charrnn.exchange.description import describe
-from charrnn.exchange.json_file import from_json
+from charrnn.exchange.description import describe, to_state_dict
+from charrnn.exchange.json import from_json
 from charrnn.exchange.pytorch import from_torch, to_torch
-from charrnn.exchange.safetensors_file import from_safetensors
-from charrnn.exchange.state_dict import to_state_dict
+from charrnn.exchange.safetensors import from_safetensors
 from charrnn.report.export import FORMATS, export
 from charrnn.text.usage import Usage
 from tests.browser import Browser

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from charrnn.archive.layout import reason
+from charrnn.archive.reader import reason
 from charrnn.errors import CheckpointError, InUseError
 
 if sys.platform == "win32":

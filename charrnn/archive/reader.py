@@ -7,36 +7,97 @@ numbers come out.
 ``zipfile`` is not used, because it forgives what must be refused here: members that overlap, bytes before
 or after the archive, checksums of members that are not read to their end. The few records that matter are
 unpacked below (PKWARE, ".ZIP File Format Specification", APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16).
+
+What an archive may hold: the rules that the reader enforces and the writer keeps.
+
+A charrnn archive is the plainest zip file there is: its members follow one another from the first byte, the
+directory follows them, and the file ends with the 22 bytes of the end record. Each member is one ``.npy``
+array.
+
+Recognise the files that people give by mistake, from their first bytes.
+
+Plain values out of a file that nobody vouches for: each is of the type it should be, or an error says so.
 """
 
 import difflib
+import json
 import math
 import os
 import re
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.archive.layout import (
-    DTYPES,
-    LIMIT_VARIABLE,
-    MAX_ARRAYS,
-    NAME,
-    RefusedError,
-    damaged,
-    reason,
-    size_limit,
-)
-from charrnn.archive.lookalike import HEAD_LENGTH, looks_like
-from charrnn.bundled import LOCAL_CHECKPOINTS
-from charrnn.errors import CheckpointError, shortened
+from charrnn.errors import CheckpointError, ConfigError, shortened
+from charrnn.paths import LOCAL_CHECKPOINTS
+
+LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
+DEFAULT_LIMIT = 1 << 30  # bytes
+MAX_ARRAYS = 1024  # the deepest network, with an optimizer's memories and a state to go back to, has 900
+DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
+NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
+
+
+class RefusedError(Exception):
+    """Why a file is not an archive of ours, worded to follow the file's name."""
+
+
+def damaged(what: str) -> RefusedError:
+    """Refusal of a file that was perhaps ours once."""
+    return RefusedError(f"is damaged ({what}); use another copy or an earlier checkpoint")
+
+
+def reason(error: BaseException) -> str:
+    """Plain words for a failure of the system; never empty, though ``strerror`` and the message may be."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def size_limit() -> int:
+    """Return the largest file to read, in bytes: ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB if that is unset.
+
+    Raises
+    ------
+    ConfigError
+        If the variable holds something other than a whole number of bytes.
+    """
+    text = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_LIMIT)
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ConfigError(f"{LIMIT_VARIABLE} must be a whole number of bytes, not {text!a}")
+    return int(text)
+
+
+HEAD_LENGTH = 512
+
+# The first pattern that matches at the start of the file names it.
+_KINDS = [
+    (rb"PK\x03\x04.{26,}?data\.pkl", "a PyTorch checkpoint"),
+    (rb"PK\x03\x04.{26}(metadata|config)\.json", "a Keras model"),
+    (rb"PK\x05\x06", "an empty zip archive"),
+    (rb"\x93NUMPY", "a single .npy array"),
+    (rb"\x89HDF\r\n", "a Keras or HDF5 model"),
+    (rb".{5}\x00{3}\{", "a safetensors file"),  # the length of a JSON header in 8 bytes, and the header
+    (rb"\x80[\x02-\x05]", "a pickle file or an old PyTorch checkpoint"),
+    (rb"\x1f\x8b", "a gzip file"),
+    (rb"[\x03\x04]\x00{3}", "a Torch7 file of Lua's char-rnn"),
+    (rb"[^\x00-\x08\x0e-\x1f\x7f]+\Z", "a text file"),
+]
+
+
+def looks_like(head: bytes) -> str | None:
+    """Name the kind of file that begins with ``head``, or return None for a kind that is not known."""
+    for pattern, kind in _KINDS:
+        if re.match(pattern, head, re.DOTALL):
+            return kind
+    return None
+
 
 # Little-endian; the fields that nothing here depends on (versions, dates, attributes) are skipped with `x`.
 _LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
@@ -290,3 +351,73 @@ def _to_array(name: str, data: bytearray | memoryview) -> NDArray[Any]:
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise damaged(f"{shortened(name)!a} holds a number that is not finite")
     return array
+
+
+T = TypeVar("T")
+_WORDS: Mapping[type, str] = MappingProxyType(
+    {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a fraction", bool: "a yes or no"}
+)
+MOST_COUNTED = 1 << 62  # nanoseconds since 1970, which the cache keeps, have 61 bits
+_MOST_DIGITS = 1000  # a random seed of 128 bits has 39
+
+
+def parse(text: bytes) -> Any:
+    """Read JSON in which no name stands twice and every number is finite.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_int=_whole, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("meta is nested too deeply") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError("meta is no JSON") from error
+
+
+def _in_words(kind: type) -> str:
+    return _WORDS.get(kind, "nothing")
+
+
+def typed(value: object, kind: type[T]) -> T:
+    """Return a value that is exactly of this type: no bool for an int."""
+    if type(value) is not kind or not isinstance(value, kind):
+        raise TypeError(f"meta has {_in_words(type(value))} where {_in_words(kind)} belongs")
+    return value
+
+
+def count(value: object, most: int = MOST_COUNTED) -> int:
+    """Return a whole number of 0 or more."""
+    number = typed(value, int)
+    if number < 0:
+        raise ValueError("meta has a negative count")
+    if number > most:
+        raise ValueError(f"meta has a count above {most:,}")
+    return number
+
+
+def number(value: object) -> float:
+    """Return a finite number."""
+    number = typed(value, float)
+    if not math.isfinite(number):
+        raise ValueError("meta has a number that is not finite")
+    return number
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} in meta")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits in meta")
+    return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name stands twice in meta")
+    return values

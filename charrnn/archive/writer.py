@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.archive.layout import DTYPES, NAME, RefusedError, reason, size_limit
 from charrnn.archive.lock import LOCK_SUFFIX, remove_if_abandoned
-from charrnn.archive.reader import stream_arrays
+from charrnn.archive.reader import DTYPES, NAME, RefusedError, reason, size_limit, stream_arrays
 from charrnn.errors import CheckpointError, shortened
 
 if sys.platform != "win32":

@@ -25,13 +25,13 @@ last line, and CHARRNN_CACHE names another. With TEXT, list that one only.
 @options.json
 def cache(texts: tuple[str, ...], clear: bool, as_json: bool) -> None:
     """List the long texts that are kept prepared."""
-    from charrnn.cache.folder import cache_folder, entries, named, remove
-    from charrnn.report import cached
+    from charrnn.cache import cache_folder, entries, named, remove
+    from charrnn.report import tables
 
     kept = named(entries(), texts) if texts else entries()
     if clear:
         remove(kept)
     if as_json:
-        click.echo(cached.as_json(kept), nl=False)
+        click.echo(tables.cache_as_json(kept), nl=False)
     else:
-        click.echo(cached.as_table(kept, cache_folder(), were_removed=clear), nl=False)
+        click.echo(tables.cache_table(kept, cache_folder(), were_removed=clear), nl=False)

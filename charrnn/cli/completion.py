@@ -1,21 +1,31 @@
-"""Types of arguments that a shell can complete: checkpoints and texts by name."""
+"""Types of arguments that a shell can complete: checkpoints and texts by name.
+
+How bash, zsh and fish ask what may follow on a command line, and how they are answered.
+
+Click's own scripts let a shell insert a file's name as it is: ``my book.txt`` becomes two arguments, and what stands in
+``$(...)`` is run. Here names are a kind of item of their own, which the shell quotes in its own way. The shell passes
+the words before the cursor as arguments; each answer is a list of records (kind, value, help) that end in NUL, or lines
+for fish.
+"""
 
 import os
+import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
-from charrnn.bundled import CORPORA, LOCAL_CHECKPOINTS
 from charrnn.errors import shown
-
-_ENDS_OF_FOLDERS = tuple(filter(None, (os.sep, os.altsep)))
+from charrnn.paths import CORPORA, LOCAL_CHECKPOINTS
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     Items = list[CompletionItem[str]]
+
+
+_ENDS_OF_FOLDERS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 class FilePath(click.ParamType[Path]):
@@ -63,7 +73,7 @@ class TextName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
         """Offer the texts that begin so."""
-        from charrnn.text.finding import LOCAL_CORPORA
+        from charrnn.text.sources import LOCAL_CORPORA
 
         texts = [
             _typed(path if folder == LOCAL_CORPORA and _is_taken_otherwise(path.name) else Path(path.name))
@@ -103,7 +113,175 @@ def _offer(names: Iterable[str], incomplete: str) -> "Items":
     """Return the names that begin so; where there is none, let the shell complete a path of its own."""
     from click.shell_completion import CompletionItem
 
-    from charrnn.cli.shells import NAME
-
     items: Items = [CompletionItem(name, NAME) for name in dict.fromkeys(names) if name.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="file")]
+
+
+NAME: Final = "name"  # kind of an item that the shell is to quote as a file's name
+
+_BASH = """\
+%(complete_func)s() {
+    local kind value help program=$1
+    [[ $program == '~/'* ]] && program=$HOME/${program:2}
+    COMPREPLY=()
+    while IFS= read -r -d '' kind && IFS= read -r -d '' value && IFS= read -r -d '' help; do
+        case $kind in
+            file) compopt -o bashdefault -o default ;;
+            dir) compopt -o dirnames ;;
+            name) compopt -o filenames; COMPREPLY+=("$value") ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done < <(%(complete_var)s=bash_complete "$program" "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+_ZSH = """\
+#compdef %(prog_name)s
+%(complete_func)s() {
+    local -a found described values
+    local lead kind value help
+    found=("${(@0)$(%(complete_var)s=zsh_complete ${(Q)~words[1]} "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" \
+2>/dev/null)}")
+    lead=$found[1]
+    compset -p ${#lead}
+    for kind value help in "${(@)found[2,-1]}"; do
+        case $kind in
+            file) _files ;;
+            dir) _files -/ ;;
+            *) if [[ -n $help ]]; then described+=("${value//:/\\\\:}:$help"); else values+=("$value"); fi ;;
+        esac
+    done
+    (( $#described )) && _describe -V unsorted described
+    (( $#values )) && compadd -V unsorted -a values
+}
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    %(complete_func)s "$@"
+else
+    compdef %(complete_func)s %(prog_name)s
+fi
+"""
+
+# The first line of an answer says whether fish is to complete files by itself.
+_FISH = """\
+function %(complete_func)s_ask
+    set -l words (commandline -opc)
+    set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
+    env %(complete_var)s=fish_complete $program $words[2..] "$(commandline -ct)" 2>/dev/null
+end
+function %(complete_func)s_wants_files
+    set -l answer (%(complete_func)s_ask)
+    test "$answer[1]" = file
+end
+function %(complete_func)s
+    set -l answer (%(complete_func)s_ask)
+    test (count $answer) -gt 1; and printf '%%s\\n' $answer[2..]
+end
+complete --command %(prog_name)s --no-files --arguments '(%(complete_func)s)'
+complete --command %(prog_name)s --condition %(complete_func)s_wants_files --force-files
+"""
+
+
+class _Answer(ShellComplete):
+    """What every shell is answered, in records that end in NUL."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the one at the cursor, and that word up to the cursor."""
+        *words, word = sys.argv[1:]
+        return words, word
+
+    def complete(self) -> str:
+        """Write the answer in bytes, as a file's name may be no text, and return nothing more to print."""
+        if len(sys.argv) < 2:  # a shell that still has the script of an earlier version
+            return ""
+        words, word = self.get_completion_args()
+        lead = ""
+        if word.startswith("--") and "=" in word and "--" not in words:
+            option, _, word = word.partition("=")
+            words, lead = [*words, option], f"{option}="
+        # Click would offer options where the value of one begins with a dash.
+        is_file = self.is_redirected() or (lead and word.startswith("-"))
+        items = [CompletionItem(word, type="file")] if is_file else self.get_completions(words, word)
+        sys.stdout.buffer.write(os.fsencode(self.answer(lead, items)))
+        sys.stdout.buffer.flush()
+        return ""
+
+    def is_redirected(self) -> bool:
+        """Whether the word at the cursor is what a stream is sent to; zsh and fish ask for no such word."""
+        return False
+
+    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+        """Write the items down; `lead` is what stands before the values in their word: ``--checkpoint=``."""
+        return "".join(f"{field}\0" for item in items for field in (item.type, lead + item.value, item.help or ""))
+
+
+class _Bash(_Answer):
+    name = "bash"
+    source_template = _BASH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        *words, word = split_line(sys.argv[1])
+        return words[1:], word
+
+    def is_redirected(self) -> bool:
+        return self._before().rstrip().endswith(("<", ">"))
+
+    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+        """Leave out what stands before the part of the word that bash replaces, which may begin at a = or a colon."""
+        before = split_line(self._before())[-1]
+        values = ((item, lead + item.value) for item in items)
+        cut = [CompletionItem(value.removeprefix(before), item.type) for item, value in values]
+        return super().answer("", cut)
+
+    def _before(self) -> str:
+        """Return the line before the part that bash replaces."""
+        line, replaced = sys.argv[1:3]
+        return line.removesuffix(replaced)
+
+
+class _Zsh(_Answer):
+    name = "zsh"
+    source_template = _ZSH
+
+    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+        return f"{lead}\0{super().answer('', items)}".removesuffix("\0")
+
+
+class _Fish(_Answer):
+    name = "fish"
+    source_template = _FISH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        words, word = super().get_completion_args()
+        return words, split_line(word)[-1]  # fish takes quotes from whole words only
+
+    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+        """Write an item a line, which takes no name with a line end in it."""
+        offered = [item for item in items if item.type in ("plain", NAME) and not re.search(r"[\n\t]", item.value)]
+        helps = ((item.help or "").replace("\n", " ").replace("\t", " ") for item in offered)
+        lines = [f"{lead}{item.value}\t{text}" for item, text in zip(offered, helps, strict=True)]
+        return "\n".join(["offer" if offered else "file", *lines])
+
+
+# An escaped character; single quotes; double quotes; space between words; operators; any other character.
+_PIECE = re.compile(r"""\\(.?)|'([^']*)'?|"((?:[^"\\]|\\.?)*)"?|(\s+)|([<>|&;()]+)|(.)""", re.DOTALL)
+
+
+def split_line(line: str) -> list[str]:
+    """Return the words of an unfinished line without their quotes; the last, at the cursor, may be empty."""
+    words: list[str] = []
+    word: str | None = None  # None between two words
+    for escaped, single, double, space, operator, other in _PIECE.findall(line):
+        if space or operator:
+            words += [] if word is None else [word]
+            word = None
+        else:
+            text = re.sub(r'\\([$`"\\])', r"\1", double).removesuffix("\\")
+            word = (word or "") + escaped + single + text + other
+    return [*words, word or ""]
+
+
+def answer_shells() -> None:
+    """Let Click answer shells in this way."""
+    for kind in (_Bash, _Zsh, _Fish):
+        add_completion_class(kind)

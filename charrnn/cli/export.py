@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
 from charrnn.errors import shown
+from charrnn.paths import PRETRAINED
 
 _HELP = """\
 Write a model as a file that works without this program.
@@ -28,12 +28,12 @@ program.
 def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     """Write a model as a file that works without this program."""
     from charrnn.checkpoint import load
+    from charrnn.paths import newest
     from charrnn.report.export import FORMATS
     from charrnn.report.export import export as write_model
-    from charrnn.report.files import check_suffix
-    from charrnn.report.models import describe_model
+    from charrnn.report.pages import check_suffix
+    from charrnn.report.tables import describe_model
     from charrnn.report.terminal import say
-    from charrnn.run_files import newest
 
     check_suffix(output, tuple(FORMATS))
     path = checkpoint or newest() or PRETRAINED

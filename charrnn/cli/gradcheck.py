@@ -42,9 +42,9 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     from charrnn.cache import load_corpus
     from charrnn.checkpoint import load
     from charrnn.gradcheck import check_checkpoint, check_small_models
-    from charrnn.report.columns import stdout_width
-    from charrnn.report.gradients import as_json_lines, as_table, verdict
-    from charrnn.training.trained_on import training_part
+    from charrnn.report.tables import as_json_lines, gradients_table, verdict
+    from charrnn.report.terminal import stdout_width
+    from charrnn.training.data import training_part
 
     rng = np.random.default_rng(rng_seed)
     if checkpoint:
@@ -62,6 +62,6 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     if as_json:
         click.echo(as_json_lines(rows))
     elif not quiet:
-        click.echo(as_table(rows, stdout_width()))
+        click.echo(gradients_table(rows, stdout_width()))
     if not all(row.passed for row in rows):
         raise WrongGradientError(verdict(rows))

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from charrnn.commands import command_line
 from charrnn.errors import CharRNNError, shown
-from charrnn.report.colour import bold
+from charrnn.report.terminal import bold
 
 _OTHERS = "Other options"
 _LEAST_TEXT = 30  # columns of a description beside its option: with fewer it stands below

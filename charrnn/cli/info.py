@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath
 from charrnn.cli.help import Command
+from charrnn.paths import PRETRAINED
 
 _HELP = """\
 Tell what a checkpoint is, and how good.
@@ -27,9 +27,9 @@ newest in ./checkpoints, or else the model that comes with the program.
 @options.json
 def info(checkpoint: Path | None, as_json: bool) -> None:
     """Tell what a checkpoint is, and how good."""
-    from charrnn.report import info as report
-    from charrnn.report.columns import stdout_width
-    from charrnn.run_files import newest
+    from charrnn.paths import newest
+    from charrnn.report import tables as report
+    from charrnn.report.terminal import stdout_width
 
     values = report.gather(checkpoint or newest() or PRETRAINED)
-    click.echo(report.as_json(values) if as_json else report.as_text(values, stdout_width()), nl=False)
+    click.echo(report.info_as_json(values) if as_json else report.as_text(values, stdout_width()), nl=False)

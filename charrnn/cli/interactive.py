@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from charrnn.cli.interruption import Interruption
+from charrnn.cli.signals import Interruption
 from charrnn.errors import TextError, UnknownCharacterError, UnreadableTextError
 from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, say
-from charrnn.sampling.turns import Turns
-from charrnn.text.nearest import Fitted
-from charrnn.text.reading import BYTE_ORDER_MARK
+from charrnn.sampling.writing import Turns
+from charrnn.text.sources import BYTE_ORDER_MARK
+from charrnn.text.vocabulary import Fitted
 
 _HINT = r"Type a line: the model writes the next. \ at its end: it finishes yours. Enter: it goes on. Ctrl-D: the end."
 _PROMPT = "> "
@@ -76,6 +76,8 @@ def _turn(turns: Turns, writer: TextWriter, written: list[str], *, is_terminal: 
             written.append(piece)
             if interruption.is_requested():
                 break
+    if not turns.is_within_line:
+        writer.end_line()  # an item has ended, perhaps by a separator that is not shown
     if interruption.is_requested() and not (is_terminal and interruption.signal == signal.SIGINT):
         click.get_current_context().exit(interruption.exit_code)
 

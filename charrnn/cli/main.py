@@ -1,32 +1,63 @@
-"""The ``charrnn`` command: the group, and the one place that turns errors into a line on stderr and an exit code."""
+"""The ``charrnn`` command: the group, and the one place that turns errors into a line on stderr and an exit code.
+
+The standard streams as they were found: some may be closed, some in an encoding with few characters.
+
+The number of a stream that was closed (``charrnn ... >&-``) is free, and the next file to be opened would get it: what
+is meant for stderr could be written into a checkpoint.
+"""
 
 import errno
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from charrnn.blas import use_one_thread
 from charrnn.cli.cache import cache
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.help import Group
 from charrnn.cli.info import info
-from charrnn.cli.interruption import exit_code_of_exception, ignore_late, interrupt_early
+from charrnn.cli.mpi import exit_code_of, launched_rank
 from charrnn.cli.plot import plot
-from charrnn.cli.ranks import exit_code_of, launched_rank
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
-from charrnn.cli.streams import escape_what_has_no_encoding, open_closed_streams
+from charrnn.cli.signals import exit_code_of_exception, ignore_late, interrupt_early
 from charrnn.cli.train import train
 from charrnn.cli.view import view
+from charrnn.environment import use_one_thread
 from charrnn.errors import CharRNNError, shortened
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn.training.team import Team
+    from charrnn.training.workers import Team
+
+
+_STDOUT, _STDERR = 1, 2
+
+
+def open_closed_streams() -> None:
+    """Open the null device where a stream is closed, in such a way that writing to stdout fails."""
+    for number in (0, _STDOUT, _STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is this one.
+            os.open(os.devnull, os.O_WRONLY if number == _STDERR else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = open(_STDOUT, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def escape_what_has_no_encoding() -> None:
+    """Let stdout and stderr write what their encoding lacks as a backslash escape, not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
 
 _HOW_TO_REPORT = "please report it, with `charrnn --version` and what CHARRNN_DEBUG=1 shows in the same place"
 # What the system has too little of for this program, whichever file or process asked for it.
@@ -86,7 +117,7 @@ def run() -> NoReturn:
 
 def _exit_code(team: "Team | None" = None) -> int:
     if "_CHARRNN_COMPLETE" in os.environ:
-        from charrnn.cli.shells import answer_shells
+        from charrnn.cli.completion import answer_shells
 
         answer_shells()
     try:

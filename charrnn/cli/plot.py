@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath
 from charrnn.cli.help import Command
 from charrnn.errors import ConfigError, shown
+from charrnn.paths import PRETRAINED
 
 _HELP = """\
 Draw the curves of one run, or of several.
@@ -38,11 +38,10 @@ that is held out. Without --output the drawing goes to stdout, as wide as the te
 @options.quiet
 def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
     """Draw the curves of one run, or of several."""
-    from charrnn.report.curves import read_runs
-    from charrnn.report.drawing import Drawing
-    from charrnn.report.files import write_file
+    from charrnn.paths import newest
+    from charrnn.report.pages import write_file
+    from charrnn.report.plot import Drawing, read_runs
     from charrnn.report.terminal import say
-    from charrnn.run_files import newest
 
     draw = _drawer(output) if output else None
     paths = runs or (newest() or PRETRAINED,)
@@ -61,7 +60,7 @@ def plot(runs: tuple[Path, ...], output: Path | None, quiet: bool) -> None:
 
 def _drawer(output: Path) -> Callable[[Sequence[Any]], bytes]:
     """Return what draws the kind of picture that a file's name asks for, from curves."""
-    from charrnn.report.files import check_suffix
+    from charrnn.report.pages import check_suffix
 
     check_suffix(output, (".svg", ".png"))
     if output.suffix.lower() == ".svg":

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
+from charrnn.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
 from charrnn.errors import ConfigError, UnreadableTextError
-from charrnn.sampling.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
+from charrnn.paths import PRETRAINED
 
 _SECTIONS = {
     "What to go on from": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
@@ -122,14 +122,11 @@ def sample(
     """Write text with a trained model."""
     from charrnn.checkpoint import load
     from charrnn.cli.interactive import converse
-    from charrnn.report.items import display_for
-    from charrnn.report.models import introduce
-    from charrnn.report.samples import describe_fitting
-    from charrnn.report.scores import describe_copying
+    from charrnn.paths import newest
+    from charrnn.report.samples import describe_fitting, display_for
+    from charrnn.report.tables import describe_copying, introduce
     from charrnn.report.terminal import TextWriter, say
-    from charrnn.run_files import newest
-    from charrnn.sampling.seed import fit_seed, read_seed
-    from charrnn.sampling.writing import Writer
+    from charrnn.sampling.writing import Writer, fit_seed, read_seed
 
     config = SampleConfig(**asked)
     if interactive and (as_json or config.is_several or seed_file == "-"):

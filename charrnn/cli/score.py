@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
 from charrnn.errors import TextError
+from charrnn.paths import PRETRAINED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +43,11 @@ blank comes with its bits a character and its number, tabs between.
 def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | None, as_json: bool, quiet: bool) -> None:
     """Tell how well a model reads TEXT."""
     from charrnn.checkpoint import load
-    from charrnn.report import scores
-    from charrnn.report.columns import stdout_width
-    from charrnn.report.models import describe_model
+    from charrnn.paths import newest
+    from charrnn.report import tables
     from charrnn.report.progress import TextProgress
-    from charrnn.report.terminal import TextWriter, say
-    from charrnn.run_files import newest
+    from charrnn.report.tables import describe_model
+    from charrnn.report.terminal import TextWriter, say, stdout_width
     from charrnn.scoring.score import Scorer, as_items
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
@@ -60,33 +59,33 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(words[has_checkpoint:], vocabulary, **decoding)
     passage = passage if by_line else as_items(passage, vocabulary.encode(trained.separator))
-    same, unseen = scores.describe_sameness(trained, passage), scores.describe_unseen(passage)
+    same = tables.describe_sameness(trained, passage)
     for line in () if quiet else (describe_model(trained, path), *passage.notes, *same):
         say(line)
     scorer = Scorer(trained.model, trained.params, vocabulary, trained.separator)
     if by_line:
-        if unseen:
+        ranking = scorer.rank_lines(passage, track)
+        if unseen := tables.describe_unseen(passage.of_pieces([ranked.passage for ranked in ranking])):
             say(unseen)
         with TextWriter() as writer:
-            for ranked in scorer.rank_lines(passage, track):
-                writer.write(scores.line_json(ranked) if as_json else scores.line_row(ranked))
+            for ranked in ranking:
+                writer.write(tables.line_json(ranked) if as_json else tables.line_row(ranked))
         return
     training, starts = _learned(trained, quiet=quiet)
     text = Slice.from_passage(passage, vocabulary, training, trained.separator, starts)
     comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
     with TextWriter() as writer:
         if as_json:
-            writer.write(scores.as_json(comparison, trained, passage, path))
+            writer.write(tables.scores_as_json(comparison, trained, passage, path))
         else:
-            writer.write(scores.as_table(comparison, stdout_width(), unseen))
+            writer.write(tables.scores_table(comparison, stdout_width(), tables.describe_unseen(passage)))
 
 
 def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer] | None, NDArray[np.intp] | None]":
     """Return the training text, and where its items begin; None, with one line about it, where it is missing."""
-    from charrnn.report.preparation import Preparation
+    from charrnn.report.progress import Preparation
     from charrnn.report.terminal import say
-    from charrnn.training.division import joined_starts, running
-    from charrnn.training.trained_on import learned
+    from charrnn.training.data import joined_starts, learned, running
 
     try:
         with Preparation(is_quiet=quiet) as watcher:

@@ -11,16 +11,14 @@ import click
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
-from charrnn.cli.interruption import Interruption
-from charrnn.cli.run_file import read_into_context
+from charrnn.cli.options import read_into_context
+from charrnn.cli.signals import Interruption
+from charrnn.config import FORMS, LINE_END, RECIPES
 from charrnn.errors import ConfigError
-from charrnn.text.choices import FORMS
-from charrnn.training.config import LINE_END
-from charrnn.training.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from charrnn.text.reading import Watcher
-    from charrnn.training.prepared import PreparedRun
+    from charrnn.text.sources import Watcher
+    from charrnn.training.start import PreparedRun
 
 # What a run is begun with, and cannot be gone on with.
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
@@ -72,7 +70,8 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 @click.option(
     "--normalize",
     type=click.Choice(FORMS),
-    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  [default: none]",
+    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  "
+    "[default: none, or with --init-from as that model]",
 )
 @click.option(
     "--max-vocab",
@@ -119,19 +118,18 @@ def train(
     """Learn TEXT."""
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     from charrnn.commands import command_line
-    from charrnn.report.columns import stdout_width
+    from charrnn.report.terminal import stdout_width
 
     if given["recipe"] == "list":
-        from charrnn.report.recipes import describe_recipes
+        from charrnn.report.tables import describe_recipes
 
         click.echo("\n".join(describe_recipes(stdout_width())))
         return
-    from charrnn.report.preparation import Preparation
-    from charrnn.report.progress import Progress, TextProgress
-    from charrnn.report.scores import as_event, as_table
+    from charrnn.report.progress import Preparation, Progress, TextProgress
+    from charrnn.report.tables import as_event, scores_table
     from charrnn.report.terminal import say
-    from charrnn.training.held_out import compare_held_out
-    from charrnn.training.run_log import RunLog
+    from charrnn.training.log import RunLog
+    from charrnn.training.run import compare_held_out
 
     with Preparation(is_quiet=quiet) as watcher:
         prepared = _prepare(texts, checkpoint, given, watcher, resume=resume, allow_new_text=allow_new_text)
@@ -156,7 +154,7 @@ def train(
     if yardsticks and (evaluator := prepared.run.evaluator):
         comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
         step = prepared.run.trainer.step
-        click.echo(as_event(comparison, step) if as_json else as_table(comparison, stdout_width()), nl=False)
+        click.echo(as_event(comparison, step) if as_json else scores_table(comparison, stdout_width()), nl=False)
 
 
 def _prepare(
@@ -168,8 +166,8 @@ def _prepare(
     resume: bool,
     allow_new_text: bool,
 ) -> "PreparedRun":
-    from charrnn.training.setup import resume_run, start_run
-    from charrnn.training.team import ALONE
+    from charrnn.training.start import resume_run, start_run
+    from charrnn.training.workers import ALONE
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from charrnn.bundled import PRETRAINED
 from charrnn.cli import options
 from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
 from charrnn.errors import shown
+from charrnn.paths import PRETRAINED
 
 _HELP = """\
 Write a page that shows what the cells look at while the model reads TEXT.
@@ -42,12 +42,11 @@ that the model never trained on. A model that learned items, line by line say, r
 def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet: bool) -> None:
     """Write a page that shows what the cells look at while the model reads TEXT."""
     from charrnn.checkpoint import load
-    from charrnn.report.files import check_suffix, write_file
-    from charrnn.report.models import describe_model
-    from charrnn.report.preparation import Preparation
+    from charrnn.paths import newest
+    from charrnn.report.pages import check_suffix, choose_passage, shorten, view_page, write_file
+    from charrnn.report.progress import Preparation
+    from charrnn.report.tables import describe_model
     from charrnn.report.terminal import say
-    from charrnn.report.view import choose_passage, shorten, view_page
-    from charrnn.run_files import newest
 
     check_suffix(output, (".html", ".htm"))
     has_checkpoint = bool(words) and words[0].endswith(".npz")

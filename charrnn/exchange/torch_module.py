@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from charrnn.exchange.state_dict import is_one_module
+from charrnn.exchange.description import is_one_module
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Array
 

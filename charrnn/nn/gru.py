@@ -40,12 +40,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from charrnn.nn import initializers
+from charrnn.nn import parameters
+from charrnn.nn.arrangement import Below, block_steps, by_gate, panels, tiles, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
-from charrnn.nn.gates import Below, block_steps, by_gate
 from charrnn.nn.parameters import Array
-from charrnn.nn.tiling import panels, tiles, turned_panels
 
 
 class GRUState(NamedTuple):
@@ -139,8 +138,8 @@ class GRU:
         return {"W_xh": (D, 3 * H), "W_hh": (H, 3 * H), "b_h": (3 * H,), "b_hn": (H,)}
 
     def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
-        """Fill the weights as `initializers.weights` says; the biases are 0."""
-        initializers.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
+        """Fill the weights as `parameters.weights` says; the biases are 0."""
+        parameters.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
         params["b_h"][...] = 0
         params["b_hn"][...] = 0
 

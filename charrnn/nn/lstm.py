@@ -37,12 +37,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from charrnn.nn import initializers
+from charrnn.nn import parameters
+from charrnn.nn.arrangement import Below, block_steps, by_gate, panels, tiles, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
-from charrnn.nn.gates import Below, block_steps, by_gate
 from charrnn.nn.parameters import Array
-from charrnn.nn.tiling import panels, tiles, turned_panels
 
 
 class LSTMState(NamedTuple):
@@ -143,12 +142,12 @@ class LSTM:
         return {"W_xh": (D, 4 * H), "W_hh": (H, 4 * H), "b_h": (4 * H,)}
 
     def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
-        """Fill the weights as `initializers.weights` says; the bias is 0, but 1 for the forget gate.
+        """Fill the weights as `parameters.weights` says; the bias is 0, but 1 for the forget gate.
 
         A forget gate that starts open lets gradients through from the first step (Jozefowicz et al., 2015).
         """
         H = self.hidden_size
-        initializers.weights((params["W_xh"], params["W_hh"]), rng, std, H)
+        parameters.weights((params["W_xh"], params["W_hh"]), rng, std, H)
         params["b_h"][...] = 0
         params["b_h"][H : 2 * H] = 1
 

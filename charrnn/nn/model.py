@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from charrnn.nn import initializers
+from charrnn.nn import parameters
 from charrnn.nn.cell import Cell
 from charrnn.nn.dropout import Dropout, DropoutWorkspace
 from charrnn.nn.embedding import Embedding, EmbeddingWorkspace, Ids
 from charrnn.nn.gru import GRU, GRUState
-from charrnn.nn.linear import Linear
-from charrnn.nn.loss import cross_entropy, cross_entropy_backward
 from charrnn.nn.lstm import LSTM, LSTMState
+from charrnn.nn.output import Linear, cross_entropy, cross_entropy_backward
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.nn.vanilla import Vanilla, VanillaState
 
@@ -109,19 +108,19 @@ class CharRNN:
         Parameters
         ----------
         rng : generator to draw from
-        std : standard deviation of the weights, or 0 for U(±1/√H) (see `initializers.weights`)
+        std : standard deviation of the weights, or 0 for U(±1/√H) (see `parameters.weights`)
         dtype : of the parameters
         """
         params = Parameters(self.shapes(), dtype=np.float64)
         if self.embedding:
             # Tied, it is an output layer's weights, which must start small.
-            initializers.weights(
+            parameters.weights(
                 (params.group("embedding")["W_e"],), rng, std or (not self.tied) * 1.0, self.embedding_size
             )
         for k, cell in enumerate(self.cells):
             cell.initialize(params.group(f"cells.{k}"), rng, std)
         if not self.tied:
-            initializers.weights((params.group("linear")["W_hy"],), rng, std, self.hidden_sizes[-1])
+            parameters.weights((params.group("linear")["W_hy"],), rng, std, self.hidden_sizes[-1])
         return params.astype(dtype)
 
     def zero_state(self, B: int, dtype: DTypeLike = np.float32) -> State:

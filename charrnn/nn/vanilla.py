@@ -24,7 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from charrnn.nn import initializers
+from charrnn.nn import parameters
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.parameters import Array
@@ -88,8 +88,8 @@ class Vanilla:
         return {"W_xh": (D, H), "W_hh": (H, H), "b_h": (H,)}
 
     def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
-        """Fill the weights as `initializers.weights` says; the bias is 0."""
-        initializers.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
+        """Fill the weights as `parameters.weights` says; the bias is 0."""
+        parameters.weights((params["W_xh"], params["W_hh"]), rng, std, self.hidden_size)
         params["b_h"][...] = 0
 
     def zero_state(self, B: int, dtype: np.dtype[Any]) -> VanillaState:

@@ -8,12 +8,11 @@ from types import MappingProxyType
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.exchange.json_file import as_json
-from charrnn.exchange.onnx_file import as_onnx
-from charrnn.exchange.safetensors_file import as_safetensors
-from charrnn.report.files import check_suffix, write_file
-from charrnn.report.page import blob, escaped, fill, harmless_json
-from charrnn.report.units import bits
+from charrnn.exchange.json import as_json
+from charrnn.exchange.onnx import as_onnx
+from charrnn.exchange.safetensors import as_safetensors
+from charrnn.report.pages import blob, check_suffix, escaped, fill, harmless_json, write_file
+from charrnn.report.terminal import bits
 
 
 def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) -> int:
@@ -49,7 +48,7 @@ def export(checkpoint: Checkpoint, path: str | Path, name: str | None = None) ->
     --------
     >>> import json
     >>> from pathlib import Path
-    >>> from charrnn.bundled import PRETRAINED
+    >>> from charrnn.paths import PRETRAINED
     >>> from charrnn.checkpoint import load
     >>> from charrnn.report.export import export
     >>> size = export(load(PRETRAINED), "model.json")

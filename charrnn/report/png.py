@@ -8,10 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from charrnn.errors import shown
-from charrnn.report.axes import STRETCHES, Axis, thinned
-from charrnn.report.curves import Curves
-from charrnn.report.panels import Panel, all_panels, steps_axis
-from charrnn.report.units import bits
+from charrnn.report.plot import STRETCHES, Axis, Curves, Panel, all_panels, steps_axis, thinned
+from charrnn.report.terminal import bits
 
 _INCHES = (8.0, 2.6)  # width; height for a panel
 _DOTS_AN_INCH = 150

@@ -2,6 +2,8 @@
 
 And work on a long text: a bar for each of its tasks. Everything goes to stderr. Where stderr is no terminal there is no
 bar, but a plain line now and then, so that a log shows life.
+
+What a person reads before a run on a long text: how far it is prepared, and how much memory the run will take.
 """
 
 import contextlib
@@ -15,15 +17,23 @@ from tqdm import tqdm
 
 from charrnn.commands import command
 from charrnn.errors import LogError, counted, shown
-from charrnn.report.columns import folded, terminal_size
-from charrnn.report.curves import read_curves
-from charrnn.report.drawing import Drawing
-from charrnn.report.models import describe_parts
-from charrnn.report.terminal import visible
-from charrnn.report.units import bits, describe_batch, describe_loss, describe_ranks, duration
-from charrnn.run_files import best_path
-from charrnn.scoring.tracking import Piece
-from charrnn.text.finding import STDIN
+from charrnn.machine import format_bytes
+from charrnn.paths import best_path, log_path
+from charrnn.report.plot import Drawing, read_curves
+from charrnn.report.tables import describe_parts
+from charrnn.report.terminal import (
+    bits,
+    describe_batch,
+    describe_loss,
+    describe_ranks,
+    duration,
+    folded,
+    say,
+    terminal_size,
+    visible,
+)
+from charrnn.scoring.score import Piece
+from charrnn.text.sources import STDIN
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -35,9 +45,8 @@ from charrnn.training.events import (
     StepReport,
     Stopped,
 )
-from charrnn.training.log import log_path
 from charrnn.training.run import Run
-from charrnn.training.setup import PreparedRun
+from charrnn.training.start import PreparedRun
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
@@ -265,7 +274,7 @@ class TextProgress:
     def track(
         self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
     ) -> Iterator[Piece]:
-        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.tracking.Track`)."""
+        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.score.Track`)."""
         if self.is_quiet:
             yield from pieces
             return
@@ -299,3 +308,62 @@ def _write(line: str) -> None:
     # A log that is full, or whose reader has left, must not end the training.
     with contextlib.suppress(OSError):
         tqdm.write(visible(line), file=sys.stderr)
+
+
+_SECONDS_UNSHOWN = 1.0  # of each part of the work
+_SECONDS_BETWEEN_NOTES = 10.0  # where stderr is no terminal
+
+
+class Preparation:
+    """What is heard before a run: how far a long text is read, with the time left, and what cannot wait.
+
+    A context manager that puts the terminal right again. A part that is over in a second is not shown.
+
+    Parameters
+    ----------
+    is_quiet : show nothing
+    """
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
+        self._part = ""
+        self._bar: Any = None
+        self._began = self._line_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Show how far a part of the work is, in bytes; the total is 0 where nobody knows it."""
+        if self._is_quiet:
+            return
+        if what != self._part:
+            self._end()
+            self._part, self._began = what, time.monotonic()
+            self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_NOTES
+        seconds = time.monotonic() - self._began
+        if self._bar is None and seconds >= _SECONDS_UNSHOWN:
+            self._bar = open_bar(what, done, total, "B")
+        if self._bar is None:
+            return
+        self._bar.update(done - self._bar.n)
+        if self._bar.disable and time.monotonic() - self._line_at >= _SECONDS_BETWEEN_NOTES:
+            self._line_at = time.monotonic()
+            left = f", {done / total:.0%}, {duration(seconds * (total - done) / done)} left" if total and done else ""
+            say(f"{what} the text: {format_bytes(done)}{left}" if done else what)
+
+    def say(self, sentence: str) -> None:
+        """Write a line."""
+        if not self._is_quiet:
+            self._end()
+            say(sentence)
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

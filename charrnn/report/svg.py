@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from charrnn.errors import shown
-from charrnn.report.axes import STRETCHES, Axis, thinned
-from charrnn.report.curves import Curves
-from charrnn.report.panels import Line, Panel, all_panels, steps_axis
-from charrnn.report.units import bits, describe_loss
+from charrnn.report.plot import STRETCHES, Axis, Curves, Line, Panel, all_panels, steps_axis, thinned
+from charrnn.report.terminal import bits, describe_loss
 
 _WIDTH, _LEFT, _RIGHT = 760, 64, 64
 _PLOT = _WIDTH - _LEFT - _RIGHT

@@ -2,18 +2,26 @@
 
 They work along the last axis, so that many streams are one call, and apply in this order: what is banned is out,
 temperature, top-k, top-p, min-p. Each of the last three looks at what those before it have left, made to sum to 1.
+
+Sets of characters that a sample may or may not have, as a person names them.
+
+Items that are blank are never learned, and so they are never written: their end cannot be drawn.
 """
 
+import difflib
 import math
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import ConfigError
+from charrnn.text.vocabulary import Vocabulary
 
 Floats = NDArray[np.float64]
 
@@ -175,3 +183,105 @@ def _keep(probs: Floats, order: NDArray[np.intp], is_kept: NDArray[np.bool_]) ->
     np.put_along_axis(kept, order, values, axis=-1)
     kept /= kept.sum(axis=-1, keepdims=True)
     return kept
+
+
+CLASSES: Mapping[str, Callable[[str], bool]] = MappingProxyType(
+    {
+        "letters": str.isalpha,
+        "upper": str.isupper,
+        "lower": str.islower,
+        "digits": str.isdecimal,
+        "space": lambda c: c.isspace() and c != "\n",
+        "newline": lambda c: c == "\n",
+        "punctuation": lambda c: unicodedata.category(c)[0] in "PS",
+        "ascii": str.isascii,
+    }
+)
+_NEAR = 0.75  # of `difflib`'s ratio: one letter off in a word of five
+
+
+def banned_ids(
+    vocabulary: Vocabulary, allow: Sequence[str], ban: Sequence[str], never: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Return the ids of the characters that may not be drawn.
+
+    Parameters
+    ----------
+    vocabulary : the model's
+    allow : sets of characters (see `in_set`), of which a character must be in one; none for no such condition
+    ban : likewise, of which it must be in none
+    never : ids that may not be drawn in any case
+
+    Raises
+    ------
+    ConfigError
+        If a set is empty or looks like the name of a class, or if no character is left.
+    """
+    allowed, out = [in_set(words, "--allow") for words in allow], [in_set(words, "--ban") for words in ban]
+    banned = tuple(
+        number
+        for number, c in enumerate(vocabulary.characters)
+        if number in never or (allowed and not any(has(c) for has in allowed)) or any(has(c) for has in out)
+    )
+    if len(banned) == len(vocabulary):
+        raise ConfigError("--allow and --ban leave no character that the model could write")
+    return banned
+
+
+def in_set(words: str, option: str) -> Callable[[str], bool]:
+    """Return the question whether a character is in a set: names from `CLASSES` with commas, or the characters."""
+    names = words.split(",")
+    if all(name in CLASSES for name in names):
+        return lambda c: any(CLASSES[name](c) for name in names)
+    if not words:
+        raise ConfigError(f"{option} is empty: give characters, or of {', '.join(CLASSES)}")
+    wrong = [name for name in names if name not in CLASSES]
+    near = [guess for name in wrong for guess in difflib.get_close_matches(name.lower(), CLASSES, 1, _NEAR)]
+    if near or len(wrong) < len(names):
+        raise ConfigError(
+            f"{option} {words}: {wrong[0]} is no class{f', did you mean {near[0]}?' if near else '.'} There are "
+            f"{', '.join(CLASSES)}, with commas between; to mean the very characters, write them in another order"
+        )
+    return lambda c: c in words
+
+
+class NoBlankItems:
+    """What shapes a distribution, but for the end of an item that is still blank: it has a probability of 0.
+
+    It must hear of every character that is drawn, by `take`.
+
+    Parameters
+    ----------
+    shaper : what shapes the distribution otherwise
+    characters : the character of each id
+    separator : what ends an item; empty for a running text, which stays as it is
+    items : of each stream, the beginning that its item has already
+    """
+
+    def __init__(self, shaper: Shaper, characters: str, separator: str, items: Sequence[str]) -> None:
+        self._shaper, self._characters, self._separator = shaper, characters, separator
+        self._end = characters.index(separator[-1]) if separator else 0
+        # Streams whose item is blank so far, and that item: one that is not blank can end whenever it wants.
+        self._blank = {stream: item for stream, item in enumerate(items) if separator and self._is_blank(item)}
+
+    def apply(self, logits: NDArray[np.floating]) -> Floats:
+        """Return probabilities for scores (B, V), same shape."""
+        ending = [stream for stream, item in self._blank.items() if item.endswith(self._separator[:-1])]
+        if not ending:
+            return self._shaper.apply(logits)
+        scores = logits.astype(np.float64)
+        scores[ending] = ban(scores[ending], np.array([self._end]))
+        return self._shaper.apply(scores)
+
+    def take(self, ids: Sequence[int]) -> None:
+        """Hear which character each stream has drawn."""
+        for stream, item in list(self._blank.items()):
+            longer = item + self._characters[ids[stream]]
+            if self._is_blank(longer):
+                self._blank[stream] = longer
+            else:
+                del self._blank[stream]
+
+    def _is_blank(self, item: str) -> bool:
+        """Whether an item is blank if the separator has begun at its end."""
+        return not item[: max(len(item) - len(self._separator) + 1, 0)].strip()

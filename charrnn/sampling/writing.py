@@ -1,6 +1,11 @@
-"""From what is asked for to the texts: one, or several side by side."""
+"""From what is asked for to the texts: one, or several side by side.
 
-from collections.abc import Callable, Iterator, Sequence
+The text that a sample goes on from: read, and fitted to the characters that the model knows.
+
+A running text that a person and the network write by turns.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, Self
@@ -8,20 +13,141 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError
-from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
+from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Parameters
-from charrnn.sampling.blank import NoBlankItems
-from charrnn.sampling.characters import banned_ids
-from charrnn.sampling.config import SampleConfig
-from charrnn.sampling.ending import Bounds, Ending
-from charrnn.sampling.filters import Filters, Shaper, SideBySide
-from charrnn.sampling.sampler import OwnGenerators, Streams, line_start
-from charrnn.sampling.seed import fit_seed
-from charrnn.sampling.turns import Turns
+from charrnn.sampling.filters import Filters, NoBlankItems, Shaper, SideBySide, banned_ids
+from charrnn.sampling.sampler import Bounds, Ending, OwnGenerators, Reason, Streams, encode_seed, line_start
+from charrnn.text.passage import read_passage
 from charrnn.text.usage import Usage
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Fitted, Vocabulary, leave_out, nearest
+
+
+def read_seed(
+    text: str | None, file: str | None, vocabulary: Vocabulary, *, encoding: str = "utf-8", of_item: bool = False
+) -> tuple[str, tuple[str, ...]]:
+    """Return the seed text and what was changed in reading it, a sentence each.
+
+    Parameters
+    ----------
+    text, file : one of them at most; the file as `charrnn.text.passage.read_passage` takes it
+    vocabulary : the model's
+    encoding : of the file
+    of_item : whether the text begins an item, to which the line end at the end of a file does not belong
+
+    Raises
+    ------
+    ConfigError
+        If both are given.
+    TextError, UnreadableTextError
+        If the file cannot be used.
+    """
+    if file is None:
+        return text or "", ()
+    if text is not None:
+        raise ConfigError("--seed and --seed-file are two texts to go on from; give one")
+    passage = read_passage([file], vocabulary, encoding=encoding)
+    whole = passage.text()
+    return whole.removesuffix("\n") if of_item else whole, passage.notes
+
+
+def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, read: Callable[[str], str] = str) -> Fitted:
+    """Return a text in known characters only.
+
+    Parameters
+    ----------
+    unknown : what to do with the others: ``error``, ``skip`` (leave them out) or ``nearest`` (see `nearest`)
+    read : brings the text into the form of the model's own text (see `charrnn.text.usage.Usage.read`)
+
+    Raises
+    ------
+    UnknownCharacterError
+        If there are any and `unknown` is ``error``.
+    """
+    text = read(text)
+    if unknown == "skip":
+        return leave_out(text, vocabulary)
+    if unknown == "nearest":
+        return nearest(text, vocabulary)
+    encode_seed(vocabulary, text)
+    return Fitted(text, {})
+
+
+class Turns:
+    """The network's side of it: all that either has written is kept in its state.
+
+    Parameters
+    ----------
+    model, params, vocabulary : the trained network
+    filters : what shapes the distribution before each draw
+    bounds : where a turn of the network ends
+    rng : one uniform number is drawn for each character
+    separator : what ends an item, where the model learned those: whoever writes it, the next item begins from nothing
+    """
+
+    def __init__(
+        self,
+        model: CharRNN,
+        params: Parameters,
+        vocabulary: Vocabulary,
+        filters: Shaper,
+        bounds: Bounds,
+        rng: np.random.Generator,
+        separator: str = "",
+    ) -> None:
+        self._vocabulary, self._filters, self._bounds, self._rng = vocabulary, filters, bounds, rng
+        self._separator, self._item = separator, ""
+        self._streams = Streams(model, params, 1)
+        self._line_end = "\n" if "\n" in vocabulary.characters else ""
+        self._streams.read(vocabulary.encode(line_start(vocabulary, rng, separator))[:, None])
+        self._beginning = self._streams.mark()
+        self.is_within_line = False
+        """Whether what comes next continues a line, or an item."""
+
+    def read(self, text: str) -> None:
+        """Take in what was written, all of it in known characters."""
+        if not text:
+            return
+        self.is_within_line = not text.endswith("\n")
+        if self._separator:
+            *ended, self._item = (self._item + text).split(self._separator)
+            if ended:
+                self._streams.rewind(self._beginning)
+                text = self._item
+                self.is_within_line = self.is_within_line and bool(text)  # a new item begins a line
+        self._streams.read(self._vocabulary.encode(text)[:, None])
+
+    def read_line(self, text: str, *, is_finished: bool = True) -> None:
+        """Take in what the person has typed as a line of its own, or its beginning; nothing where it is empty."""
+        if text:
+            before, after = self._line_end * self.is_within_line, self._line_end * is_finished
+            self.read(before + text + after)
+
+    def write(self) -> Generator[str]:
+        """Yield the network's turn, piece by piece.
+
+        When it ends, or is ended by closing the iterator, the state is that after the pieces that were yielded, and a
+        stop text is forgotten.
+        """
+        characters, ending, written = self._vocabulary.characters, Ending(self._bounds, self._item), ""
+        start = self._streams.mark()
+        shaper = NoBlankItems(self._filters, characters, self._separator, [self._item])
+        drawn = self._streams.write(self._rng, shaper)
+        try:
+            while not ending.reason:
+                number = int(next(drawn)[0])
+                shaper.take([number])
+                piece = ending.take(characters[number])
+                written += piece
+                yield piece
+                if ending.reason is Reason.LINES and not written.strip():  # blank lines are no turn
+                    left = None if self._bounds.length is None else self._bounds.length - len(written)
+                    ending = Ending(replace(self._bounds, length=left), self._item + written)
+        finally:
+            self._streams.rewind(start)
+            self.read(written + self._separator[ending.overlap :] * (ending.reason is Reason.ITEM))
 
 
 @dataclass
@@ -110,8 +236,7 @@ def sample_text(
     if config.is_several:
         raise ConfigError("sample_text writes one text; a Writer writes several side by side")
     writer = Writer.of(trained, config, rng_seed)
-    seed = fit_seed(seed_text, trained.vocabulary, config.unknown, trained.usage.read).text
-    return (character for (piece,) in writer.write(seed) for character in piece)
+    return (character for (piece,) in writer.write(seed_text) for character in piece)
 
 
 class Writer:
@@ -124,7 +249,7 @@ class Writer:
     separator : what ends an item, where the model learned those
     rng_seed : the first text's random seed; each further one's is the next number, and every temperature has the same
     never : ids that are not drawn whatever is asked for
-    read : brings the texts of `config`, which a person typed, into the form of the model's own text
+    read : brings what a person typed, the texts of `config` and the seed text, into the form of the model's own text
 
     See Also
     --------
@@ -159,11 +284,15 @@ class Writer:
         read: Callable[[str], str] = str,
     ) -> None:
         config, banned = config.read_by(read), tuple(never)
+        self._fit = partial(fit_seed, vocabulary=vocabulary, unknown=config.unknown, read=read)
         if config.allow or config.ban:
             banned = banned_ids(vocabulary, config.allow, config.ban, never)
         possible = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
         if separator and not possible - {separator[-1]}:
             raise ConfigError("--allow and --ban leave no character that an item could have; allow others")
+        # A separator of one character is no part of an item.
+        if separator and (config.allow or config.ban) and not "".join(possible - {separator}).strip():
+            raise ConfigError("--allow and --ban leave only white space, and no item is blank; allow other characters")
         if len(separator) == 1:  # it is no character of an item, and must come for an item to end
             banned = tuple(number for number in banned if vocabulary.characters[number] != separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
@@ -207,16 +336,18 @@ class Writer:
 
         Parameters
         ----------
-        seed_text : known characters that every text goes on from; without any, each begins as `line_start` says.
-            An item always begins so, and the seed is its beginning.
+        seed_text : what every text goes on from; without any, each begins as `line_start` says. An item always begins
+            so, and the seed is its beginning.
         with_log_probs : whether to keep each sample's `log_probs`
 
         Raises
         ------
         ConfigError
             If the seed text goes beyond the end of an item.
+        UnknownCharacterError
+            If the model never saw a character of the seed text, and ``config.unknown`` does not say what to do with it.
         """
-        separator = self._separator
+        seed_text, separator = self._fit(seed_text).text, self._separator
         if separator and separator in seed_text:
             raise ConfigError(f"the seed text has {separator!r}, by which an item ends: give the beginning of one item")
         return self._steps(seed_text, with_log_probs=with_log_probs)

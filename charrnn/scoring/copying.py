@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.mapped import let_go
+from charrnn.text.storage import let_go
 
 Ids = NDArray[np.integer]
 GRAM_LENGTH = 8

@@ -5,11 +5,14 @@ network takes in a line feed before it, so that the first character too is predi
 vocabulary has no line feed has nothing to predict the first character from; it then costs ln V, as a blind guess would.
 
 Characters the model never saw have no id and cannot be read; `UNSEEN_NATS` says what each one costs.
+
+How work on a long text says how far it is: whoever waits for it passes in what follows its pieces.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +20,40 @@ from numpy.typing import NDArray
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
-from charrnn.scoring.tracking import Track, untracked
-from charrnn.text.corpus import describe_joins
-from charrnn.text.numbering import CODE_SPACE
+from charrnn.text.corpus import CODE_SPACE, describe_joins
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
+
+Piece = TypeVar("Piece")
+
+
+class Track(Protocol):
+    """Follows one task; may do anything but change the pieces."""
+
+    def __call__(
+        self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
+    ) -> Iterator[Piece]:
+        """Yield the pieces of a task while they are worked on.
+
+        Parameters
+        ----------
+        task : what is being done, for a person: ``the model reads``
+        pieces : the work, or its results as they come
+        total : characters in all
+        size : how many of them a piece stands for
+        """
+
+
+def untracked(
+    task: str,  # noqa: ARG001 - nobody waits
+    pieces: Iterable[Piece],
+    total: int,  # noqa: ARG001
+    size: Callable[[Any], int] = len,  # noqa: ARG001
+    /,
+) -> Iterator[Piece]:
+    """Yield the pieces and say nothing."""
+    return iter(pieces)
+
 
 Ids = NDArray[np.integer]
 

@@ -1,25 +1,188 @@
-"""A text to learn: found, read, checked, numbered and split."""
+"""A text to learn: found, read, checked, numbered and split.
+
+Numbers for characters, given as they come, in as few bytes as they need.
+
+What a checkpoint remembers of the text that its model learned.
+"""
 
 import codecs
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.config import ERRORS, FORMS, MOST_SYMBOLS
 from charrnn.errors import ConfigError, TextError, counted, shortened
 from charrnn.machine import available_memory, format_bytes
-from charrnn.text.choices import ERRORS, FORMS, MOST_SYMBOLS
-from charrnn.text.finding import STDIN, Source, find_sources
-from charrnn.text.numbering import Numbering
-from charrnn.text.reading import NOBODY, PACKED, TextDecoder, Watcher, read_blocks
-from charrnn.text.vocabulary import UNKNOWN, Vocabulary, list_characters, unknown_symbol
+from charrnn.text.sources import NOBODY, PACKED, STDIN, Source, TextDecoder, Watcher, find_sources, read_blocks
+from charrnn.text.storage import Cells, Place
+from charrnn.text.vocabulary import UNKNOWN, Vocabulary, code_points, from_code_points, list_characters, unknown_symbol
 
-__all__ = ["Corpus", "corpus_name", "describe_joins", "number", "read_corpus", "settle", "split", "text_identity"]
+CODE_SPACE = 0x110000  # Unicode's code points, assigned or not
+
+
+class Numbering:
+    """A text's ids, grown block by block.
+
+    An id takes one byte while there are at most 256 distinct characters, then two, then four.
+
+    Parameters
+    ----------
+    characters
+        Distinct characters that have the ids 0, 1, ... before any text comes.
+    place
+        Where a long text's ids may go instead of into memory (see `charrnn.text.storage.Cells`).
+    is_counting
+        Whether to count how often each character comes.
+    """
+
+    def __init__(self, characters: str = "", *, place: Place | None = None, is_counting: bool = False) -> None:
+        self._table = np.full(CODE_SPACE, -1, dtype=np.int32)  # code point -> id
+        self._points = np.empty(0, dtype=np.uint32)  # id -> code point
+        self._dtype = np.dtype(np.uint8)
+        self.cells = Cells(place)
+        self._is_counting = is_counting
+        self._counts = np.zeros(0, dtype=np.int64)
+        self._admit(code_points(characters))
+
+    def __len__(self) -> int:
+        return len(self.cells) // self._dtype.itemsize
+
+    def append(self, points: NDArray[np.unsignedinteger]) -> None:
+        """Add a block of the text, as code points in whatever type; characters not met before get the next ids."""
+        if points.dtype == np.uint8 and self._dtype == np.uint8:
+            data = self._bytes_for(points.tobytes())
+        else:
+            ids = self._table[points]
+            if ids.size and ids.min() < 0:
+                self._admit(np.unique(points[ids < 0]))
+                ids = self._table[points]
+            data = ids.astype(self._dtype).tobytes()
+        if self._is_counting:
+            counts = np.bincount(np.frombuffer(data, dtype=self._dtype), minlength=len(self._points))
+            counts[: len(self._counts)] += self._counts
+            self._counts = counts
+        self.cells.append(data)
+
+    def _bytes_for(self, block: bytes) -> bytes:
+        """Return the ids of a block whose characters are bytes, as those of ASCII are: faster than by the table."""
+        if new := block.translate(None, delete=self._known_bytes):
+            self._admit(np.unique(np.frombuffer(new, dtype=np.uint8)))
+        if self._dtype == np.uint8:
+            return block.translate(self._byte_table)
+        return self._table[np.frombuffer(block, dtype=np.uint8)].astype(self._dtype).tobytes()
+
+    def renumber(self, advance: Callable[[int], object] = lambda _: None) -> int:
+        """Give the characters their ids anew, in code-point order; return the CRC-32 of all ids.
+
+        Parameters
+        ----------
+        advance : told how many bytes have been renumbered so far
+        """
+        order = np.argsort(self._points)
+        rank = np.empty(len(order), dtype=self._dtype)
+        rank[order] = np.arange(len(order))
+        return self._replace(rank, self._points[order], advance)
+
+    def cap(self, most: int, keep: str = "") -> tuple[int, int]:
+        """Keep the most frequent characters, of equals the first, and make of all others one unknown symbol.
+
+        The characters of `keep` come before all others, however rare they are.
+
+        The unknown symbol is U+FFFD, which is none of those that are kept and the same where the text has it already.
+        Nothing happens where there are no more characters than that.
+
+        Returns
+        -------
+        How many distinct characters were given up, and how many of the text they were.
+        """
+        points, counts = self._points, self._counts
+        others = np.flatnonzero(points != ord(UNKNOWN))
+        if len(others) <= most:
+            return 0, 0
+        is_optional = ~np.isin(points[others], code_points(keep))
+        ranked = others[np.lexsort((points[others], -counts[others], is_optional))]
+        kept, rare = ranked[:most], ranked[most:]
+        characters = np.append(points[kept], np.uint32(ord(UNKNOWN)))
+        ids = np.full(len(points), most, dtype=np.intp)  # the unknown symbol's, the last
+        ids[kept] = np.arange(most)
+        self._replace(ids, characters)
+        return len(rare), int(counts[rare].sum())
+
+    def forget(self, known: int, unknown: int) -> None:
+        """Make of every id from `known` on the one id `unknown`."""
+        ids = np.arange(len(self._points))
+        ids[known:] = unknown
+        self._replace(ids, self._points[:known])
+
+    @property
+    def characters(self) -> str:
+        """The distinct characters, in the order of their ids."""
+        return from_code_points(self._points)
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """What holds an id."""
+        return self._dtype
+
+    @property
+    def ids(self) -> NDArray[np.unsignedinteger]:
+        """The text's ids, read-only; nothing can be appended while they are in use."""
+        ids = np.frombuffer(self.cells.view(), dtype=self._dtype)
+        ids.flags.writeable = False
+        return ids
+
+    def _admit(self, new: NDArray[np.unsignedinteger]) -> None:
+        count = len(self._points)
+        self._points = np.concatenate([self._points, new.astype(np.uint32)])
+        self._table[new] = np.arange(count, len(self._points))
+        first = self._table[:256]
+        self._known_bytes = np.flatnonzero(first >= 0).astype(np.uint8).tobytes()
+        self._byte_table = first.astype(np.uint8).tobytes()
+        needed = _smallest(len(self._points))
+        if needed != self._dtype:
+            self._rewrite(np.arange(len(self._points)), needed)
+
+    def _replace(
+        self,
+        ids: NDArray[np.integer],
+        points: NDArray[np.uint32],
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> int:
+        """Write ``ids[i]`` for every id i; the characters of the new ids are `points`. Return the CRC-32."""
+        self._points = points
+        self._table[:] = -1
+        self._table[points] = np.arange(len(points))
+        return self._rewrite(ids, _smallest(len(points)), advance)
+
+    def _rewrite(
+        self,
+        ids: NDArray[np.integer],
+        dtype: np.dtype[np.unsignedinteger],
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> int:
+        old, new, done = self._dtype, ids.astype(dtype), 0
+
+        def change(data: bytes) -> bytes:
+            nonlocal done
+            done += len(data)
+            advance(done)
+            return new[np.frombuffer(data, dtype=old)].tobytes()
+
+        self._dtype = dtype
+        return self.cells.change(old.itemsize, dtype.itemsize, change)
+
+
+def _smallest(count: int) -> "np.dtype[np.unsignedinteger]":
+    """Return the smallest type that holds the ids of so many characters."""
+    return np.min_scalar_type(max(count - 1, 0))
+
 
 _MARKED = ("utf-16", "utf-32")  # encodings in which a text is full of NULs
 _MOST_NAMED = 5
@@ -65,9 +228,9 @@ def read_corpus(
     Parameters
     ----------
     names
-        Of files, bundled texts and folders (see `charrnn.text.finding`), or ``-`` for stdin, at most once.
+        Of files, bundled texts and folders (see `charrnn.text.sources`), or ``-`` for stdin, at most once.
     encoding, errors, normalize
-        Of all of them, as `charrnn.text.reading.TextDecoder` has it.
+        Of all of them, as `charrnn.text.sources.TextDecoder` has it.
     max_vocab
         How many characters to keep, the most frequent; the others become one unknown symbol, U+FFFD. 0 keeps all.
     keep
@@ -336,3 +499,34 @@ def _describe_cap(gone: int, places: int, length: int) -> str:
         f"{gone:,} rare characters, {places:,} of the text's {length:,} ({places / length:.2%}), "
         "became one unknown symbol, U+FFFD"
     )
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """How many items a text had, where each was learned for itself; characters are those that were guessed."""
+
+    training: int
+    training_characters: int
+    held_out: int
+    held_out_characters: int
+    longest: int  # characters of the longest item trained on, without its separator
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """The text a model was trained on, as far as a checkpoint remembers it."""
+
+    name: str
+    sources: tuple[str, ...]
+    encoding: str
+    sha256: str
+    characters: int
+    errors: str = "strict"
+    normalize: str = "none"
+    items: ItemCounts | None = None  # None: one running text
+    max_vocab: int = 0  # 0: no bound
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """How its bytes were read, as `charrnn.text.corpus.read_corpus` takes it."""
+        return {name: getattr(self, name) for name in ("encoding", "errors", "normalize", "max_vocab")}

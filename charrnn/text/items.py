@@ -23,20 +23,34 @@ its own characters and then the whole separator, which ends it::
 
     ormesby ness ⏎        reads   ⏎ o r m e s b y   n e s s
                           guesses o r m e s b y   n e s s ⏎
+
+An order by chance of any number of things that is computed where it is asked for, and nowhere kept.
+
+Orders in which items are read, B side by side: which items a batch has, and where in an epoch it ends.
+
+An order of many millions of items takes little memory: the items of a batch are computed where they are asked for, and
+only the places where the batches end are kept.
+
+Batches of items: each a sequence for itself, in an order that is new in every epoch.
+
+B items of similar lengths are read side by side from a zero state, T characters at a time, and what is shorter than the
+longest is filled up with places that do not count. Nothing passes from one batch to the next.
 """
 
+import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.batches import NO_TARGET
-from charrnn.text.cells import Integers, Place
-from charrnn.text.mapped import let_go
+from charrnn.errors import TextError
+from charrnn.text.storage import Integers, Place, let_go
+from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 
 _PIECE_SIZE = 1 << 20  # ids searched at once, or items looked at
 _ITEMS_HASHED = 1 << 17  # at most so many at once
@@ -98,7 +112,7 @@ class Items:
 
         Parameters
         ----------
-        place : where very many starts may go (see `charrnn.text.cells.Cells`)
+        place : where very many starts may go (see `charrnn.text.storage.Cells`)
         """
         kind = np.min_scalar_type(self.longest)
         parts = [(Integers(self.starts.dtype, place), Integers(kind)) for _ in range(2)]
@@ -214,7 +228,7 @@ def find_items(
     ----------
     ids : (M,) array
     separator : (S,) ids, at least one
-    place : where the places of very many items may go (see `charrnn.text.cells.Cells`)
+    place : where the places of very many items may go (see `charrnn.text.storage.Cells`)
     characters : the character of each id. Without them nothing is known to be white space or a line end.
     file_ends : where each file ends, rising; by default the text is one file
     """
@@ -313,3 +327,302 @@ def _apart(places: NDArray[np.intp], free: int, size: int) -> NDArray[np.intp]:
             kept.append(place)
             free = place + size
     return np.array(kept, dtype=np.intp)
+
+
+_ROUNDS = 6
+
+
+class Permutation:
+    """A bijection of the numbers 0 ... N-1 onto themselves, drawn by chance.
+
+    It is a Feistel network: a number's two halves take turns in being changed by the other, mixed with a key. That is a
+    bijection of as many numbers as two halves can name, whatever the mixing. A number that leaves 0 ... N-1 is sent
+    round again until it comes back, which the bijection guarantees. Mixing: the first half of SplitMix64's.
+
+    Parameters
+    ----------
+    size : N
+    rng : draws the keys
+    """
+
+    def __init__(self, size: int, rng: np.random.Generator) -> None:
+        self._size = size
+        # Of at least three bits: halves of one can hardly be mixed.
+        self._half = np.uint64(max(((size - 1).bit_length() + 1) // 2, 3))
+        self._mask = np.uint64((1 << int(self._half)) - 1)
+        self._keys = rng.integers(1 << 64, size=_ROUNDS, dtype=np.uint64, endpoint=False)
+
+    def __call__(self, numbers: NDArray[np.integer]) -> NDArray[np.intp]:
+        """Return where each of some numbers goes: fresh, of the same shape."""
+        images = self._once(numbers.astype(np.uint64))
+        while (outside := images >= self._size).any():
+            images[outside] = self._once(images[outside])
+        return images.astype(np.intp)
+
+    def _once(self, numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        left, right = numbers >> self._half, numbers & self._mask
+        for key in self._keys:
+            mixed = (right + key) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed ^= mixed >> np.uint64(29)
+            mixed *= np.uint64(0x94D049BB133111EB)
+            left, right = right, left ^ (mixed >> np.uint64(40) & self._mask)
+        return left << self._half | right
+
+
+# Batches among whose items similar lengths are looked for. Of random items the longest is far above the average, and
+# much work would be done on places that do not count; here chance still decides which items come together.
+_POOL = 32
+_POOLS_AT_ONCE = 64
+
+
+class Order(Protocol):
+    """How the items of one epoch follow each other."""
+
+    def batch(self, number: int) -> NDArray[np.intp]:
+        """Return the items of a batch, B of them or, of the last, fewer."""
+
+    def batches(self) -> Iterator[NDArray[np.intp]]:
+        """Yield the items of all batches: several at a time, (batches, B), or those of the last."""
+
+
+class ByLength:
+    """Items from the shortest to the longest."""
+
+    def __init__(self, items: Items, batch_size: int) -> None:
+        self._numbers, self._batch_size = np.argsort(items.lengths, kind="stable"), batch_size
+
+    def batch(self, number: int) -> NDArray[np.intp]:
+        """Return the items of a batch."""
+        return self._numbers[number * self._batch_size :][: self._batch_size]
+
+    def batches(self) -> Iterator[NDArray[np.intp]]:
+        """Yield the items of one batch after another."""
+        for number in range(-(-len(self._numbers) // self._batch_size)):
+            yield self.batch(number)[None]
+
+
+class Shuffled:
+    """Items in an order by chance, but that those of similar lengths come together; what fills no batch comes last.
+
+    Parameters
+    ----------
+    rng : decides
+    """
+
+    def __init__(self, items: Items, batch_size: int, rng: np.random.Generator) -> None:
+        self._items, self._batch_size = items, batch_size
+        self._permutation = Permutation(len(items), rng)
+        self._whole = len(items) // batch_size  # batches
+        self._pool: tuple[int, NDArray[np.intp]] = (-1, np.empty(0, np.intp))
+
+    def batch(self, number: int) -> NDArray[np.intp]:
+        """Return the items of a batch."""
+        if number == self._whole:
+            return self._rest()
+        pool = number // _POOL
+        if self._pool[0] != pool:
+            self._pool = pool, self._pools(pool, 1)
+        numbers: NDArray[np.intp] = self._pool[1][number % _POOL]
+        return numbers
+
+    def batches(self) -> Iterator[NDArray[np.intp]]:
+        """Yield the items of many batches at a time."""
+        for pool in range(0, -(-self._whole // _POOL), _POOLS_AT_ONCE):
+            yield self._pools(pool, _POOLS_AT_ONCE)
+        if len(rest := self._rest()):
+            yield rest[None]
+
+    def _pools(self, first: int, count: int) -> NDArray[np.intp]:
+        """Return the batches of some pools: (batches, B)."""
+        end = min((first + count) * _POOL, self._whole)
+        whole = (end // _POOL - first) * _POOL
+        parts = [(first * _POOL, whole, _POOL), (first * _POOL + whole, end - first * _POOL - whole, end % _POOL)]
+        return np.concatenate([self._sorted(*part) for part in parts if part[1]])
+
+    def _sorted(self, first: int, batches: int, size: int) -> NDArray[np.intp]:
+        """Return so many batches from the first on, which are pools of some size; their lengths are alike."""
+        B = self._batch_size
+        drawn = np.arange(first * B, (first + batches) * B).reshape(-1, size * B)  # places in the permutation
+        numbers = self._permutation(drawn)
+        alike = np.argsort(self._items.lengths[numbers], axis=1, kind="stable")
+        firsts = np.take_along_axis(drawn, alike, axis=1).reshape(-1, size, B).min(axis=2)
+        # The batches of a pool in the order of the first that was drawn of each, which their lengths do not decide.
+        turns = np.argsort(firsts, axis=1)[:, :, None]
+        found = np.take_along_axis(numbers, alike, axis=1).reshape(-1, size, B)
+        return np.take_along_axis(found, turns, axis=1).reshape(-1, B)
+
+    def _rest(self) -> NDArray[np.intp]:
+        return self._permutation(np.arange(self._whole * self._batch_size, len(self._items)))
+
+
+class _Epoch(NamedTuple):
+    """How the items of one epoch follow each other."""
+
+    number: int
+    order: Order
+    ends: NDArray[np.intp]
+    """Characters that are guessed when each batch is over."""
+
+
+class Documents:
+    """Batches of items, as pure functions of a cursor, whose `position` counts the characters guessed in its epoch.
+
+    Parameters
+    ----------
+    items : at least one
+    batch_size : B
+    seq_length : T: most steps in a chunk, where no other length is asked for
+    shuffle : random stream of an epoch, by which its items are shuffled; without it they come by their lengths
+
+    Attributes
+    ----------
+    chunks_per_epoch : chunks that take every item of the first epoch to its end; later ones have about so many, as
+        their order decides which items come together
+
+    Raises
+    ------
+    ValueError
+        If there are no items, or no streams, or no steps.
+    """
+
+    def __init__(
+        self,
+        items: Items,
+        batch_size: int,
+        seq_length: int,
+        shuffle: Callable[[int], np.random.Generator] | None = None,
+    ) -> None:
+        if min(len(items), batch_size, seq_length) < 1:
+            raise ValueError("documents need at least one item, one stream and one step")
+        self.items, self.batch_size, self.seq_length, self._shuffle = items, batch_size, seq_length, shuffle
+        self._epoch, self.chunks_per_epoch = self._arrange(0)
+
+    @property
+    def part(self) -> Items:
+        """What is read: the items."""
+        return self.items
+
+    @property
+    def length(self) -> int:
+        """Characters that are guessed in an epoch."""
+        return self.items.characters
+
+    @property
+    def characters_per_chunk(self) -> float:
+        """Targets in a chunk, on average."""
+        return self.length / self.chunks_per_epoch
+
+    def chunks_in(self, epochs: float) -> int:
+        """Return about how many chunks so many epochs have, or part of one."""
+        return math.ceil(epochs * self.chunks_per_epoch)
+
+    def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
+        """Return the chunk at a cursor, in arrays of its own: at most `seq_length` steps, or `length`.
+
+        Parameters
+        ----------
+        own : which streams to read, by default all
+
+        Raises
+        ------
+        IndexError
+            If the cursor is outside the epoch.
+        """
+        numbers, offset, _ = self._place(cursor)
+        length = length or self.seq_length
+        stop = self._stop(numbers, offset, length)
+        spans = self.items.spans(numbers)
+        own = range(self.batch_size) if own is None else own
+        mine = numbers[own.start : own.stop]  # none, where the epoch's last batch ends before this stream
+        window = np.full((stop - offset + 1, len(own)), NO_TARGET, dtype=np.intp)
+        window[:, : len(mine)] = self.items.window(mine, offset, stop + 1)
+        for array in (self.items.ids, self.items.starts):
+            let_go(array)  # each item may have brought two megabytes of a map with it
+        return Chunk(
+            np.maximum(window[:-1], 0),  # what does not count is read as any character
+            window[1:],
+            is_first=offset == 0,
+            characters=_guessed(spans, stop) - _guessed(spans, offset),
+            share=int(np.count_nonzero(spans > offset)) / self.batch_size,
+            cursor=cursor,
+            length=length,
+        )
+
+    def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
+        """Return the cursor of the chunk after this one, for which `length` was asked for."""
+        numbers, offset, first = self._place(cursor)
+        position = first + _guessed(self.items.spans(numbers), self._stop(numbers, offset, length))
+        return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
+
+    def cut(self, _own: range) -> tuple[tuple[NDArray[np.integer], ...], Callable[..., "Documents"]]:
+        """Return what all items are, any of which may come to any stream, and what makes batches of them elsewhere."""
+        make = partial(_over, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
+        return (self.items.ids, self.items.starts, self.items.lengths), make
+
+    def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
+        """Return the items of the batch at a cursor, how far they are read, and the position at which it began."""
+        if not 0 <= cursor.position < self.length:
+            raise IndexError(f"position {cursor.position} is not in an epoch of {self.length} characters")
+        if cursor.epoch != self._epoch.number:
+            self._epoch, _ = self._arrange(cursor.epoch)
+        ends = self._epoch.ends
+        batch = int(np.searchsorted(ends, cursor.position, side="right"))
+        first = int(ends[batch - 1]) if batch else 0
+        numbers = self._epoch.order.batch(batch)
+        spans = self.items.spans(numbers)
+        steps = range(int(spans.max()))
+        return numbers, bisect_right(steps, cursor.position - first, key=lambda step: _guessed(spans, step)) - 1, first
+
+    def _stop(self, numbers: NDArray[np.intp], offset: int, length: int | None) -> int:
+        """Return where the chunk ends: what is left is cut evenly, so that no chunk is a crumb."""
+        left = int(self.items.spans(numbers).max()) - offset
+        chunks = -(-left // (length or self.seq_length))
+        return offset + -(-left // chunks)
+
+    def _arrange(self, epoch: int) -> tuple[_Epoch, int]:
+        """Return an epoch, and how many chunks it has."""
+        items, B = self.items, self.batch_size
+        order: Order = Shuffled(items, B, self._shuffle(epoch)) if self._shuffle else ByLength(items, B)
+        sizes, chunks = [], 0
+        for numbers in order.batches():
+            spans = items.spans(numbers)
+            sizes.append(spans.sum(axis=1))
+            chunks += int((-(-spans.max(axis=1) // self.seq_length)).sum())
+        return _Epoch(epoch, order, np.cumsum(np.concatenate(sizes))), chunks
+
+
+def _over(
+    separator: NDArray[np.intp],
+    batch_size: int,
+    seq_length: int,
+    shuffle: Callable[[int], np.random.Generator] | None,
+    *arrays: NDArray[Any],
+) -> Documents:
+    ids, starts, lengths = arrays
+    return Documents(Items(ids, separator, starts, lengths), batch_size, seq_length, shuffle)
+
+
+def _guessed(spans: NDArray[np.intp], steps: int) -> int:
+    """Count the characters that are guessed in the first steps of a batch."""
+    return int(np.minimum(spans, steps).sum())
+
+
+def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
+    """Shrink the batch to the items there are.
+
+    Returns
+    -------
+    batch_size, notes
+        The one that fits, and a sentence if it had to shrink.
+
+    Raises
+    ------
+    TextError
+        If there is no item.
+    """
+    if not len(items):
+        raise TextError("the text has no items: nothing stands between its separators")
+    if len(items) < batch_size:
+        count = len(items)
+        return count, (f"batch size {count} instead of {batch_size}: so few items are there to train on",)
+    return batch_size, ()

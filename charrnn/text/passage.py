@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, counted
-from charrnn.text.corpus import called, check_memory_for, number, text_identity
-from charrnn.text.finding import find_sources
+from charrnn.text.corpus import Numbering, called, check_memory_for, number, text_identity
 from charrnn.text.items import find_items
-from charrnn.text.numbering import Numbering
+from charrnn.text.sources import find_sources
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
 
 
@@ -46,8 +45,9 @@ class Passage:
 
     @property
     def unseen(self) -> str:
-        """The distinct characters that the model never saw."""
-        return self.characters[self.vocab_size :]
+        """The distinct characters of the ids that the model never saw: what was left out has none."""
+        beyond = np.unique(self.ids[self.ids >= self.vocab_size])
+        return "".join(self.characters[number] for number in beyond)
 
     @property
     def num_unseen(self) -> int:
@@ -92,6 +92,10 @@ class Passage:
         sha256 = text_identity(self.sha256, self.file_ends, of_items=True)
         notes = (*self.notes, note)
         return replace(self, ids=items.joined(), item_starts=starts, file_ends=(), sha256=sha256, notes=notes)
+
+    def of_pieces(self, pieces: Sequence[Self]) -> Self:
+        """Return some pieces of the text, one after the other."""
+        return replace(self, ids=np.concatenate([self.ids[:0], *(piece.ids for piece in pieces)]))
 
     def _cut(self, places: NDArray[np.intp]) -> Iterator[Self]:
         """Yield the pieces of the text between some places, but for empty ones."""

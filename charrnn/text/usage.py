@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from charrnn.text.choices import FORMS
-from charrnn.text.normalizing import normalize
-from charrnn.text.remembered import CorpusInfo, ItemCounts
-from charrnn.text.vocabulary import UNKNOWN, Vocabulary, unknown_symbol
+from charrnn.config import FORMS
+from charrnn.text.corpus import CorpusInfo, ItemCounts
+from charrnn.text.vocabulary import UNKNOWN, Vocabulary, normalize, unknown_symbol
 
 
 @dataclass(frozen=True)

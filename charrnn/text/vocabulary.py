@@ -2,8 +2,20 @@
 
 A character is one Unicode code point. The ids follow code-point order, so the same set of characters always
 gives the same vocabulary, whatever text it came from.
+
+One long sequence into many short ones of one length, for whoever trains on rows of their own.
+
+A text in the characters that a model knows: what it never saw is replaced by what comes nearest, or left out.
+
+Unicode's composed form, NFC: a letter and its accent as one character where there is one for both.
+
+A text to learn comes in blocks, and a mark that opens a block may belong to the letter that closed the one before.
+(Unicode Standard Annex #15, "Unicode normalization forms", section 13 on concatenation.)
 """
 
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +23,54 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import UnknownCharacterError
-from charrnn.text.sequences import tokenize
+
+
+def tokenize(ids: ArrayLike, seq_length: int, *, stride: int | None = None) -> NDArray[np.integer]:
+    """Cut a sequence into rows of fixed length, (n, T).
+
+    Targets are cut apart from inputs: those of ``tokenize(ids[:-1], T)`` are ``tokenize(ids[1:], T)``. The ids at the
+    end that fill no row are left out. (A `charrnn.Trainer` needs no rows: its streams lose nothing, and carry the
+    network's state from one chunk to the next.)
+
+    Parameters
+    ----------
+    ids : (N,) integers, read; from text `charrnn.Vocabulary.encode` makes them, and `charrnn.Vocabulary.tokenize` does
+        both
+    seq_length : T
+    stride : how far one row begins after the one before it; by default T, so that none overlap
+
+    Returns
+    -------
+    ``(N − T) // stride + 1`` rows, fresh; none where N < T
+
+    Raises
+    ------
+    ValueError
+        If `ids` has not one dimension, or `seq_length` or `stride` is below 1.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.tokenize([1, 2, 3, 4, 5, 6, 7], 3)
+    array([[1, 2, 3],
+           [4, 5, 6]])
+    >>> charrnn.tokenize([1, 2, 3, 4, 5], 3, stride=1)
+    array([[1, 2, 3],
+           [2, 3, 4],
+           [3, 4, 5]])
+
+    """
+    sequence, step = np.asarray(ids), seq_length if stride is None else stride
+    if sequence.ndim != 1 or seq_length < 1 or step < 1:
+        raise ValueError(
+            f"tokenize cuts one sequence (N,) into rows of at least 1 by a stride of at least 1, not an array of shape "
+            f"{sequence.shape} by {seq_length} and {step}"
+        )
+    if len(sequence) < seq_length:
+        return np.empty((0, seq_length), sequence.dtype)
+    rows: NDArray[np.integer] = np.lib.stride_tricks.sliding_window_view(sequence, seq_length)[::step].copy()
+    return rows
+
 
 MOST_LISTED = 10
 UNKNOWN = "\ufffd"  # Unicode's own sign for what cannot be shown; here for rare characters, where they are capped
@@ -154,3 +213,120 @@ def unknown_symbol(vocabulary: Vocabulary, max_vocab: int) -> int | None:
     max_vocab : how many characters were kept, or 0 for all
     """
     return vocabulary.characters.index(UNKNOWN) if max_vocab and UNKNOWN in vocabulary.characters else None
+
+
+# Signs that stand for each other; the first of a row that the model knows is taken.
+_KIN = ("'’‘‛′ʼ`´‹›‚", '"”“‟″„«»', "-–—―‐‑‒−", "…⋯", "·•∙*")
+# fmt: off
+_SPELT = {
+    "…": "...", "—": "--", "«": '"', "»": '"', "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe",
+    "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ł": "l", "Ł": "L", "þ": "th", "Þ": "Th",
+    "ı": "i", "\t": " ",
+}
+# fmt: on
+_MOST_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A text that a model can read, and what was done to make it so."""
+
+    text: str
+    replaced: dict[str, str]
+    """What was replaced, in order of appearance, and by what: nothing where it was left out."""
+
+
+def leave_out(text: str, vocabulary: Vocabulary) -> Fitted:
+    """Leave out the characters that are not in the vocabulary."""
+    return _fit(text, frozenset(vocabulary.characters), lambda _: "")
+
+
+def nearest(text: str, vocabulary: Vocabulary) -> Fitted:
+    """Replace what is not in the vocabulary by what comes nearest to it.
+
+    It is what the fewest of these steps lead to, of as many the first in this order: the same character composed or
+    taken apart (é as one code point or as two), its compatible form (NFKC: ligatures, full-width letters, no-break
+    space), another quote or dash, the other case, the letter without its accents, and more letters for one (ß, æ). An
+    accent that follows as a code point of its own goes with its letter. What has nothing near it is left out.
+    """
+    known = frozenset(vocabulary.characters)
+    return _fit(text, known, lambda unit: _reach(unit, known))
+
+
+def _fit(text: str, known: frozenset[str], near: Callable[[str], str]) -> Fitted:
+    replaced: dict[str, str] = {}
+    units = [text] if known.issuperset(text) else list(_units(text))
+    for unit in units:
+        if unit not in replaced and not known.issuperset(unit):
+            replaced[unit] = near(unit)
+    return Fitted("".join(replaced.get(unit, unit) for unit in units), replaced)
+
+
+def _units(text: str) -> Iterator[str]:
+    """Yield each character with the accents that follow it."""
+    unit = ""
+    for c in text:
+        if unit and not unicodedata.combining(c):
+            yield unit
+            unit = ""
+        unit += c
+    if unit:
+        yield unit
+
+
+def _reach(unit: str, known: frozenset[str]) -> str:
+    """Return the first known text on the way from an unknown one, fewest steps first; else what of it is known."""
+    reached, fresh = {unit}, [unit]
+    for _ in range(_MOST_STEPS):
+        fresh = list(dict.fromkeys(text for old in fresh for text in _steps(old) if text not in reached))
+        for text in fresh:
+            if text and known.issuperset(text):
+                return text
+        reached.update(fresh)
+    return "".join(c for c in unit if c in known)
+
+
+def _steps(text: str) -> Iterable[str]:
+    yield from (unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC"))
+    for row in _KIN:
+        if len(text) == 1 and text in row:  # "" is in every text
+            yield from row
+    yield from (cased for cased in (text.lower(), text.upper()) if len(cased) == len(text))
+    yield "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    yield "".join(_SPELT.get(c, c) for c in text)
+
+
+# Before one of these a text may be cut, for they join nothing: ASCII, kana, Chinese characters, Hangul syllables.
+_JOINS_NOTHING = re.compile(r"[\x00-\x7f\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]")
+
+
+def as_read(text: str, form: str) -> str:
+    """Return a typed text as `charrnn.text.sources.TextDecoder` would read it: line ends as LF, then in a form."""
+    return normalize(text.replace("\r\n", "\n").replace("\r", "\n"), form)
+
+
+def normalize(text: str, form: str) -> str:
+    """Return a whole text in a form, ``none`` or ``nfc``."""
+    return unicodedata.normalize("NFC", text) if form == "nfc" else text
+
+
+class Normalizer:
+    """Brings a text into a form piece by piece, as `normalize` would the whole.
+
+    Parameters
+    ----------
+    form : ``none`` or ``nfc``
+    """
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        self._kept = ""  # the end of the last piece, which may yet be joined by what follows
+
+    def normalize(self, text: str, *, final: bool) -> str:
+        """Return what a piece completes."""
+        if self._form == "none":
+            return text
+        text = self._kept + text
+        cut = len(text) if final else next((i for i in reversed(range(len(text))) if _JOINS_NOTHING.match(text, i)), 0)
+        self._kept = text[cut:]
+        return normalize(text[:cut], self._form)

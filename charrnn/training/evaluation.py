@@ -6,13 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.machine import with_one_thread
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
-from charrnn.one_thread import with_one_thread
-from charrnn.text.batches import Cursor
-from charrnn.text.documents import Documents
-from charrnn.text.items import Items
-from charrnn.training.shard import share
+from charrnn.text.items import Documents, Items
+from charrnn.text.streams import Cursor
+from charrnn.training.data import share
 
 MAX_STREAMS = 16
 MIN_STREAM_LENGTH = 500
@@ -54,15 +53,15 @@ class Evaluator:
         self.ids = ids[:MOST_CHARACTERS]
         self.transitions = len(self.ids) - 1
         self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
-        self._total = total or Part(model, self.ids, self.streams, self.transitions // self.streams).total
+        self._total = total or Stretches(model, self.ids, self.streams, self.transitions // self.streams).total
 
-    def part(self, index: int, count: int) -> "Part | None":
+    def part(self, index: int, count: int) -> "Stretches | None":
         """Return the streams, if any, that are those of one of `count` who score the text together."""
         length = self.transitions // self.streams
         own = share(self.streams, index, count)
         end = self.transitions if own.stop == self.streams else own.stop * length
         ids = np.asarray(self.ids[own.start * length : end + 1])
-        return Part(self.model, ids, len(own), length) if own else None
+        return Stretches(self.model, ids, len(own), length) if own else None
 
     def beginning(self, characters: int) -> "Evaluator":
         """Return what scores only the first so many characters of the text."""
@@ -73,7 +72,7 @@ class Evaluator:
         return self._total(params) / self.transitions
 
 
-class Part(NamedTuple):
+class Stretches(NamedTuple):
     """Some of an evaluation's streams."""
 
     model: CharRNN

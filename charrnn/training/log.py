@@ -1,22 +1,139 @@
-"""The log of a run, beside its checkpoint: ``kafka.log.jsonl`` beside ``kafka.npz``. What it says: `records`."""
+"""The log of a run, beside its checkpoint: ``kafka.log.jsonl`` beside ``kafka.npz``. What it says: `records`.
 
+A file of JSON objects, one a line, that is whole up to its last line feed whatever happens to who writes it.
+
+A line goes to the system in one write. A process that is killed leaves whole lines, and at most a piece of one after
+them, which is cut off before anything is appended; and so does a disk that is full.
+
+A run's events as records: plain values that a log, or a program that reads one, can hold.
+
+Each record has ``event``, ``time`` (UTC) and ``step``; losses are nats a character. They are
+
+- ``start`` and ``resume``: the command, the text, the model and the whole configuration
+- ``progress``: one step's ``loss``, ``smoothed_loss``, ``learning_rate``, ``grad_norm``, and the speed since the last
+- ``sample``, ``evaluation``, ``save``, ``save_failed``, ``rollback``, ``out_of_patience`` and so on: what the events
+  of `charrnn.training.events` have
+- ``end``, or ``failure`` with a reason
+
+Writes the log of a run while it goes on.
+
+A run that goes on from its checkpoint first cuts off what the log says of steps that were lost since that was saved,
+and then appends: so the log of a run in several parts reads as one run. Nothing that happens to a log ends training.
+"""
+
+import errno
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from charrnn.errors import LogError, shown
-from charrnn.run_files import best_path
-from charrnn.training.json_lines import Entry, read_entries
+from charrnn.paths import log_path
+from charrnn.training.events import Event, RolledBack, Saved, StepReport, Stopped
+from charrnn.training.start import PreparedRun
+from charrnn.version import __version__
 
-SUFFIX = ".log.jsonl"
+if TYPE_CHECKING:
+    from charrnn.training.start import PreparedRun
+
+
+_LONGEST_LINE = 1 << 24  # bytes: what has no line feed for so long is no such file
+
+
+class Entry(NamedTuple):
+    """One line."""
+
+    value: dict[str, Any]
+    end: int  # offset of what comes after it, in bytes
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Yield the lines of a file that are whole; what is not a JSON object is left out.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, or is not a regular one.
+    """
+    _require_file(path)
+    with path.open("rb") as stream:
+        end = 0
+        while (line := stream.readline(_LONGEST_LINE)).endswith(b"\n"):
+            end += len(line)
+            with suppress(ValueError, RecursionError):
+                value = json.loads(line)
+                if isinstance(value, dict):
+                    yield Entry(value, end)
+
+
+def open_to_append(path: Path, kept: int) -> FileIO:
+    """Open a file to write after its first `kept` bytes; what stood behind those goes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or is not a regular file.
+    """
+    _require_file(path)
+    stream = FileIO(path, "a")
+    stream.truncate(kept)
+    return stream
+
+
+class LineWriter:
+    """Writes whole lines, and never raises: the first failure is told, and those after it are not.
+
+    Parameters
+    ----------
+    stream : unbuffered
+    tell : called once, with what went wrong
+    can_cut : whether a piece of a line can be taken back. Then the next line is tried again, as there may be room by
+        then; else nothing more is written.
+    """
+
+    def __init__(self, stream: FileIO, tell: Callable[[OSError], None], *, can_cut: bool) -> None:
+        self._stream = stream
+        self._tell = tell
+        self._can_cut = can_cut
+        self._has_failed = False
+
+    def write(self, value: dict[str, Any]) -> None:
+        """Write one object."""
+        if self._has_failed and not self._can_cut:
+            return
+        line = json.dumps(value, allow_nan=False).encode() + b"\n"
+        written = 0
+        try:
+            while written < len(line):  # a signal or a disk's end may leave a write half done
+                written += self._stream.write(line[written:]) or 0
+        except OSError as error:
+            if self._can_cut and written:
+                with suppress(OSError):
+                    self._stream.truncate(self._stream.tell() - written)
+            if not self._has_failed:
+                self._tell(error)
+            self._has_failed = True
+
+    def close(self) -> None:
+        """Close the stream."""
+        with suppress(OSError):
+            self._stream.close()
+
+
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+        raise OSError(errno.EINVAL, "it is not a regular file")
+
+
 _LARGEST_STEP = 1 << 53  # and one more: what a float still counts
-
-
-def log_path(path: Path) -> Path:
-    """Where the log of a checkpoint's run is; a run's best model has that of the run."""
-    stem = path.stem if path.suffix == ".npz" else path.name
-    run = stem.removesuffix("-best")
-    is_best = run and best_path(path.with_name(f"{run}.npz")) == path
-    return path.with_name((run if is_best else stem) + SUFFIX)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -52,6 +169,12 @@ def length_until(path: Path, step: int, rollbacks: int) -> int:
     saved = (step, rollbacks)
     length = _length_until(entries, counts, saved) or _length_until(entries, [None] * len(entries), saved)
     return entries[length - 1].end if length else 0
+
+
+def lacks_save(path: Path, step: int) -> bool:
+    """Whether a log up to a save lacks the line of it, as after a kill between the checkpoint and its line."""
+    saves = [entry.value["step"] for entry in _entries(path) if entry.value["event"] == "save"]
+    return not saves or saves[-1] != step
 
 
 def _length_until(entries: list[Entry], counts: list[int | None], saved: tuple[int, int]) -> int:
@@ -106,3 +229,186 @@ def _is_record(value: dict[str, Any]) -> bool:
 
 def _is(entry: Entry, event: str, step: int) -> bool:
     return (entry.value["event"], entry.value["step"]) == (event, step)
+
+
+LOG_FORMAT = 1
+_NAMES = {
+    "StepReport": "progress",
+    "Sampled": "sample",
+    "Evaluated": "evaluation",
+    "Saved": "save",
+    "RolledBack": "rollback",
+    "Stopped": "end",
+}
+_DOUBLING = 7  # two to the power of this: records from one power of two to the next
+
+Record = dict[str, Any]
+
+
+def is_recorded(step: int) -> bool:
+    """Whether a step's figures are recorded: all of the first 256, and of each doubling after those 128.
+
+    Where a run's loss falls fast it is seen in detail, the records of the longest run stay a few thousand, and as a
+    pure function of the step it is the same in a run that was stopped and went on.
+    """
+    return step % (1 << max(0, step.bit_length() - 1 - _DOUBLING)) == 0
+
+
+class Recorder:
+    """Turns the events of one run into records.
+
+    Parameters
+    ----------
+    prepared : the run
+    command : what the user typed to start it
+
+    Attributes
+    ----------
+    beginning : the record of how the run starts, or goes on
+    """
+
+    def __init__(self, prepared: "PreparedRun", command: str) -> None:
+        self.beginning = _beginning(prepared, command)
+        self._last: StepReport | None = None
+        self._recorded = 0  # the last step that was
+        self._characters, self._seconds = 0, 0.0  # trained since the last record of progress
+        self._heard = time.perf_counter()
+
+    def records(self, event: Event) -> Sequence[Record]:
+        """Return what is to be recorded of an event: nothing, one record, or two."""
+        now = time.perf_counter()
+        since, self._heard = now - self._heard, now
+        if isinstance(event, StepReport):
+            self._characters += event.characters
+            self._seconds += since
+            self._last = event
+            return (self._progress(event),) if is_recorded(event.step) else ()
+        record = stamp(_name(event), event.step) | _plain(asdict(event))
+        # Where a run stops, or leaves its way, the last step that it made is worth a line.
+        is_last = isinstance(event, Stopped | RolledBack)
+        if is_last and self._last and self._last.step != self._recorded:
+            return self._progress(self._last), record
+        return (record,)
+
+    def failure(self, error: BaseException) -> Record:
+        """Return the record of a run that ended by an error."""
+        step = self._last.step if self._last else self.beginning["step"]
+        return stamp("failure", step) | {"reason": str(error) or type(error).__name__}
+
+    def _progress(self, report: StepReport) -> Record:
+        speed = round(self._characters / self._seconds, 1) if self._seconds else None
+        self._characters, self._seconds, self._recorded = 0, 0.0, report.step
+        return stamp("progress", report.step) | _plain(asdict(report)) | {"characters_per_second": speed}
+
+
+def _beginning(prepared: "PreparedRun", command: str) -> Record:
+    run, trainer = prepared.run, prepared.run.trainer
+    text = {"symbols": len(trainer.vocabulary), "held_out": prepared.validation_characters}
+    return {
+        **stamp("start" if run.is_fresh else "resume", trainer.step),
+        "charrnn": __version__,
+        "log_format": LOG_FORMAT,
+        "command": command,
+        "checkpoint": str(run.path),
+        "corpus": asdict(run.corpus) | text,
+        "model": asdict(trainer.model) | {"parameters": trainer.params.vector.size},
+        "config": run.config.to_json(),
+        "total_steps": run.total_steps,
+        "rollbacks": trainer.rollbacks,
+    }
+
+
+def _name(event: Event) -> str:
+    """Return what a record calls an event: ``SaveFailed`` is ``save_failed``, but for the most common ones."""
+    kind = type(event).__name__
+    return _NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind).lower()
+
+
+def stamp(event: str, step: int) -> Record:
+    """Return what every record begins with."""
+    return {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "step": step}
+
+
+def _plain(values: Record) -> Record:
+    """Replace what JSON does not have: paths by their names, and numbers that are not finite by null."""
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+class RunLog:
+    """The log of one run; a context manager.
+
+    The file is first touched at the first event, when a fresh run has been able to save; so a run that cannot begin, or
+    that is at its end already, changes nothing.
+
+    Parameters
+    ----------
+    prepared : the run
+    command : what the user typed to start it
+    warn : told in a sentence that something could not be written, once for the file and once for the echo
+    echo : where each line goes too, such as stdout; None for nowhere
+    """
+
+    def __init__(
+        self, prepared: "PreparedRun", command: str, warn: Callable[[str], None], echo: FileIO | None = None
+    ) -> None:
+        self.path = log_path(prepared.run.path)
+        self._run = prepared.run
+        self._saved_rollbacks = prepared.saved_rollbacks
+        self._recorder = Recorder(prepared, command)
+        self._warn = warn
+        self._writers = [LineWriter(echo, self._warner("the events"), can_cut=False)] if echo else []
+        self._has_begun = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error and self._has_begun:
+            self._write(self._recorder.failure(error))
+        for writer in self._writers:
+            writer.close()
+
+    def record(self, event: Event) -> None:
+        """Write down what there is to say of an event."""
+        if not self._has_begun:
+            self._has_begun = True
+            if self._run.is_fresh or not isinstance(event, Stopped):  # else there was nothing to do
+                self._open()
+            self._write(self._recorder.beginning)
+        for record in self._recorder.records(event):
+            self._write(record)
+
+    def _open(self) -> None:
+        tell = self._warner(f"the log {shown(str(self.path))}")
+        try:
+            kept = 0
+            if not self._run.is_fresh:
+                kept = length_until(self.path, self._recorder.beginning["step"], self._saved_rollbacks)
+            stream = open_to_append(self.path, kept)
+            step = self._recorder.beginning["step"]
+            is_save_missing = bool(kept) and lacks_save(self.path, step)
+        except OSError as error:
+            tell(error)
+        except LogError as error:
+            self._warn(f"{error}; training goes on without one")
+        else:
+            log = LineWriter(stream, tell, can_cut=True)
+            self._writers.append(log)
+            if is_save_missing:
+                for record in self._recorder.records(Saved(step, self._run.path)):
+                    log.write(record)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        for writer in self._writers:
+            writer.write(record)
+
+    def _warner(self, what: str) -> Callable[[OSError], None]:
+        return lambda error: self._warn(f"cannot write {what}: {error.strerror or error}; training goes on")

@@ -4,14 +4,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from charrnn.bundled import default_corpus
 from charrnn.checkpoint import Checkpoint
 from charrnn.commands import command
-from charrnn.text.batches import Streams
-from charrnn.text.corpus import split
-from charrnn.text.remembered import CorpusInfo
-from charrnn.training.config import BOUNDS, TrainConfig, flag, format_sizes, separator_option
-from charrnn.training.recipes import RECIPES, usual_recipe
+from charrnn.config import BOUNDS, RECIPES, TrainConfig, flag, format_sizes, separator_option, usual_recipe
+from charrnn.paths import default_corpus
+from charrnn.text.corpus import CorpusInfo, split
+from charrnn.text.streams import Streams
 
 
 def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:

@@ -1,20 +1,37 @@
 """A whole run, as an iterator of events: it trains, and evaluates, samples and saves when due.
 
 It prints nothing. Whoever iterates, a terminal, a notebook or a test, decides what to show.
+
+Where a run is saved: its last state, and beside it its best model by the held-out figure.
+
+What the network writes on the way: a sample that is drawn alike whatever else a run does.
+
+When a loss is worth a warning.
+
+The held-out figure of a run beside what simple methods reach on the same characters.
 """
 
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from charrnn.archive import Lock
+from charrnn import checkpoint
+from charrnn.archive import Lock, sweep_temporaries
 from charrnn.checkpoint import Checkpoint, Progress
+from charrnn.config import BOUNDS, TrainConfig
 from charrnn.errors import CheckpointError, DivergedError
-from charrnn.text.remembered import CorpusInfo
-from charrnn.training.alarm import Alarm
-from charrnn.training.config import TrainConfig
-from charrnn.training.evaluation import AnyEvaluator
+from charrnn.paths import best_path, kept_path, kept_states
+from charrnn.randomness import random_stream
+from charrnn.sampling.filters import Filters
+from charrnn.sampling.sampler import excerpt
+from charrnn.scoring.score import Track, untracked
+from charrnn.scoring.yardsticks import Comparison, Figure, Slice, compare
+from charrnn.text.corpus import CorpusInfo
+from charrnn.text.usage import Usage
+from charrnn.training.data import joined_starts, running
+from charrnn.training.evaluation import AnyEvaluator, ItemEvaluator
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -27,10 +44,174 @@ from charrnn.training.events import (
     StepReport,
     Stopped,
 )
-from charrnn.training.pace import Pace
-from charrnn.training.sampled import draw_sample
-from charrnn.training.saving import Saving, kept_loss
-from charrnn.training.trainer import Trainer
+from charrnn.training.trainer import Pace, Trainer
+
+
+class Saving:
+    """The files of one run.
+
+    Parameters
+    ----------
+    path : of the run's own checkpoint
+    lock : what keeps other runs off it, until `close`
+    keep : states of the last saves to keep too, each in a file of its own
+
+    Attributes
+    ----------
+    best_path : of its best model
+    kept : held-out figure of the best model that is on the disk, in nats a character; infinity where there is none
+    """
+
+    def __init__(self, path: Path, lock: Lock | None, keep: int = 0) -> None:
+        self.path = path
+        self.best_path = best_path(path)
+        self.kept = math.inf
+        self._lock = lock
+        self._keep = keep
+
+    def begin(self) -> None:
+        """Remove what killed runs have left in the folder."""
+        sweep_temporaries(self.path.parent)
+
+    def save(self, state: Checkpoint) -> None:
+        """Save the run's state; keep it and those of the saves before it as far as is asked for.
+
+        An older state is removed when the new one is on the disk, and by its step's number, not by any clock. States of
+        later steps, which a run leaves behind when it goes back, stay until it has come that far again.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written; the file is then as it was, and nothing is removed.
+        """
+        checkpoint.save(self.path, state)
+        step = state.progress.step
+        if self._keep and step:
+            checkpoint.save(kept_path(self.path, step), state)
+            for old in sorted(number for number in kept_states(self.path) if number <= step)[: -self._keep]:
+                _remove(kept_path(self.path, old), "a state kept before")
+
+    def save_if_best(self, state: Checkpoint, loss: float) -> None:
+        """Keep a model, its weights alone, if its held-out figure is better than that of the one that is kept.
+
+        A resumed run may stand before a best that its interrupted predecessor kept: that stays until it is beaten.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be written; the best so far is then as it was.
+        """
+        if loss < self.kept:
+            checkpoint.save(self.best_path, replace(state, resume=None))
+            self.kept = loss
+
+    def forget(self) -> None:
+        """Remove the best model and the kept states of the run that this one replaces.
+
+        Raises
+        ------
+        CheckpointError
+            If that is not possible.
+        """
+        _remove(self.best_path, "the best model of the run to be replaced")
+        for step in kept_states(self.path):
+            _remove(kept_path(self.path, step), "a state of the run to be replaced")
+
+    def give_bounds(self, state: Checkpoint) -> None:
+        """Write the bounds of a run that is resumed into its best model and its kept states.
+
+        They may have been saved when the run was to end elsewhere. So all files of a run say the same of it, and are
+        those of one that was to end there from the start.
+
+        Parameters
+        ----------
+        state : of the run that is resumed
+
+        Raises
+        ------
+        CheckpointError
+            If one of them cannot be written; it is then as it was.
+        """
+        bounds = {name: state.config[name] for name in BOUNDS}
+        for path in (self.best_path, *(kept_path(self.path, step) for step in kept_states(self.path))):
+            try:
+                earlier = checkpoint.load(path)
+            except CheckpointError:  # missing, or damaged: a better or a later one will replace it
+                continue
+            config = {**earlier.config, **bounds}
+            is_same_run = (earlier.model, earlier.corpus) == (state.model, state.corpus)
+            if is_same_run and config != earlier.config:
+                checkpoint.save(path, replace(earlier, config=config))
+
+    def close(self) -> None:
+        """Let other runs have the checkpoint."""
+        if self._lock:
+            self._lock.release()
+
+
+def _remove(path: Path, what: str) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot remove {str(path)!a}, {what}: {error.strerror}; move it away") from error
+
+
+def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> float:
+    """Return the held-out figure of the best model that a resumed run finds on the disk; infinity if there is none.
+
+    Parameters
+    ----------
+    run : the state it goes on from
+    best : where that model is
+    evaluator : scores the run's held-out part; it is asked where the model was judged by another text
+    """
+    try:
+        kept = checkpoint.load(best)
+    except CheckpointError:
+        return math.inf
+    if kept.corpus.sha256 != run.corpus.sha256 and evaluator and kept.model == run.model:
+        return evaluator.loss(kept.params)
+    entry = kept.progress.best
+    return entry[1] if entry else math.inf
+
+
+def draw_sample(trainer: Trainer, corpus: CorpusInfo) -> Sampled:
+    """Draw a sample of a run as it stands; the symbol that rare characters became is never in it."""
+    config, vocabulary = trainer.config, trainer.vocabulary
+    filters = Filters(banned=Usage.of(config.separator, corpus, vocabulary).never_written(vocabulary))
+    rng = random_stream(config.rng_seed, "sample", trainer.step)
+    length, separator = config.sample_length, config.separator
+    return Sampled(
+        trainer.step, excerpt(trainer.model, trainer.params, vocabulary, rng, length, separator, filters=filters)
+    )
+
+
+# char-rnn's measure of an exploding loss: so many times the first.
+_ALARMING = 3.0
+
+
+class Alarm:
+    """Rings once in a run, at the first loss that is three times that of the run's start.
+
+    Parameters
+    ----------
+    blind_loss : of guessing blindly. A run that goes on starts low, and a strange passage is no explosion: the start
+        counts for no less than this.
+    """
+
+    def __init__(self, blind_loss: float) -> None:
+        self._start = blind_loss
+        self._limit: float | None = None
+
+    def rings(self, loss: float) -> bool:
+        """Whether to warn of a step that had this loss."""
+        if self._limit is None:
+            self._limit = _ALARMING * max(loss, self._start)
+        if not loss > self._limit:
+            return False
+        self._limit = math.inf
+        return True
+
 
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
 # Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
@@ -49,7 +230,7 @@ class Run:
     trainer : the model in training
     corpus : the text it learns, for the checkpoint
     evaluator : scores the held-out part; None where nothing is held out
-    path : the checkpoint's; the best by the held-out figure is kept beside it (see `charrnn.run_files`)
+    path : the checkpoint's; the best by the held-out figure is kept beside it (see `charrnn.paths`)
     start : the checkpoint a resumed run goes on from
     lock : what keeps other runs off the checkpoint; let go when the events end
     """
@@ -276,3 +457,25 @@ def _on_schedule(start: Checkpoint) -> list[tuple[int, float]]:
     history, every = list(start.progress.history), TrainConfig.from_json(start.config).eval_every
     ended_there = history and history[-1][0] == start.progress.step and not _is_due(start.progress.step, every)
     return history[:-1] if ended_there else history
+
+
+def compare_held_out(run: Run, evaluator: AnyEvaluator, track: Track = untracked) -> Comparison:
+    """Compare the best held-out figure of a run that is over.
+
+    The first held-out character is given and not predicted, to the model and the yardsticks alike; of items the
+    separator before the first. `track` follows what takes long.
+    """
+    trainer = run.trainer
+    part, training = evaluator.items if isinstance(evaluator, ItemEvaluator) else evaluator.ids, trainer.streams.part
+    text, starts = running(part), joined_starts(part)
+    given = 1 if starts is None else int(starts[0])
+    best = min((loss for _, loss in run.history), default=None)
+    model = Figure("the model at its best", evaluator.loss(trainer.params) if best is None else best)
+    parts = Slice(
+        running(training),
+        text[:given],
+        text[given:],
+        training_starts=joined_starts(training),
+        starts=None if starts is None else starts - given,
+    )
+    return compare(model, parts, trainer.vocabulary, track)

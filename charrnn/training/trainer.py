@@ -1,38 +1,213 @@
 """One step of training after another. Prints nothing and opens no file.
 
 A step is: the next chunk of text → forward → loss → backward → a finite gradient? → clip → update.
+
+Sizes that a configuration leads to: those of the network, and how long the chunks are that it reads.
+
+What a configuration makes of one update: who computes it, and from which chunks of the text.
+
+Weights of one model into another whose vocabulary differs: what belongs to a character goes where it is.
+
+How long the parts of a run take, and so when it must leave its loop to be over in time.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from time import monotonic
+from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
-from charrnn.errors import DivergedError
-from charrnn.machine import describe_numerics
-from charrnn.nn.model import State
-from charrnn.one_thread import one_thread, with_one_thread
+from charrnn.config import TrainConfig
+from charrnn.errors import ConfigError, DivergedError
+from charrnn.machine import describe_numerics, one_thread, with_one_thread
+from charrnn.nn.dropout import Dropout
+from charrnn.nn.model import CharRNN, State
+from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OptimizerState
 from charrnn.optim.schedules import learning_rate
-from charrnn.text.batches import Cursor
+from charrnn.randomness import random_stream
+from charrnn.text.corpus import CorpusInfo
 from charrnn.text.items import Items
-from charrnn.text.remembered import CorpusInfo
+from charrnn.text.streams import Chunk, Cursor
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import TrainConfig
-from charrnn.training.division import Part, batches_of
+from charrnn.training.data import Batches, Part, batches_of, describe_given
 from charrnn.training.events import StepReport
-from charrnn.training.given import describe_given
-from charrnn.training.pace import Pace
-from charrnn.training.planning import Lesson, next_lesson, plan_for
-from charrnn.training.randomness import random_stream
-from charrnn.training.shard import Update, copy_of
-from charrnn.training.sizes import build_model
-from charrnn.training.team import ALONE, Team
-from charrnn.training.transfer import transfer
+from charrnn.training.workers import ALONE, Plan, Team, Update, copy_of, worker_count
+
+_SHORTEST = 5  # characters in a chunk whose length is drawn
+_HALVED = 0.05  # share of the chunks that are about half as long
+
+
+def build_model(config: TrainConfig, vocab_size: int) -> CharRNN:
+    """Return the network that a configuration describes."""
+    return CharRNN(vocab_size, config.cell, config.hidden_sizes, config.embedding_size, config.tied)
+
+
+def chunk_length(config: TrainConfig, number: int) -> int:
+    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
+
+    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
+    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
+    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
+    """
+    if not config.bptt_jitter:
+        return config.seq_length
+    rng = random_stream(config.rng_seed, "length", number)
+    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
+    drawn = rng.normal(usual, config.bptt_jitter)
+    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
+
+
+def longest_chunk(config: TrainConfig) -> int:
+    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
+    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
+
+
+def plan_for(config: TrainConfig, model: CharRNN, update: Update, ranks: int) -> Plan:
+    """Say how a model's steps are divided among ranks, and those of a rank among its workers.
+
+    Raises
+    ------
+    ConfigError
+        If there are more ranks than streams.
+    """
+    if config.batch_size < ranks:
+        raise ConfigError(
+            f"a batch of {config.batch_size} streams cannot be divided among {ranks} ranks; "
+            "give a larger --batch-size, or start fewer"
+        )
+    return Plan(
+        model,
+        dtype=config.dtype,
+        batch_size=config.batch_size,
+        seq_length=longest_chunk(config),
+        workers=worker_count(model, config.batch_size, config.seq_length, config.threads, ranks),
+        dropout=Dropout(config.dropout, config.weight_drop, config.locked_dropout),
+        rng_seed=config.rng_seed,
+        update=update,
+        ranks=ranks,
+    )
+
+
+class Lesson(NamedTuple):
+    """What one update learns from."""
+
+    chunks: Sequence[Chunk]
+    number: int
+    """Of the first chunk in the run: for what is drawn anew for each."""
+    weight: float
+    """What a stream was to read in a chunk, as a share of what is usual; an epoch's last chunk may have less."""
+    cursor: Cursor
+    """Where the text goes on."""
+
+    @property
+    def characters(self) -> int:
+        """Those of all streams."""
+        return sum(chunk.characters for chunk in self.chunks)
+
+
+def next_lesson(config: TrainConfig, streams: Batches, step: int, cursor: Cursor, own: range | None = None) -> Lesson:
+    """Return what the update after so many learns from: as many chunks as the configuration accumulates.
+
+    Parameters
+    ----------
+    own : which streams are read here, by default all
+    """
+    number = step * config.accumulate
+    chunks, weights = [], 0.0
+    for k in range(number, number + config.accumulate):
+        length = chunk_length(config, k)
+        chunk = streams.chunk(cursor, length, own)
+        chunks.append(chunk)
+        weights, cursor = weights + length / config.seq_length * chunk.share, streams.advance(cursor, length)
+    return Lesson(chunks, number, weights / config.accumulate, cursor)
+
+
+def transfer(source: Checkpoint, model: CharRNN, params: Parameters, vocabulary: Vocabulary) -> int:
+    """Overwrite fresh parameters with those of a trained model; return how many characters were known to it.
+
+    A character has a row of the table that is looked up (the embedding, or the first cell's ``W_xh``), a column of
+    ``W_hy`` and a number of ``b_y``. Those of a character that `source` never saw stay as they are.
+
+    Parameters
+    ----------
+    source : a model of the same cell and sizes
+    model : of `params`
+    params : fresh, changed in place
+    vocabulary : of `params`
+    """
+    _, old, new = np.intersect1d(
+        list(source.vocabulary.characters), list(vocabulary.characters), assume_unique=True, return_indices=True
+    )
+    table = "embedding.W_e" if model.embedding_size else "cells.0.W_xh"
+    for name, fresh in params.items():
+        array = source.params[name]
+        if name == table:
+            array, trained = fresh.copy(), array
+            array[new] = trained[old]
+        elif name in ("linear.W_hy", "linear.b_y"):
+            array, trained = fresh.copy(), array
+            array[..., new] = trained[..., old]
+        params[name] = array
+    return len(new)
+
+
+# The newest measurement counts for a fifth: one slow save must not end a run early, nor be forgotten at once.
+_NEWEST = 0.2
+# What no clock here sees: the interpreter's start, and after the last save its end and that of the workers.
+_SECONDS_OUTSIDE = 0.3
+
+
+class Pace:
+    """The clock of a run that is bounded by time.
+
+    Parameters
+    ----------
+    budget : seconds the whole run may take; 0 for as long as it likes
+    earlier : seconds that its earlier parts took
+    """
+
+    def __init__(self, budget: float, earlier: float) -> None:
+        self.budget = budget
+        self.earlier = earlier
+        self.began = monotonic()
+        self._costs: dict[str, float] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent so far, those of earlier parts included."""
+        return self.earlier + monotonic() - self.began
+
+    @contextmanager
+    def timing(self, part: str, *, share: float = 1.0) -> Iterator[None]:
+        """Measure one go at a part of the run, or at this share of it."""
+        started = monotonic()
+        yield
+        seconds = (monotonic() - started) / share
+        before = self._costs.get(part, seconds)
+        self._costs[part] = before + _NEWEST * (seconds - before)
+
+    def cost(self, *parts: str) -> float:
+        """Seconds that these take, going by what they took; 0 for what was never measured."""
+        return sum(self._costs.get(part, 0.0) for part in parts)
+
+    def share(self, *ending: str) -> float:
+        """Share of the time for steps that is spent; from 1 on, one more step and the `ending` would end too late."""
+        if not self.budget:
+            return 0.0
+        planned = self.budget - self.cost("step", *ending) - _SECONDS_OUTSIDE
+        return self.elapsed / planned if planned > 0 else 1.0
+
+    def has_time_for(self, *parts: str) -> bool:
+        """Whether there is time for all of these."""
+        return not self.budget or self.elapsed + self.cost(*parts) + _SECONDS_OUTSIDE < self.budget
+
 
 RANKS = "MPI ranks"  # what a checkpoint calls their number
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.

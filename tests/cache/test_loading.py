@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.cache import load_corpus, loading
-from charrnn.cache.folder import cache_folder, entries, named, remove
+from charrnn import cache
+from charrnn.cache import cache_folder, entries, load_corpus, named, remove
 from charrnn.errors import CacheError, TextError
-from charrnn.text import cells
 from charrnn.text import corpus as corpora
+from charrnn.text import storage
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import unix
@@ -27,8 +27,8 @@ TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch einer.\n" * 40
 @pytest.fixture(autouse=True)
 def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is long: a thousandth."""
-    monkeypatch.setattr(cells, "IN_MEMORY", 500)
-    monkeypatch.setattr(cells, "PIECE_SIZE", 64)
+    monkeypatch.setattr(storage, "IN_MEMORY", 500)
+    monkeypatch.setattr(storage, "PIECE_SIZE", 64)
 
 
 class Watcher:
@@ -236,7 +236,7 @@ def test_a_text_that_changes_while_it_is_read_is_not_kept(monkeypatch: pytest.Mo
         Path("t.txt").write_text("another")
         return result
 
-    monkeypatch.setattr(loading, "number", number)
+    monkeypatch.setattr(cache, "number", number)
     corpus, _ = load(write("t.txt"))
     assert corpus.vocabulary.decode(corpus.ids) == TEXT
     assert "has changed while it was read" in corpus.notes[-1]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from charrnn import bundled
+from charrnn import paths
 from tests.conftest import REPOSITORY, command
 
 pexpect = pytest.importorskip("pexpect", reason="pexpect drives the shells")
@@ -130,7 +130,7 @@ def test_commands_options_checkpoints_and_texts_are_completed(shell: Shell) -> N
     assert shell.complete(typed) == ["sample", "--min-p", "0.5", "checkpoints/kafka.npz"]
     assert shell.complete("charrnn score her\t po\t min\t") == ["score", "here.npz", "poe.txt", "mine.txt"]
     assert shell.complete("charrnn train harb\t --recipe min\t") == [
-        *("train", bundled.DEFAULT_CORPUS, "--recipe", "min-char-rnn"),
+        *("train", paths.DEFAULT_CORPUS, "--recipe", "min-char-rnn"),
     ]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint import load
-from charrnn.exchange.json_file import from_json
-from charrnn.exchange.safetensors_file import from_safetensors
+from charrnn.exchange.json import from_json
+from charrnn.exchange.safetensors import from_safetensors
 from tests.conftest import Charrnn, bytes_in
 from tests.exchange.conftest import assert_equal_models
 from tests.faults.disk import watch
@@ -63,7 +63,7 @@ def test_without_its_package_a_form_is_one_sentence_that_says_what_to_install(
 ) -> None:
     for name in ("safetensors", "safetensors.numpy", "onnx"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "charrnn.exchange.onnx_graph", raising=False)
+    monkeypatch.delitem(sys.modules, "charrnn.exchange.onnx", raising=False)
     outcome = charrnn("export", str(trained), "-q", "-o", f"model{suffix}")
     assert (outcome.code, outcome.out, outcome.err) == (2, b"", f"charrnn: {words}\n")
     assert not list(Path().iterdir())

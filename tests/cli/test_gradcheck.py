@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.nn.linear import Linear
+from charrnn.nn.output import Linear
 from tests.conftest import Charrnn, run_process
 
 

@@ -4,12 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-from charrnn import bundled
+from charrnn import paths
 from tests.conftest import TINY, Charrnn
 
 
 def test_the_newest_checkpoint_is_told_of_and_else_the_one_that_ships(charrnn: Charrnn, trained: Path) -> None:
-    assert charrnn("info").out.decode().startswith(f"file      {bundled.PRETRAINED}, ")
+    assert charrnn("info").out.decode().startswith(f"file      {paths.PRETRAINED}, ")
     Path("checkpoints").mkdir()
     shutil.copy(trained, "checkpoints/mine.npz")
     assert charrnn("info").out.decode().startswith("file      checkpoints/mine.npz, ")

@@ -231,10 +231,8 @@ def test_an_item_with_a_separator_across_its_own_end_is_read_whole(charrnn: Char
     items_of(charrnn, "text.txt", "--separator", "aba", "--val-fraction", "0")
     trained = checkpoint.load("run.npz")
     ids = trained.vocabulary.encode("axababa")  # read from the separator's end, and ended by the whole of it
-    workspace = trained.model.workspace(6, 1, trained.params.vector.dtype)
-    trained.model.arrange(trained.params, workspace)
     state = trained.model.zero_state(1, trained.params.vector.dtype)
-    losses, _ = trained.model.loss(trained.params, workspace, ids[:-1, None], ids[1:, None], state)
+    losses, _ = trained.model.session(trained.params, 1).losses(ids[:-1, None], ids[1:, None], state)
     assert nats_of(charrnn, "xab") == pytest.approx(float(losses.sum()), rel=1e-5)
     Path("xab.txt").write_text("xab", newline="")
     assert charrnn("view", "run.npz", "xab.txt", "-q").code == 0
@@ -291,7 +289,7 @@ def test_a_long_text_from_the_cache_has_the_items_of_the_same_text_in_memory(
     texts = ("0.txt", "1.txt", "2.txt", "--by-line")
     assert items_of(charrnn, *texts) == 3 * len(NAMES)
     in_memory = Path("run.npz").read_bytes()
-    monkeypatch.setattr("charrnn.text.cells.IN_MEMORY", 100)
+    monkeypatch.setattr("charrnn.text.storage.IN_MEMORY", 100)
     for _ in range(2):  # kept, and found again
         assert items_of(charrnn, *texts) == 3 * len(NAMES)
         assert Path("run.npz").read_bytes() == in_memory
@@ -371,14 +369,37 @@ def test_no_item_is_written_that_is_blank(charrnn: Charrnn, separator: str) -> N
         items = [value["text"] for value in map(json.loads, written) if value["ended"] == "item"]
         assert items or separator == "\n\n"
         assert all(map(str.strip, items))
-    outcome = charrnn("sample", "run.npz", "--allow", separator[-1])
-    assert (outcome.code, outcome.out) == (2, b"")
+    for allowed in (separator[-1], f" \t{separator}"):
+        outcome = charrnn("sample", "run.npz", "--allow", allowed)
+        assert (outcome.code, outcome.out) == (2, b"")
 
 
 def test_by_turns_no_line_of_the_models_is_blank_and_an_item_ends_where_it_ends(charrnn: Charrnn, model: str) -> None:
     turns = charrnn("sample", model, "-i", "-q", "--temperature", "2", "--rng-seed", "1", stdin=b"\n" * 40)
     assert len(lines(turns.out)) == 40
     assert all(line.strip() for line in lines(turns.out))
+
+
+def test_only_characters_that_are_scored_are_told_as_unseen(charrnn: Charrnn) -> None:
+    Path("text.txt").write_text("|".join(NAMES))
+    options = ("text.txt", "--separator", "|", "--steps", "1", "-q", "--checkpoint", "run.npz")
+    assert charrnn(*TRAIN, *options).code == 0
+    # The line end is the file's, the blank item is left out, and no line has a line end if the model knows none.
+    whole = charrnn("score", "run.npz", "-", "--json", stdin=b"bnax|\t|cnaby\n")
+    assert (json.loads(whole.out)["unseen_characters"], json.loads(whole.out)["unseen"]) == ("", 0)
+    by_line = charrnn("score", "run.npz", "-", "-q", "--by-line", stdin=b"bnax\n\t\ncnaby\n")
+    assert (len(lines(by_line.out)), by_line.err) == (2, "")
+    assert "1 of the characters, '?' (U+003F)" in charrnn("score", "run.npz", "-", "--by-line", stdin=b"bna?\n").err
+    assert charrnn("score", "run.npz", "-", "-q", "--by-line", stdin=b"\t\n").out == b""
+
+
+@pytest.mark.parametrize("separator", ["|", "-="])
+def test_by_turns_each_item_has_a_line_where_the_separator_has_no_line_end(charrnn: Charrnn, separator: str) -> None:
+    Path("text.txt").write_text(separator.join(NAMES))
+    options = ("text.txt", "--separator", separator, "--steps", "1", "-q", "--checkpoint", "run.npz")
+    assert charrnn(*TRAIN, *options).code == 0
+    turns = charrnn("sample", "run.npz", "-i", "-q", "-n", "-1", "--rng-seed", "1", stdin=b"\n" * 5)
+    assert len(lines(turns.out)) == 5
 
 
 def test_the_line_end_of_a_seed_file_is_not_the_items(charrnn: Charrnn, model: str) -> None:

@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_used_is_named_and_is_not_called_the_output(
 def test_a_file_never_takes_the_place_of_a_stream_that_is_closed() -> None:
     code = (
         "import os, sys\n"
-        "from charrnn.cli.streams import open_closed_streams\n"
+        "from charrnn.cli.main import open_closed_streams\n"
         "open_closed_streams()\n"
         "number = os.open(os.devnull, os.O_RDONLY)\n"
         "sys.stderr.write('to nobody')\n"

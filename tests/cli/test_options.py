@@ -11,8 +11,8 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.cli import main
-from charrnn.run_files import kept_states
-from charrnn.training.recipes import RECIPES
+from charrnn.config import RECIPES
+from charrnn.paths import kept_states
 from charrnn.version import __version__
 from tests.conftest import TINY, Charrnn, Outcome
 

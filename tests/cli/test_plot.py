@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import bundled
+from charrnn import paths
 from tests.conftest import TINY, Charrnn, bytes_in, run_process
 
 QUICK = (*TINY, "--steps", "40", "--eval-every", "10", "-q")
@@ -15,7 +15,7 @@ QUICK = (*TINY, "--steps", "40", "--eval-every", "10", "-q")
 def test_the_newest_run_is_drawn_on_stdout_and_else_the_model_that_ships(charrnn: Charrnn, text_file: Path) -> None:
     shipped = charrnn("plot")
     assert shipped.code == 0
-    assert shipped.err == f"{bundled.PRETRAINED} has no log of its steps: only its evaluations can be drawn\n"
+    assert shipped.err == f"{paths.PRETRAINED} has no log of its steps: only its evaluations can be drawn\n"
     assert "o  pretrained " in shipped.out.decode()
     charrnn("train", str(text_file), *QUICK)
     mine = charrnn("plot")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.training.config import TrainConfig
+from charrnn.config import TrainConfig
 from tests.conftest import Charrnn
 
 RUN = """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import bundled
-from charrnn.run_files import best_path
+from charrnn import paths
+from charrnn.paths import best_path
 from tests.conftest import TEXT, TINY, Charrnn, command, run_process
 
 
@@ -117,10 +117,10 @@ def test_a_checkpoint_that_is_not_there_brings_those_to_mind_that_may_be_meant(c
 
 
 def test_without_any_model_the_one_that_comes_with_the_program_writes(charrnn: Charrnn) -> None:
-    assert bundled.PRETRAINED.exists(), "the trained model is missing from the repository"
+    assert paths.PRETRAINED.exists(), "the trained model is missing from the repository"
     outcome = charrnn("sample", "--seed", "The ", "-n", "200", "--rng-seed", "1")
     assert outcome.code == 0
-    assert outcome.err.startswith(f"{bundled.PRETRAINED}: ")
+    assert outcome.err.startswith(f"{paths.PRETRAINED}: ")
     assert outcome.out.startswith(b"The ")
     assert len(outcome.out.decode()) == 204
 

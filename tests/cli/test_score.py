@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import bundled, checkpoint
+from charrnn import checkpoint, paths
 from charrnn.report import progress
 from charrnn.scoring.score import UNSEEN_NATS
 from tests.conftest import TEXT, TINY, Charrnn, run_process
@@ -44,7 +44,7 @@ def test_without_a_checkpoint_the_newest_in_the_folder_reads_and_else_the_one_th
     charrnn: Charrnn, trained: Path
 ) -> None:
     shipped = charrnn("score", "-", "--json", stdin=b"The light")
-    assert json.loads(shipped.out)["checkpoint"] == str(bundled.PRETRAINED)
+    assert json.loads(shipped.out)["checkpoint"] == str(paths.PRETRAINED)
     assert {"unigram", "uniform over 61 symbols"} < {row["name"] for row in json.loads(shipped.out)["yardsticks"]}
     Path("checkpoints").mkdir()
     shutil.copy(trained, "checkpoints/mine.npz")

@@ -18,7 +18,7 @@ class Interrupted:
             sys.meta_path.remove(Interrupted)
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupted)
-from charrnn.cli.start import run
+from charrnn.__main__ import run
 run()
 """
 
@@ -28,7 +28,7 @@ def interrupted(module: str, *arguments: str) -> subprocess.CompletedProcess[byt
     return subprocess.run(command, capture_output=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("module", ["charrnn.cli.main", "click", "charrnn.cli.view", "charrnn.report.colour"])
+@pytest.mark.parametrize("module", ["charrnn.cli.main", "click", "charrnn.cli.view", "charrnn.report.terminal"])
 def test_interrupted_while_its_commands_are_imported_it_leaves_quietly_with_130(module: str) -> None:
     done = interrupted(module, "--help")
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
@@ -55,6 +55,6 @@ def test_a_parent_that_asked_not_to_be_disturbed_is_heard() -> None:
 
 
 def test_the_beginning_imports_nothing_that_takes_long() -> None:
-    code = "import sys; before = set(sys.modules); import charrnn.cli.start; print(*set(sys.modules) - before)"
+    code = "import sys; before = set(sys.modules); import charrnn.__main__; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert not {"numpy", "click", "tqdm", "typing", "charrnn.cli.main"} & set(done.stdout.split())

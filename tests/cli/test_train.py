@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import bundled, checkpoint
-from charrnn.cli.interruption import Interruption
+from charrnn import checkpoint, paths
+from charrnn.cli.signals import Interruption
 from charrnn.machine import describe_numerics
 from charrnn.training import trainer
 from charrnn.training.log import read_log
@@ -149,7 +149,7 @@ def test_a_bundled_text_is_found_by_its_name_from_any_folder(charrnn: Charrnn, n
 
 def test_without_a_text_the_default_one_is_learned(charrnn: Charrnn) -> None:
     assert charrnn("train", *TINY, "--steps", "1", "--val-fraction", "0").code == 0
-    assert checkpoint.load(Path("checkpoints", bundled.DEFAULT_CORPUS).with_suffix(".npz")).progress.step == 1
+    assert checkpoint.load(Path("checkpoints", paths.DEFAULT_CORPUS).with_suffix(".npz")).progress.step == 1
 
 
 def test_a_text_of_one_distinct_character_is_learned_and_sampled(charrnn: Charrnn) -> None:

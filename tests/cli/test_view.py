@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from charrnn import bundled
-from charrnn.report.view import MOST_CHARACTERS
+from charrnn import paths
+from charrnn.report.pages import MOST_CHARACTERS
 from tests.conftest import TEXT, TINY, Charrnn, run_process
 
 
@@ -20,7 +20,7 @@ def test_view_says_which_model_and_what_it_wrote(trained: Path, text_file: Path)
 def test_view_alone_shows_the_model_that_ships_on_what_it_never_trained_on(charrnn: Charrnn) -> None:
     outcome = charrnn("view", "-n", "60")
     assert outcome.code == 0
-    assert outcome.error_lines[0].startswith(f"{bundled.PRETRAINED}: ")
+    assert outcome.error_lines[0].startswith(f"{paths.PRETRAINED}: ")
     assert outcome.error_lines[1] == "shows the first 60 of 13,893 characters"
     page = Path("view.html").read_text(encoding="utf-8")
     assert "<title>What the cells of pretrained look at</title>" in page

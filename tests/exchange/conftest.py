@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from charrnn.bundled import CORPORA
 from charrnn.checkpoint import Checkpoint
 from charrnn.nn.embedding import Ids
-from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import State
+from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array
+from charrnn.paths import CORPORA
 from tests.report.conftest import untrained
 
 TEXT = (CORPORA / "harbour-clerk.txt").read_text(encoding="utf-8")[-3000:]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.bundled import PRETRAINED
 from charrnn.checkpoint import load
 from charrnn.errors import ExchangeError
-from charrnn.exchange.json_file import as_json, from_json
+from charrnn.exchange.json import as_json, from_json
+from charrnn.paths import PRETRAINED
 from charrnn.version import __version__
 from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
 

@@ -13,12 +13,12 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from charrnn.bundled import PRETRAINED
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import MissingPackageError
-from charrnn.exchange.onnx_file import as_onnx
+from charrnn.exchange.onnx import as_onnx
 from charrnn.nn.embedding import Ids
 from charrnn.nn.parameters import Array
+from charrnn.paths import PRETRAINED
 from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, log_probs, model_of, read
 from tests.report.conftest import untrained
 
@@ -141,6 +141,6 @@ def test_equal_models_give_equal_bytes() -> None:
 
 def test_without_the_package_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "charrnn.exchange.onnx_graph", raising=False)
+    monkeypatch.delitem(sys.modules, "charrnn.exchange.onnx", raising=False)
     with pytest.raises(MissingPackageError, match=r"^an \.onnx needs onnx: `pip install onnx`$"):
         as_onnx(model_of("gru", ((7,), 0)), "mine")

@@ -12,8 +12,8 @@ import pytest
 
 from charrnn.checkpoint import load, save
 from charrnn.errors import ExchangeError, MissingPackageError
+from charrnn.exchange.description import to_state_dict
 from charrnn.exchange.pytorch import from_torch, to_torch
-from charrnn.exchange.state_dict import to_state_dict
 from charrnn.nn.parameters import Array
 from charrnn.sampling.sampler import sample
 from tests.conftest import Charrnn

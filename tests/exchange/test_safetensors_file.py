@@ -12,11 +12,11 @@ pytest.importorskip("safetensors", reason="the package writes and reads the form
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from charrnn.bundled import PRETRAINED
 from charrnn.checkpoint import load
 from charrnn.errors import ExchangeError, MissingPackageError
-from charrnn.exchange.safetensors_file import as_safetensors, from_safetensors
-from charrnn.exchange.state_dict import to_state_dict
+from charrnn.exchange.description import to_state_dict
+from charrnn.exchange.safetensors import as_safetensors, from_safetensors
+from charrnn.paths import PRETRAINED
 from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
 
 PATH = Path("model.safetensors")

@@ -9,11 +9,11 @@ pytest.importorskip("torch", reason="PyTorch is what is compared with")
 
 import torch
 
-from charrnn.bundled import PRETRAINED
 from charrnn.checkpoint import load
 from charrnn.errors import ExchangeError
+from charrnn.exchange.description import to_state_dict
 from charrnn.exchange.pytorch import from_torch, to_torch
-from charrnn.exchange.state_dict import to_state_dict
+from charrnn.paths import PRETRAINED
 from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
 
 torch.set_num_threads(1)  # as the program has it: on matrices this small more threads only wait for each other

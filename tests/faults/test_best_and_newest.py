@@ -20,10 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.run_files import best_path, kept_path, kept_states
+from charrnn.paths import best_path, kept_path, kept_states
 from charrnn.training.events import Evaluated, Event, Saved, SaveFailed, Stopped
 from charrnn.training.run import Run
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.cache import load_corpus
-from charrnn.cache.entry import is_sound, open_entry
-from charrnn.text import cells
+from charrnn.cache import is_sound, load_corpus, open_entry
+from charrnn.text import storage
 from charrnn.text.corpus import read_corpus
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
@@ -26,7 +25,7 @@ LOADER = """
 import sys
 from charrnn.cache import load_corpus
 from charrnn.text import cells
-cells.IN_MEMORY = 100_000
+storage.IN_MEMORY = 100_000
 for name in sys.stdin:
     corpus = load_corpus([name.strip()])
     print(len(corpus.ids), *(note.split(":")[0].split(",")[0] for note in corpus.notes), flush=True)
@@ -35,7 +34,7 @@ for name in sys.stdin:
 
 @pytest.fixture(autouse=True)
 def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "IN_MEMORY", 100_000)
+    monkeypatch.setattr(storage, "IN_MEMORY", 100_000)
     monkeypatch.setenv("CHARRNN_CACHE", "kept")
 
 
@@ -125,7 +124,7 @@ def test_a_disk_that_fills_up_leaves_the_text_in_memory(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried
 ) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", str(small_disk))
-    monkeypatch.setattr("charrnn.cache.loading.make_room", lambda *_: None)  # which would look at the room
+    monkeypatch.setattr("charrnn.cache.make_room", lambda *_: None)  # which would look at the room
     Path("t.txt").write_text(LINE * 40_000)
     corpus = load_corpus(["t.txt"])
     assert corpus.vocabulary.decode(corpus.ids) == LINE * 40_000

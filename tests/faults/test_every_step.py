@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from charrnn.run_files import best_path
+from charrnn.paths import best_path
 from charrnn.training.events import Saved
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT
 from tests.faults.conftest import Tried
 

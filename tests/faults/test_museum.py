@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.training.setup import resume_run
+from charrnn.training.start import resume_run
 from tests.conftest import Charrnn
 from tests.faults.conftest import Tried
 

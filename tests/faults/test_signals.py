@@ -21,7 +21,7 @@ ENDLESS = (*TINY, "--steps", "1000000000", "--save-every", "5", "--eval-every", 
 AT_ONCE = 2
 IN_TRAINING = 0.15  # seconds, in which a save comes every few milliseconds
 # What the console script does, and a word when it begins: before, while Python itself is starting, signals are its own.
-PROGRAM = "import sys; from charrnn.cli.start import run; print(flush=True); run()"
+PROGRAM = "import sys; from charrnn.__main__ import run; print(flush=True); run()"
 
 
 def start(text: Path, folder: Path, program: str = PROGRAM) -> subprocess.Popen[bytes]:
@@ -120,7 +120,7 @@ def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
 
 # The text is in the cache by then, in a file that is not yet whole.
 PREPARING = (
-    "import time; from charrnn.text import cells; from charrnn.text.numbering import Numbering; cells.IN_MEMORY = 10; "
+    "import time; from charrnn.text import cells; from charrnn.text.corpus import Numbering; cells.IN_MEMORY = 10; "
     "Numbering.renumber = lambda *_: time.sleep(60); "
 )
 

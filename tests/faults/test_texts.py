@@ -15,7 +15,7 @@ from charrnn import checkpoint
 from charrnn.errors import CharRNNError, InputError
 from charrnn.sampling.sampler import sample
 from charrnn.text.corpus import read_corpus
-from charrnn.training.setup import start_run
+from charrnn.training.start import start_run
 from tests.faults import hostile
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried

@@ -17,7 +17,7 @@ ENDLESS = (*TINY, "--steps", "1000000000", "--eval-every", "0", "--sample-every"
 # Again and again two processes, forked from one that has loaded the program, begin at the same moment.
 PAIRS = """
 import json, os, sys, time
-import charrnn.training.setup, charrnn.report.progress, charrnn.report.scores, charrnn.training.held_out
+import charrnn.training.start, charrnn.report.progress, charrnn.report.tables, charrnn.training.run
 from charrnn.cli import main
 def file():
     return os.stat("run.npz").st_ino if os.path.exists("run.npz") else None

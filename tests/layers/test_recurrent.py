@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.layers.recurrent import Recurrent
+from charrnn.layers import Recurrent
 from charrnn.nn import equations
 from charrnn.nn.parameters import Array
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.layers.recurrent import Recurrent
+from charrnn.layers import Recurrent
 from charrnn.nn.parameters import Array
 from tests.fixtures import make_torch_fixtures as torch_side
 from tests.test_torch_equivalence import STORED, stored
@@ -185,6 +185,42 @@ def test_states_that_do_not_fit_are_refused_on_both_ways(two: charrnn.Stack, sta
     else:
         with pytest.raises(ValueError, match=f"^d_{said}"):
             two.backward(D_Y, states)
+
+
+@pytest.mark.parametrize("wrong", [1j, None, "1", np.datetime64(0, "s")])
+def test_what_is_no_real_number_is_refused_everywhere(two: charrnn.Stack, wrong: Any) -> None:
+    state, vectors = (None, charrnn.GRUState(np.full((2, 5), wrong))), np.full((2, 6, 3), wrong)
+    linear, table, dropout = charrnn.Linear(3, 2, rng=0), charrnn.Embedding(7, 3, rng=0), charrnn.Dropout(0.5)
+    for call in (
+        lambda: two.forward(vectors),
+        lambda: two.forward(X, state),
+        lambda: linear.forward(vectors),
+        lambda: charrnn.softmax_cross_entropy(vectors, np.zeros((2, 6), int)),
+    ):
+        with pytest.raises(TypeError, match="must be numbers that fit"):
+            call()
+    two.forward(X)
+    table.forward([[1, 2], [3, 4]])
+    for back in (
+        lambda: two.backward(D_Y, state),
+        lambda: two.backward(np.full(D_Y.shape, wrong)),
+        lambda: table.backward(np.full((2, 2, 3), wrong)),
+    ):
+        with pytest.raises(TypeError, match="must be numbers that fit"):
+            back()
+    two.backward(D_Y)  # nothing was used up
+    if wrong != 1j:  # which passes through dropout, as checks of gradients may want
+        with pytest.raises(TypeError, match="must be numbers that fit"):
+            dropout.forward(vectors, rng=0)
+
+
+@pytest.mark.parametrize("states", [7, iter(())])
+def test_states_that_are_no_tuple_are_refused(two: charrnn.Stack, states: Any) -> None:
+    with pytest.raises(TypeError, match=r"^states must be a tuple of one state for each recurrent layer"):
+        two.forward(X, states)
+    two.forward(X)
+    with pytest.raises(TypeError, match=r"^d_states must be a tuple of one state for each recurrent layer"):
+        two.backward(D_Y, states)
 
 
 def test_each_layer_gets_its_own_gradient_of_a_final_state(two: charrnn.Stack) -> None:

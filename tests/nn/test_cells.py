@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import gradcheck
-from charrnn.nn import gates
+from charrnn.nn import arrangement
+from charrnn.nn.arrangement import tiles
 from charrnn.nn.cell import Cell
 from charrnn.nn.embedding import Embedding
 from charrnn.nn.model import CELLS
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.nn.tiling import tiles
 from tests.nn.test_model import arrays_of
 
 T, B, D, H = 13, 3, 4, 5  # more positions than `nn.embedding` calls few
@@ -162,7 +162,7 @@ def promised(workspace: Any, sizes: dict[str, int]) -> int:
 def test_workspace_holds_what_its_docstring_says(
     monkeypatch: pytest.MonkeyPatch, kind: str, T: int, B: int, H: int
 ) -> None:
-    monkeypatch.setattr(gates, "_BLOCK_NUMBERS", 4 * B * H)
+    monkeypatch.setattr(arrangement, "_BLOCK_NUMBERS", 4 * B * H)
     cell = CELLS[kind](D, H)
     for from_ids in (True, False):
         ws = cell.workspace(T, B, np.dtype(np.float32), from_ids=from_ids)

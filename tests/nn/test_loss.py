@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from charrnn.nn import equations
-from charrnn.nn.loss import cross_entropy, cross_entropy_backward, log_softmax
+from charrnn.nn.output import cross_entropy, cross_entropy_backward, log_softmax
 from charrnn.nn.parameters import Array
 
 T, B, V = 4, 3, 6

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from charrnn.gradcheck import random_state
-from charrnn.nn import equations, gates, tiling
+from charrnn.nn import arrangement, equations
 from charrnn.nn.embedding import Ids
-from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CELLS, CharRNN, Session, State
+from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.optimizers import Adagrad
 
@@ -128,11 +128,11 @@ def test_one_character_alone_is_certain_and_teaches_nothing(model: CharRNN) -> N
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, cell: str, embedding_size: int) -> None:
     T, B = 7, 6
-    monkeypatch.setattr(tiling, "_SMALL_PRODUCT", 3 * 160 * 80)
-    monkeypatch.setattr(gates, "_BLOCK_NUMBERS", 2 * B * 160)
+    monkeypatch.setattr(arrangement, "_SMALL_PRODUCT", 3 * 160 * 80)
+    monkeypatch.setattr(arrangement, "_BLOCK_NUMBERS", 2 * B * 160)
     problem = draw(CharRNN(V, cell, (128, 160), embedding_size), T, B)
-    assert [tiling.tiles(B, H) for H in (128, 160)] == [(2, 2), (2, 2)]
-    assert [gates.block_steps(T, B, H) for H in (128, 160)] == [2, 2]  # seven steps leave a last block of one
+    assert [arrangement.tiles(B, H) for H in (128, 160)] == [(2, 2), (2, 2)]
+    assert [arrangement.block_steps(T, B, H) for H in (128, 160)] == [2, 2]  # seven steps leave a last block of one
     assert_same(solve(problem), solve_slowly(problem))
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from charrnn.nn.initializers import weights
 from charrnn.nn.model import CharRNN
-from charrnn.nn.parameters import Parameters
+from charrnn.nn.parameters import Parameters, weights
 
 SHAPES = {"cells.0.W_hh": (2, 3), "cells.0.b_h": (3,), "linear.b_y": (1,), "scalar": ()}
 MODEL = CharRNN(9, "lstm", (16, 25), 4)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.probing.probes import PROBES, correlations
+from charrnn.probing import PROBES, correlations
 
 # A row of marks below each text: the probe's value at each character.
 ROWS = [
@@ -58,5 +58,5 @@ def test_correlations_in_blocks_equal_the_whole(monkeypatch: pytest.MonkeyPatch)
     rng = np.random.default_rng(1)
     activations, probe = rng.integers(-127, 128, (7, 30)).astype(np.int8), rng.normal(size=30)
     whole = correlations(activations, probe)
-    monkeypatch.setattr("charrnn.probing.probes._BLOCK_NUMBERS", 60)
+    monkeypatch.setattr("charrnn.probing._BLOCK_NUMBERS", 60)
     np.testing.assert_allclose(correlations(activations, probe), whole, rtol=1e-12)

@@ -8,7 +8,7 @@ import pytest
 
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CELLS, CharRNN
-from charrnn.probing.recording import CHUNK_LENGTH, GUESSES, ONE, OPEN, record
+from charrnn.probing import CHUNK_LENGTH, GUESSES, ONE, OPEN, record
 from charrnn.scoring.score import Scorer
 from charrnn.text.vocabulary import Vocabulary
 

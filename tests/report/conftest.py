@@ -10,7 +10,7 @@ import pytest
 from charrnn.checkpoint import Checkpoint
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
-from charrnn.text.remembered import CorpusInfo
+from charrnn.text.corpus import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from tests.browser import NAMES, Browser, executable
 

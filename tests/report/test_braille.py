@@ -1,6 +1,6 @@
 """Braille dots stand where they are drawn."""
 
-from charrnn.report.braille import Canvas
+from charrnn.report.plot import Canvas
 
 
 def text(canvas: Canvas, *, is_ascii: bool = False) -> list[str]:

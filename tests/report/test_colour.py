@@ -6,7 +6,7 @@ from typing import TextIO
 
 import pytest
 
-from charrnn.report.colour import alarming, bold
+from charrnn.report.terminal import alarming, bold
 
 
 class Terminal(io.StringIO):

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.cache.folder import Kept
-from charrnn.report.cached import as_table
-from charrnn.report.columns import cells, column_width, folded, padded, side_by_side, wrap
-from charrnn.report.curves import Curves
-from charrnn.report.drawing import Drawing
+from charrnn.cache import Kept
+from charrnn.report.plot import Curves, Drawing
+from charrnn.report.tables import cache_table
+from charrnn.report.terminal import cells, column_width, folded, padded, side_by_side, wrap
 from tests.report.conftest import Terminal
 
 texts = st.text(st.sampled_from("ab 漢é\u0301ที่का\u200d\u200b\ufe0f❤👩👍🏽\n"), max_size=60)
@@ -104,7 +103,7 @@ def test_a_cut_keeps_a_letter_and_its_marks_together(text: str, width: int) -> N
 def test_the_table_of_the_cache_is_aligned_whatever_the_names() -> None:
     names = ["ascii.txt", "ที่นี่.txt", "漢字.txt", "हिन्दी.txt"]
     kept = [Kept(Path(name), 9, 0.0, None) for name in names]
-    rows = as_table(kept, Path("cache")).splitlines()[: len(names) + 1]
+    rows = cache_table(kept, Path("cache")).splitlines()[: len(names) + 1]
     assert len({cells(row[: row.index("9 bytes")]) for row in rows[1:]}) == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from charrnn.errors import CheckpointError, LogError
-from charrnn.report.curves import from_records, read_curves, read_runs
+from charrnn.report.plot import from_records, read_curves, read_runs
 
 
 def progress(step: int, loss: float) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import TextIO
 
 import pytest
 
-from charrnn.report.curves import Curves
-from charrnn.report.drawing import Drawing
+from charrnn.report.plot import Curves, Drawing
 from charrnn.report.terminal import visible
 from tests.report.conftest import Terminal
 

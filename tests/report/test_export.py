@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint import Checkpoint
+from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError
 from charrnn.report.export import FORMATS, export
-from charrnn.sampling.blank import NoBlankItems
-from charrnn.sampling.config import SampleConfig
-from charrnn.sampling.ending import Reason
-from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import encode_seed, sample
+from charrnn.sampling.filters import Filters, NoBlankItems
+from charrnn.sampling.sampler import Reason, encode_seed, sample
 from charrnn.sampling.writing import Writer
 from tests.browser import Browser
 from tests.report.conftest import untrained

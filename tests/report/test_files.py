@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import ConfigError, PageError
-from charrnn.report.files import check_suffix, write_file
+from charrnn.report.pages import check_suffix, write_file
 from tests.conftest import unix
 
 

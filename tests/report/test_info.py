@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from charrnn import bundled, checkpoint
+from charrnn import checkpoint, paths
 from charrnn.errors import CheckpointError
-from charrnn.report import info
-from charrnn.report.columns import cells
-from charrnn.run_files import best_path
+from charrnn.paths import best_path
+from charrnn.report import tables
+from charrnn.report.terminal import cells
 
 
 def row(text: str, name: str) -> str:
@@ -28,7 +28,7 @@ def at(second: int, event: str, **more: Any) -> dict[str, Any]:
 
 
 def test_values_are_those_of_the_checkpoint(trained: Path) -> None:
-    values, model = info.gather(trained), checkpoint.load(trained)
+    values, model = tables.gather(trained), checkpoint.load(trained)
     assert values["bytes"] == trained.stat().st_size
     assert values["can_resume"]
     assert values["model"]["parameters"] == model.params.vector.size
@@ -38,17 +38,17 @@ def test_values_are_those_of_the_checkpoint(trained: Path) -> None:
     assert (values["best"]["step"], values["best"]["loss"]) == model.progress.best
     assert values["step"] == 60
     assert values["log"] is None
-    assert not info.gather(best_path(trained))["can_resume"]
+    assert not tables.gather(best_path(trained))["can_resume"]
 
 
 def test_values_are_one_json_object(trained: Path) -> None:
-    values = info.gather(trained)
-    assert json.loads(info.as_json(values)) == json.loads(json.dumps(values))
-    assert info.as_json(values).count("\n") == 1
+    values = tables.gather(trained)
+    assert json.loads(tables.info_as_json(values)) == json.loads(json.dumps(values))
+    assert tables.info_as_json(values).count("\n") == 1
 
 
 def test_the_lines_say_what_how_big_on_what_how_far_and_how_good(trained: Path) -> None:
-    text = info.as_text(info.gather(trained))
+    text = tables.as_text(tables.gather(trained))
     assert row(text, "file").endswith("bytes; training can go on from it")
     assert row(text, "model") == "gru 16, one-hot input, 2,262 parameters in float32"
     assert row(text, "symbols") == r"22: \n ,.acdefhiklmnoprstuw"
@@ -58,11 +58,11 @@ def test_the_lines_say_what_how_big_on_what_how_far_and_how_good(trained: Path) 
     assert row(text, "held out").endswith("bits/char at step 60, the best of 3 evaluations")
     assert row(text, "settings").startswith("batch 4 × seq 20, adagrad 0.15 cosine, clip-norm 5, ")
     assert row(text, "command").startswith("charrnn train ")
-    assert shlex.split(row(text, "command")) == shlex.split(info.gather(trained)["command"])
+    assert shlex.split(row(text, "command")) == shlex.split(tables.gather(trained)["command"])
 
 
 def test_the_model_that_ships_says_how_it_was_trained() -> None:
-    text = info.as_text(info.gather(bundled.PRETRAINED))
+    text = tables.as_text(tables.gather(paths.PRETRAINED))
     assert row(text, "file").endswith("for sampling only")
     assert " of 10,000 steps = " in row(text, "trained")
 
@@ -76,9 +76,9 @@ def test_a_log_tells_what_was_typed_and_how_long_all_parts_took(trained: Path) -
         at(40, "resume", command="charrnn train --resume\x1b[2J"),
         at(59, "end"),
     )
-    values = info.gather(Path("run.npz"))
+    values = tables.gather(Path("run.npz"))
     assert values["log"]["seconds"] == 39
-    text = info.as_text(values)
+    text = tables.as_text(values)
     assert row(text, "command") == "charrnn train lamp.txt"
     assert row(text, "then") == r"charrnn train --resume\x1b[2J"
     assert row(text, "log") == "run.log.jsonl"
@@ -93,22 +93,22 @@ def test_a_log_that_is_none_or_says_little_takes_nothing_away(trained: Path) -> 
         [{"event": "start", "step": 0, "time": 7, "command": 7}],
     ):
         write_log(Path("run.log.jsonl"), *records)
-        text = info.as_text(info.gather(Path("run.npz")))
-        assert shlex.split(row(text, "command")) == shlex.split(info.gather(trained)["command"])
+        text = tables.as_text(tables.gather(Path("run.npz")))
+        assert shlex.split(row(text, "command")) == shlex.split(tables.gather(trained)["command"])
 
 
 def test_long_lines_go_on_below_within_the_width(trained: Path) -> None:
-    text = info.as_text(info.gather(trained), width=76)
+    text = tables.as_text(tables.gather(trained), width=76)
     lines = text.splitlines()
     assert max(len(line) for line in lines if not line.startswith("command ")) <= 76
-    assert f"command   {info.gather(trained)['command']}" in lines  # whole, as it could not be copied in parts
-    unbroken = info.as_text(info.gather(trained))
+    assert f"command   {tables.gather(trained)['command']}" in lines  # whole, as it could not be copied in parts
+    unbroken = tables.as_text(tables.gather(trained))
     assert text.split() == unbroken.split()
 
 
 def test_wide_characters_take_their_two_columns(trained: Path) -> None:
-    values = info.gather(trained) | {"vocabulary": "".join(map(chr, range(0x4E00, 0x4E00 + 60)))}
-    symbols = [line for line in info.as_text(values, width=50).splitlines() if line[-1] > "\u4e00"]
+    values = tables.gather(trained) | {"vocabulary": "".join(map(chr, range(0x4E00, 0x4E00 + 60)))}
+    symbols = [line for line in tables.as_text(values, width=50).splitlines() if line[-1] > "\u4e00"]
     assert [cells(line) for line in symbols] == [50, 50, 50]
     assert all(line.startswith(" " * 10) for line in symbols)
 
@@ -118,4 +118,4 @@ def test_a_checkpoint_of_no_possible_run_is_damaged(trained: Path, monkeypatch: 
     checkpoint.save("odd.npz", model)
     monkeypatch.setattr(checkpoint, "load", lambda _: checkpoint.replace(model, config={"cell": "lstm"}))  # type: ignore[attr-defined]
     with pytest.raises(CheckpointError, match=r"odd\.npz is damaged"):
-        info.gather(Path("odd.npz"))
+        tables.gather(Path("odd.npz"))

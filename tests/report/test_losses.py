@@ -6,8 +6,7 @@ import math
 import pytest
 
 import charrnn
-from charrnn.report.curves import Curves
-from charrnn.report.drawing import Drawing
+from charrnn.report.plot import Curves, Drawing
 
 
 def to_file(encoding: str = "utf-8") -> io.TextIOWrapper:

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="matplotlib draws the PNG")
 
-from charrnn.report.curves import Curves
+from charrnn.report.plot import Curves
 from charrnn.report.png import as_png
 from tests.report.test_drawing import falling
 

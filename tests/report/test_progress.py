@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from charrnn.report import progress
-from charrnn.report.preparation import Preparation
-from charrnn.report.progress import Progress, TextProgress, describe
-from charrnn.report.units import describe_loss, duration
-from charrnn.training import pace
+from charrnn.report.progress import Preparation, Progress, TextProgress, describe
+from charrnn.report.terminal import describe_loss, duration
+from charrnn.training import trainer
 from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, StepReport, Stopped
-from charrnn.training.setup import PreparedRun, start_run
+from charrnn.training.start import PreparedRun, start_run
 from tests.report.conftest import Terminal
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8, 4), "batch_size": 2, "seq_length": 10, "steps": 58}
@@ -79,7 +78,7 @@ def test_after_a_rollback_the_bar_counts_from_there(prepared: PreparedRun) -> No
 
 
 def test_a_resumed_run_has_only_the_rest_of_its_minutes_left(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "monotonic", lambda: 5.0)
+    monkeypatch.setattr(trainer, "monotonic", lambda: 5.0)
     run = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 3}).run
     run.pace.earlier = 150.0
     assert progress._seconds_left(run, speed=1.0) == 30
@@ -141,7 +140,7 @@ def test_a_narrow_terminal_has_the_time_left_and_the_loss_in_one_unit(
 def test_the_bar_of_a_run_bounded_by_time_is_its_time(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_FIGURES", 0.0)
     run = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 2})
-    monkeypatch.setattr(pace, "monotonic", lambda: run.run.pace.began + 30)
+    monkeypatch.setattr(trainer, "monotonic", lambda: run.run.pace.began + 30)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal(100, 24, monkeypatch))
     with Progress(run) as display:
         display.show(STEP)
@@ -220,7 +219,7 @@ def test_a_long_preparation_is_told_now_and_then_with_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("charrnn.report.preparation.time.monotonic", lambda: now)
+    monkeypatch.setattr("charrnn.report.progress.time.monotonic", lambda: now)
     with Preparation() as preparation:
         for now in (100.0, 100.5, 101.0, 105.0, 112.0):
             preparation.advance("reading", round(1e6 * (now - 100)), 48_000_000)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from charrnn import checkpoint
-from charrnn.bundled import PRETRAINED
-from charrnn.report import scores
+from charrnn.paths import PRETRAINED
+from charrnn.report import tables
 from charrnn.scoring.score import ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
 from charrnn.text.passage import Passage
@@ -22,7 +22,7 @@ MODEL = checkpoint.load(PRETRAINED)
 
 
 def test_the_table_has_the_model_first_and_both_units() -> None:
-    assert scores.as_table(COMPARED) == (
+    assert tables.scores_table(COMPARED) == (
         "on 1,234 characters  nats/char  bits/char  perplexity\n"
         "the model                1.386      2.000        4.00\n"
         "gzip                     2.079      3.000        8.00\n"
@@ -31,23 +31,23 @@ def test_the_table_has_the_model_first_and_both_units() -> None:
 
 
 def test_a_narrow_terminal_gets_the_table_without_the_perplexity() -> None:
-    whole = scores.as_table(COMPARED).splitlines()
-    assert scores.as_table(COMPARED, len(whole[0])).splitlines() == whole
-    narrow = scores.as_table(COMPARED, 50).splitlines()
+    whole = tables.scores_table(COMPARED).splitlines()
+    assert tables.scores_table(COMPARED, len(whole[0])).splitlines() == whole
+    narrow = tables.scores_table(COMPARED, 50).splitlines()
     assert narrow[0] == "on 1,234 characters  nats/char  bits/char"
     assert all(line.startswith(cut) for line, cut in zip(whole, narrow, strict=True))
 
 
 def test_a_note_below_the_table_is_cut_between_words() -> None:
-    note = scores.describe_unseen(PASSAGE)
-    assert scores.as_table(COMPARED, None, note) == f"{scores.as_table(COMPARED)}{note}\n"
-    below = scores.as_table(COMPARED, 50, note).removeprefix(scores.as_table(COMPARED, 50))
+    note = tables.describe_unseen(PASSAGE)
+    assert tables.scores_table(COMPARED, None, note) == f"{tables.scores_table(COMPARED)}{note}\n"
+    below = tables.scores_table(COMPARED, 50, note).removeprefix(tables.scores_table(COMPARED, 50))
     assert max(map(len, below.splitlines())) <= 50
     assert " ".join(below.splitlines()) == note
 
 
 def test_the_units_agree_in_json() -> None:
-    values = json.loads(scores.as_json(COMPARED, MODEL, PASSAGE, Path("run.npz")))
+    values = json.loads(tables.scores_as_json(COMPARED, MODEL, PASSAGE, Path("run.npz")))
     for figures in (values, *values["yardsticks"][:1]):
         assert figures["bits_per_char"] == pytest.approx(figures["nats_per_char"] / math.log(2), rel=1e-12)
         assert figures["perplexity"] == pytest.approx(2 ** figures["bits_per_char"], rel=1e-12)
@@ -57,27 +57,27 @@ def test_the_units_agree_in_json() -> None:
 
 
 def test_the_text_that_the_model_learned_is_told_from_others() -> None:
-    assert scores.describe_sameness(MODEL, PASSAGE) == []
+    assert tables.describe_sameness(MODEL, PASSAGE) == []
     learned = replace(PASSAGE, sha256=MODEL.corpus.sha256)
-    assert scores.describe_sameness(MODEL, learned)[0].startswith("this is the text that the model learned")
-    values = [json.loads(scores.as_json(COMPARED, MODEL, text, Path("run.npz"))) for text in (PASSAGE, learned)]
+    assert tables.describe_sameness(MODEL, learned)[0].startswith("this is the text that the model learned")
+    values = [json.loads(tables.scores_as_json(COMPARED, MODEL, text, Path("run.npz"))) for text in (PASSAGE, learned)]
     assert [of["is_training_text"] for of in values] == [False, True]
 
 
 def test_unseen_characters_are_named_in_a_safe_form_and_their_price_told() -> None:
-    assert scores.describe_unseen(PASSAGE) == (
+    assert tables.describe_unseen(PASSAGE) == (
         "unseen in training: 2 of the characters, '\\n' (U+000A), '\\x1b' (U+001B); "
         "each costs 20.087 bits, a guess among all of Unicode, and is not read"
     )
-    assert scores.describe_unseen(replace(PASSAGE, ids=PASSAGE.ids[:2])) == ""
+    assert tables.describe_unseen(replace(PASSAGE, ids=PASSAGE.ids[:2])) == ""
 
 
 def test_a_line_is_exact_and_ends_one_line_feed_later() -> None:
     line = ScoredLine(7, PASSAGE, math.log(4))
-    assert scores.line_row(line) == "2.000\t7\tab\x1b\n"
-    assert scores.line_row(replace(line, passage=replace(PASSAGE, ids=PASSAGE.ids[:2]))) == "2.000\t7\tab\n"
-    assert scores.line_json(line).count("\n") == 1
-    values = json.loads(scores.line_json(line))
+    assert tables.line_row(line) == "2.000\t7\tab\x1b\n"
+    assert tables.line_row(replace(line, passage=replace(PASSAGE, ids=PASSAGE.ids[:2]))) == "2.000\t7\tab\n"
+    assert tables.line_json(line).count("\n") == 1
+    values = json.loads(tables.line_json(line))
     assert values == {
         "line": 7,
         "text": "ab\x1b",
@@ -92,7 +92,7 @@ def test_a_sample_s_report_counts_what_stands_in_the_training_text(trained: Path
     model = checkpoint.load(trained)
 
     def report(text: str) -> str:
-        return scores.describe_copying(model, model.vocabulary.encode(text).tolist())
+        return tables.describe_copying(model, model.vocabulary.encode(text).tolist())
 
     assert report(TEXT[3:13]) == 'copied: at most 10 characters in a row, " lamp went"; 0.0% of its 8-grams are new'
     assert report("dthenthdt" + TEXT[3:13]).endswith(
@@ -108,7 +108,7 @@ def test_a_sample_s_report_counts_what_stands_in_the_training_text(trained: Path
 def test_without_the_training_text_the_report_is_the_reason(trained: Path) -> None:
     model = checkpoint.load(trained)
     lost = replace(model, corpus=replace(model.corpus, sources=("gone\x1b.txt",)))
-    reason = scores.describe_copying(lost, [1, 2, 3])
+    reason = tables.describe_copying(lost, [1, 2, 3])
     assert reason.startswith(
         "no report on copying: the training text cannot be read again (there is no text 'gone\\x1b"
     )

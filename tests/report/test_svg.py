@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from charrnn.report.curves import Curves
+from charrnn.report.plot import Curves
 from charrnn.report.svg import _COLOURS, as_svg
-from charrnn.report.units import describe_loss
+from charrnn.report.terminal import describe_loss
 from tests.report.test_drawing import STEPS, falling
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn import bundled
+from charrnn import paths
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import TextError
-from charrnn.probing.probes import PROBES, correlations
-from charrnn.probing.recording import Recording, record
-from charrnn.report import view
-from charrnn.report.columns import cells
+from charrnn.probing import PROBES, Recording, correlations, record
+from charrnn.report import pages
+from charrnn.report.terminal import cells
 from charrnn.scoring.score import Scorer
 from charrnn.text.passage import Passage, read_passage
 from tests.browser import Browser
@@ -41,8 +40,8 @@ def passage_of(text: str, trained: Checkpoint) -> Passage:
 
 
 def write(trained: Checkpoint, text: str) -> Path:
-    path = Path("view.html")
-    path.write_text(view.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
+    path = Path("pages.html")
+    path.write_text(pages.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
     return path
 
 
@@ -72,7 +71,7 @@ def level_classes(values: NDArray[np.int8]) -> list[str]:
 @pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_the_page_holds_the_text_and_what_each_cell_did(cell: str) -> None:
     trained = untrained(PROSE, cell, (6, 5))
-    page = view.view_page(trained, passage_of(PROSE, trained), "mine")
+    page = pages.view_page(trained, passage_of(PROSE, trained), "mine")
     recording, data = recording_of(trained, PROSE), data_in(page)
     assert (data["text"], data["layers"], data["unseen"]) == (PROSE, [6, 5], [])
     rows = numbers_in(page, "activations", np.int8).reshape(11, -1)
@@ -97,20 +96,20 @@ def test_the_page_holds_the_text_and_what_each_cell_did(cell: str) -> None:
 
 
 def test_without_a_text_the_model_that_ships_reads_what_it_never_trained_on() -> None:
-    trained = load(bundled.PRETRAINED)
-    passage = view.choose_passage(trained, bundled.PRETRAINED, (), "utf-8")
-    whole = (bundled.CORPORA / "harbour-clerk.txt").read_text(encoding="utf-8")
+    trained = load(paths.PRETRAINED)
+    passage = pages.choose_passage(trained, paths.PRETRAINED, (), "utf-8")
+    whole = (paths.CORPORA / "harbour-clerk.txt").read_text(encoding="utf-8")
     held_out = whole[-13931:]
     assert passage.text() == held_out[held_out.index("\n") + 1 :]
 
 
 def test_a_model_whose_text_is_gone_or_another_asks_for_one() -> None:
-    shipped = load(bundled.PRETRAINED)
+    shipped = load(paths.PRETRAINED)
     gone, other = replace(shipped.corpus, sources=("gone.txt",)), replace(shipped.corpus, sha256="0" * 64)
     for corpus, why in ((gone, "cannot be read again"), (other, "has changed since")):
         model = replace(shipped, corpus=corpus)
         with pytest.raises(TextError, match=rf"{why}.*: name one to look at, as in charrnn view mine\.npz book\.txt"):
-            view.choose_passage(model, Path("mine.npz"), (), "utf-8")
+            pages.choose_passage(model, Path("mine.npz"), (), "utf-8")
 
 
 @pytest.fixture
@@ -122,11 +121,11 @@ def names(charrnn: Charrnn) -> Checkpoint:
 
 
 def test_a_model_of_items_is_shown_the_items_it_never_trained_on_each_for_itself(names: Checkpoint) -> None:
-    passage = view.choose_passage(names, Path("names.npz"), (), "utf-8")
+    passage = pages.choose_passage(names, Path("names.npz"), (), "utf-8")
     held_out = passage.text().splitlines()
     assert len(held_out) == 6
     assert set(held_out) <= {"anna", "bella", "clara"}
-    page = view.view_page(names, passage, "names")
+    page = pages.view_page(names, passage, "names")
     scorer = Scorer(names.model, names.params, names.vocabulary, names.separator)
     surprise = numbers_in(page, "surprise", "<f4")
     assert surprise.mean() * np.log(2) == pytest.approx(scorer.mean(passage), rel=1e-5)
@@ -137,21 +136,21 @@ def test_a_model_of_items_is_shown_the_items_it_never_trained_on_each_for_itself
 
 def test_a_text_for_a_model_of_items_is_read_as_items_whatever_else_it_has(names: Checkpoint) -> None:
     Path("other.txt").write_text("\n\nanna\n☃\n☃bella\nclara", newline="")
-    passage = view.choose_passage(names, Path("names.npz"), ["other.txt"], "utf-8")
+    passage = pages.choose_passage(names, Path("names.npz"), ["other.txt"], "utf-8")
     assert passage.text() == "anna\n☃\n☃bella\nclara\n"
     assert passage.notes == ("read as 4 items, each separately; left out 2 blank ones",)
-    data = data_in(view.view_page(names, passage, "names"))
+    data = data_in(pages.view_page(names, passage, "names"))
     assert data["unseen"] == [5, 7]
 
 
 def test_a_long_text_is_cut_to_what_is_asked_for_and_what_a_page_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = untrained(PROSE, "lstm")
     passage = passage_of(PROSE, trained)
-    assert view.shorten(passage, trained, len(PROSE)) == (passage, "")
-    short, note = view.shorten(passage, trained, 7)
+    assert pages.shorten(passage, trained, len(PROSE)) == (passage, "")
+    short, note = pages.shorten(passage, trained, 7)
     assert (short.text(), note) == (PROSE[:7], f"shows the first 7 of {len(PROSE)} characters")
-    monkeypatch.setattr(view, "_MOST_NUMBERS", 6 * 4 * 10)  # 6 cells with 3 gates: 10 characters
-    short, note = view.shorten(passage, trained, 50)
+    monkeypatch.setattr(pages, "_MOST_NUMBERS", 6 * 4 * 10)  # 6 cells with 3 gates: 10 characters
+    short, note = pages.shorten(passage, trained, 50)
     assert (short.text(), note) == (
         PROSE[:10],
         f"shows the first 10 of {len(PROSE)} characters, which is as much as a page holds",
@@ -161,7 +160,7 @@ def test_a_long_text_is_cut_to_what_is_asked_for_and_what_a_page_holds(monkeypat
 def test_a_text_of_unknown_characters_alone_is_refused() -> None:
     trained = untrained("ab\n")
     with pytest.raises(TextError, match="knows none of this text's characters"):
-        view.view_page(trained, passage_of("☃☃", trained), "mine")
+        pages.view_page(trained, passage_of("☃☃", trained), "mine")
 
 
 def test_cells_are_chosen_stepped_through_and_found_and_colour_the_text(browser: Browser) -> None:
@@ -256,7 +255,7 @@ def test_the_cursor_shows_what_was_expected(browser: Browser) -> None:
 def test_the_page_opens_on_a_probe_that_finds_something(browser: Browser, text: str, probe: str) -> None:
     trained = untrained(text + "\n")
     page = Path("page.html")
-    page.write_text(view.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
+    page.write_text(pages.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
     browser.open(page)
     assert browser.evaluate("document.getElementById('probe').value") == probe
     figures = browser.evaluate("Array.from(document.querySelectorAll('#ranking em'), (figure) => figure.textContent)")
@@ -270,7 +269,7 @@ def test_marks_take_the_columns_of_the_view_that_they_take_on_a_terminal(browser
     text = "ที่นี่ का e\u0301 漢 ab"
     trained = untrained(text)
     page = Path("page.html")
-    page.write_text(view.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
+    page.write_text(pages.view_page(trained, passage_of(text, trained), "mine"), encoding="utf-8")
     browser.open(page)
     assert browser.evaluate("Array.from(charrnn.panel.widths)") == [cells(c) for c in text]
 

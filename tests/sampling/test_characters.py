@@ -3,7 +3,7 @@
 import pytest
 
 from charrnn.errors import ConfigError
-from charrnn.sampling.characters import CLASSES, banned_ids
+from charrnn.sampling.filters import CLASSES, banned_ids
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.from_text("aZé7 \t\n.,+漢")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn.nn.model import CharRNN
-from charrnn.sampling.excerpt import excerpt
 from charrnn.sampling.filters import Filters, draw
-from charrnn.sampling.sampler import Streams, sample
+from charrnn.sampling.sampler import Streams, excerpt, sample
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("\nabcdef")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from charrnn.errors import ConfigError
-from charrnn.nn.loss import log_softmax
+from charrnn.nn.output import log_softmax
 from charrnn.sampling.filters import (
     Filters,
     Floats,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import UnknownCharacterError
-from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
+from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.sampling.filters import Filters, Floats
 from charrnn.sampling.sampler import encode_seed, line_start, sample, sample_streams

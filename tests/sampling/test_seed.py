@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import ConfigError, TextError, UnknownCharacterError
-from charrnn.sampling.seed import fit_seed, read_seed
+from charrnn.sampling.writing import fit_seed, read_seed
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.from_text("\n abc'")

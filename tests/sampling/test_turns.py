@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from charrnn.nn.model import CharRNN
-from charrnn.sampling.ending import Bounds
 from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import Streams
-from charrnn.sampling.turns import Turns
+from charrnn.sampling.sampler import Bounds, Streams
+from charrnn.sampling.writing import Turns
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("\nabcdef")

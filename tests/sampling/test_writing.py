@@ -1,17 +1,18 @@
 """Several texts side by side are what each would be alone, and end where they are asked to."""
 
+import unicodedata
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from charrnn.errors import ConfigError
-from charrnn.nn.loss import log_softmax
+from charrnn.config import DEFAULT_LENGTH, SampleConfig
+from charrnn.errors import ConfigError, UnknownCharacterError
 from charrnn.nn.model import CharRNN
-from charrnn.sampling.config import DEFAULT_LENGTH, SampleConfig
-from charrnn.sampling.ending import Reason
+from charrnn.nn.output import log_softmax
 from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.sampler import Reason, sample
 from charrnn.sampling.writing import Writer
 from charrnn.text.vocabulary import Vocabulary
 
@@ -165,3 +166,20 @@ def test_the_bound_of_an_item_leaves_room_for_the_longest() -> None:
     assert SampleConfig(length=7).of_items(DEFAULT_LENGTH).length == 7
     with pytest.raises(ConfigError, match="--lines does not go with a model that learned items"):
         SampleConfig(lines=2).of_items(9)
+
+
+def test_a_seed_text_is_composed_and_fitted_as_the_configuration_says() -> None:
+    vocabulary = Vocabulary.from_text("café, ")
+    model = CharRNN(len(vocabulary), "gru", (4,))
+    params = model.initialize(np.random.default_rng(0), std=0.8)
+
+    def written(seed_text: str, **asked: Any) -> str:
+        config, read = SampleConfig(length=9, **asked), partial(unicodedata.normalize, "NFC")
+        writer = Writer(model, params, vocabulary, config, rng_seed=0, read=read)
+        return "".join(piece for (piece,) in writer.write(seed_text))
+
+    assert written("cafe\u0301") == written("café")
+    assert written("ＣAFE\u0301", unknown="nearest") == written("café")
+    assert written("@ca%fé", unknown="skip") == written("café")
+    with pytest.raises(UnknownCharacterError):
+        written("@")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.scoring import ngram
-from charrnn.scoring.ngram import NGrams
+from charrnn.scoring import yardsticks
+from charrnn.scoring.yardsticks import NGrams
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.items import reach_within_items
 from tests import reference
@@ -52,7 +52,7 @@ def test_pieces_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     ngrams = NGrams(rng.integers(0, 5, 500).astype(np.uint8), 5, 4)
     text = rng.integers(0, 5, 100).astype(np.uint8)
     whole = ngrams.probabilities(text, 3)
-    monkeypatch.setattr(ngram, "BLOCK_LENGTH", 7)
+    monkeypatch.setattr(yardsticks, "BLOCK_LENGTH", 7)
     assert np.concatenate(list(ngrams.blocks(text, 3)), axis=1).tolist() == whole.tolist()
 
 

@@ -9,12 +9,11 @@ import pytest
 
 from charrnn.errors import DivergedError
 from charrnn.nn import equations
-from charrnn.nn.loss import log_softmax
 from charrnn.nn.model import CharRNN
+from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Parameters
 from charrnn.scoring import score
-from charrnn.scoring.score import READING, UNSEEN_NATS, Scorer
-from charrnn.scoring.tracking import Piece
+from charrnn.scoring.score import READING, UNSEEN_NATS, Piece, Scorer
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
-from charrnn.text.batches import Chunk, Cursor, Streams, fit
+from charrnn.text.streams import Chunk, Cursor, Streams, fit
 
 sizes = st.tuples(st.integers(2, 90), st.integers(1, 20), st.integers(1, 30))
 

@@ -17,17 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
-from charrnn.text import cells
-from charrnn.text.cells import Cells, Integers, Place
-from charrnn.text.numbering import Numbering
+from charrnn.text import storage
+from charrnn.text.corpus import Numbering
+from charrnn.text.storage import Cells, Integers, Place
 from charrnn.text.vocabulary import code_points, from_code_points
 
 
 @pytest.fixture(autouse=True, scope="module")
 def few_bytes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "IN_MEMORY", 10)
-        patch.setattr(cells, "PIECE_SIZE", 3)
+        patch.setattr(storage, "IN_MEMORY", 10)
+        patch.setattr(storage, "PIECE_SIZE", 3)
         yield
 
 
@@ -157,8 +157,8 @@ def test_units_that_grow_go_on_in_memory_where_the_disk_has_no_room_for_them(mon
 
 
 def test_bytes_in_memory_are_refused_before_they_fill_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "_ROOM_ASKED_EVERY", 100)
-    monkeypatch.setattr(cells, "available_memory", lambda: 250)
+    monkeypatch.setattr(storage, "_ROOM_ASKED_EVERY", 100)
+    monkeypatch.setattr(storage, "available_memory", lambda: 250)
     some = Cells()
     some.append(bytes(150))  # and 100 more would still be free
     with pytest.raises(TextError, match="too long for the 250 bytes of memory that are free"):
@@ -166,7 +166,7 @@ def test_bytes_in_memory_are_refused_before_they_fill_it(monkeypatch: pytest.Mon
 
 
 def test_where_there_is_no_room_in_memory_either_the_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "available_memory", lambda: 1000)
+    monkeypatch.setattr(storage, "available_memory", lambda: 1000)
     with full_disk(12) as disk:
         some = Cells(lambda: disk)
         some.append(bytes(11))

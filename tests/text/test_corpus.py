@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import bundled
+from charrnn import paths
 from charrnn.errors import CharRNNError, ConfigError, TextError, UnreadableTextError
-from charrnn.text import cells, reading
+from charrnn.text import sources, storage
 from charrnn.text.corpus import Corpus, describe_joins, read_corpus, split
-from charrnn.text.reading import BYTE_ORDER_MARK
+from charrnn.text.sources import BYTE_ORDER_MARK
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import TINY, Charrnn
 
@@ -76,7 +76,7 @@ def test_a_file_with_nul_is_left_out_of_a_folder_unless_its_encoding_has_them_ev
 def test_what_is_no_text_is_replaced_as_python_does_it_and_counted_apart(
     encoding: str, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    monkeypatch.setattr(sources, "BLOCK_SIZE", size)
     data = "a�b é".encode("utf-8" if encoding == "ascii" else encoding, "ignore") + b"\xff\xd8ab\x81"
     corpus = read_corpus([write("odd.txt", data)], encoding=encoding, errors="replace")
     assert text_of(corpus) == data.decode(encoding, "replace")
@@ -101,8 +101,8 @@ def test_a_file_whose_last_line_does_not_end_is_told_where_another_follows() -> 
 @pytest.mark.parametrize("size", BLOCK_SIZES)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "gb18030", "utf-7"])
 def test_where_the_blocks_are_cut_does_not_matter(monkeypatch: pytest.MonkeyPatch, encoding: str, size: int) -> None:
-    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
-    monkeypatch.setattr(cells, "PIECE_SIZE", size)
+    monkeypatch.setattr(sources, "BLOCK_SIZE", size)
+    monkeypatch.setattr(storage, "PIECE_SIZE", size)
     lines = TEXT.replace("\n", "\r\n") + "a\rb\r"
     corpus = read_corpus(
         [write("t.txt", ("\ufeff" * (encoding == "utf-16-be") + lines).encode(encoding))], encoding=encoding
@@ -114,7 +114,7 @@ def test_where_the_blocks_are_cut_does_not_matter(monkeypatch: pytest.MonkeyPatc
 @given(st.text(min_size=2), st.integers(1, 9))
 def test_any_text_survives_any_block_size(text: str, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "BLOCK_SIZE", size)
+        patch.setattr(sources, "BLOCK_SIZE", size)
         pipe_to_stdin(patch, b"ab" + text.encode())
         assert text_of(read_corpus(["-"])) == "ab" + text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -135,7 +135,7 @@ def test_a_single_line_end_is_told_in_the_singular() -> None:
 def test_a_byte_order_mark_is_dropped_once_and_only_at_the_start(
     monkeypatch: pytest.MonkeyPatch, encoding: str, size: int
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    monkeypatch.setattr(sources, "BLOCK_SIZE", size)
     name = write("t.txt", "\ufeff\ufeffa\ufeff".encode(encoding))
     corpus = read_corpus([name], encoding=encoding)
     assert text_of(corpus) == "\ufeffa\ufeff"
@@ -166,8 +166,8 @@ def test_latin_1_is_read_when_asked_for() -> None:
     [(1, "u1"), (256, "u1"), (257, "u2"), (65_536, "u2"), (65_537, "u4")],
 )
 def test_ids_take_the_fewest_bytes_that_hold_them(monkeypatch: pytest.MonkeyPatch, distinct: int, dtype: str) -> None:
-    monkeypatch.setattr(cells, "PIECE_SIZE", 64)
-    monkeypatch.setattr(reading, "BLOCK_SIZE", 1000)  # the characters that widen the ids come late
+    monkeypatch.setattr(storage, "PIECE_SIZE", 64)
+    monkeypatch.setattr(sources, "BLOCK_SIZE", 1000)  # the characters that widen the ids come late
     text = "".join(map(chr, range(0x10000, 0x10000 + distinct)))[::-1] * 2
     corpus = read_corpus([write("t.txt", text.encode())])
     assert corpus.ids.dtype == np.dtype(dtype)
@@ -229,7 +229,7 @@ def test_characters_outside_a_vocabulary_given_are_counted_and_listed() -> None:
 def test_the_offset_of_a_wrong_byte_is_right_for_every_block_size(
     monkeypatch: pytest.MonkeyPatch, data: bytes, encoding: str, offset: int, size: int
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_SIZE", size)
+    monkeypatch.setattr(sources, "BLOCK_SIZE", size)
     said = sentence(write("t.txt", data), encoding=encoding)
     assert said.startswith(f"t.txt is not {encoding} at byte offset {offset} (0x{data[offset]:02x}): ")
 
@@ -307,8 +307,8 @@ def test_a_text_that_may_not_be_read_is_unreadable(monkeypatch: pytest.MonkeyPat
 
 
 def test_all_bundled_texts_are_read() -> None:
-    for name in bundled.corpus_names():
-        assert text_of(read_corpus([name])) == (bundled.CORPORA / name).read_text(encoding="utf-8")
+    for name in paths.corpus_names():
+        assert text_of(read_corpus([name])) == (paths.CORPORA / name).read_text(encoding="utf-8")
 
 
 @given(st.integers(0, 200), st.floats(0, 1, exclude_max=True))

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
-from charrnn.text.batches import NO_TARGET, Chunk, Cursor
-from charrnn.text.documents import Documents, fit_items
-from charrnn.text.items import Items, find_items
+from charrnn.text.items import Documents, Items, find_items, fit_items
+from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 
 BORDER = 0
 lengths = st.lists(st.integers(1, 12), min_size=1, max_size=25)

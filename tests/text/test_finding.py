@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import bundled
+from charrnn import paths
 from charrnn.errors import TextError, UnreadableTextError
-from charrnn.text.finding import find_sources, find_text
+from charrnn.text.sources import find_sources, find_text
 from tests.conftest import unix
 
 
@@ -14,7 +14,7 @@ from tests.conftest import unix
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bundled").mkdir()
-    monkeypatch.setattr(bundled, "CORPORA", tmp_path / "bundled")
+    monkeypatch.setattr(paths, "CORPORA", tmp_path / "bundled")
     Path("corpora").mkdir()
     Path("bundled/clerk.txt").touch()
 
@@ -27,8 +27,8 @@ def refusal(name: str) -> str:
 
 
 def test_a_text_here_comes_before_corpora_and_that_before_the_bundled_ones() -> None:
-    assert find_text("clerk.txt") == bundled.CORPORA / "clerk.txt"
-    assert find_text("clerk") == bundled.CORPORA / "clerk.txt"
+    assert find_text("clerk.txt") == paths.CORPORA / "clerk.txt"
+    assert find_text("clerk") == paths.CORPORA / "clerk.txt"
     Path("corpora/clerk.txt").touch()
     assert find_text("clerk.txt") == find_text("clerk") == Path("corpora/clerk.txt")
     Path("corpora/clerk").touch()

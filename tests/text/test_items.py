@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.text import items as module
-from charrnn.text.batches import NO_TARGET
 from charrnn.text.items import Items, find_items
+from charrnn.text.streams import NO_TARGET
 
 texts = st.text("ab\n|", max_size=40)
 separators = st.sampled_from(["\n", "|", "\n\n", "||", "a|", "aba"])

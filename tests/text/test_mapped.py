@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn.text import batches
-from charrnn.text.batches import Cursor, Streams
-from charrnn.text.documents import Documents
-from charrnn.text.items import find_items
-from charrnn.text.mapped import is_mapped, let_go
+from charrnn.text.items import Documents, find_items
+from charrnn.text.storage import is_mapped, let_go
+from charrnn.text.streams import Cursor, Streams
 
 IDS = np.random.default_rng(0).integers(0, 200, 3_000_000).astype(np.uint8)
 
@@ -50,7 +48,7 @@ def test_an_array_in_memory_stays_as_it_is() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 def test_an_epoch_over_a_map_reads_the_same_and_holds_little_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "_MOST_MAPPED", 4_000_000)
+    monkeypatch.setattr("charrnn.text.streams._MOST_MAPPED", 4_000_000)
     whole = np.tile(IDS, 10)
     streams, plain, cursor = Streams(mapped(whole), 1, 500_000), Streams(whole, 1, 500_000), Cursor(0, 0)
     before, most = pages_of_files(), 0

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import checkpoint
-from charrnn.text.corpus import read_corpus
-from charrnn.text.numbering import Numbering
+from charrnn.text.corpus import Numbering, read_corpus
 from charrnn.text.vocabulary import UNKNOWN, code_points, from_code_points
 from tests.conftest import TINY, Charrnn
 

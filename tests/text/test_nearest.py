@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.nearest import leave_out, nearest
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, leave_out, nearest
 
 ENGLISH = Vocabulary.from_text("abcdefghijklmnopqrstuvwxyzEST '\"-.,\n")
 
@@ -39,6 +38,10 @@ def test_the_other_way_round_it_holds_too() -> None:
 def test_composed_and_taken_apart_are_one_character() -> None:
     assert nearest("é", Vocabulary.from_text("e\u0301")).text == "e\u0301"
     assert nearest("e\u0301", Vocabulary.from_text("eé")).text == "é"
+
+
+def test_an_accent_without_a_letter_is_left_out() -> None:
+    assert nearest("\u0301a", ENGLISH).text == "a"
 
 
 def test_what_was_replaced_is_told_once_and_in_order() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import TextError
 from charrnn.text.corpus import read_corpus
-from charrnn.text.normalizing import Normalizer, normalize
+from charrnn.text.vocabulary import Normalizer, normalize
 
 MARKS = "e\u0301\u0327\u3099\u30ab\u1100\u1161\u11a8\uac00\u0958 \n\u4e00\u09c7\u09be"
 

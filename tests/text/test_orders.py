@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text import orders
-from charrnn.text.items import Items
-from charrnn.text.orders import ByLength, Order, Shuffled
+from charrnn.text import items
+from charrnn.text.items import ByLength, Items, Order, Shuffled
 
 lengths = st.lists(st.integers(1, 9), min_size=1, max_size=200)
 
@@ -33,8 +32,8 @@ def test_each_item_has_one_place_wherever_it_is_asked_for(
     kind: str, lengths: list[int], batch_size: int, pool: int, at_once: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(orders, "_POOL", pool)
-        patch.setattr(orders, "_POOLS_AT_ONCE", at_once)
+        patch.setattr(items, "_POOL", pool)
+        patch.setattr(items, "_POOLS_AT_ONCE", at_once)
         one = order(kind, items_of(lengths), batch_size)
         rows = [row for batches in one.batches() for row in batches.tolist()]
         assert rows == [one.batch(k).tolist() for k in range(len(rows))]

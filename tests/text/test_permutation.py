@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.permutation import Permutation
+from charrnn.text.items import Permutation
 
 
 def drawn(size: int, *seed: int) -> Permutation:

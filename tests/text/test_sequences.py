@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import charrnn
-from charrnn.text.sequences import tokenize
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, tokenize
 
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 9))

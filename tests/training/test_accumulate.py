@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.text.batches import Cursor
+from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import TrainConfig
-from charrnn.training.setup import start_run
-from charrnn.training.sizes import chunk_length
-from charrnn.training.trainer import Trainer
+from charrnn.training.start import start_run
+from charrnn.training.trainer import Trainer, chunk_length
 from tests.conftest import TEXT
 
 VOCABULARY = Vocabulary.from_text(TEXT)

@@ -2,7 +2,7 @@
 
 import math
 
-from charrnn.training.alarm import Alarm
+from charrnn.training.run import Alarm
 
 
 def test_it_rings_once_at_three_times_the_first_loss() -> None:

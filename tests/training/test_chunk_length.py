@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from charrnn import checkpoint
 from charrnn.checkpoint import Progress
+from charrnn.config import TrainConfig
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import parallel
-from charrnn.training.config import TrainConfig
+from charrnn.training import workers
 from charrnn.training.events import StepReport
-from charrnn.training.setup import resume_run, start_run
-from charrnn.training.sizes import chunk_length, longest_chunk
-from charrnn.training.trainer import Trainer
+from charrnn.training.start import resume_run, start_run
+from charrnn.training.trainer import Trainer, chunk_length, longest_chunk
 from tests.conftest import TEXT
 
 VOCABULARY = Vocabulary.from_text(TEXT)
@@ -94,7 +93,7 @@ def test_a_run_ends_when_its_epochs_are_complete(text_file: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"cell": "vanilla"}, {"embedding_size": 3}])
 def test_several_workers_equal_one(changes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_LEAST_WORK", 0)
+    monkeypatch.setattr(workers, "_LEAST_WORK", 0)
     trainers = [Trainer(replace(VARIED, threads=threads, **changes), VOCABULARY, IDS) for threads in (1, 3)]
     losses = [[trainer.train_step(0.0).loss for _ in range(12)] for trainer in trainers]
     for trainer in trainers:

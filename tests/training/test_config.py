@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn import config as names
+from charrnn.config import RECIPES, TrainConfig, flag
 from charrnn.errors import ConfigError
 from charrnn.nn import model
 from charrnn.optim import optimizers, schedules
-from charrnn.training import config as names
-from charrnn.training.config import TrainConfig, flag
-from charrnn.training.recipes import RECIPES
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -135,7 +134,7 @@ def test_the_recipe_of_min_char_rnn_is_its_published_numbers() -> None:
 
 
 def test_the_configuration_is_read_without_numpy() -> None:
-    code = "import sys, charrnn.training.config; sys.exit('numpy' in sys.modules)"
+    code = "import sys, charrnn.config; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -14,20 +14,17 @@ from hypothesis import strategies as st
 import charrnn
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
+from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.scoring.score import Scorer, as_items
 from charrnn.scoring.yardsticks import Figure, Slice, compare
-from charrnn.text.documents import Documents
-from charrnn.text.items import Items
+from charrnn.text.items import Documents, Items
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import TrainConfig
-from charrnn.training.division import characters_in, divide, joined_starts, running
+from charrnn.training.data import characters_in, divide, joined_starts, learned, running, training_part
 from charrnn.training.evaluation import Evaluator, ItemEvaluator
-from charrnn.training.held_out import compare_held_out
-from charrnn.training.prepared import PreparedRun
-from charrnn.training.setup import resume_run, start_run
-from charrnn.training.trained_on import learned, training_part
+from charrnn.training.run import compare_held_out
+from charrnn.training.start import PreparedRun, resume_run, start_run
 
 NAMES = [f"{first}{middle}{last}" for first in "abc" for middle in ("na", "lo", "rimi") for last in ("x", "by", "wick")]
 SMALL: Mapping[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "batch_size": 4, "steps": 30, "eval_every": 10}

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn.config import TrainConfig
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.text.batches import NO_TARGET, Chunk, Cursor
-from charrnn.text.documents import Documents
-from charrnn.text.items import Items, find_items
+from charrnn.text.items import Documents, Items, find_items
+from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import parallel
-from charrnn.training.config import TrainConfig
-from charrnn.training.parallel import Workers
-from charrnn.training.planning import next_lesson
-from charrnn.training.trainer import Trainer
+from charrnn.training.trainer import Trainer, next_lesson
+from charrnn.training.workers import Workers
 
 # Lengths from 1 to 17; five fill a batch.
 WORDS = ["ab", "c", "abcabcabcabcabcab", "bca", "cc", "aabbcc", "acb", "b", "ca", "bcbcbcbcbcb", "a", "caca"]
@@ -186,7 +183,7 @@ def test_an_item_loses_the_same_in_any_order_and_company() -> None:
 def test_several_workers_equal_one_on_items(
     monkeypatch: pytest.MonkeyPatch, workers: int, changes: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(parallel, "_LEAST_WORK", 0)
+    monkeypatch.setattr(workers, "_LEAST_WORK", 0)
     one, several = (trainer_of(WORDS, threads=threads, **changes) for threads in (1, workers))
     for _ in range(9):
         first, second = one.train_step(0.0), several.train_step(0.0)

@@ -7,8 +7,8 @@ import pytest
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.corpus import read_corpus
 from charrnn.training.events import Evaluated
-from charrnn.training.held_out import compare_held_out
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.run import compare_held_out
+from charrnn.training.start import resume_run, start_run
 
 
 def test_the_best_figure_stands_beside_yardsticks_on_the_same_characters(text_file: Path) -> None:

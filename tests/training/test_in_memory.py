@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import charrnn
+from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, TextError, UnknownCharacterError
-from charrnn.text.batches import Streams
-from charrnn.training.config import TrainConfig
-from charrnn.training.division import characters_in
+from charrnn.text.streams import Streams
+from charrnn.training.data import characters_in
 from charrnn.training.events import StepReport
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT, Charrnn
 
 TINY: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "warmup_steps": 0}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.training.json_lines import LineWriter, open_to_append, read_entries
+from charrnn.training.log import LineWriter, open_to_append, read_entries
 from tests.conftest import unix
 
 

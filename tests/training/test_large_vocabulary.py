@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from charrnn import checkpoint
+from charrnn.config import TrainConfig
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import memory
-from charrnn.training.config import TrainConfig
+from charrnn.training import start
 from charrnn.training.trainer import Trainer
 from tests.conftest import Charrnn
 
@@ -42,7 +42,7 @@ def test_a_step_builds_no_one_hot_matrix(embedding_size: int, batch_size: int, s
 @pytest.fixture
 def told(charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a run on such a text says, with memory worth telling of from the first byte on."""
-    monkeypatch.setattr(memory, "_WORTH_TELLING", 0)
+    monkeypatch.setattr(start, "_WORTH_TELLING", 0)
     Path("signs.txt").write_text(text(41_000), encoding="utf-8", newline="")
     options = ("--hidden-size", "4", "--batch-size", "2", "--seq-length", "10", "--eval-every", "0", "--threads", "1")
     outcome = charrnn("train", "signs.txt", *options, "--steps", "2", "--checkpoint", "run.npz")

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import memory
-from charrnn.training.config import TrainConfig
-from charrnn.training.memory import estimate_memory
-from charrnn.training.setup import start_run
+from charrnn.training import start
+from charrnn.training.start import estimate_memory, start_run
 from charrnn.training.trainer import Trainer
 
 VOCABULARY = Vocabulary("".join(map(chr, range(65, 130))))
@@ -87,13 +86,13 @@ def test_the_memory_of_a_run_is_known_before_it_is_taken(tmp_path: Path, changes
 
 def test_a_network_without_room_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(hidden_sizes=(512,), threads=1)
-    monkeypatch.setattr(memory, "available_memory", lambda: estimate_memory(config, 65, 9000))
-    memory.check_memory(config, 65, 9000)
-    monkeypatch.setattr(memory, "available_memory", lambda: 20_000_000)
+    monkeypatch.setattr(start, "available_memory", lambda: estimate_memory(config, 65, 9000))
+    start.check_memory(config, 65, 9000)
+    monkeypatch.setattr(start, "available_memory", lambda: 20_000_000)
     with pytest.raises(ConfigError, match=r"a gru of 512 units over 65 symbols, .* about [\d.]+ MB .* 20 MB are free"):
-        memory.check_memory(config, 65, 9000)
-    monkeypatch.setattr(memory, "available_memory", lambda: None)
-    memory.check_memory(config, 65, 9000)
+        start.check_memory(config, 65, 9000)
+    monkeypatch.setattr(start, "available_memory", lambda: None)
+    start.check_memory(config, 65, 9000)
 
 
 def test_each_worker_counts() -> None:

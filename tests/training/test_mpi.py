@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from charrnn import checkpoint
-from charrnn.cli.ranks import launched_rank
+from charrnn.cli.mpi import launched_rank
 from tests.conftest import TEXT, TINY, Outcome, command, contents, run_process
 
 # The launcher that comes with the MPI of this environment, before any other of the machine.
@@ -177,11 +177,11 @@ SENDING = """
 import numpy as np
 from mpi4py import MPI
 from charrnn.text import cells
-from charrnn.text.batches import Cursor, Streams
+from charrnn.text.streams import Cursor, Streams
 from charrnn.text.items import find_items
-from charrnn.text.mapped import is_mapped
-from charrnn.training.config import TrainConfig
-from charrnn.training.division import batches_of
+from charrnn.text.storage import is_mapped
+from charrnn.config import TrainConfig
+from charrnn.training.data import batches_of
 from charrnn.training.mpi import texts
 
 cells.IN_MEMORY, texts._BLOCK = 1000, 300

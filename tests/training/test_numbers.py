@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from charrnn import checkpoint
+from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.training.config import TrainConfig
-from charrnn.training.setup import start_training
+from charrnn.training.start import start_training
 from tests.conftest import TEXT, TINY, Charrnn
 
 NUMBERS = [field.name for field in fields(TrainConfig) if type(field.default) in (int, float)]

@@ -7,13 +7,12 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.checkpoint import Checkpoint
-from charrnn.training import pace
+from charrnn.training import trainer
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Evaluated, Event, Sampled, Saved, StepReport, Stopped
-from charrnn.training.pace import Pace
 from charrnn.training.run import Run
-from charrnn.training.setup import resume_run, start_run
-from charrnn.training.trainer import Trainer
+from charrnn.training.start import resume_run, start_run
+from charrnn.training.trainer import Pace, Trainer
 
 STEP, EVALUATION, SAVE = 0.25, 2.0, 1.0  # seconds on the clock below
 SMALL = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "warmup_steps": 0, "learning_rate": 0.1}
@@ -47,7 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         clock.now += SAVE
         save(path, saved)
 
-    monkeypatch.setattr(pace, "monotonic", clock)
+    monkeypatch.setattr(trainer, "monotonic", clock)
     monkeypatch.setattr(Trainer, "train_step", slow_step)
     monkeypatch.setattr(Evaluator, "loss", slow_loss)
     monkeypatch.setattr(checkpoint, "save", slow_save)
@@ -131,7 +130,7 @@ def test_a_cost_follows_what_is_measured_and_one_odd_measurement_moves_it_little
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(pace, "monotonic", clock)
+    monkeypatch.setattr(trainer, "monotonic", clock)
     times = Pace(budget=100.0, earlier=0.0)
     assert times.cost("save") == 0
     for seconds in (1.0, 1.0, 6.0):

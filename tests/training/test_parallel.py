@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn.config import TrainConfig
 from charrnn.errors import WorkerError
 from charrnn.nn.model import NOTHING, CharRNN
 from charrnn.optim.optimizers import Adagrad
-from charrnn.text.batches import Cursor
+from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import parallel
-from charrnn.training.config import TrainConfig
-from charrnn.training.parallel import Workers, worker_count
-from charrnn.training.shard import Plan, Update
+from charrnn.training import workers as parallel
 from charrnn.training.trainer import Trainer
+from charrnn.training.workers import Plan, Update, Workers, worker_count
 from tests.conftest import TEXT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -283,9 +282,9 @@ def test_a_run_whose_worker_dies_keeps_its_checkpoint_and_says_how_to_go_on(text
 @pytest.mark.parametrize(
     ("start", "environment"),
     [
-        (["-P", "-c", "from charrnn.cli.start import run; run()"], {}),
+        (["-P", "-c", "from charrnn.__main__ import run; run()"], {}),
         (["-m", "charrnn"], {}),
-        (["-P", "-c", "from charrnn.cli.start import run; run()"], {"PYTHONPATH": os.pathsep}),
+        (["-P", "-c", "from charrnn.__main__ import run; run()"], {"PYTHONPATH": os.pathsep}),
     ],
     ids=["command", "module", "empty entry of PYTHONPATH"],
 )

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from charrnn.config import TrainConfig, suited_settings
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import setup
-from charrnn.training.config import TrainConfig
-from charrnn.training.passes import planned_passes
-from charrnn.training.recipes import suited_settings
-from charrnn.training.setup import start_run
+from charrnn.training import start
+from charrnn.training.start import planned_passes, start_run
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -92,6 +90,6 @@ def test_what_is_asked_for_stands_and_the_rest_is_chosen(
 def test_another_recipe_drops_what_it_says_and_measures_nothing(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(setup, "planned_passes", None)
+    monkeypatch.setattr(start, "planned_passes", None)
     run = start_run([str(text_file)], {"minutes": 1.0}, recipe="min-char-rnn").run
     assert (run.config.dropout, run.config.weight_drop) == (0.0, 0.0)

@@ -10,7 +10,7 @@ from charrnn import checkpoint
 from charrnn.errors import ConfigError
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Event, OutOfPatience, Stopped
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.start import resume_run, start_run
 from charrnn.training.trainer import Trainer
 
 SMALL: Mapping[str, Any] = {

@@ -17,10 +17,10 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
+from charrnn.config import flag
 from charrnn.errors import CheckpointError, ConfigError, TextError
-from charrnn.training.config import flag
 from charrnn.training.events import Event, StepReport, Stopped
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, unix
 
 N = 12
@@ -355,6 +355,17 @@ def test_a_learning_rate_that_jumps_is_told_in_a_line(
         ]
         assert float(jumps[0][1]) == pytest.approx(rates[0], rel=0.01)
         assert float(jumps[0][0]) < rates[0]
+
+
+@pytest.mark.parametrize(("schedule", "is_told"), [("cosine", True), ("constant", False), ("step", False)])
+def test_a_run_longer_than_its_cosine_says_that_it_learns_nothing_more(
+    charrnn: Charrnn, text_file: Path, schedule: str, is_told: bool
+) -> None:
+    how = ("--checkpoint", "lamp.npz", "--schedule", schedule, "--schedule-steps", "4")
+    first = charrnn("train", str(text_file), *TINY, "--steps", "4", *how)
+    then = charrnn("train", "--resume", "--checkpoint", "lamp.npz", "--steps", "6")
+    said = "learning rate is 0 after step 4"
+    assert (first.code, then.code, said in first.err, said in then.err) == (0, 0, False, is_told)
 
 
 def test_the_same_run_cut_in_two_tells_no_jump(charrnn: Charrnn, text_file: Path) -> None:

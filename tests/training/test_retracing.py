@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from charrnn import checkpoint
-from charrnn.text.remembered import CorpusInfo
-from charrnn.training.config import TrainConfig
-from charrnn.training.recipes import RECIPES
+from charrnn.config import RECIPES, TrainConfig
+from charrnn.text.corpus import CorpusInfo
 from charrnn.training.retracing import command_for, epochs, parts
-from charrnn.training.setup import start_run
+from charrnn.training.start import start_run
 from tests.conftest import TEXT, Charrnn
 
 DROPPING = "--dropout 0 --weight-drop 0"  # said always, as what the default recipe drops goes by the text

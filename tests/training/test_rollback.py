@@ -14,8 +14,8 @@ from charrnn.errors import CheckpointError, DivergedError
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Evaluated, Event, RolledBack, Saved, StepReport, Stopped
 from charrnn.training.run import Run
-from charrnn.training.setup import resume_run, start_run
-from charrnn.training.shard import Shard
+from charrnn.training.start import resume_run, start_run
+from charrnn.training.workers import Shard
 from tests.test_checkpoint import edited
 
 SMALL: Mapping[str, Any] = {

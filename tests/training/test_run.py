@@ -13,7 +13,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, ConfigError
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Evaluated, Event, Sampled, Saved, SaveFailed, StepReport, Stopped
-from charrnn.training.setup import PreparedRun, resume_run, start_run
+from charrnn.training.start import PreparedRun, resume_run, start_run
 from tests.conftest import bytes_in
 
 SMALL: Mapping[str, Any] = {

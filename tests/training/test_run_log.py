@@ -14,11 +14,10 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import DivergedError
+from charrnn.paths import log_path
 from charrnn.training.events import Event, RolledBack, Saved, StepReport
-from charrnn.training.log import log_path, read_log
-from charrnn.training.records import is_recorded
-from charrnn.training.run_log import RunLog
-from charrnn.training.setup import PreparedRun, resume_run, start_run
+from charrnn.training.log import RunLog, is_recorded, read_log
+from charrnn.training.start import PreparedRun, resume_run, start_run
 from tests.conftest import TEXT, TINY, command
 
 N = 12
@@ -107,6 +106,17 @@ def test_a_log_begins_with_the_configuration_and_tells_every_event_with_its_step
     assert records[-1] == {**records[-1], "event": "end", "step": N, "interrupted": False}
 
 
+def test_a_kill_between_a_save_and_its_line_leaves_no_gap(text: str) -> None:
+    def until_the_line(events: Iterator[Event]) -> Iterator[Event]:
+        return itertools.takewhile(lambda event: not (isinstance(event, Saved) and event.step == 8), events)
+
+    watch(start(text, "whole.npz"))
+    watch(start(text, "killed.npz"), events=until_the_line)
+    assert ("save", 8) not in happened("killed.log.jsonl")
+    watch(resume("killed.npz"))
+    assert told("killed.log.jsonl") == told("whole.log.jsonl")
+
+
 def test_a_log_has_the_figures_of_the_steps_themselves(text: str) -> None:
     prepared, reports = start(text, "run.npz"), []
 
@@ -167,7 +177,12 @@ def test_where_the_save_itself_was_not_logged_any_more_what_is_later_is_cut_off(
     kept = [json.dumps(record) for record in read_log(Path("run.log.jsonl")) if record["event"] not in ("save", "end")]
     Path("run.log.jsonl").write_text("\n".join([*kept, json.dumps({"event": "progress", "step": 5}), ""]))
     watch(resume("run.npz", steps=5))
-    assert happened("run.log.jsonl")[len(kept) - 1 :][:3] == [("evaluation", 4), ("resume", 4), ("progress", 5)]
+    assert happened("run.log.jsonl")[len(kept) - 1 :][:4] == [
+        ("evaluation", 4),
+        ("save", 4),
+        ("resume", 4),
+        ("progress", 5),
+    ]
 
 
 def test_a_run_that_goes_on_from_before_a_rollback_has_no_rollback_in_its_log(text: str) -> None:

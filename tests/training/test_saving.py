@@ -11,11 +11,11 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError, ConfigError
-from charrnn.run_files import kept_path, kept_states
+from charrnn.paths import kept_path, kept_states
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Saved
-from charrnn.training.saving import Saving, kept_loss
-from charrnn.training.setup import resume_run, start_run
+from charrnn.training.run import Saving, kept_loss
+from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 4, "eval_every": 2}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import bundled, checkpoint
+from charrnn import checkpoint, paths
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError
 from charrnn.text.corpus import read_corpus
-from charrnn.training.trained_on import training_part
+from charrnn.training.data import training_part
 from tests.conftest import TEXT
 
 
@@ -26,9 +26,9 @@ def test_the_part_is_what_the_run_trained_on(model: Checkpoint) -> None:
 
 
 def test_a_bundled_text_is_found_by_its_name_from_any_folder() -> None:
-    shipped = checkpoint.load(bundled.PRETRAINED)
+    shipped = checkpoint.load(paths.PRETRAINED)
     assert len(training_part(shipped)) == 125_378
-    assert training_part(shipped).tolist() == read_corpus([bundled.DEFAULT_CORPUS]).ids[:125_378].tolist()
+    assert training_part(shipped).tolist() == read_corpus([paths.DEFAULT_CORPUS]).ids[:125_378].tolist()
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from charrnn.config import RECIPES, TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.nn import equations
 from charrnn.nn.model import Session
+from charrnn.randomness import random_stream
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.config import TrainConfig
 from charrnn.training.events import StepReport
-from charrnn.training.planning import next_lesson
-from charrnn.training.randomness import random_stream
-from charrnn.training.recipes import RECIPES
-from charrnn.training.trainer import Trainer
+from charrnn.training.trainer import Trainer, next_lesson
 from tests import reference
 from tests.conftest import TEXT
 

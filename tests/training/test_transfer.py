@@ -9,7 +9,7 @@ import pytest
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError, ConfigError
 from charrnn.training.evaluation import Evaluator
-from charrnn.training.setup import PreparedRun, start_run
+from charrnn.training.start import PreparedRun, start_run
 from tests.conftest import TEXT
 
 SMALL: dict[str, Any] = {"batch_size": 2, "seq_length": 10, "steps": 3, "eval_every": 0, "sample_every": 0}
@@ -114,3 +114,15 @@ def test_a_model_that_is_not_there_is_refused_before_anything_is_written(text_fi
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         start(text_file, Path("missing.npz"))
     assert not Path("run.npz").exists()
+
+
+@pytest.mark.parametrize(("asked", "form", "symbols"), [({}, "nfc", 5), ({"normalize": "none"}, "none", 6)])
+def test_a_text_is_composed_as_that_of_the_model_was(
+    tmp_path: Path, asked: dict[str, Any], form: str, symbols: int
+) -> None:
+    text, first = tmp_path / "taken-apart.txt", tmp_path / "first.npz"
+    text.write_text("cafe\u0301 " * 50, encoding="utf-8")
+    for _ in start_run([str(text)], {**SMALL, "steps": 1}, path=first, normalize="nfc").run.events():
+        pass
+    later = start_run([str(text)], SMALL, path=tmp_path / "later.npz", init_from=first, **asked).run
+    assert (later.trainer.usage.normalize, len(later.trainer.vocabulary)) == (form, symbols)

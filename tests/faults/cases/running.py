@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.run_files import best_path, kept_path, kept_states
-from charrnn.training.log import log_path
+from charrnn.paths import best_path, kept_path, kept_states, log_path
 from tests.conftest import TINY, command, contents
 from tests.faults.cases.desk import LONG, RESUME, SAMPLE, TRAIN, Case, Desk, Story, end_of, wait_for
 

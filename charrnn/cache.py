@@ -1,0 +1,560 @@
+"""A text to train on: read into memory where it is short, and else prepared once in the cache.
+
+One file of the cache: a text's ids, and behind them what they are.
+
+The ids come first, so that they can be written while the text is read and mapped where they lie. Then a description in
+JSON, and 32 bytes that say where it is::
+
+    ids | description | b"charrnn1", CRC-32 of the ids, CRC-32 of the description, its length, zeros
+
+Where the cache is, what is in it, and how it is emptied.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import stat
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field, replace
+from io import BufferedReader, FileIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.archive import Lock, replacing, sweep_temporaries
+from charrnn.archive.reader import count, parse, typed
+from charrnn.errors import CacheError, CharRNNError, InUseError, shown
+from charrnn.machine import format_bytes
+from charrnn.text import storage
+from charrnn.text.corpus import (
+    Corpus,
+    Numbering,
+    called,
+    check_cap,
+    check_memory_for,
+    check_reading,
+    corpus_name,
+    number,
+    settle,
+)
+from charrnn.text.sources import NOBODY, PACKED, Source, Watcher, find_sources, find_text
+from charrnn.text.vocabulary import Vocabulary
+
+SUFFIX = ".ids"
+_END = struct.Struct("<8sLLQ8x")
+_MAGIC = b"charrnn1"
+_LONGEST_DESCRIPTION = 1 << 27  # bytes: a million characters, or a million files
+_DTYPES = ("uint8", "uint16", "uint32")
+_BLOCK = 1 << 22  # bytes checked at once
+
+File = tuple[str, int, int, int]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file of the cache says of its ids."""
+
+    name: str  # the corpus's
+    given: tuple[str, ...]  # the names it was read from, as they were given
+    request: dict[str, Any]  # all that decides the ids beside the bytes of the text
+    files: tuple[File, ...]  # path, size in bytes, times of the last change to its content and to itself (ns)
+    sha256: str  # of what was read
+    dtype: str
+    characters: int
+    vocabulary: str
+    notes: tuple[str, ...]
+    file_ends: tuple[int, ...]  # where each file ends in the ids, rising
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
+class Entry:
+    """A file of the cache, open."""
+
+    path: Path
+    description: Description
+    ids: NDArray[np.unsignedinteger]
+    """(N,), a read-only map of the file."""
+    checksum: int
+    """CRC-32 that the ids should have."""
+
+
+def append_description(stream: FileIO, description: Description, checksum: int) -> None:
+    """Write what the ids are behind them.
+
+    Parameters
+    ----------
+    stream : the file that holds the ids and nothing else
+    checksum : CRC-32 of the ids
+    """
+    text = json.dumps(asdict(description), sort_keys=True).encode()
+    tail = memoryview(text + _END.pack(_MAGIC, checksum, zlib.crc32(text), len(text)))
+    stream.seek(0, os.SEEK_END)
+    while tail:
+        tail = tail[stream.write(tail) :]
+
+
+def open_entry(path: Path) -> Entry | None:
+    """Open a file of the cache; None where there is none, or it is damaged or something else.
+
+    The ids themselves are not looked at (see `is_sound`).
+    """
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as stream:
+            return _open(path, stream)
+    except (OSError, ValueError):
+        return None
+
+
+def is_sound(entry: Entry, watcher: Watcher = NOBODY) -> bool:
+    """Whether all ids are those that were written, and each is a character's."""
+    dtype, symbols = np.dtype(entry.description.dtype), len(entry.description.vocabulary)
+    left = total = entry.ids.nbytes
+    checksum = 0
+    try:
+        # Read, not mapped: pages that are mapped would count as this process's memory.
+        with entry.path.open("rb", buffering=0) as stream:
+            while left:
+                block = stream.read(min(_BLOCK, left))
+                if not block or int(np.frombuffer(block, dtype).max()) >= symbols:
+                    return False
+                checksum = zlib.crc32(block, checksum)
+                left -= len(block)
+                watcher.advance("checking", total - left, total)
+    except (OSError, ValueError):
+        return False
+    return checksum == entry.checksum
+
+
+def _open(path: Path, stream: BufferedReader) -> Entry | None:
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode) or status.st_size < _END.size:
+        return None
+    end = status.st_size - _END.size
+    stream.seek(end)
+    magic, checksum, text_checksum, length = _END.unpack(stream.read(_END.size))
+    if magic != _MAGIC or length > min(_LONGEST_DESCRIPTION, end):
+        return None
+    stream.seek(end - length)
+    text = stream.read(length)
+    if zlib.crc32(text) != text_checksum:
+        return None
+    try:
+        description = _interpret(parse(text))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    dtype = np.dtype(description.dtype)
+    if description.characters * dtype.itemsize != end - length:
+        return None
+    mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return Entry(path, description, np.frombuffer(mapped, dtype, description.characters), checksum)
+
+
+def _interpret(values: dict[str, Any]) -> Description:
+    """Build a description; any error of its own or Python's means that the file is none of ours."""
+    texts = {name: typed(values[name], str) for name in ("name", "sha256", "dtype", "vocabulary")}
+    if texts["dtype"] not in _DTYPES:
+        raise ValueError("the ids are of another type")
+    Vocabulary(texts["vocabulary"])
+    files = []
+    for path, *numbers in typed(values["files"], list):
+        size, changed, touched = map(count, numbers)
+        files.append((typed(path, str), size, changed, touched))
+    given, notes = (tuple(typed(text, str) for text in typed(values[name], list)) for name in ("given", "notes"))
+    request = typed(values["request"], dict)
+    characters = count(values["characters"])
+    ends = tuple(map(count, typed(values["file_ends"], list)))
+    if ends[-1:] != (characters,) or any(end <= begin for begin, end in pairwise((0, *ends))):
+        raise ValueError("the files do not end where they can")
+    return Description(
+        given=given,
+        notes=notes,
+        files=tuple(files),
+        request=request,
+        characters=characters,
+        file_ends=ends,
+        **texts,
+    )
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that somebody put there is not waited for
+
+
+VARIABLE = "CHARRNN_CACHE"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of the cache as `charrnn cache` shows it."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    used: float
+    """When it was last built or asked for, in seconds since 1970."""
+    description: Description | None
+    """None where it is damaged, or was made by another version."""
+
+
+def cache_folder() -> Path:
+    """Return the folder: ``CHARRNN_CACHE``, or ``charrnn`` in the folder that the system has for such files.
+
+    Raises
+    ------
+    CacheError
+        If nobody says where that is.
+    """
+    if own := os.environ.get(VARIABLE):
+        return Path(own).absolute()
+    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
+    given = os.environ.get(variable, "")
+    try:
+        return Path(given, "charrnn") if Path(given).is_absolute() else Path.home() / ".cache" / "charrnn"
+    except RuntimeError as error:
+        raise CacheError(f"there is no home folder for a cache: name one in {VARIABLE}") from error
+
+
+def make_room(folder: Path, size: int) -> None:
+    """Make the folder, and see that so many bytes are free there.
+
+    Raises
+    ------
+    CacheError
+        If they are not.
+    OSError
+        If there can be no such folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise CacheError(f"{shown(str(folder))} has {format_bytes(free)} free")
+
+
+def open_nameless(folder: Path) -> FileIO:
+    """Open a file that nobody else can find, and that is gone when nobody maps it any more."""
+    nameless: Any = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - whoever asks for it closes it
+    return nameless  # type: ignore[no-any-return]
+
+
+def scratch(size: int) -> FileIO | None:
+    """Open a file for so many bytes that nobody else needs; None where there is no room for it."""
+    try:
+        make_room(cache_folder(), size)
+        return open_nameless(cache_folder())
+    except (OSError, CacheError):
+        return None
+
+
+def entries() -> list[Kept]:
+    """List what is in the cache, the last used first."""
+    found = []
+    for path in cache_folder().glob(f"*{SUFFIX}"):
+        with suppress(OSError):  # gone since
+            status = path.stat()
+            entry = open_entry(path)
+            found.append(Kept(path, status.st_size, status.st_mtime, entry.description if entry else None))
+    return sorted(found, key=lambda kept: (-kept.used, kept.path.name))
+
+
+def named(kept: Iterable[Kept], names: Iterable[str]) -> list[Kept]:
+    """Return those of a name: a corpus's, or one of the names or files that it was read from.
+
+    Raises
+    ------
+    CacheError
+        If a name means none.
+    """
+    kept, chosen = list(kept), []
+    for name in names:
+        meant = [entry for entry in kept if name in _names(entry) or str(Path(name).resolve()) in _names(entry)]
+        if not meant:
+            raise CacheError(f"the cache has no text {name!a}; `charrnn cache` lists what it has")
+        chosen += meant
+    return list({entry.path: entry for entry in chosen}.values())
+
+
+def remove(kept: Iterable[Kept]) -> None:
+    """Remove files of the cache, and what killed processes have left there.
+
+    A run that goes on with one keeps it until it ends, wherever a file in use can be removed.
+
+    Raises
+    ------
+    CacheError
+        If one cannot be removed.
+    """
+    for entry in kept:
+        try:
+            entry.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CacheError(f"cannot remove {str(entry.path)!a}: {error.strerror or error}") from error
+    sweep_temporaries(cache_folder())
+
+
+def _names(kept: Kept) -> Iterator[str]:
+    yield kept.path.name
+    if kept.description:
+        yield kept.description.name
+        yield from kept.description.given
+        yield from (path for path, *_ in kept.description.files)
+
+
+_FORMAT = 2  # of a request: another number makes every text anew
+_UNPACKED = 6  # how many times longer a packed text is taken to be
+_SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What is to be read, and how."""
+
+    names: tuple[str, ...]
+    sources: tuple[Source, ...]
+    left_out: tuple[str, ...]
+    decoding: dict[str, Any]  # encoding, errors, normalize
+    max_vocab: int
+    keep: str
+    vocabulary: Vocabulary | None
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether it can be found again."""
+        return all(source.path for source in self.sources)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has, unpacked."""
+        return sum(
+            source.size * (_UNPACKED if source.path and source.path.suffix in PACKED else 1) for source in self.sources
+        )
+
+    def request(self) -> dict[str, Any]:
+        """Return all that decides the ids beside the bytes of the text."""
+        vocabulary = hashlib.sha256(self.vocabulary.characters.encode()).hexdigest() if self.vocabulary else ""
+        paths = [str(find_text(name).resolve()) for name in self.names]
+        return {
+            "format": _FORMAT,
+            "paths": paths,
+            **self.decoding,
+            "max_vocab": self.max_vocab,
+            "vocabulary": vocabulary,
+            "keep": "".join(sorted(set(self.keep))),
+        }
+
+    def files(self) -> tuple[File, ...]:
+        """Return what shows that a file has changed."""
+        found = []
+        for source in self.sources:
+            if source.path:
+                with suppress(OSError):  # it is gone: who opens it says so, or it has changed since
+                    status = source.path.stat()
+                    found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        return tuple(found)
+
+
+def load_corpus(
+    names: Sequence[str],
+    *,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    normalize: str = "none",
+    max_vocab: int = 0,
+    keep: str = "",
+    vocabulary: Vocabulary | None = None,
+    watcher: Watcher = NOBODY,
+) -> Corpus:
+    """Read texts as `charrnn.text.corpus.read_corpus` does, whatever their length.
+
+    What takes more than 32 MB of ids is never in memory whole: the ids go to a file in the cache's folder while the
+    text is read, and are mapped from there, now and by later runs. Where there is no such folder, or no room in it, the
+    ids stay in memory, and a note says so.
+
+    Parameters
+    ----------
+    names, encoding, errors, normalize, max_vocab, keep, vocabulary
+        As there.
+    keep
+        Characters, such as those of a separator, that are in the vocabulary even if no file has them.
+    watcher
+        Hears how far it is.
+
+    Raises
+    ------
+    ConfigError, TextError, UnreadableTextError
+        As there.
+    CacheError
+        If the disk fails when all is written but the end.
+    """
+    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
+    check_cap(max_vocab, keep)
+    sources, left_out = find_sources(names)
+    decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
+    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, keep, vocabulary)
+    if vocabulary and text.can_be_kept and text.size > storage.IN_MEMORY:
+        # A run that goes on with its text has that text's own vocabulary, and so the ids of the run it comes from.
+        own = _load(replace(text, vocabulary=None), watcher)
+        if own.vocabulary == vocabulary:
+            return own
+    return _load(text, watcher)
+
+
+def _load(text: _Text, watcher: Watcher) -> Corpus:
+    path, trouble = None, ""
+    if text.can_be_kept:
+        try:
+            request = text.request()
+            key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+            path = cache_folder() / f"{key[:32]}{SUFFIX}"
+        except CacheError as error:
+            trouble = str(error)
+    if path and (corpus := _find(path, text, watcher)):
+        return corpus
+    with ExitStack() as stack:
+        shelf = _Shelf(path, text, stack, watcher, trouble)
+        if path and text.size > storage.IN_MEMORY and shelf.lock_up() and (corpus := _find(path, text, watcher)):
+            return corpus  # another run has prepared it meanwhile
+        try:
+            return _read(text, shelf, watcher)
+        except OSError as error:
+            raise CacheError(
+                f"cannot keep the prepared text in {shown(str(shelf.folder))} ({error.strerror or error}); make room "
+                f"there, or name another folder in {VARIABLE}"
+            ) from error
+
+
+@dataclass
+class _Shelf:
+    """A place in the cache for one text: its lock, and its file while that is written."""
+
+    path: Path | None  # None: the text cannot be kept
+    text: _Text
+    stack: ExitStack
+    watcher: Watcher
+    trouble: str = ""  # why there is no such place
+    file: FileIO | None = None  # the one that will be kept
+    lock: Lock | None = None
+    kept: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent if self.path else cache_folder()
+
+    def lock_up(self) -> bool:
+        """Wait until no other run prepares this text, and lock it; return whether that could be done."""
+        try:
+            make_room(self.folder, self.text.size)
+            while not self._try_to_lock():
+                self.watcher.advance("waiting for another run that prepares this text", 0, 0)
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        except (OSError, CharRNNError) as error:
+            self.trouble = str(error.strerror if isinstance(error, OSError) else error)
+        return self.lock is not None
+
+    def open(self) -> FileIO | None:
+        """Open a file for the ids (see `charrnn.text.storage.Cells`)."""
+        try:
+            if not self.trouble:
+                make_room(self.folder, self.text.size)
+                return self._open_file()
+        except (OSError, CharRNNError) as error:
+            self.trouble = str(error.strerror if isinstance(error, OSError) else error)
+        check_memory_for(
+            self.text.sources, f"give a part of it, or name a folder with more room in {VARIABLE} ({self.trouble})"
+        )
+        return None
+
+    def keep(self) -> None:
+        """Move the file to its place."""
+        self.kept.close()
+
+    def give_up(self) -> None:
+        """Let the file go if it was not kept; what is mapped of it stays."""
+        self.kept.__exit__(CacheError, CacheError("not kept"), None)
+
+    def _try_to_lock(self) -> bool:
+        try:
+            if self.path and not self.lock:
+                self.lock = Lock(self.path)
+                self.stack.callback(self.lock.release)
+        except InUseError:
+            return False
+        return True
+
+    def _open_file(self) -> FileIO:
+        self.stack.callback(self.give_up)
+        if self.path and self._try_to_lock():
+            sweep_temporaries(self.folder)
+            self.file = self.kept.enter_context(replacing(self.path, buffering=0))
+            return self.file
+        return self.stack.enter_context(open_nameless(self.folder))  # what is mapped of it stays when it is closed
+
+
+def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
+    """Read a text, and keep it if it is long."""
+    files = text.files()
+    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.keep)))
+    numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
+    sha256, notes, file_ends = number(text.sources, numbering, **text.decoding, watcher=watcher)
+    vocabulary, capped, checksum = settle(
+        numbering, called(text.sources), text.max_vocab, text.keep, text.vocabulary, watcher
+    )
+    notes = [*notes, *capped]
+    name = corpus_name(text.names[0])
+    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes), file_ends)
+    has_changed = text.files() != files
+    if has_changed:
+        corpus = _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
+    trouble = numbering.cells.trouble
+    if trouble or (shelf.trouble and len(numbering.cells) > storage.IN_MEMORY):
+        reason = (trouble.strerror or trouble) if trouble else shelf.trouble
+        return _told(
+            corpus, f"kept in memory, {format_bytes(len(numbering.cells))}: the cache cannot be used ({reason})"
+        )
+    if has_changed or not (shelf.file and numbering.cells.is_in_file):
+        return corpus
+    description = Description(
+        name=name,
+        given=text.names,
+        request=text.request(),
+        files=files,
+        sha256=sha256,
+        dtype=numbering.dtype.name,
+        characters=len(numbering),
+        vocabulary=vocabulary.characters,
+        notes=tuple(notes),
+        file_ends=file_ends,
+    )
+    append_description(shelf.file, description, checksum)
+    shelf.keep()
+    size = format_bytes(len(numbering.cells))
+    return _told(corpus, f"prepared, and kept for later runs in {shown(str(shelf.folder))} ({size}; see charrnn cache)")
+
+
+def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
+    """Return a text as the cache has it; None where it has not, or not as it is now."""
+    entry = open_entry(path)
+    if not entry or entry.description.request != text.request() or entry.description.files != text.files():
+        return None
+    if not is_sound(entry, watcher):
+        return None
+    with suppress(OSError):  # when it was used last, for whoever lists the cache
+        os.utime(path)
+    known = entry.description
+    vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
+    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
+    return _told(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
+
+
+def _told(corpus: Corpus, note: str) -> Corpus:
+    return replace(corpus, notes=(*corpus.notes, note))

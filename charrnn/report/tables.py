@@ -1,0 +1,500 @@
+"""What a checkpoint is: how big, trained on what, how far, how good and how, for a person and for a program.
+
+Scores as tables and as JSON: a text's, its lines', and how much of a sample is copied.
+
+The gradient check as a table, as JSON, and as a verdict.
+
+What the cache of prepared texts holds, as a table and as JSON lines.
+
+A trained model in one line.
+
+The recipes as a list to choose from.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn import checkpoint
+from charrnn.cache import Kept
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import LINE_END, RECIPES, TrainConfig, flag
+from charrnn.errors import CheckpointError, ConfigError, LogError, TextError, counted, shown
+from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, EQUATIONS_GATE, Row
+from charrnn.machine import format_bytes
+from charrnn.paths import log_path
+from charrnn.report.terminal import bits, cells, describe_batch, describe_loss, duration, padded, visible, wrap
+from charrnn.scoring.copying import GRAM_LENGTH, find_copying
+from charrnn.scoring.score import UNSEEN_NATS, ScoredLine
+from charrnn.scoring.yardsticks import Comparison, Figure
+from charrnn.text.corpus import CorpusInfo, text_identity
+from charrnn.text.passage import Passage
+from charrnn.text.vocabulary import list_characters
+from charrnn.training.data import training_part
+from charrnn.training.log import read_log, stamp
+from charrnn.training.retracing import command_for, epochs, parts
+
+_INDENT = 10  # columns of the names
+_COMMANDS = ("command", "then")
+_MOST_SYMBOLS = 200  # that are listed one by one
+
+
+def gather(path: Path) -> dict[str, Any]:
+    """Return all there is to say of a checkpoint and its log, as plain values. Losses are nats a character.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, or its configuration is none that a run could have.
+    """
+    trained = checkpoint.load(path)
+    try:
+        config = TrainConfig.from_json(trained.config)
+    except ConfigError as error:
+        raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
+    training, held_out = parts(trained.corpus, config)
+    progress, params = trained.progress, trained.params.vector
+    return {
+        "checkpoint": str(path),
+        "bytes": path.stat().st_size,
+        "can_resume": trained.resume is not None,
+        "model": asdict(trained.model) | {"parameters": params.size, "dtype": params.dtype.name},
+        "vocabulary": trained.vocabulary.characters,
+        "corpus": asdict(trained.corpus) | {"training": training, "held_out": held_out},
+        "config": config.to_json(),
+        "step": progress.step,
+        "epochs": epochs(trained, config),
+        "smoothed_loss": progress.smoothed_loss,
+        "rollbacks": progress.rollbacks,
+        "evaluations": [list(evaluation) for evaluation in progress.history],
+        "best": _best(trained),
+        "command": command_for(trained.corpus, config) if trained.corpus.sources else None,
+        "log": _log(path, progress.step),
+    }
+
+
+def info_as_json(values: Mapping[str, Any]) -> str:
+    """Write them as one object."""
+    return json.dumps(values) + "\n"
+
+
+def as_text(values: Mapping[str, Any], width: int | None = None) -> str:
+    """Write them as a few lines for a person; with a width, lines that are longer go on below."""
+    rows = [
+        ("file", _file(values)),
+        ("model", _model(values)),
+        ("symbols", f"{len(values['vocabulary']):,}: {_symbols(values['vocabulary'])}"),
+        ("text", _text(values)),
+        *(_training(values) if values["corpus"]["sources"] else []),
+    ]
+    lines: list[str] = []
+    for name, words in rows:
+        line = f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}"
+        # A command stays on one line, however long: what is cut could not be copied.
+        lines += wrap(line, width, _INDENT) if width and name not in _COMMANDS else [line]
+    return "\n".join(lines) + "\n"
+
+
+def _best(trained: Checkpoint) -> dict[str, Any] | None:
+    best = trained.progress.best
+    return {"step": best[0], "loss": best[1], "bits_per_char": bits(best[1])} if best else None
+
+
+def _log(path: Path, step: int) -> dict[str, Any] | None:
+    """Say of a run's log where it is, what was typed, when it began and how long it took; None if there is none.
+
+    A run's best model is of an earlier step than the run's last: what comes later in the log is not about it.
+    """
+    with suppress(LogError):
+        records = [record for record in read_log(log_path(path)) if record["step"] <= step]
+        begun = [record for record in records if record["event"] in ("start", "resume")]
+        return {
+            "path": str(log_path(path)),
+            "commands": [record["command"] for record in begun if isinstance(record.get("command"), str)],
+            "began": records[0].get("time") if records else None,
+            "seconds": _seconds(records),
+        }
+    return None
+
+
+def _seconds(records: list[dict[str, Any]]) -> float:
+    """Time from each beginning to the last that is known of that part of the run, added up."""
+    total, began, last = 0.0, None, None
+    for record in records:
+        with suppress(KeyError, TypeError, ValueError):
+            now = datetime.fromisoformat(record["time"])
+            if record["event"] in ("start", "resume") and began and last:
+                total, began = total + (last - began).total_seconds(), None
+            began, last = began or now, now
+    return total + (last - began).total_seconds() if began and last else total
+
+
+def _file(values: Mapping[str, Any]) -> str:
+    use = "training can go on from it" if values["can_resume"] else "for sampling only"
+    return f"{shown(values['checkpoint'])}, {values['bytes']:,} bytes; {use}"
+
+
+def _model(values: Mapping[str, Any]) -> str:
+    model = values["model"]
+    width = f"embedding {model['embedding_size']}" if model["embedding_size"] else "one-hot"
+    sizes = "+".join(map(str, model["hidden_sizes"]))
+    tied = ", tied" if model["tied"] else ""
+    return f"{model['cell']} {sizes}, {width} input{tied}, {model['parameters']:,} parameters in {model['dtype']}"
+
+
+def _symbols(characters: str) -> str:
+    listed = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in characters[:_MOST_SYMBOLS])
+    return f"{listed} ..." if len(characters) > _MOST_SYMBOLS else listed
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    corpus, items = values["corpus"], values["corpus"]["items"]
+    name = shown(corpus["name"])
+    which = f"{name} ({', '.join(map(shown, corpus['sources']))}), {corpus['encoding']}"
+    if not corpus["sources"]:
+        return f"{name}: the model is from elsewhere, and its text is not known"
+    if items:
+        what = "lines" if values["config"]["separator"] == LINE_END else f"items by {values['config']['separator']!r}"
+        return (
+            f"{which}: {what}, each for itself: "
+            f"{items['training']:,} of {items['training_characters']:,} characters to train on + {items['held_out']:,} "
+            f"of {items['held_out_characters']:,} held out"
+        )
+    held_out = f"{corpus['training']:,} characters to train on + {corpus['held_out']:,} held out"
+    return f"{which}: {held_out}"
+
+
+def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("SHA-256", values["corpus"]["sha256"]),
+        ("trained", _trained(values)),
+        ("held out", _held_out(values)),
+        ("settings", _settings(TrainConfig.from_json(values["config"]))),
+        *_commands(values),
+    ]
+
+
+def _trained(values: Mapping[str, Any]) -> str:
+    took = f" in {duration(values['log']['seconds'])}" if values["log"] else ""
+    back = f", {counted(values['rollbacks'], 'rollback')}" if values["rollbacks"] else ""
+    loss = describe_loss(values["smoothed_loss"])
+    planned = values["config"]["steps"]
+    steps = f"{values['step']:,} of {planned:,} steps" if values["step"] < planned else f"{values['step']:,} steps"
+    return f"{steps} = {values['epochs']:.1f} epochs{took}{back}; loss in training {loss}"
+
+
+def _held_out(values: Mapping[str, Any]) -> str:
+    best, evaluations = values["best"], values["evaluations"]
+    if not best:
+        return "never evaluated"
+    words = (
+        f"{describe_loss(best['loss'])} at step {best['step']:,}, the best of {counted(len(evaluations), 'evaluation')}"
+    )
+    step, loss = evaluations[-1]
+    return words if step == best["step"] else f"{words}; {describe_loss(loss)} at step {step:,}, the last"
+
+
+def _settings(config: TrainConfig) -> str:
+    rate = f" {config.learning_rate:g}" if config.learning_rate else ""
+    words = [describe_batch(config), f"{config.optimizer}{rate} {config.schedule}"]
+    names = ("clip_value", "clip_norm", "dropout", "weight_drop", "bptt_jitter")
+    words += [f"{flag(name)[2:]} {getattr(config, name):g}" for name in names if getattr(config, name)]
+    return ", ".join([*words, f"rng-seed {config.rng_seed}"])
+
+
+def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was typed, where a log knows it, and else the command that trains the same."""
+    log = values["log"]
+    if not (log and log["commands"]):
+        return [("command", values["command"]), ("", "(by its settings, as there is no log of what was typed)")]
+    first, *others = log["commands"]
+    return [("command", first), *(("then", command) for command in others), ("log", log["path"])]
+
+
+_LONGEST_QUOTE = 60  # characters
+_LINE_FEED = "\n"
+_LOSSES = 2 * (2 + 9)  # columns of a loss in nats and in bits
+
+
+def scores_table(comparison: Comparison, width: int | None = None, note: str = "") -> str:
+    """Write one line a method, the model first, then its yardsticks from the best down, and a note below.
+
+    `width` is the terminal's, if it goes to one: where it is narrow, the perplexity is left out, and the note is cut
+    between words.
+    """
+    figures = (comparison.model, *comparison.yardsticks)
+    header = f"on {counted(comparison.characters, 'character')}"
+    names = max(len(header), *(len(figure.name) for figure in figures))
+    rows = [f"{header:<{names}}  nats/char  bits/char  perplexity"]
+    for figure in figures:
+        losses = f"{figure.nats:>9.3f}  {bits(figure.nats):>9.3f}"
+        rows.append(f"{figure.name:<{names}}  {losses}  {_perplexity(figure.nats):>10,.2f}")
+    if width and len(rows[0]) > width:
+        rows = [row[: names + _LOSSES] for row in rows]
+    below = wrap(note, width) if width else [note]
+    return "".join(f"{row}\n" for row in (*rows, *(below if note else ())))
+
+
+def describe_unseen(passage: Passage) -> str:
+    """Say which characters the model never saw, if there are any, and what each costs; one sentence."""
+    if passage.num_unknown:
+        return (
+            f"rare: {passage.num_unknown:,} of the characters, {list_characters(passage.unseen)}; each is read, and "
+            "costs what it costs to expect some rare character, its unknown symbol, and not which"
+        )
+    if not passage.num_unseen:
+        return ""
+    return (
+        f"unseen in training: {passage.num_unseen:,} of the characters, {list_characters(passage.unseen)}; "
+        f"each costs {bits(UNSEEN_NATS):.3f} bits, a guess among all of Unicode, and is not read"
+    )
+
+
+def describe_sameness(trained: Checkpoint, passage: Passage) -> list[str]:
+    """Say it, a line of its own, where a text is the very one that the model learned."""
+    if not _is_learned(trained, passage):
+        return []
+    return ["this is the text that the model learned: that flatters it, and the n-grams and compressors still more"]
+
+
+def scores_as_json(comparison: Comparison, trained: Checkpoint, passage: Passage, path: Path) -> str:
+    """Write one object: the model's figures, and a list of the yardsticks'."""
+    values = {
+        "checkpoint": str(path),
+        "is_training_text": _is_learned(trained, passage),
+        "unseen_characters": passage.unseen,
+        **_score_values(comparison),
+    }
+    if passage.unknown is not None:
+        values["read_as_unknown"] = passage.num_unknown
+    return json.dumps(values) + "\n"
+
+
+def as_event(comparison: Comparison, step: int) -> str:
+    """Write the same of a run's held-out part, to come after the events of the run, which ended at a step."""
+    return json.dumps(stamp("yardsticks", step) | _score_values(comparison)) + "\n"
+
+
+def line_row(line: ScoredLine) -> str:
+    """Write a line with its bits a character and its number, tabs between; the line itself is exact."""
+    text = line.passage.text()
+    return f"{bits(line.nats):.3f}\t{line.number}\t{text.removesuffix(_LINE_FEED)}\n"
+
+
+def line_json(line: ScoredLine) -> str:
+    """Write the same as one JSON object, a line feed after it and none in it."""
+    values = {
+        "line": line.number,
+        "text": line.passage.text().removesuffix(_LINE_FEED),
+        "characters": len(line.passage.ids),
+        "unseen": line.passage.num_unseen,
+        "nats_per_char": line.nats,
+        "bits_per_char": bits(line.nats),
+    }
+    return json.dumps(values) + "\n"
+
+
+def describe_copying(trained: Checkpoint, written: Sequence[int]) -> str:
+    """Say how long a run of a sample (ids) stands in the training text, which, and how much of the sample is new."""
+    try:
+        training = training_part(trained)
+    except TextError as error:
+        return visible(f"no report on copying: {error}")
+    sample = np.array(written, dtype=np.intp)
+    copying = find_copying(sample, training)
+    words = f"too short for {GRAM_LENGTH}-grams"
+    if copying.novel_share is not None:
+        words = f"{copying.novel_share:.1%} of its {GRAM_LENGTH}-grams are new"
+    run = trained.vocabulary.decode(sample[copying.run_start :][: copying.run_length])
+    quote = run if len(run) <= _LONGEST_QUOTE else f"{run[: _LONGEST_QUOTE - 1]}…"
+    most = counted(copying.run_length, "character")
+    return visible(f"copied: at most {most} in a row, {json.dumps(quote, ensure_ascii=False)}; {words}")
+
+
+def _is_learned(trained: Checkpoint, passage: Passage) -> bool:
+    sha256 = text_identity(passage.sha256, passage.file_ends, of_items=bool(trained.separator))
+    return sha256 == trained.corpus.sha256
+
+
+def _score_values(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "characters": comparison.characters,
+        "unseen": comparison.unseen,
+        **_figures(comparison.model),
+        "yardsticks": [{"name": figure.name, **_figures(figure)} for figure in comparison.yardsticks],
+    }
+
+
+def _figures(figure: Figure) -> dict[str, float | None]:
+    perplexity = _perplexity(figure.nats)
+    return {
+        "nats_per_char": figure.nats,
+        "bits_per_char": bits(figure.nats),
+        "perplexity": perplexity if math.isfinite(perplexity) else None,  # JSON has no infinity
+    }
+
+
+def _perplexity(nats: float) -> float:
+    """Among how many equal chances the next character would be as hard to guess."""
+    return math.exp(nats) if nats < math.log(sys.float_info.max) else math.inf
+
+
+_WIDTH, _WITHOUT_MODEL = 115, 90  # columns that a row takes, and one below a heading that names the model
+
+
+def gradients_table(rows: Sequence[Row], width: int | None = None) -> str:
+    """One line an array, then the verdict.
+
+    `width` is the terminal's, if it goes to one: where it is narrow the model's name stands above its rows, and where
+    that is not enough there are the errors alone.
+    """
+    has_model, has_all = width is None or width >= _WIDTH, width is None or width >= _WITHOUT_MODEL
+    errors = ("complex step", "difference", "equations") if has_all else ("complex", "central", "plain")
+    titles = ("model", "array", "entries", *errors, "", "worst entry")
+    lines, model = [_line(titles, has_model=has_model, has_all=has_all)], ""
+    for row in rows:
+        if row.model != model and not has_model:
+            lines.append(row.model)
+        model = row.model
+        lines.append(_line(_cells(row), has_model=has_model, has_all=has_all))
+    return "\n".join([*lines, *wrap(verdict(rows), width or sys.maxsize)])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    entries = f"{row.checked}" if row.checked == row.size else f"{row.checked} of {row.size}"
+    where = ",".join(map(str, row.worst_index))
+    equations = "" if row.equations_error is None else f"{row.equations_error:.1e}"
+    errors = f"{row.complex_step_error:.1e}", f"{row.difference_error:.1e}", equations
+    return row.model, row.array, entries, *errors, "ok" if row.passed else "FAIL", f"[{where}] {row.worst_derived:+.3e}"
+
+
+def _line(cells: Sequence[str], *, has_model: bool, has_all: bool) -> str:
+    model, array, entries, complex_step, difference, equations, passed, worst = cells
+    if not has_all:
+        return f"  {array:<13} {complex_step:>7} {difference:>7} {equations:>7}  {passed}".rstrip()
+    first = f"{model:<24} " if has_model else "  "
+    errors = f"{complex_step:>12} {difference:>10} {equations:>10}"
+    return f"{first}{array:<15} {entries:>12} {errors}  {passed:<4} {worst}"
+
+
+def as_json_lines(rows: Sequence[Row]) -> str:
+    """One JSON object an array."""
+    return "\n".join(json.dumps(_finite(asdict(row)) | {"passed": row.passed}) for row in rows)
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace what JSON has no number for, a NaN or an infinity, by null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """One sentence: all is right, or which array is worst and where."""
+    gates = f"complex step within {COMPLEX_STEP_GATE:g}, central differences within {DIFFERENCE_GATE:g}"
+    if any(row.equations_error is not None for row in rows):
+        gates += f", equations within {EQUATIONS_GATE:g}"
+    wrong = [row for row in rows if not row.passed]
+    if not wrong:
+        return f"all {len(rows)} gradients are right ({gates})"
+    worst = max(wrong, key=lambda row: math.inf if math.isnan(row.complex_step_error) else row.complex_step_error)
+    return (
+        f"{len(wrong)} of {len(rows)} gradients are wrong; worst is {worst.array} of {worst.model} at "
+        f"{list(worst.worst_index)}: derived {worst.worst_derived:.6g}, numeric {worst.worst_numeric:.6g}"
+    )
+
+
+_HEADER = ("text", "size", "characters", "symbols", "used")
+
+
+def cache_table(kept: Sequence[Kept], folder: Path, *, were_removed: bool = False) -> str:
+    """Write one line a text, the last used first, and how much they are together."""
+    where, total = shown(str(folder)), format_bytes(sum(entry.size for entry in kept))
+    texts = counted(len(kept), "text")
+    if not kept:
+        return f"no text is kept in {where}\n"
+    if were_removed:
+        return f"removed {texts}, {total}, from {where}\n"
+    rows = [_HEADER, *map(_row, kept)]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for name, *figures in rows:
+        right = (f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True))
+        lines.append("  ".join([padded(name, widths[0]), *right]))
+    return "\n".join([*lines, f"{texts}, {total}, in {where}"]) + "\n"
+
+
+def cache_as_json(kept: Sequence[Kept]) -> str:
+    """Write one object a text, a line feed after each."""
+    return "".join(json.dumps(_cache_values(entry)) + "\n" for entry in kept)
+
+
+def _row(kept: Kept) -> tuple[str, ...]:
+    known = kept.description
+    ago = f"{duration(max(0.0, time.time() - kept.used))} ago"
+    if known is None:
+        return visible(kept.path.name), format_bytes(kept.size), "damaged", "", ago
+    names = visible(", ".join(map(shown, known.given)))
+    return names, format_bytes(kept.size), f"{known.characters:,}", f"{len(known.vocabulary):,}", ago
+
+
+def _cache_values(kept: Kept) -> dict[str, object]:
+    known = kept.description
+    values: dict[str, object] = {
+        "path": str(kept.path),
+        "bytes": kept.size,
+        "used": datetime.fromtimestamp(kept.used, UTC).isoformat(timespec="seconds"),
+        "is_damaged": known is None,
+    }
+    if known:
+        values |= {
+            "name": known.name,
+            "sources": list(known.given),
+            "files": [path for path, *_ in known.files],
+            "sha256": known.sha256,
+            "characters": known.characters,
+            "symbols": len(known.vocabulary),
+            "max_vocab": known.request.get("max_vocab", 0),
+        }
+    return values
+
+
+def describe_model(trained: Checkpoint, path: Path) -> str:
+    """Say which model it is, what it learned, and how good it is."""
+    model, progress = trained.model, trained.progress
+    sizes = "+".join(map(str, model.hidden_sizes))
+    figure = ""
+    if progress.history:
+        step, loss = progress.history[-1]
+        figure = f", held out {describe_loss(loss)} at step {step:,}"
+    learned = f"learned {shown(trained.corpus.name)} for {progress.step:,} steps"
+    return visible(f"{shown(str(path))}: {model.cell} {sizes}, {learned}{figure}")
+
+
+def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
+    """Say which model writes, and how to have the same text again."""
+    return f"{describe_model(trained, path)}; --rng-seed {rng_seed} writes this again"
+
+
+def describe_parts(corpus: CorpusInfo, held_out: int) -> str:
+    """Say how much of a text is trained on and how many characters are held out, and of how many items."""
+    if items := corpus.items:
+        trained_on = f"{items.training:,} items of {items.training_characters:,} characters"
+        return f"{trained_on} + {items.held_out:,} of {items.held_out_characters:,} held out"
+    return f"{corpus.characters - held_out:,} characters + {held_out:,} held out"
+
+
+def describe_recipes(width: int | None = None) -> list[str]:
+    """Say of each recipe what it reaches, a line each; `width` is the terminal's, if it goes to one."""
+    names = max(map(len, RECIPES))
+    lines = [f"{name:{names}}  {recipe.reaches}" for name, recipe in RECIPES.items()]
+    return [part for line in lines for part in wrap(line, width, names + 2)] if width else lines

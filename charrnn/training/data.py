@@ -1,0 +1,275 @@
+"""A text divided into what is trained on and what is held out, as one running text or as many items.
+
+Data that was given in memory: numbered, and described as a checkpoint remembers it.
+
+The text that a model was trained on, found again by what its checkpoint remembers.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from charrnn.cache import load_corpus, scratch
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import LINE_END, TrainConfig, separator_option
+from charrnn.errors import CharRNNError, TextError, counted, shown
+from charrnn.nn.embedding import check_ids
+from charrnn.randomness import random_stream
+from charrnn.text import storage
+from charrnn.text.corpus import CorpusInfo, ItemCounts, describe_joins, split, text_identity
+from charrnn.text.items import Documents, Items, Permutation, find_items, fit_items, has_separator
+from charrnn.text.sources import NOBODY, STDIN, Watcher
+from charrnn.text.streams import Streams, fit
+from charrnn.text.vocabulary import Vocabulary
+
+_PLACE = partial(scratch, storage.IN_MEMORY)  # for the places of very many items
+_MOST_COMPARED = 4_000_000  # items: of more, repetitions are looked for only where they are to be dropped
+
+Part = NDArray[np.integer] | Items
+Batches = Streams | Documents
+
+
+class Division(NamedTuple):
+    """The two parts of a text, and what was left out of both."""
+
+    training: Part
+    held_out: Part
+    """May be empty."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> ItemCounts | None:
+        """What a checkpoint remembers of items; None for a running text."""
+        training, held_out = self.training, self.held_out
+        if not (isinstance(training, Items) and isinstance(held_out, Items)):
+            return None
+        return ItemCounts(
+            len(training), training.characters, len(held_out), held_out.characters, longest=training.longest
+        )
+
+
+def share(size: int, index: int, count: int) -> range:
+    """Return which of so many things are those of one of `count`: a stretch, as long as the others' or one longer."""
+    return range(index * size // count, (index + 1) * size // count)
+
+
+def divide(
+    ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig, file_ends: Sequence[int] = ()
+) -> Division:
+    """Divide a text in a part to train on and one to validate with.
+
+    Of a running text the last is held out. Of items it is a choice by `rng_seed`, a pure function of it and of the
+    number of items: a list is often sorted, and its end is no fair sample of it.
+
+    Parameters
+    ----------
+    ids : (N,) the text
+    vocabulary : its characters
+    config : what is held out, and what parts items
+    file_ends : where each of its files ends; by default it is one
+
+    Raises
+    ------
+    TextError
+        If the text does not have the separator.
+    """
+    if not config.separator:
+        return Division(*split(ids, config.val_fraction), tuple(describe_joins(ids, file_ends, vocabulary.characters)))
+    items, blank = _find(ids, vocabulary, config.separator, file_ends)
+    what = "blank line" if config.separator == LINE_END else "blank item"
+    notes = [f"left out {counted(blank, what)}"] if blank else []
+    if config.unique:
+        is_repeat = items.repeats()
+        if repeated := int(is_repeat.sum()):
+            items = items.choose(~is_repeat)
+            notes.append(f"left out {counted(repeated, 'item')} equal to an earlier one")
+    count = min(math.ceil(len(items) * config.val_fraction), max(len(items) - 1, 0))
+    drawn = Permutation(len(items), random_stream(config.rng_seed, "held out"))
+
+    def is_held_out(numbers: NDArray[np.intp]) -> NDArray[np.bool]:
+        return drawn(numbers) < count
+
+    if not config.unique and len(items) <= _MOST_COMPARED:
+        pieces = [is_held_out(np.arange(piece.start, piece.stop)) for piece in items.pieces()]
+        notes += _describe_repeats(items, np.concatenate(pieces)) if pieces else []
+    return Division(*items.part(is_held_out, _PLACE), tuple(notes))
+
+
+def _describe_repeats(items: Items, is_held_out: NDArray[np.bool]) -> list[str]:
+    """Say how many items are equal to an earlier one, and how many that are held out are trained on too."""
+    # Hashes, and a last bit that says whether the item is held out: of equal items those that are not come first.
+    keys = items.hashes()
+    keys <<= np.uint64(1)
+    keys |= is_held_out
+    keys.sort()
+    is_repeat = keys[1:] >> 1 == keys[:-1] >> 1
+    repeated = int(is_repeat.sum())
+    if not repeated:
+        return []
+    is_repeat = np.concatenate([[False], is_repeat])
+    is_first = ~is_repeat & np.append(is_repeat[1:], False)  # of two or more that are equal
+    are_equal = keys[is_first | is_repeat]
+    own_group = np.cumsum(is_first[is_first | is_repeat]) - 1
+    seen = int(np.count_nonzero(are_equal & ~keys[is_first][own_group] & 1))  # held out, and the first is not
+    leak = f", and {seen:,} of the {int(is_held_out.sum()):,} held out are trained on too" if seen else ""
+    return [f"{repeated:,} of {len(keys):,} items repeat an earlier one{leak}; --unique leaves repetitions out"]
+
+
+def fit_part(part: Part, config: TrainConfig) -> tuple[int, int, tuple[str, ...]]:
+    """Shrink the batch and the sequences to what a part can fill; see `charrnn.text.streams.fit`.
+
+    Raises
+    ------
+    TextError
+        If there is nothing to learn in it.
+    """
+    if isinstance(part, Items):
+        batch_size, notes = fit_items(part, config.batch_size)
+        return batch_size, config.seq_length, notes
+    return fit(len(part), config.batch_size, config.seq_length)
+
+
+def batches_of(part: Part, config: TrainConfig) -> Batches:
+    """Return the batches that a part is read in."""
+    if isinstance(part, Items):
+        shuffle = partial(random_stream, config.rng_seed, "items")
+        return Documents(part, config.batch_size, config.seq_length, shuffle)
+    return Streams(part, config.batch_size, config.seq_length)
+
+
+def running(part: Part) -> NDArray[np.integer]:
+    """Return a part as one text; items stand as a file would have them, after a separator and each with its own."""
+    if not isinstance(part, Items):
+        return part
+    return np.concatenate([part.separator.astype(part.ids.dtype), part.joined()])
+
+
+def can_train(part: Part) -> bool:
+    """Whether there is anything in a part to guess."""
+    return len(part) > (0 if isinstance(part, Items) else 1)
+
+
+def characters_in(part: Part) -> int:
+    """Count the characters of a part; of items, with the separator that ends each."""
+    return part.characters if isinstance(part, Items) else len(part)
+
+
+def joined_starts(part: Part) -> NDArray[np.intp] | None:
+    """Return where each item begins in what `running` returns; None for a running text."""
+    return part.joined_starts() + len(part.separator) if isinstance(part, Items) else None
+
+
+def _find(
+    ids: NDArray[np.integer], vocabulary: Vocabulary, separator: str, file_ends: Sequence[int]
+) -> tuple[Items, int]:
+    if not vocabulary.unknown(separator):
+        encoded = vocabulary.encode(separator)
+        items, blank = find_items(ids, encoded, _PLACE, characters=vocabulary.characters, file_ends=file_ends)
+        if len(items) != 1 or has_separator(ids, encoded):
+            return items, blank
+    hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in separator else ""
+    raise TextError(
+        f"the text never has the separator {separator!r} ({separator_option(separator)[0]}), so it is a single item; "
+        f"leave the option out{hint}"
+    )
+
+
+def describe_given(vocabulary: Vocabulary, part: Part) -> CorpusInfo:
+    """Describe a text without a file, like one from a pipe: ``--resume`` knows a file of the same text by its SHA-256.
+
+    Parameters
+    ----------
+    part : (N,) ids, or all items of a text
+    """
+    ids = part.ids if isinstance(part, Items) else part
+    counts = Division(part, part.choose(slice(0))).counts if isinstance(part, Items) else None
+    text = vocabulary.decode(ids).encode()
+    return CorpusInfo("given text", (STDIN,), "utf-8", hashlib.sha256(text).hexdigest(), len(ids), items=counts)
+
+
+def number_data(
+    data: str | ArrayLike, vocabulary: Vocabulary | None = None, vocab_size: int | None = None
+) -> tuple[Vocabulary, NDArray[np.integer]]:
+    """Return a text, or integers, as a vocabulary and ids (N,).
+
+    Parameters
+    ----------
+    data : a text, or (N,) integers in 0…V−1
+    vocabulary : its characters, or what the integers stand for; by default the text's own, or `Vocabulary.of_integers`
+    vocab_size : V, of integers that are no text; by default the largest and one
+
+    Raises
+    ------
+    IndexError, TypeError
+        If `data` is neither, or `vocab_size` is given with a text or a vocabulary.
+    ValueError
+        If the integers have not one dimension, or V is too large for `Vocabulary.of_integers`.
+    TextError, UnknownCharacterError
+        If the text is empty, or has characters that are not in the vocabulary given.
+    """
+    if vocab_size is not None and (vocabulary or isinstance(data, str)):
+        raise TypeError("vocab_size is for integers that are no text; a text and a vocabulary have their own")
+    if isinstance(data, str):
+        if not data:
+            raise TextError("there is no text to train on: give at least two characters")
+        vocabulary = vocabulary or Vocabulary.from_text(data)
+        return vocabulary, vocabulary.encode(data)
+    ids = np.asarray(data)
+    if ids.ndim != 1:
+        raise ValueError(f"a sequence to train on must have the shape (N,), not {ids.shape}")
+    if vocabulary is None:
+        vocabulary = Vocabulary.of_integers(vocab_size or (int(ids.max()) + 1 if ids.size else 1))
+    check_ids(ids, len(vocabulary))
+    return vocabulary, ids
+
+
+def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
+    """Return the ids of what the model learned from, as one text; the errors are those of `divided`."""
+    return running(learned(trained, watcher))
+
+
+def learned(trained: Checkpoint, watcher: Watcher = NOBODY) -> Part:
+    """Return what the model learned from, without what was held out; the errors are those of `divided`."""
+    return divided(trained, watcher).training
+
+
+def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
+    """Return the model's text, divided as it was for the training.
+
+    Raises
+    ------
+    TextError
+        If the text is not here any more, or not the same; the sentence says why.
+    """
+    corpus, val_fraction = trained.corpus, trained.config.get("val_fraction")
+    if not corpus.sources:
+        raise TextError("the model is from elsewhere, and its training text is not known")
+    if STDIN in corpus.sources:
+        raise TextError("the training text came from stdin and was not kept")
+    if not isinstance(val_fraction, float):
+        raise TextError("the checkpoint does not say which part of its text was held out")
+    try:
+        decoding = {**corpus.decoding, "keep": trained.separator}
+        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
+        if trained.separator:
+            config = TrainConfig.from_json(trained.config)
+            division = divide(found.ids, trained.vocabulary, config, found.file_ends)
+        else:
+            division = Division(*split(found.ids, val_fraction))
+    except CharRNNError as error:
+        why = error.reason if isinstance(error, TextError) else error
+        raise TextError(f"the training text cannot be read again ({why})") from error
+    sha256 = text_identity(found.sha256, found.file_ends, of_items=bool(trained.separator))
+    if sha256 != corpus.sha256:
+        raise TextError(
+            f"{shown(corpus.name)} has changed since the model learned it "
+            f"(SHA-256 {corpus.sha256[:12]}… then, {sha256[:12]}… now)"
+        )
+    if division.counts != corpus.items:
+        raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
+    return division
