@@ -11,10 +11,10 @@ check:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTHON) -m pytest -q
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup
 
 slow:
-	$(PYTHON) -m pytest -q -m slow
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup -m slow
 	$(PYTHON) -m charrnn gradcheck
 
 # A short run of the benchmarks, to see that they work; benchmarks/README.md has the commands that measure.

@@ -19,8 +19,7 @@ from workload import Shape
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import share
 from charrnn.training.mpi import Ranks, follow
-from charrnn.training.trainer import Trainer
-from charrnn.training.workers import ALONE, Team
+from charrnn.training.trainer import ALONE, Team, Trainer
 
 _REPEATS = 20
 COMM = MPI.COMM_WORLD
@@ -32,7 +31,7 @@ def step_ms(shape: Shape, threads: int, seconds: float, team: Team) -> Answer:
     vocabulary = Vocabulary("".join(map(chr, range(0x100, 0x100 + shape.vocab_size))))
     trainer = Trainer(config, vocabulary, shape.text(), team=team)
     ms = median_ms(lambda: trainer.train_step(0.0), seconds)
-    update = median_ms(lambda: trainer._reducer.apply(0.0, 1.0), seconds / 4)  # noqa: SLF001
+    update = median_ms(lambda: trainer.engine.update(0.0, 1.0), seconds / 4)
     size = trainer.params.vector.size
     output = sum(array.size for name, array in trainer.params.items() if name.startswith("linear."))
     trainer.close()

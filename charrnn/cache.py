@@ -310,7 +310,7 @@ def _names(kept: Kept) -> Iterator[str]:
         yield from (path for path, *_ in kept.description.files)
 
 
-_FORMAT = 2  # of a request: another number makes every text anew
+_FORMAT = 3  # of a request: another number makes every text anew
 _UNPACKED = 6  # how many times longer a packed text is taken to be
 _SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
 
@@ -324,7 +324,7 @@ class _Text:
     left_out: tuple[str, ...]
     decoding: dict[str, Any]  # encoding, errors, normalize
     max_vocab: int
-    keep: str
+    separator: str
     vocabulary: Vocabulary | None
 
     @property
@@ -349,7 +349,7 @@ class _Text:
             **self.decoding,
             "max_vocab": self.max_vocab,
             "vocabulary": vocabulary,
-            "keep": "".join(sorted(set(self.keep))),
+            "separator": self.separator,
         }
 
     def files(self) -> tuple[File, ...]:
@@ -370,7 +370,7 @@ def load_corpus(
     errors: str = "strict",
     normalize: str = "none",
     max_vocab: int = 0,
-    keep: str = "",
+    separator: str = "",
     vocabulary: Vocabulary | None = None,
     watcher: Watcher = NOBODY,
 ) -> Corpus:
@@ -382,10 +382,10 @@ def load_corpus(
 
     Parameters
     ----------
-    names, encoding, errors, normalize, max_vocab, keep, vocabulary
+    names, encoding, errors, normalize, max_vocab, vocabulary
         As there.
-    keep
-        Characters, such as those of a separator, that are in the vocabulary even if no file has them.
+    separator
+        As there; its characters are in the vocabulary even if no file has them.
     watcher
         Hears how far it is.
 
@@ -397,10 +397,10 @@ def load_corpus(
         If the disk fails when all is written but the end.
     """
     check_reading(errors, normalize, 0 if vocabulary else max_vocab)
-    check_cap(max_vocab, keep)
+    check_cap(max_vocab, separator)
     sources, left_out = find_sources(names)
     decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, keep, vocabulary)
+    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, separator, vocabulary)
     if vocabulary and text.can_be_kept and text.size > storage.IN_MEMORY:
         # A run that goes on with its text has that text's own vocabulary, and so the ids of the run it comes from.
         own = _load(replace(text, vocabulary=None), watcher)
@@ -503,11 +503,13 @@ class _Shelf:
 def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
     """Read a text, and keep it if it is long."""
     files = text.files()
-    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.keep)))
+    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.separator)))
     numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
-    sha256, notes, file_ends = number(text.sources, numbering, **text.decoding, watcher=watcher)
+    sha256, notes, file_ends = number(
+        text.sources, numbering, **text.decoding, separator=text.separator, watcher=watcher
+    )
     vocabulary, capped, checksum = settle(
-        numbering, called(text.sources), text.max_vocab, text.keep, text.vocabulary, watcher
+        numbering, called(text.sources), text.max_vocab, text.separator, text.vocabulary, watcher
     )
     notes = [*notes, *capped]
     name = corpus_name(text.names[0])

@@ -1,4 +1,4 @@
-"""Commands of this program, written so that a shell reads them back: the one place that quotes what is printed."""
+"""Commands of this program to print, quoted so that they can be pasted into a shell."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ def command(name: str, arguments: Sequence[str] = (), options: Sequence[str] = (
     Parameters
     ----------
     name : of the command, such as ``train``
-    arguments : texts and checkpoints; one that begins with a dash comes after ``--``, where it is no option
+    arguments : texts and checkpoints; if one begins with a dash, all come after ``--``, where it is not an option
     options : the options and their values
 
     Examples
@@ -28,7 +28,7 @@ def command(name: str, arguments: Sequence[str] = (), options: Sequence[str] = (
 
 
 def command_line(words: Iterable[str]) -> str:
-    """Return words as bash and zsh read them, on one line whatever is in them."""
+    """Return words quoted for bash and zsh, always on one line."""
     return " ".join(map(_quoted, words))
 
 
@@ -40,10 +40,10 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    """Write a character as shells know it between ``$'`` and ``'``."""
+    """Return a character as shells write it between ``$'`` and ``'``."""
     named = {"\n": r"\n", "\t": r"\t", "\\": r"\\"}
     if character in named:
         return named[character]
-    # A byte of a file's name that is no text stands in it as half of a surrogate pair.
+    # In a file name, Python writes a byte that is not valid text as a lone surrogate.
     errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
     return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", errors))

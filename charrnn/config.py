@@ -1,19 +1,17 @@
-"""Everything that can be set about a training run.
+"""Every setting of a training run and of a sample.
 
-Defaults stand here and nowhere else: the command line reads them from these fields. No NumPy is imported, so that
-``charrnn --help`` stays quick.
+A setting is a field of `TrainConfig` or `SampleConfig`, made by `option`. Its default, help text, bounds and choices
+are written there and nowhere else: the command line, its help, ``--config``, the checks and a resumed run all read the
+field. Adding a setting means adding one field.
 
-Whole configurations by name, what each reaches, and what the default ones choose by the text.
-
-Everything that can be asked of a sample. No NumPy is imported: the command line takes its defaults from here.
-
-What can be chosen when a text is read. No NumPy is imported, so that ``charrnn --help`` stays quick.
+The recipes, which are configurations with a name, follow at the end. The module does not import NumPy, so that
+``charrnn --help`` is quick.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self
@@ -25,19 +23,150 @@ OPTIMIZERS = ("adagrad", "rmsprop", "adam", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
 DTYPES = ("float32", "float64")
 REDUCTIONS = ("mean", "sum")
+ERRORS = ("strict", "replace")
+FORMS = ("none", "nfc")
+UNKNOWN = ("error", "skip", "nearest")
+MOST_SYMBOLS = 0x110000  # as many code points as Unicode has
+MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.reader`)
 LINE_END = "\n"
+DEFAULT_LENGTH = 500
+ENDLESS = -1
+
+_LARGEST = 10**12  # far more than any machine has memory for (see `charrnn.training.start`)
+_MOST_STEPS = 10**15
+_LONG = 10**40  # above any seed of 128 bits; Python refuses to write numbers of thousands of digits
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class Option:
+    """What a setting's field says about it.
+
+    Parameters
+    ----------
+    help : one sentence for ``--help``
+    section : heading of the help under which it stands
+    kind : type of the value, or of each element of a tuple
+    choices : the values allowed
+    least, most : bounds of a number, inclusive
+    above, below : the same, exclusive
+    unit : of a number
+    flags : its spelling on the command line, where that is not its name
+    metavar : what stands for the value in the help; by default the unit
+    default_text : text for the default value, where the value itself does not say enough; "" shows none
+    resumable : whether it may change when a run is resumed
+    added_later : whether older checkpoints lack it; their runs were trained with the default
+    """
+
+    help: str
+    section: str
+    kind: type
+    choices: tuple[str, ...] = ()
+    least: float = 0
+    most: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
+    unit: str = ""
+    flags: tuple[str, ...] = ()
+    metavar: str = ""
+    default_text: str | None = None
+    resumable: bool = False
+    added_later: bool = False
+
+    def convert(self, name: str, value: Any, default: Any) -> Any:
+        """Return a value as its field holds it, or raise `ConfigError` if it cannot be used."""
+        if value is None and default is None:
+            return None
+        if not isinstance(default, tuple):
+            return self._checked(name, value)
+        if not isinstance(value, list | tuple):
+            raise ConfigError("{} must be a list, not {value}", name, value=_quoted(value))
+        if not value and self.kind is not str:
+            raise ConfigError("{} needs at least one number", name)
+        return tuple(self._checked(name, element) for element in value)
+
+    def _checked(self, name: str, value: Any) -> Any:
+        value = self._typed(name, value)
+        if self.choices and value not in self.choices:
+            choices = ", ".join(self.choices)
+            raise ConfigError("{} must be one of {choices}, not {value}", name, choices=choices, value=_quoted(value))
+        if self.kind in (int, float) and (bound := self._missed_bound(value)):
+            raise ConfigError("{} must be {bound}, not {value}", name, bound=bound, value=_quoted(value))
+        return value
+
+    def _typed(self, name: str, value: Any) -> Any:
+        """Return a value of the right kind: a NumPy number, or a whole number for a fraction, is converted."""
+        if type(value) is self.kind:
+            return value
+        numbers: dict[type, Any] = {int: Integral, float: Real}
+        if isinstance(value, numbers.get(self.kind, ())) and not isinstance(value, bool):
+            with suppress(OverflowError):
+                return self.kind(value)
+        raise ConfigError("{} must be {kind}, not {value}", name, kind=_KINDS[self.kind], value=_quoted(value))
+
+    def _missed_bound(self, value: float) -> str:
+        """Say which bound a number is outside of, if any."""
+        if isinstance(value, float) and not math.isfinite(value):
+            return "a finite number"
+        if value <= self.above:
+            return f"above {self.above}"
+        if value < self.least:
+            return "0 or more" if self.least == 0 else f"at least {self.least}"
+        if value > self.most:
+            return f"at most {self.most:,}"
+        return f"below {self.below}" if value >= self.below else ""
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _quoted(value: object) -> str:
+    """Write a value for a message; Python cannot write a whole number of thousands of digits."""
+    if isinstance(value, int) and abs(value) >= _LONG:
+        return f"{'minus ' * (value < 0)}a number of more than {len(str(_LONG)) - 1} digits"
+    return shortened(repr(value)) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def option(default: Any, help: str, *, section: str, kind: type | None = None, **about: Any) -> Any:  # noqa: A002
+    """Return a dataclass field that is a setting; the other parameters are those of `Option`."""
+    kind = kind or type(default[0] if isinstance(default, tuple) else default)
+    return field(default=default, metadata={"option": Option(help, section, kind, **about)})
+
+
+def option_of(setting: Field[Any]) -> Option:
+    """Return what a setting's field says about it."""
+    about: Option = setting.metadata["option"]
+    return about
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration whose fields are made by `option` and are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = option_of(setting).convert(setting.name, getattr(self, setting.name), setting.default)
+            object.__setattr__(self, setting.name, value)
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raise `ConfigError` if values that are each allowed do not go together."""
+
+
+_MODEL, _TEXT, _UPDATES = "Model", "Text", "Optimization"
+_DURATION, _PROGRESS = "How long", "Along the way"
+_SUITED = "automatic, from the number of epochs"  # see `suited_settings`
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
     """One training run.
 
-    The first bound reached among `steps`, `epochs` and `minutes` ends it; 0 means no such bound.
+    The run ends at the first limit reached among `steps`, `epochs` and `minutes`; 0 means no limit.
 
     Raises
     ------
     ConfigError
-        If a value cannot be used.
+        If a value cannot be used. Its ``field`` is the name of the field.
 
     Examples
     --------
@@ -47,98 +176,237 @@ class TrainConfig:
 
     """
 
-    # The model
-    cell: str = "gru"
-    hidden_sizes: tuple[int, ...] = (384,)
-    embedding_size: int = 0  # 0: one-hot input
-    tied: bool = False  # whether the output's weights are the embedding's
-    init_std: float = 0.0  # 0: uniform in ±1/√hidden
-    dtype: str = "float32"
-    # The text
-    separator: str = ""  # what stands between two items; empty: one running text
-    unique: bool = False  # whether items equal to an earlier one are left out
-    val_fraction: float = 0.1
-    batch_size: int = 16
-    seq_length: int = 50
-    bptt_jitter: float = 0.0  # standard deviation of a chunk's length, in characters
-    # Each update
-    optimizer: str = "adagrad"
-    learning_rate: float = 0.0  # 0: the optimizer's own default; the default recipe's: `suited_settings`
-    schedule: str = "cosine"
-    schedule_steps: int = 0  # 0: the length of the run
-    warmup_steps: int = 100
-    decay_factor: float = 0.5  # of the step schedule; this and the next are torch-rnn's
-    decay_every: float = 5.0  # epochs
-    dropout: float = 0.0  # share of each layer's outputs; the default recipe's: `suited_settings`
-    locked_dropout: bool = False  # one mask for all steps of a chunk
-    weight_drop: float = 0.0  # share of W_hh
-    clip_value: float = 0.0  # 0: no clipping by value
-    clip_norm: float = 5.0  # 0: no clipping by norm
-    reduction: str = "mean"  # the gradient of the mean, or of the sum, over a chunk's characters
-    accumulate: int = 1  # chunks whose gradients make one update
-    rng_seed: int = 0
-    threads: int = 0  # cores to use; 0: all of the machine's
-    # How long
-    steps: int = 3600
-    epochs: float = 0.0
-    minutes: float = 0.0
-    patience: int = 0  # evaluations in a row without a new best; 0: no end by that
-    # What happens on the way, every so many steps; 0: never
-    eval_every: int = 200
-    sample_every: int = 400
-    sample_length: int = 200
-    save_every: int = 400
-    keep: int = 0  # states of the last saves that are kept beside the newest
+    cell: str = option("gru", "Recurrent cell.", section=_MODEL, choices=CELLS)
+    hidden_sizes: tuple[int, ...] = option(
+        (384,),
+        "Hidden units; a comma-separated list stacks layers.",
+        section=_MODEL,
+        least=1,
+        most=_LARGEST,
+        flags=("--hidden-size",),
+    )
+    embedding_size: int = option(
+        0, "Size of a learned embedding (0 = one-hot input).", section=_MODEL, most=_LARGEST, metavar="SIZE"
+    )
+    tied: bool = option(False, "Use the embedding matrix in the output layer too.", section=_MODEL, added_later=True)
+    init_std: float = option(
+        0.0, "Standard deviation of the initial weights (0 = uniform in ±1/√hidden).", section=_MODEL, most=10**6
+    )
+    dtype: str = option("float32", "Floating-point precision.", section=_MODEL, choices=DTYPES)
 
-    def __post_init__(self) -> None:
-        """Raise `ConfigError` for the first value that cannot be used."""
-        for field in fields(self):
-            object.__setattr__(self, field.name, _typed(field.name, getattr(self, field.name), field.default))
-        for name, choices in _CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
-                raise ConfigError(f"{flag(name)} is one of {', '.join(choices)}, not {shortened(value)!r}")
-        self._check_sizes()
-        self._check_ranges()
-        if any(0xD800 <= ord(c) <= 0xDFFF for c in self.separator):
-            raise ConfigError("--separator has a byte that is no character; give it in the terminal's encoding")
-        if self.unique and not self.separator:
-            raise ConfigError("--unique leaves out repeated items: it goes with --by-line or --separator")
-        if not 0 < self.decay_factor <= 1:
-            raise ConfigError(f"--decay-factor must be above 0 and at most 1, not {self.decay_factor}")
-        if not self.decay_every:
-            raise ConfigError("--decay-every must be above 0; for a rate that stays there is --schedule constant")
-        if self.patience and not (self.eval_every and self.val_fraction):
-            raise ConfigError("--patience counts evaluations; it needs --eval-every and --val-fraction above 0")
-        if not (self.steps or self.epochs or self.minutes):
-            raise ConfigError("the run has no end: give --steps, --epochs or --minutes")
+    separator: str = option(
+        "",
+        "Train on separate items divided by this string.",
+        section=_TEXT,
+        default_text="none: one running text",
+        added_later=True,
+    )
+    unique: bool = option(
+        False,
+        "Drop repeated items, so that no item is both trained on and held out.",
+        section=_TEXT,
+        added_later=True,
+    )
+    val_fraction: float = option(
+        0.1,
+        "Fraction held out for validation: the end of the text, or randomly chosen items.",
+        section=_TEXT,
+        below=1,
+    )
+    batch_size: int = option(
+        16, "Streams of text, or items, trained on in parallel.", section=_TEXT, least=1, most=_LARGEST, unit="streams"
+    )
+    seq_length: int = option(
+        50, "Characters through which gradients flow back.", section=_TEXT, least=1, most=_LARGEST, unit="characters"
+    )
+    bptt_jitter: float = option(
+        0.0,
+        "Vary --seq-length randomly with this standard deviation (0 = off).",
+        section=_TEXT,
+        unit="characters",
+        added_later=True,
+    )
 
-    def _check_sizes(self) -> None:
-        for name in ("batch_size", "seq_length", "accumulate"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{flag(name)} must be at least 1, not {_said(getattr(self, name))}")
-        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
-            sizes = ",".join(map(_said, self.hidden_sizes))
-            raise ConfigError(f"--hidden-size must be at least 1, not {shortened(sizes)}")
-        if max(self.hidden_sizes) > _LARGEST:
-            raise ConfigError(f"--hidden-size must be at most {_LARGEST:,}")
+    optimizer: str = option("adagrad", "Optimizer.", section=_UPDATES, choices=OPTIMIZERS)
+    learning_rate: float = option(
+        0.0, "Learning rate (0 = the optimizer's default).", section=_UPDATES, default_text=_SUITED, resumable=True
+    )
+    schedule: str = option("cosine", "Learning-rate schedule.", section=_UPDATES, choices=SCHEDULES)
+    schedule_steps: int = option(
+        0,
+        "Total planned steps if this run is one part of a longer one; sets schedule and dropout (0 = this run only).",
+        section=_UPDATES,
+        most=_MOST_STEPS,
+        unit="steps",
+        resumable=True,
+    )
+    warmup_steps: int = option(
+        100,
+        "Steps in which the learning rate rises to its full value.",
+        section=_UPDATES,
+        most=_MOST_STEPS,
+        unit="steps",
+    )
+    # The defaults of the step schedule are torch-rnn's.
+    decay_factor: float = option(
+        0.5,
+        "With --schedule step: multiply the learning rate by this at each decay.",
+        section=_UPDATES,
+        above=0,
+        most=1,
+        metavar="FACTOR",
+        resumable=True,
+        added_later=True,
+    )
+    decay_every: float = option(
+        5.0,
+        "With --schedule step: epochs between decays.",
+        section=_UPDATES,
+        above=0,
+        most=10**9,
+        unit="epochs",
+        resumable=True,
+        added_later=True,
+    )
+    dropout: float = option(
+        0.0,
+        "Dropout rate for layer outputs (0 = off).",
+        section=_UPDATES,
+        below=1,
+        default_text=_SUITED,
+        added_later=True,
+    )
+    locked_dropout: bool = option(
+        False, "Use one dropout mask for all characters of a sequence.", section=_UPDATES, added_later=True
+    )
+    weight_drop: float = option(
+        0.0,
+        "Dropout rate for recurrent weights (0 = off).",
+        section=_UPDATES,
+        below=1,
+        default_text=_SUITED,
+        added_later=True,
+    )
+    clip_value: float = option(0.0, "Clip each gradient to ± this (0 = off).", section=_UPDATES)
+    clip_norm: float = option(5.0, "Clip the gradient norm to this (0 = off).", section=_UPDATES)
+    reduction: str = option(
+        "mean",
+        "Follow the gradient of the mean or the sum over a sequence's characters.",
+        section=_UPDATES,
+        choices=REDUCTIONS,
+    )
+    accumulate: int = option(
+        1,
+        "Add up the gradients of this many batches before each update.",
+        section=_UPDATES,
+        least=1,
+        most=10**6,
+        unit="batches",
+        added_later=True,
+    )
+    rng_seed: int = option(
+        0, "Random seed; the same seed gives the same run.", section=_UPDATES, most=_LONG, metavar="SEED"
+    )
+    threads: int = option(
+        0,
+        "CPU cores to use (0 = all, or one per rank under mpirun).",
+        section=_UPDATES,
+        most=256,
+        unit="cores",
+        resumable=True,
+        added_later=True,
+    )
+
+    steps: int = option(
+        3600,
+        "Stop after this many updates (0 = no limit).",
+        section=_DURATION,
+        most=_MOST_STEPS,
+        unit="steps",
+        resumable=True,
+    )
+    epochs: float = option(
+        0.0,
+        "Stop after this many passes over the text (0 = no limit).",
+        section=_DURATION,
+        most=10**9,
+        unit="epochs",
+        resumable=True,
+    )
+    minutes: float = option(
+        0.0,
+        "Stop after this many minutes in total (0 = no limit).",
+        section=_DURATION,
+        most=10**9,
+        unit="minutes",
+        resumable=True,
+    )
+    patience: int = option(
+        0,
+        "Stop after this many evaluations in a row without a new best (0 = never).",
+        section=_DURATION,
+        most=_MOST_STEPS,
+        unit="evaluations",
+        resumable=True,
+        added_later=True,
+    )
+
+    eval_every: int = option(
+        200,
+        "Steps between evaluations on the held-out part (0 = only at the end).",
+        section=_PROGRESS,
+        most=_MOST_STEPS,
+        unit="steps",
+        resumable=True,
+    )
+    sample_every: int = option(
+        400,
+        "Steps between samples (0 = never).",
+        section=_PROGRESS,
+        most=_MOST_STEPS,
+        unit="steps",
+        resumable=True,
+    )
+    sample_length: int = option(
+        200, "Length of each sample.", section=_PROGRESS, most=10**6, unit="characters", resumable=True
+    )
+    save_every: int = option(
+        400,
+        "Steps between saves (0 = only at the start and the end).",
+        section=_PROGRESS,
+        most=_MOST_STEPS,
+        unit="steps",
+        resumable=True,
+    )
+    keep: int = option(
+        0,
+        "Also keep this many earlier saves, as NAME-step-STEP.npz.",
+        section=_PROGRESS,
+        most=_MOST_STEPS,
+        unit="saves",
+        resumable=True,
+        added_later=True,
+    )
+
+    def check_together(self) -> None:
+        """Raise `ConfigError` if values that are each allowed do not go together."""
         if len(self.hidden_sizes) > MOST_LAYERS:
-            raise ConfigError(f"a network has at most {MOST_LAYERS} layers, not {len(self.hidden_sizes):,}")
+            raise ConfigError("{} must be at most {most} layers", "hidden_sizes", most=MOST_LAYERS)
         if self.tied and self.embedding_size != self.hidden_sizes[-1]:
+            width = self.hidden_sizes[-1]
             raise ConfigError(
-                f"--tied needs an embedding as wide as the last layer: --embedding-size {self.hidden_sizes[-1]}"
+                "{} needs an embedding as wide as the last layer: {} {width}", "tied", "embedding_size", width=width
             )
-
-    def _check_ranges(self) -> None:
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:  # refuses NaN too; `math.isfinite` fails on a whole number of 400 digits
-                raise ConfigError(f"{flag(name)} must be 0 or more, not {_said(value)}")
-        for name, most in _MOST.items():
-            if getattr(self, name) > most:
-                raise ConfigError(f"{flag(name)} must be at most {int(most):,}")
-        for name in _SHARES:
-            if getattr(self, name) >= 1:
-                raise ConfigError(f"{flag(name)} must be below 1, not {getattr(self, name)}")
+        if any(0xD800 <= ord(c) <= 0xDFFF for c in self.separator):
+            raise ConfigError("{} has a byte that is not a character; use the terminal's encoding", "separator")
+        if self.unique and not self.separator:
+            raise ConfigError("{} drops repeated items, so it needs {}", "unique", "separator")
+        if self.patience and not (self.eval_every and self.val_fraction):
+            raise ConfigError(
+                "{} counts evaluations; it needs {} and {} above 0", "patience", "eval_every", "val_fraction"
+            )
+        if not (self.steps or self.epochs or self.minutes):
+            raise ConfigError("the run would never end: set {}, {} or {}", *BOUNDS)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as a checkpoint keeps them."""
@@ -151,93 +419,191 @@ class TrainConfig:
         Raises
         ------
         ConfigError
-            If a field is missing, unknown, or of another type.
+            If a field is missing, unknown, or cannot be used.
         """
-        defaults: dict[str, Any] = {field.name: field.default for field in fields(cls)}
-        values = {name: defaults[name] for name in _ADDED_LATER} | dict(values)
-        if set(values) != set(defaults):
-            raise ConfigError(f"the configuration's fields differ: {sorted(set(values) ^ set(defaults))}")
+        added_later = {known.name: known.default for known in fields(cls) if option_of(known).added_later}
+        values = {**added_later, **values}
+        if differing := {known.name for known in fields(cls)} ^ set(values):
+            raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
 
     def with_bounds(self, bounds: Mapping[str, float]) -> Self:
-        """Return this configuration with other bounds, where any is given: those not given then bind no more."""
+        """Return this configuration with other limits; if any is given, those not given are removed."""
         if not bounds:
             return self
         all_bounds: dict[str, Any] = {name: bounds.get(name, 0) for name in BOUNDS}
         return replace(self, **all_bounds)
 
 
-def _said(number: float) -> str:
-    """Write a number for a message; of a whole number too long for Python to write, its sign and that."""
-    if isinstance(number, int) and abs(number) >= _LONG:
-        return f"{'minus ' * (number < 0)}a number of more than {len(str(_LONG)) - 1} digits"
-    return str(number)
-
-
-def _typed(name: str, value: Any, default: Any) -> Any:
-    """Return a value as its field has it: a number of another kind that is as large, or a list of sizes, will do."""
-    kind = type(default)
-    if kind in (int, float) and isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            return kind(value)
-    elif kind is tuple and isinstance(value, list | tuple):
-        return tuple(_typed(name, size, 1) for size in value)
-    elif type(value) is kind:
-        return value
-    raise ConfigError(f"the configuration's {name} has the wrong type")
-
-
-# Fields that the first checkpoints lack; what they default to is how those runs were trained.
-_ADDED_LATER = (
-    *("threads", "tied", "bptt_jitter", "decay_factor", "decay_every"),
-    *("dropout", "locked_dropout", "weight_drop", "patience", "keep", "separator", "accumulate", "unique"),
-)
-MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.reader`)
-# Far beyond what any machine has the memory for (see `charrnn.training.start`), and not beyond what can be counted.
-_LARGEST = 10**12
-_LONG = 10**40
-_MOST = {
-    **dict.fromkeys(("embedding_size", "batch_size", "seq_length"), _LARGEST),
-    "threads": 256,
-    "rng_seed": 10**40,  # above any seed of 128 bits
-    "accumulate": 1_000_000,
-    "init_std": 1e6,
-    "sample_length": 1_000_000,
-    **dict.fromkeys(
-        ("steps", "warmup_steps", "schedule_steps", "patience", "eval_every", "sample_every", "save_every", "keep"),
-        10**15,
-    ),
-    **dict.fromkeys(("epochs", "minutes", "decay_every"), 1e9),
-}
 BOUNDS = ("steps", "epochs", "minutes")
-_CHOICES = {
-    "cell": CELLS,
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "dtype": DTYPES,
-    "reduction": REDUCTIONS,
+RESUMABLE = tuple(setting.name for setting in fields(TrainConfig) if option_of(setting).resumable)
+
+
+_SEED, _DRAWING, _ENDING, _OUTPUT = "Seed text", "Sampling", "When to stop", "Output"
+_CLASSES = "letters, upper, lower, digits, space, newline, punctuation, ascii"
+
+
+@dataclass(frozen=True)
+class SampleConfig(Settings):
+    """What to write from a seed text.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be used. Its ``field`` is the name of the field.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.SampleConfig(temperatures=(0.7,), top_p=0.9, length=200).most_characters
+    200
+
+    """
+
+    # One text, or one group of `num` texts, for each temperature
+    temperatures: tuple[float, ...] = option(
+        (1.0,),
+        "Lower is safer, higher more varied; 0 always picks the most likely. Several are shown side by side.",
+        section=_DRAWING,
+        flags=("--temperature",),
+        metavar="NUMBER[,...]",
+    )
+    top_k: int = option(0, "Draw from the K most likely characters.", section=_DRAWING, metavar="K", default_text="all")
+    top_p: float = option(
+        1.0,
+        "Draw from the fewest characters whose probabilities add up to P.",
+        section=_DRAWING,
+        above=0,
+        most=1,
+        metavar="P",
+        default_text="all",
+    )
+    min_p: float = option(
+        0.0,
+        "Keep characters whose probability is at least P × the top one.",
+        section=_DRAWING,
+        most=1,
+        metavar="P",
+        default_text="all",
+    )
+    allow: tuple[str, ...] = option(
+        (),
+        f"Write only these characters or classes ({_CLASSES}). Can be repeated.",
+        section=_DRAWING,
+        kind=str,
+        metavar="SET",
+        default_text="",
+    )
+    ban: tuple[str, ...] = option(
+        (), "Never write these. Can be repeated.", section=_DRAWING, kind=str, metavar="SET", default_text=""
+    )
+    # The first limit reached ends a text.
+    length: int | None = option(
+        None,  # see `most_characters`
+        "Characters to write (-1 = no limit).",
+        section=_ENDING,
+        kind=int,
+        least=ENDLESS,
+        flags=("-n", "--length"),
+        metavar="N",
+        default_text=f"{DEFAULT_LENGTH}; with --lines, {DEFAULT_LENGTH} per line",
+    )
+    lines: int = option(0, "Stop after N lines (0 = no limit).", section=_ENDING, metavar="N")
+    stops: tuple[str, ...] = option(
+        (),
+        "Stop before TEXT. Can be repeated.",
+        section=_ENDING,
+        kind=str,
+        flags=("--stop",),
+        metavar="TEXT",
+        default_text="",
+    )
+    num: int = option(1, "Write K texts.", section=_OUTPUT, least=1, most=10_000, metavar="K")
+    unknown: str = option(
+        "error",
+        "What to do with seed characters that the model has never seen.",
+        section=_SEED,
+        choices=UNKNOWN,
+        default_text="error; nearest with -i",
+    )
+
+    def check_together(self) -> None:
+        """Raise `ConfigError` if values that are each allowed do not go together."""
+        if "" in self.stops:
+            raise ConfigError("{} is empty: give the text to stop before", "stops")
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ConfigError("{} has the same number twice", "temperatures")
+        if self.is_endless and self.is_several:
+            raise ConfigError(
+                "{} -1 writes one text without end; to write several, limit {}, {} or {}",
+                *("length", "length", "lines", "stops"),
+            )
+
+    def of_items(self, longest: int) -> Self:
+        """Return the same for a model trained on items: a text is one item, with room for a long one.
+
+        Parameters
+        ----------
+        longest : characters of the longest item in the training text
+
+        Raises
+        ------
+        ConfigError
+            If lines are to be counted.
+        """
+        if self.lines:
+            raise ConfigError(
+                "{} does not go with a model trained on items; to write K items, use {} K", "lines", "num"
+            )
+        return replace(self, length=max(DEFAULT_LENGTH, 2 * longest)) if self.length is None else self
+
+    def read_by(self, read: Callable[[str], str]) -> Self:
+        """Return the same with every text in it as a model reads what is typed for it (see `Usage.read`)."""
+        allow, ban, stops = (tuple(map(read, texts)) for texts in (self.allow, self.ban, self.stops))
+        return replace(self, allow=allow, ban=ban, stops=stops)
+
+    @property
+    def is_several(self) -> bool:
+        """Whether more than one text is asked for."""
+        return self.num * len(self.temperatures) > 1
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether only Ctrl-C ends it."""
+        return self.most_characters is None and not (self.lines or self.stops)
+
+    @property
+    def most_characters(self) -> int | None:
+        """The limit on the length: by default `DEFAULT_LENGTH`, times the number of lines if lines are counted.
+
+        A network that repeats itself may never end a line.
+        """
+        if self.length is None:
+            return DEFAULT_LENGTH * max(1, self.lines)
+        return None if self.length == ENDLESS else self.length
+
+
+_FLAGS = {
+    setting.name: about.flags[-1]
+    for config in (TrainConfig, SampleConfig)
+    for setting in fields(config)
+    if (about := option_of(setting)).flags
 }
-_SHARES = ("val_fraction", "dropout", "weight_drop")
-_NOT_NEGATIVE = tuple(
-    field.name
-    for field in fields(TrainConfig)
-    if isinstance(field.default, int | float) and field.name not in ("batch_size", "seq_length")
-)
-
-
-def format_sizes(sizes: tuple[int, ...]) -> str:
-    """Write layer sizes as the command line takes them: ``256,128``."""
-    return ",".join(map(str, sizes))
-
-
-def separator_option(separator: str) -> list[str]:
-    """Return the command line's words for what stands between two items."""
-    return ["--by-line"] if separator == LINE_END else [flag("separator"), separator]
 
 
 def flag(name: str) -> str:
-    """Return the command line's name of a field."""
-    return "--hidden-size" if name == "hidden_sizes" else "--" + name.replace("_", "-")
+    """Return the long option of the command line that sets a field."""
+    return _FLAGS.get(name) or "--" + name.replace("_", "-")
+
+
+def format_sizes(sizes: tuple[float, ...]) -> str:
+    """Write layer sizes, or other numbers, as the command line takes them: ``256,128``."""
+    return ",".join(str(size).removesuffix(".0") for size in sizes)
+
+
+def separator_option(separator: str) -> list[str]:
+    """Return the command line's words for what separates two items."""
+    return ["--by-line"] if separator == LINE_END else [flag("separator"), separator]
 
 
 @dataclass(frozen=True)
@@ -245,8 +611,8 @@ class Recipe:
     """A configuration with a name."""
 
     config: TrainConfig
-    reaches: str  # what it is, what it reaches and how long it takes, as measured
-    is_suited: bool = False  # whether `suited_settings` chooses some of it
+    reaches: str  # the model, its measured loss and its training time
+    is_suited: bool = False  # whether `suited_settings` chooses its dropout and learning rate
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -298,22 +664,27 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 sample_every=10_000,
                 save_every=10_000,
             ),
-            "Karpathy's of 2015, 70,000 steps: 12 s on one core; on The Harbour Clerk 1.74 nats/char, nothing held out",
+            "Karpathy's model of 2015, 70,000 steps: 12 s on one core; on The Harbour Clerk 1.74 nats/char in training",
         ),
     }
 )
 
 
 def usual_recipe(separator: str) -> str:
-    """Return the name of the recipe where none is asked for."""
+    """Return the name of the recipe to use if the user names none."""
     return "items" if separator else "default"
 
 
 def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float]:
-    """Return what a default recipe drops, and Adagrad's rate, where a run reads its text so many times.
+    """Return the dropout rates and Adagrad's learning rate of a default recipe, from the number of epochs.
 
-    A text that is read dozens of times is known by heart, a text that is read a few times is not, and dropout then only
-    makes learning slower. What was measured is in benchmarks/README.md: 5 passes want none, 8 to 17 a little, 25 much.
+    A model that reads its text dozens of times memorizes it unless dropout prevents that; in a few passes dropout only
+    slows learning. As measured in benchmarks/README.md, 5 passes need none, 8 to 17 a little, and 25 a lot.
+
+    Parameters
+    ----------
+    passes : over the training text
+    of_items : whether the text is separate items
     """
     if passes < 8:
         return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}
@@ -321,95 +692,3 @@ def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float
         return {"dropout": 0.1, "weight_drop": 0.2, "learning_rate": 0.15}
     drops = {"dropout": 0.5, "weight_drop": 0.4} if of_items else {"dropout": 0.4, "weight_drop": 0.3}
     return {**drops, "learning_rate": 0.1}
-
-
-DEFAULT_LENGTH = 500
-ENDLESS = -1
-UNKNOWN = ("error", "skip", "nearest")
-
-
-@dataclass(frozen=True)
-class SampleConfig:
-    """What to write from a seed text. The filters' ranges are theirs to check (see `filters.Filters`).
-
-    Raises
-    ------
-    ConfigError
-        If values do not go together.
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> charrnn.SampleConfig(temperatures=(0.7,), top_p=0.9, length=200).most_characters
-    200
-
-    """
-
-    # How characters are drawn: one text, or one group of texts, for each temperature
-    temperatures: tuple[float, ...] = (1.0,)
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    allow: tuple[str, ...] = ()  # see `characters.in_set`
-    ban: tuple[str, ...] = ()
-    # Where a text ends; the first bound reached counts
-    length: int | None = None  # characters; None: see `most_characters`
-    lines: int = 0
-    stops: tuple[str, ...] = ()
-    # How many
-    num: int = 1
-    unknown: str = "error"  # what becomes of seed characters that the model never saw
-
-    def __post_init__(self) -> None:
-        if "" in self.stops:
-            raise ConfigError("--stop is empty: give the text to end before")
-        if len(set(self.temperatures)) < len(self.temperatures):
-            raise ConfigError("--temperature has the same number twice")
-        if self.is_endless and self.is_several:
-            raise ConfigError("-n -1 writes one text without end; for several give each an end: -n, --lines or --stop")
-
-    def of_items(self, longest: int) -> Self:
-        """Return the same for a model that learned items: a text is one of them, and its usual bound leaves it room.
-
-        Parameters
-        ----------
-        longest : characters of the longest item it learned
-
-        Raises
-        ------
-        ConfigError
-            If lines are to be counted.
-        """
-        if self.lines:
-            raise ConfigError("--lines does not go with a model that learned items, each for itself: --num K writes K")
-        return replace(self, length=max(DEFAULT_LENGTH, 2 * longest)) if self.length is None else self
-
-    def read_by(self, read: Callable[[str], str]) -> Self:
-        """Return the same with every text in it as a model reads what is typed for it (see `Usage.read`)."""
-        allow, ban, stops = (tuple(map(read, texts)) for texts in (self.allow, self.ban, self.stops))
-        return replace(self, allow=allow, ban=ban, stops=stops)
-
-    @property
-    def is_several(self) -> bool:
-        """Whether more than one text is asked for."""
-        return self.num * len(self.temperatures) > 1
-
-    @property
-    def is_endless(self) -> bool:
-        """Whether only Ctrl-C ends it."""
-        return self.most_characters is None and not (self.lines or self.stops)
-
-    @property
-    def most_characters(self) -> int | None:
-        """The bound on the length; not given, it is `DEFAULT_LENGTH`, for each line where lines are counted.
-
-        A network that repeats itself may never end a line.
-        """
-        if self.length is None:
-            return DEFAULT_LENGTH * max(1, self.lines)
-        return None if self.length == ENDLESS else self.length
-
-
-ERRORS = ("strict", "replace")
-FORMS = ("none", "nfc")
-MOST_SYMBOLS = 0x110000  # as many code points as Unicode has

@@ -2,32 +2,34 @@
 
 ::
 
-    CharRNNError                 exit code 1: it could not be done
+    CharRNNError                 exit code 1: the work could not be done
     ├── CheckpointError          a checkpoint is missing, damaged, or cannot be written
-    │   └── InUseError           another process trains into it
+    │   └── InUseError           another process is training into it
     ├── CacheError               the cache of prepared texts cannot be used
-    ├── LogError                 the log of a run is missing, or is none
-    ├── DivergedError            training lost what it had learned, or met a number that is not finite
+    ├── LogError                 the log of a run is missing or is not a log
+    ├── DivergedError            training diverged, or met a number that is not finite
     ├── PageError                a page, a picture or an exported model cannot be written
-    ├── ExchangeError            a model from elsewhere is none that can be read
+    ├── ExchangeError            a model from another program cannot be read
     ├── WorkerError              a worker process died, failed, is silent or cannot be started
     ├── WrongGradientError       a derived gradient differs from its numeric check
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
-        ├── ConfigError          an option's value, or two that do not go together
-        │   └── MissingPackageError  what was asked for needs a package that is not installed
-        ├── TextError            a text that is missing, empty, too short, or not in its encoding
-        └── UnknownCharacterError  characters the model never saw
+        ├── ConfigError          a setting's value, or two that do not go together
+        │   └── MissingPackageError  the request needs a package that is not installed
+        ├── TextError            a text is missing, empty, too short, or not in its encoding
+        └── UnknownCharacterError  characters the model has never seen
 
-Each carries one sentence for a person: what, where, and what to do next. `cli/main.py` is the one place that turns
-them into a line on stderr and an exit code.
+Each message is one sentence: what, where, and what to do. `cli/main.py` alone turns an error into a line on stderr and
+an exit code.
 """
+
+from collections.abc import Callable
 
 _LONGEST_SHOWN = 200  # characters of a name from outside that a message quotes
 
 
 def shortened(name: str) -> str:
-    """Return the beginning and the end of a name from outside that is too long for a message."""
+    """Return a name from outside; of one too long for a message, the beginning and the end."""
     if len(name) <= _LONGEST_SHOWN:
         return name
     half = _LONGEST_SHOWN // 2
@@ -35,18 +37,27 @@ def shortened(name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """Return a name from outside as a message may print it: short, and escaped where it would upset a terminal."""
+    """Return a name from outside as a message may print it: short, and escaped if it has control characters."""
     name = shortened(name)
     return name if name and name.isprintable() else ascii(name)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return so many of a thing: 1 file, 2,000 files."""
+    """Return a number with its noun: 1 file, 2,000 files."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 class CharRNNError(Exception):
     """An error whose message is one sentence for the user.
+
+    A message that concerns settings is a template: ``{}`` stands for the name of a field, in the order of `fields`.
+    Python shows ``hidden_sizes``, the command line ``--hidden-size``.
+
+    Parameters
+    ----------
+    message : the sentence, or the template if there are `fields`
+    fields : names of the settings concerned, the one at fault first
+    values : what else the template mentions, by name
 
     Examples
     --------
@@ -55,39 +66,59 @@ class CharRNNError(Exception):
     ...     charrnn.TrainConfig(steps=-1)
     ... except charrnn.CharRNNError as error:
     ...     print(error)
-    --steps must be 0 or more, not -1
+    ...     print(error.worded(str.upper))
+    steps must be 0 or more, not -1
+    STEPS must be 0 or more, not -1
 
     """
 
     exit_code = 1
 
+    def __init__(self, message: str, *fields: str, **values: object) -> None:
+        super().__init__(message)
+        self.fields = fields
+        self._values = values
+
+    @property
+    def field(self) -> str | None:
+        """Name of the setting at fault, if the error concerns one."""
+        return self.fields[0] if self.fields else None
+
+    def worded(self, spelling: Callable[[str], str]) -> str:
+        """Return the message with each field's name as `spelling` writes it."""
+        message = str(self.args[0])
+        return message.format(*map(spelling, self.fields), **self._values) if self.fields else message
+
+    def __str__(self) -> str:
+        return self.worded(str)
+
 
 class CheckpointError(CharRNNError):
-    """A checkpoint is missing, damaged, made by something else, or cannot be written."""
+    """A checkpoint is missing, damaged, not a checkpoint, or cannot be written."""
 
 
 class InUseError(CheckpointError):
-    """Another process trains into this checkpoint."""
+    """Another process is training into this checkpoint."""
 
 
 class CacheError(CharRNNError):
-    """The cache of prepared texts cannot be written, or has not what was asked for."""
+    """The cache of prepared texts cannot be written, or lacks the text asked for."""
 
 
 class LogError(CharRNNError):
-    """The log of a run is missing, cannot be read, or is none."""
+    """The log of a run is missing, cannot be read, or is not a log."""
 
 
 class DivergedError(CharRNNError):
-    """Training lost what it had learned, or met a loss or a gradient that is not finite.
+    """Training diverged: the loss rose far above its start, or a loss or gradient is not finite.
 
     Parameters
     ----------
-    reason : what was met, and where
+    reason : what happened, and where
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}; try a lower --learning-rate")
+        super().__init__("{reason}; try a lower {}", "learning_rate", reason=reason)
         self.reason = reason
 
 
@@ -96,7 +127,7 @@ class PageError(CharRNNError):
 
 
 class ExchangeError(CharRNNError):
-    """A model from another program, or an exported file, cannot be read as a model of this one."""
+    """A model from another program, or an exported file, cannot be read."""
 
 
 class WorkerError(CharRNNError):
@@ -108,7 +139,7 @@ class WrongGradientError(CharRNNError):
 
 
 class UnreadableTextError(CharRNNError):
-    """A text is there but cannot be read: a directory, a pipe given as a file, no permission."""
+    """A text exists but cannot be read: a directory, a pipe given as a file, no permission."""
 
 
 class InputError(CharRNNError):
@@ -118,11 +149,11 @@ class InputError(CharRNNError):
 
 
 class ConfigError(InputError):
-    """An option's value cannot be used, or does not go with another."""
+    """A setting's value cannot be used, or does not go with another."""
 
 
 class MissingPackageError(ConfigError):
-    """What was asked for needs a package that is not installed."""
+    """The request needs a package that is not installed."""
 
 
 class TextError(InputError):
@@ -131,7 +162,7 @@ class TextError(InputError):
     Parameters
     ----------
     reason : what is wrong
-    advice : what to do about it, for whoever has just named the text; others leave it out
+    advice : what to do about it, if the user has just named the text
     """
 
     def __init__(self, reason: str, advice: str = "") -> None:
@@ -140,4 +171,4 @@ class TextError(InputError):
 
 
 class UnknownCharacterError(InputError):
-    """A text has characters that the model never saw."""
+    """A text has characters that the model has never seen."""

@@ -26,9 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 from charrnn.layers import Layer
 from charrnn.nn import equations
 from charrnn.nn.arrangement import block_steps
-from charrnn.nn.dropout import Dropout, DropoutWorkspace
+from charrnn.nn.dropout import DropoutRates, DropoutWorkspace
 from charrnn.nn.embedding import Ids
-from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
+from charrnn.nn.model import CELLS, NO_DROPOUT, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 
 COMPLEX_STEP_GATE = 1e-12
@@ -149,7 +149,7 @@ def check_model(
     *,
     label: str,
     entries: int = 0,
-    dropout: Dropout = NOTHING,
+    dropout: DropoutRates = NO_DROPOUT,
 ) -> Iterator[Row]:
     """Check every parameter array and the initial state of a whole network.
 
@@ -182,7 +182,7 @@ def check_long(
     """
     T = 2 * max(block_steps(sys.maxsize, B, H) for H in model.hidden_sizes) + 1
     streams = np.resize(text[: B * (T + 1)], (B, T + 1)).T.astype(np.intp)
-    problem = _Problem.of(model, params, streams[:-1], streams[1:], random_state(model, B, rng), NOTHING)
+    problem = _Problem.of(model, params, streams[:-1], streams[1:], random_state(model, B, rng), NO_DROPOUT)
     gradient, plain, start = (
         np.concatenate([arrays[name].reshape(-1) for name in problem.arrays])
         for arrays in (problem.gradients, problem.plain, problem.arrays)
@@ -262,7 +262,7 @@ class _Problem(NamedTuple):
 
     @classmethod
     def of(
-        cls, model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, dropout: Dropout
+        cls, model: CharRNN, params: Parameters, inputs: Ids, targets: Ids, state: State, dropout: DropoutRates
     ) -> "_Problem":
         T, B = inputs.shape
         grads, scale = params.like(), 1 / inputs.size
@@ -330,19 +330,19 @@ def _central_difference(loss: Loss, arrays: Mapping[str, Array], name: str, inde
     return (losses[0] - losses[1]) / (2 * _DIFFERENCE_STEP)
 
 
-def small_models() -> Iterator[tuple[str, CharRNN, Dropout]]:
+def small_models() -> Iterator[tuple[str, CharRNN, DropoutRates]]:
     """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding, dropout.
 
     Dropout comes with two layers alone, of which the lower's masked outputs are the upper's inputs.
     """
     for cell in CELLS:
-        yield f"{cell} 4", CharRNN(5, cell, (4,)), NOTHING
-        yield f"{cell} 4 embedding 3", CharRNN(5, cell, (4,), 3), NOTHING
-        yield f"{cell} 4,3", CharRNN(5, cell, (4, 3)), NOTHING
-        yield f"{cell} 4,3 embedding 3", CharRNN(5, cell, (4, 3), 3), NOTHING
-        yield f"{cell} 4,3 tied", CharRNN(5, cell, (4, 3), 3, tied=True), NOTHING
-        yield f"{cell} 4,3 dropout", CharRNN(5, cell, (4, 3)), Dropout(outputs=0.4)
-        yield f"{cell} 4,3 weight-drop", CharRNN(5, cell, (4, 3)), Dropout(0.3, 0.4, locked=True)
+        yield f"{cell} 4", CharRNN(5, cell, (4,)), NO_DROPOUT
+        yield f"{cell} 4 embedding 3", CharRNN(5, cell, (4,), 3), NO_DROPOUT
+        yield f"{cell} 4,3", CharRNN(5, cell, (4, 3)), NO_DROPOUT
+        yield f"{cell} 4,3 embedding 3", CharRNN(5, cell, (4, 3), 3), NO_DROPOUT
+        yield f"{cell} 4,3 tied", CharRNN(5, cell, (4, 3), 3, tied=True), NO_DROPOUT
+        yield f"{cell} 4,3 dropout", CharRNN(5, cell, (4, 3)), DropoutRates(outputs=0.4)
+        yield f"{cell} 4,3 weight-drop", CharRNN(5, cell, (4, 3)), DropoutRates(0.3, 0.4, locked=True)
 
 
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:

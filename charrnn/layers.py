@@ -1,45 +1,42 @@
-"""Recurrent layers over whole sequences: a cell of `charrnn.nn`, its weights, and the form of the arrays.
+"""Layers for anyone's arrays: the cells and tables of `charrnn.nn` with weights of their own, alone or in a stack.
 
 B streams (the batch), T steps, D inputs, H hidden units. Arrays are batch-first, ``(B, T, ·)``, unless a layer was made
-with ``batch_first=False``: then they are time-major, ``(T, B, ·)``, as the cells have them.
+with ``batch_first=False``: then they are time-major, ``(T, B, ·)``, as inside `charrnn.nn`.
 
-A layer holds its weights, their gradients, and what its last ``forward`` left for ``backward``. It never holds the
-state of a sequence: that goes in and comes out, so that whoever calls decides where one sequence ends.
+A layer holds its weights, their gradients, and what its last ``forward`` left for ``backward``. It does not hold the
+state of a sequence: that goes in and comes out, so that the caller decides where one sequence ends.
 
-What `Stack` and `check_layer` ask of a layer, whoever wrote it.
-
-Layers without a state: embedding, output, dropout. What they compute is that of `charrnn.nn`.
-
-Softmax cross-entropy for anyone's arrays, by `charrnn.nn.output`.
-
-Layers of any kinds and sizes, one on top of the other, over one flat vector of parameters.
+All layers refuse wrong arguments alike, and change nothing then. TypeError: something is not a number, or ids are not
+integers. ValueError: a shape does not fit. IndexError: an id is out of range. RuntimeError: ``backward`` without a
+``forward`` since the last ``backward``.
 """
 
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from charrnn.machine import with_one_thread
-from charrnn.nn import dropout, embedding, gru, lstm, output, parameters, vanilla
+from charrnn.nn import parameters
 from charrnn.nn.cell import Cell
-from charrnn.nn.embedding import as_ids
-from charrnn.nn.gru import GRUState
-from charrnn.nn.lstm import LSTMState
-from charrnn.nn.output import cross_entropy, cross_entropy_backward
+from charrnn.nn.dropout import DropoutRates, DropoutWorkspace
+from charrnn.nn.embedding import EmbeddingTable, EmbeddingWorkspace, as_ids
+from charrnn.nn.gru import GRUCell, GRUState
+from charrnn.nn.lstm import LSTMCell, LSTMState
+from charrnn.nn.output import OutputLayer, cross_entropy, cross_entropy_backward
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.nn.vanilla import VanillaState
+from charrnn.nn.vanilla import VanillaCell, VanillaState
 
 # A generator, or the seed of one; a seed gives the same numbers each time.
 Randomness = np.random.Generator | int
 
 
 class Layer(Protocol):
-    """Arrays in, arrays out, and the way back.
+    """What `Stack` and `charrnn.check_layer` ask of a layer, whoever wrote it: arrays in, arrays out, and the way back.
 
-    ``backward`` belongs to the ``forward`` before it, and overwrites ``grads``. A layer that keeps no state maps one
-    array to one array; `charrnn.layers.Recurrent` takes and gives a state beside it.
+    ``backward`` belongs to the ``forward`` before it, and overwrites ``grads``. A layer without a state maps one array
+    to one array; a `Recurrent` one takes and returns a state as well.
     """
 
     params: Any
@@ -55,39 +52,58 @@ class Layer(Protocol):
         """Return the gradient of the inputs, given that of the outputs."""
 
 
-def as_numbers(values: ArrayLike, dtype: DTypeLike, what: str) -> Array:
-    """Return real numbers in a data type, uncopied where they have it.
+# --- what the layers here have in common ---
 
-    Raises
-    ------
-    TypeError
-        If they are not numbers, or complex where the data type is real: a cast would take them for something else.
-    """
+
+def _numbers(values: ArrayLike, dtype: DTypeLike, what: str) -> Array:
+    """Return real numbers in a data type, uncopied where they have it; complex ones only where the type is complex."""
     found = np.asarray(values)
     if not np.can_cast(found.dtype, dtype, "same_kind"):
         raise TypeError(f"{what} must be numbers that fit {np.dtype(dtype)}, not {found.dtype}")
     return found.astype(dtype, copy=False)
 
 
-def as_rows(values: ArrayLike, width: int, params: Parameters, what: str) -> Array:
-    """Return vectors (..., width) as (n, 1, width), contiguous and in the parameters' data type.
-
-    Raises
-    ------
-    TypeError
-        If they are no numbers.
-    ValueError
-        If they are not so wide.
-    """
-    rows = np.ascontiguousarray(as_numbers(values, params.vector.dtype, what))
-    if rows.shape[-1:] != (width,):
-        raise ValueError(f"{what} must have the shape (..., {width}), not {np.shape(values)}")
-    return rows.reshape(-1, 1, width)
+def _rows(array: Array) -> Array:
+    """View (..., width) as (n, 1, width), contiguous."""
+    return np.ascontiguousarray(array).reshape(-1, 1, array.shape[-1])
 
 
-def swapped(array: Array, *, batch_first: bool) -> Array:
+def _swapped(array: Array, *, batch_first: bool) -> Array:
     """Return (B, T, ·) as (T, B, ·) or the other way round where `batch_first`; a fresh array, contiguous."""
     return np.array(array.swapaxes(0, 1) if batch_first else array, order="C")
+
+
+_Tape = TypeVar("_Tape")
+
+
+class _Weighted(Generic[_Tape]):
+    """Weights, their gradients, and a tape: what ``forward`` leaves for ``backward``."""
+
+    def __init__(
+        self, shapes: parameters.Shapes, dtype: DTypeLike, initialize: Callable[[Mapping[str, Array]], None]
+    ) -> None:
+        # drawn in float64 whatever `dtype`, so that layers of one seed agree
+        params = Parameters(shapes, dtype=np.float64)
+        initialize(params.group(""))
+        self.params = params.astype(dtype)
+        self.grads = self.params.like()
+        self._tape: _Tape | None = None
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return self.params.vector.dtype
+
+    def _recorded(self) -> _Tape:
+        if self._tape is None:
+            raise TapeError
+        return self._tape
+
+    def _gradient(self, d_outputs: ArrayLike, shape: tuple[int, ...]) -> Array:
+        """Check the gradient of the outputs, whose shape is given; use up the tape."""
+        d = _numbers(d_outputs, self._dtype, "d_outputs")
+        _check_gradient(d, shape)
+        self._tape = None
+        return d
 
 
 class TapeError(RuntimeError):
@@ -97,18 +113,24 @@ class TapeError(RuntimeError):
         super().__init__("backward needs a forward before it, and uses up what that left: call forward again")
 
 
+def _check_gradient(d_outputs: Array, shape: tuple[int, ...]) -> None:
+    if d_outputs.shape != shape:
+        raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {d_outputs.shape}")
+
+
+# --- recurrent layers ---
+
 S = TypeVar("S", VanillaState, LSTMState, GRUState)
 
 
-class _Tape(NamedTuple):
-    """What ``forward`` leaves for ``backward``."""
-
+class _SequenceTape(NamedTuple):
+    weights: Any
     ws: Any
     inputs: Array  # (T, B) ids or (T, B, D)
     return_sequences: bool
 
 
-class Recurrent(Generic[S]):
+class Recurrent(_Weighted[_SequenceTape], Generic[S]):
     """What the three recurrent layers have in common.
 
     Parameters
@@ -140,14 +162,10 @@ class Recurrent(Generic[S]):
     ) -> None:
         if input_size < 1 or hidden_size < 1:
             raise ValueError(f"a layer needs at least one input and one unit, not {input_size} and {hidden_size}")
-        self.cell = self.cell_type(input_size, hidden_size)
+        self.cell = cell = self.cell_type(input_size, hidden_size)
         self.batch_first = batch_first
-        params = Parameters(self.cell.shapes(), dtype=np.float64)
-        self.cell.initialize(params.group(""), np.random.default_rng(rng), std)
-        self.params = params.astype(dtype)
-        self.grads = self.params.like()
-        self._room: tuple[Any, Any] = (None, None)
-        self._tape: _Tape | None = None
+        super().__init__(cell.shapes(), dtype, lambda params: cell.initialize(params, np.random.default_rng(rng), std))
+        self._room: tuple[Any, Any, Any] = (None, None, None)
 
     @with_one_thread
     def forward(self, inputs: ArrayLike, state: S | None = None, *, return_sequences: bool = False) -> tuple[Array, S]:
@@ -163,24 +181,17 @@ class Recurrent(Generic[S]):
         Returns
         -------
         outputs : (B, T, H) in the order of the inputs, or (B, H); fresh
-        state : after the last step, fresh: give it to the next call to go on where this one ended
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit.
-        IndexError, TypeError
-            If ids are outside 0…D−1, or no integers, or vectors or states are no numbers.
+        state : after the last step, fresh: give it to the next call to continue the sequence
         """
         x = self._time_major(inputs)
-        T, B = x.shape[:2]
-        dtype, group = self.params.vector.dtype, self.params.group("")
-        ws = self._workspace(T, B, dtype, from_ids=x.ndim == 2)
-        self.cell.arrange(group, ws)
-        final: S = self.cell.forward(group, ws, x, self._state(state, B, dtype, "state"))
-        self._tape = _Tape(ws, x, return_sequences)
+        steps, B = x.shape[:2]
+        before = self._state(state, B, "state")
+        weights, ws = self._prepare(steps, B, from_ids=x.ndim == 2)
+        self.cell.arrange(self.params.group(""), weights)
+        final: S = self.cell.forward(weights, ws, x, before)
+        self._tape = _SequenceTape(weights, ws, x, return_sequences)
         if return_sequences:
-            return swapped(ws.outputs, batch_first=self.batch_first), final
+            return _swapped(ws.outputs, batch_first=self.batch_first), final
         return ws.outputs[-1].copy(), final
 
     @with_one_thread
@@ -196,54 +207,25 @@ class Recurrent(Generic[S]):
         -------
         d_inputs : in the inputs' shape, fresh; None where they were ids
         d_state : of the initial state, fresh
-
-        Raises
-        ------
-        RuntimeError
-            If there was no ``forward`` since the last ``backward``.
-        TypeError
-            If the gradients are no numbers.
-        ValueError
-            If a shape does not fit.
         """
-        if self._tape is None:
-            raise TapeError
-        ws, x, return_sequences = self._tape
-        T, B, H = ws.outputs.shape
-        dtype = self.params.vector.dtype
-        given = as_numbers(d_outputs, dtype, "d_outputs")
-        expected = ((B, T, H) if self.batch_first else (T, B, H)) if return_sequences else (B, H)
-        if given.shape != expected:
-            raise ValueError(f"d_outputs must have the outputs' shape {expected}, not {given.shape}")
+        weights, ws, x, return_sequences = self._recorded()
+        steps, B, H = ws.outputs.shape
+        d_final = self._state(d_state, B, "d_state")
         if return_sequences:
-            d_h = swapped(given, batch_first=self.batch_first)
+            d = self._gradient(d_outputs, (B, steps, H) if self.batch_first else (steps, B, H))
+            d_h = _swapped(d, batch_first=self.batch_first)
         else:
-            d_h = np.zeros((T, B, H), dtype)
-            d_h[-1] = given
-        d_final = None if d_state is None else self._state(d_state, B, dtype, "d_state")
-        self._tape = None
-        d_initial: S = self.cell.backward(self.params.group(""), self.grads.group(""), ws, x, d_h, d_final)
-        d_inputs = None if x.ndim == 2 else swapped(ws.d_inputs, batch_first=self.batch_first)
+            d = self._gradient(d_outputs, (B, H))
+            d_h = np.zeros((steps, B, H), self._dtype)
+            d_h[-1] = d
+        d_initial: S = self.cell.backward(weights, ws, self.grads.group(""), x, d_h, d_final)
+        d_inputs = None if x.ndim == 2 else _swapped(ws.d_inputs, batch_first=self.batch_first)
         return d_inputs, d_initial
 
     def zero_state(self, B: int) -> S:
         """Return the state of B streams before any step."""
-        zero: S = self.cell.zero_state(B, self.params.vector.dtype)
+        zero: S = self.cell.zero_state(B, self._dtype)
         return zero
-
-    def _time_major(self, inputs: ArrayLike) -> Array:
-        """Check inputs, and return (T, B) ids or (T, B, D) vectors."""
-        D, axes = self.cell.input_size, "(B, T" if self.batch_first else "(T, B"
-        x = np.asarray(inputs)
-        if x.ndim == 2:
-            x = as_ids(x, D)
-        elif x.ndim == 3 and x.shape[2] == D:
-            x = as_numbers(x, self.params.vector.dtype, "inputs")
-        else:
-            raise ValueError(f"inputs must be {axes}, {D}) vectors or {axes}) ids, not an array of shape {x.shape}")
-        if not x.size:
-            raise ValueError(f"inputs need at least one stream and one step, not the shape {x.shape}")
-        return np.ascontiguousarray(x.swapaxes(0, 1)) if self.batch_first else np.ascontiguousarray(x)
 
     def check_state(self, state: S, what: str, B: int | None = None) -> None:
         """Check the form of a state, or of a state's gradient.
@@ -253,13 +235,6 @@ class Recurrent(Generic[S]):
         state : the arrays of a state
         what : name of the argument, for the error
         B : streams; by default any number
-
-        Raises
-        ------
-        TypeError
-            If they are no numbers.
-        ValueError
-            If the arrays are not those of this layer's cell, each of shape (B, H).
         """
         fields, H = self.zero_state(1)._fields, self.cell.hidden_size
         shapes = [np.shape(array) for array in state] if np.iterable(state) else []
@@ -268,21 +243,37 @@ class Recurrent(Generic[S]):
             wanted = "(B" if B is None else f"({B}"
             raise ValueError(f"{what} must be the arrays ({', '.join(fields)}), each of shape {wanted}, {H})")
         for array in state:
-            as_numbers(array, self.params.vector.dtype, what)
+            _numbers(array, self._dtype, what)
 
-    def _state(self, state: S | None, B: int, dtype: np.dtype[Any], what: str) -> S:
-        zero: S = self.cell.zero_state(B, dtype)
+    def _state(self, state: S | None, B: int, what: str) -> S:
+        """Check a state and return it in the layer's data type; zeros for None."""
+        zero = self.zero_state(B)
         if state is None:
             return zero
         self.check_state(state, what, B)
-        return type(zero)(*(np.asarray(array, dtype) for array in state))
+        return type(zero)(*(np.asarray(array, self._dtype) for array in state))
 
-    def _workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
-        """Return the workspace of the last call, or another where its form was another."""
-        form = (T, B, dtype, from_ids)
+    def _time_major(self, inputs: ArrayLike) -> Array:
+        """Check inputs, and return (T, B) ids or (T, B, D) vectors."""
+        D, axes = self.cell.input_size, "(B, T" if self.batch_first else "(T, B"
+        x = np.asarray(inputs)
+        if x.ndim == 2:
+            x = as_ids(x, D)
+        elif x.ndim == 3 and x.shape[2] == D:
+            x = _numbers(x, self._dtype, "inputs")
+        else:
+            raise ValueError(f"inputs must be {axes}, {D}) vectors or {axes}) ids, not an array of shape {x.shape}")
+        if not x.size:
+            raise ValueError(f"inputs need at least one stream and one step, not the shape {x.shape}")
+        return np.ascontiguousarray(x.swapaxes(0, 1) if self.batch_first else x)
+
+    def _prepare(self, steps: int, B: int, *, from_ids: bool) -> tuple[Any, Any]:
+        """Return room for the weights and a workspace, those of the last call if they fit."""
+        form = (steps, B, self._dtype, from_ids)
         if self._room[0] != form:
-            self._room = (form, self.cell.workspace(T, B, dtype, from_ids=from_ids))
-        return self._room[1]
+            weights = self.cell.weights(B, self._dtype, from_ids=from_ids)
+            self._room = form, weights, self.cell.workspace(steps, B, self._dtype, from_ids=from_ids)
+        return self._room[1:]
 
 
 class Vanilla(Recurrent[VanillaState]):
@@ -298,7 +289,7 @@ class Vanilla(Recurrent[VanillaState]):
 
     """
 
-    cell_type = vanilla.Vanilla
+    cell_type = VanillaCell
 
 
 class LSTM(Recurrent[LSTMState]):
@@ -318,7 +309,7 @@ class LSTM(Recurrent[LSTMState]):
 
     """
 
-    cell_type = lstm.LSTM
+    cell_type = LSTMCell
 
 
 class GRU(Recurrent[GRUState]):
@@ -339,10 +330,13 @@ class GRU(Recurrent[GRUState]):
 
     """
 
-    cell_type = gru.GRU
+    cell_type = GRUCell
 
 
-class Embedding:
+# --- layers without a state ---
+
+
+class Embedding(_Weighted[tuple[EmbeddingWorkspace, Array]]):
     """A learned vector for each id: row ``ids`` of the table ``W_e`` (V, E).
 
     Parameters
@@ -371,51 +365,29 @@ class Embedding:
         std: float = 1.0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.table = embedding.Embedding(vocab_size, embedding_size)
-        params = Parameters(self.table.shapes(), dtype=np.float64)
-        parameters.weights(params.group("").values(), np.random.default_rng(rng), std, embedding_size)
-        self.params = params.astype(dtype)
-        self.grads = self.params.like()
-        self._tape: tuple[embedding.EmbeddingWorkspace, Array] | None = None
+        self.table = EmbeddingTable(vocab_size, embedding_size)
+        super().__init__(
+            self.table.shapes(),
+            dtype,
+            lambda params: parameters.weights(params.values(), np.random.default_rng(rng), std, embedding_size),
+        )
 
     def forward(self, ids: ArrayLike) -> Array:
-        """Look up the vectors of ids of any shape: (..., E), fresh.
-
-        Raises
-        ------
-        IndexError, TypeError
-            If ids are outside 0…V−1, or no integers.
-        """
+        """Look up the vectors of ids of any shape: (..., E), fresh."""
         found = as_ids(ids, self.table.vocab_size)
-        ws = self.table.workspace(found.size, 1, self.params.vector.dtype)
+        ws = self.table.workspace(found.size, 1, self._dtype)
         self.table.forward(self.params, ws, found.reshape(-1, 1))
         self._tape = ws, found
-        return ws.outputs.reshape(*found.shape, self.table.embedding_size).copy()
+        return ws.outputs.reshape(*found.shape, self.table.embedding_size)
 
     def backward(self, d_outputs: ArrayLike) -> None:
-        """Overwrite ``grads`` with the table's gradient, given that of the outputs (..., E). Ids have none.
-
-        Raises
-        ------
-        RuntimeError
-            If there was no ``forward`` since the last ``backward``.
-        TypeError
-            If the gradient is no numbers.
-        ValueError
-            If the shape is not that of the outputs.
-        """
-        if self._tape is None:
-            raise TapeError
-        ws, ids = self._tape
-        rows = as_rows(d_outputs, self.table.embedding_size, self.params, "d_outputs")
-        if np.shape(d_outputs)[:-1] != ids.shape:
-            shape = (*ids.shape, self.table.embedding_size)
-            raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {np.shape(d_outputs)}")
-        self._tape = None
-        self.table.backward(self.grads.group(""), ws, rows, ids.reshape(-1, 1))
+        """Overwrite ``grads`` with the table's gradient, given that of the outputs (..., E). Ids have none."""
+        ws, ids = self._recorded()
+        d = self._gradient(d_outputs, (*ids.shape, self.table.embedding_size))
+        self.table.backward(ws, self.grads.group(""), ids.reshape(-1, 1), _rows(d))
 
 
-class Linear:
+class Linear(_Weighted[tuple[Array, tuple[int, ...]]]):
     """Every vector times one matrix: ``y = x W_hy + b_y``.
 
     Parameters
@@ -450,65 +422,31 @@ class Linear:
         std: float = 0.0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.product = output.Linear(input_size, output_size)
-        params = Parameters(self.product.shapes(), dtype=np.float64)
-        parameters.weights((params.group("")["W_hy"],), np.random.default_rng(rng), std, input_size)
-        self.params = params.astype(dtype)
-        self.grads = self.params.like()
-        self._tape: tuple[Array, tuple[int, ...]] | None = None
+        def initialize(params: Mapping[str, Array]) -> None:
+            parameters.weights((params["W_hy"],), np.random.default_rng(rng), std, input_size)
+
+        self.product = OutputLayer(input_size, output_size)
+        super().__init__(self.product.shapes(), dtype, initialize)
 
     @with_one_thread
     def forward(self, inputs: ArrayLike) -> Array:
-        """Map vectors (..., H) to (..., V), fresh.
-
-        Raises
-        ------
-        TypeError
-            If the inputs are no numbers.
-        ValueError
-            If the inputs are not H wide.
-        """
-        x = as_rows(inputs, self.product.hidden_size, self.params, "inputs")
-        outputs = np.empty((len(x), 1, self.product.vocab_size), x.dtype)
-        self.product.forward(self.params, x, outputs)
-        outputs = outputs.reshape(*np.shape(inputs)[:-1], self.product.vocab_size)
-        self._tape = x, outputs.shape
+        """Map vectors (..., H) to (..., V), fresh."""
+        x, H, V = _numbers(inputs, self._dtype, "inputs"), self.product.hidden_size, self.product.vocab_size
+        if x.shape[-1:] != (H,):
+            raise ValueError(f"inputs must have the shape (..., {H}), not {x.shape}")
+        rows, outputs = _rows(x), np.empty((*x.shape[:-1], V), x.dtype)
+        self.product.forward(self.params, rows, _rows(outputs))
+        self._tape = rows, outputs.shape
         return outputs
 
     @with_one_thread
     def backward(self, d_outputs: ArrayLike) -> Array:
-        """Overwrite ``grads``, and return the gradient of the inputs (..., H), given that of the outputs (..., V).
-
-        Raises
-        ------
-        RuntimeError
-            If there was no ``forward`` since the last ``backward``.
-        TypeError
-            If the gradient is no numbers.
-        ValueError
-            If the shape is not that of the outputs.
-        """
-        if self._tape is None:
-            raise TapeError
-        x, shape = self._tape
-        d_rows = as_rows(d_outputs, self.product.vocab_size, self.params, "d_outputs")
-        if np.shape(d_outputs) != shape:
-            raise ValueError(f"d_outputs must have the outputs' shape {shape}, not {np.shape(d_outputs)}")
-        self._tape = None
-        d_inputs = np.empty_like(x)
-        self.product.backward(self.params, self.grads.group(""), x, d_rows, d_inputs)
+        """Overwrite ``grads``, and return the gradient of the inputs (..., H), given that of the outputs (..., V)."""
+        rows, shape = self._recorded()
+        d_rows = _rows(self._gradient(d_outputs, shape))
+        d_inputs = np.empty_like(rows)
+        self.product.backward(self.params, self.grads.group(""), rows, d_rows, d_inputs)
         return d_inputs.reshape(*shape[:-1], self.product.hidden_size)
-
-
-def _floating(values: ArrayLike, what: str) -> Array:
-    """Return real or complex numbers as they are, and others, such as integers, as float64."""
-    x = np.asarray(values)
-    return x if x.dtype.kind in "fc" else as_numbers(x, np.float64, what)
-
-
-class _Masks(NamedTuple):
-    ws: dropout.DropoutWorkspace | None  # None: nothing was dropped
-    shape: tuple[int, ...]
 
 
 class Dropout:
@@ -548,7 +486,7 @@ class Dropout:
         self.share, self.locked, self.batch_first = share, locked, batch_first
         self.params = Parameters({})
         self.grads = Parameters({})
-        self._masks: _Masks | None = None
+        self._tape: tuple[DropoutWorkspace | None, tuple[int, ...]] | None = None  # masks, if any, and the shape
 
     def forward(self, inputs: ArrayLike, rng: Randomness | None = None) -> Array:
         """Drop from inputs (B, T, H), or (B, H) of one step; the same shape, fresh.
@@ -556,58 +494,55 @@ class Dropout:
         Parameters
         ----------
         rng : generator, or its seed, that the masks are drawn from; without one nothing is dropped
-
-        Raises
-        ------
-        TypeError
-            If the inputs are no numbers.
-        ValueError
-            If the inputs have another number of axes.
         """
         x = _floating(inputs, "inputs")
         if x.ndim not in (2, 3):
             raise ValueError(f"inputs must have the shape (B, T, H) or (B, H), not {x.shape}")
-        self._masks = _Masks(None, x.shape)
         if rng is None or not self.share:
+            self._tape = None, x.shape
             return x.copy()
-        steps = swapped(x, batch_first=self.batch_first) if x.ndim == 3 else x[None]
+        steps = self._time_major(x)
         T, B, H = steps.shape
-        plan = dropout.Dropout(self.share, locked=self.locked)
-        ws = dropout.DropoutWorkspace.allocate(plan, [(H, H)], range(B), T, B, steps.dtype)
-        ws.draw(np.random.default_rng(rng))
-        ws.mask_outputs(0, steps)
-        self._masks = _Masks(ws, x.shape)
-        return self._turned(ws.outputs[0], x.ndim)
+        rates = DropoutRates(self.share, locked=self.locked)
+        masks = DropoutWorkspace.allocate(rates, [(H, H)], range(B), T, B, steps.dtype)
+        masks.draw(np.random.default_rng(rng))
+        self._tape = masks, x.shape
+        return self._as_given(masks.forward(0, steps), x.ndim)
 
     def backward(self, d_outputs: ArrayLike) -> Array:
         """Return the gradient of the inputs of the last ``forward``, given that of the outputs; same shape, fresh.
 
-        Raises
-        ------
-        RuntimeError
-            If there was no ``forward``.
-        TypeError
-            If the gradient is no numbers.
-        ValueError
-            If the shape is not that of the outputs.
+        It may be asked for more than once.
         """
-        d = np.array(_floating(d_outputs, "d_outputs"))
-        if self._masks is None:
+        if self._tape is None:
             raise TapeError
-        if d.shape != self._masks.shape:
-            raise ValueError(f"d_outputs must have the outputs' shape {self._masks.shape}, not {d.shape}")
-        if self._masks.ws is None:
-            return d
-        steps = swapped(d, batch_first=self.batch_first) if d.ndim == 3 else d[None]
-        self._masks.ws.output_gradient(0, steps)
-        return self._turned(steps, d.ndim)
+        masks, shape = self._tape
+        d = _floating(d_outputs, "d_outputs")
+        _check_gradient(d, shape)
+        if masks is None:
+            return d.copy()
+        steps = self._time_major(d)
+        masks.backward(0, steps)
+        return self._as_given(steps, d.ndim)
 
-    def _turned(self, steps: Array, dimensions: int) -> Array:
-        return swapped(steps, batch_first=self.batch_first) if dimensions == 3 else steps[0].copy()
+    def _time_major(self, x: Array) -> Array:
+        return _swapped(x, batch_first=self.batch_first) if x.ndim == 3 else x[None].copy()
+
+    def _as_given(self, steps: Array, dimensions: int) -> Array:
+        return _swapped(steps, batch_first=self.batch_first) if dimensions == 3 else steps[0]
+
+
+def _floating(values: ArrayLike, what: str) -> Array:
+    """Return real or complex numbers as they are, and others, such as integers, as float64."""
+    x = np.asarray(values)
+    return x if x.dtype.kind in "fc" else _numbers(x, np.float64, what)
+
+
+# --- the loss ---
 
 
 def softmax_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: str = "mean") -> tuple[float, Array]:
-    """Nats that scores lose on targets, which are given apart from whatever the scores were computed from.
+    """Nats that scores lose on targets, and the gradient of that loss.
 
     Parameters
     ----------
@@ -623,13 +558,13 @@ def softmax_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: s
     Raises
     ------
     ValueError
-        If the shapes do not fit, or the reduction is another.
+        If the shapes do not fit, or the reduction is unknown.
     IndexError, TypeError
-        If targets are outside 0…V−1, or no integers, or the logits no numbers.
+        If targets are outside 0…V−1 or not integers, or the logits not numbers.
 
     Examples
     --------
-    A guess that holds two of four symbols for equally likely costs one bit if it is one of them:
+    To think two of four symbols equally likely costs one bit if it is one of them:
 
     >>> import charrnn, math
     >>> loss, d_logits = charrnn.softmax_cross_entropy([[0.0, 0.0, -1e9, -1e9]], [1])
@@ -640,7 +575,7 @@ def softmax_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: s
     if reduction not in ("mean", "sum"):
         raise ValueError(f'the reduction must be "mean" or "sum", not {reduction!r}')
     probs = np.array(logits)
-    probs = probs if probs.dtype.kind == "f" else as_numbers(probs, np.float64, "logits")
+    probs = probs if probs.dtype.kind == "f" else _numbers(probs, np.float64, "logits")
     if probs.ndim < 1 or np.shape(targets) != probs.shape[:-1] or not probs.size:
         raise ValueError(f"targets must have the shape {probs.shape[:-1]} of the logits, not {np.shape(targets)}")
     rows = probs.reshape(-1, 1, probs.shape[-1])
@@ -651,6 +586,8 @@ def softmax_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: s
     return scale * float(losses.sum(dtype=np.float64)), rows.reshape(probs.shape)
 
 
+# --- layers on top of each other ---
+
 States = tuple[Any, ...]  # one state for each recurrent layer, lowest first
 
 
@@ -660,7 +597,7 @@ class Stack:
     Parameters
     ----------
     layers : lowest first: those of `charrnn`, or any others whose ``params`` and ``grads`` are `charrnn.Parameters`,
-        of one data type. From here on theirs are views of the stack's, so a layer belongs to one stack.
+        of one data type. They become views of the stack's, so a layer belongs to one stack.
 
     Attributes
     ----------
@@ -669,7 +606,7 @@ class Stack:
     Raises
     ------
     ValueError
-        If there are none, one is in a stack already, or their data types differ.
+        If there are no layers, one is in a stack already, or their data types differ.
 
     Examples
     --------
@@ -707,11 +644,10 @@ class Stack:
         dtypes = {layer.params.vector.dtype for layer in self.layers if layer.params}
         if len(dtypes) > 1:
             raise ValueError(f"the layers' data types differ: {', '.join(sorted(map(str, dtypes)))}")
-        shapes = {
+        self._shapes = {
             f"{k}.{name}": shape for k, layer in enumerate(self.layers) for name, shape in layer.params.shapes.items()
         }
-        self._shapes = shapes
-        params = Parameters(shapes, dtype=min(dtypes, default=np.dtype(np.float32)))
+        params = Parameters(self._shapes, dtype=min(dtypes, default=np.dtype(np.float32)))
         for k, layer in enumerate(self.layers):
             for name, array in layer.params.items():
                 params[f"{k}.{name}"] = array
@@ -755,21 +691,14 @@ class Stack:
         ----------
         inputs : what the first layer takes
         states : one for each recurrent layer, lowest first; by default zeros
-        return_sequences : whether the last recurrent layer hands on every step, or its last; those below it always
-            hand on every step
+        return_sequences : whether the last recurrent layer returns every step, or its last; those below it always
+            return every step
         rng : generator, or its seed, for the dropout layers; without one nothing is dropped
 
         Returns
         -------
         outputs : of the last layer
         states : after the last step, one for each recurrent layer
-
-        Raises
-        ------
-        TypeError
-            If the inputs or states are no numbers.
-        ValueError
-            If a shape does not fit, or `states` are not as many as the recurrent layers.
         """
         recurrent = self._recurrent()
         before = iter(_one_each(states, recurrent, "states"))
@@ -792,22 +721,12 @@ class Stack:
         Parameters
         ----------
         d_outputs : gradient of the outputs, in their shape
-        d_states : gradients of the final states, one for each recurrent layer, lowest first; None for a layer on whose
-            final state nothing depends. By default all are zeros
+        d_states : gradients of the final states, one for each recurrent layer, lowest first; None stands for zeros
 
         Returns
         -------
         d_inputs : of the inputs; None where they were ids
         d_states : of the initial states, one for each recurrent layer
-
-        Raises
-        ------
-        RuntimeError
-            If there was no ``forward`` since the last ``backward``.
-        TypeError
-            If the gradients are no numbers.
-        ValueError
-            If a shape does not fit, or `d_states` are not as many as the recurrent layers.
         """
         after, before = _one_each(d_states, self._recurrent(), "d_states"), []
         d: Any = d_outputs
@@ -837,7 +756,7 @@ class Stack:
 
 
 def _one_each(states: States | None, layers: list[Recurrent[Any]], what: str) -> list[Any]:
-    """Return one state for each layer, where None stands for zeros, once each is known to be of its layer's form."""
+    """Return one state for each layer, each of its layer's form, or None for zeros."""
     if states is None:
         return [None] * len(layers)
     if not isinstance(states, Sized):

@@ -1,18 +1,15 @@
-"""A model's insides while it reads a text, character by character.
+"""What the cells of a model do at each character of a text, and which simple properties of the text they follow.
 
-The text is read as `charrnn.scoring.score` reads one: a single stream, a line feed before its first character, the
-state carried to its end; or where it is made of items, each of them so. What a unit does *at* a character is its state
-once that character has been read; what is guessed *for* a character comes from the characters before it.
+What a cell does *at* a character is its state once the character has been read. What is guessed *for* a character comes
+from the characters before it.
 
-Simple properties of a text that a unit may follow, and how closely each unit does.
-
-A probe says something of every character, and of what a model can know once it has read it; but for the last one,
-which looks ahead: a unit that follows it has learned to see a line's end coming. A unit follows a probe as far as the
-two go up and down together, which Pearson's correlation measures, between −1 and 1.
+A probe is a number for each character, which a model can know once it has read that character. `near_newline` is the
+exception, since it looks ahead: a cell that follows it has learned to predict line ends. How closely a cell follows a
+probe is Pearson's correlation of the two, between −1 and 1.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -20,31 +17,35 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import DivergedError
-from charrnn.nn.model import CharRNN, State
-from charrnn.nn.output import log_softmax
-from charrnn.nn.parameters import Array, Parameters
+from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
+from charrnn.scoring.reading import Reader
+from charrnn.text.streams import NO_TARGET
 
-CHUNK_LENGTH = 64  # characters read at once
+Floats = NDArray[np.float64]
+
 GUESSES = 5
 ONE = 127  # an activation of 1, as it is stored
 OPEN = 255  # a gate that is wide open
+NEAR = 8  # characters before a line's end that are near it
+_OPENING, _CLOSING = frozenset("“«„"), frozenset("”»")
+_BLOCK_NUMBERS = 1 << 22  # numbers turned into floats at once
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Recording:
-    """What C units, those of the lowest layer first, did at each of N characters."""
+    """What C cells, those of the lowest layer first, did at each of N characters."""
 
     activations: NDArray[np.int8]
     """(C, N): hidden states, in 127ths."""
     gates: Mapping[str, NDArray[np.uint8]]
-    """(C, N) by a gate's letter: how open it was, in 255ths. A vanilla cell has none."""
+    """(C, N) by a gate's letter: how open it was, in 255ths. A vanilla cell has no gates."""
     surprise: NDArray[np.float32]
     """(N,): nats lost on each character."""
     guesses: NDArray[np.intp]
-    """(N, 5), or as many as there are characters: the likeliest ids for each place, the best first."""
+    """(N, 5), or (N, V) if V < 5: the likeliest ids for each place, best first."""
     guess_probs: NDArray[np.float32]
-    """The probability of each of those."""
+    """The probability of each guess."""
 
 
 def record(
@@ -54,87 +55,52 @@ def record(
     beginning: NDArray[np.integer],
     starts: Sequence[int] = (0,),
 ) -> Recording:
-    """Read a text and keep what happens.
+    """Read a text, or each of its items, and record what the cells do.
 
     Parameters
     ----------
     model, params : the trained network; parameters are only read
     ids : (N,) the text, N ≥ 1
-    beginning : what is read before it, one id or none; with none, the first character is a blind guess
-    starts : where the text, or an item of it, begins: 0 first, then ever greater
+    beginning : what is read before it, at most one id; if empty, the first character is a blind guess
+    starts : where the text or its items begin, rising from 0
 
     Raises
     ------
     DivergedError
-        If a score is not a number, as it can be where the weights are huge.
+        If a score is not finite, which happens if the weights are huge.
     """
-    N, V = len(ids), model.vocab_size
-    C = sum(model.hidden_sizes)
-    activations, gates = (
-        np.empty((C, N), np.int8),
-        {name: np.empty((C, N), np.uint8) for name in model.cells[0].gate_names},
+    N, V, C = len(ids), model.vocab_size, sum(model.hidden_sizes)
+    guesses = np.tile(np.arange(min(GUESSES, V)), (N, 1))  # blind, as they stay where nothing comes before
+    recording = Recording(
+        activations=np.empty((C, N), np.int8),
+        gates={letter: np.empty((C, N), np.uint8) for letter in model.cells[0].gate_names},
+        surprise=np.full(N, math.log(V), np.float32),
+        guesses=guesses,
+        guess_probs=np.full(guesses.shape, 1 / V, np.float32),
     )
-    surprise, guesses = np.empty(N, np.float32), np.empty((N, min(GUESSES, V)), np.intp)
-    guess_probs = np.empty(guesses.shape, np.float32)
-    reader, layers = _Reader(model, params), range(len(model.cells))
-    blind = np.full((1, V), -math.log(V))  # log-probabilities of the next character
-    for start, places in _pieces(starts, N):
-        if places.start == start:
-            reader.forget()
-            expected = reader.read(beginning.astype(np.intp)) if len(beginning) else blind
-        chunk = ids[places].astype(np.intp)
-        scores = reader.read(chunk)
-        log_probs, expected = np.concatenate([expected, scores[:-1]]), scores[-1:]
-        activations[:, places] = np.rint(_side_by_side([reader.session.hidden(k) for k in layers]) * ONE).T
-        for name, openness in gates.items():
-            openness[:, places] = np.rint(_side_by_side([reader.session.gates(k)[name] for k in layers]) * OPEN).T
-        surprise[places] = -log_probs[np.arange(len(chunk)), chunk]
-        guesses[places] = np.argsort(-log_probs, axis=1, kind="stable")[:, :GUESSES]
-        guess_probs[places] = np.exp(np.take_along_axis(log_probs, guesses[places], axis=1))
-    return Recording(activations, gates, surprise, guesses, guess_probs)
-
-
-def _pieces(starts: Sequence[int], end: int) -> Iterator[tuple[int, slice]]:
-    """Yield where an item begins, and the places of a piece of it that is read at once; for all pieces of all items."""
-    for start, stop in pairwise((*starts, end)):
-        for place in range(start, stop, CHUNK_LENGTH):
-            yield start, slice(place, min(place + CHUNK_LENGTH, stop))
-
-
-class _Reader:
-    """Reads a text in chunks, its state carried from one to the next."""
-
-    def __init__(self, model: CharRNN, params: Parameters) -> None:
-        self.session, self._zero = model.session(params, 1), model.zero_state(1, params.vector.dtype)
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew, with an empty state."""
-        self._state: State = self._zero
-
-    def read(self, ids: NDArray[np.intp]) -> Array:
-        """Take in a chunk (T,); return the log-probabilities (T, V) of what follows each character, in float64."""
-        with np.errstate(over="ignore", invalid="ignore"):  # huge weights: the error below says so
-            logits, self._state = self.session.logits(ids[:, None], self._state)
-            log_probs = log_softmax(logits[:, 0].astype(np.float64))
-        if not np.isfinite(log_probs).all():
-            raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
-        return log_probs
-
-
-def _side_by_side(layers: Sequence[Array]) -> Array:
-    """Join what each layer did in one stream, (T, 1, H) each, to (T, C)."""
-    return np.concatenate([layer[:, 0] for layer in layers], axis=1)
-
-
-Floats = NDArray[np.float64]
-NEAR = 8  # characters before a line's end that are near it
-_OPENING, _CLOSING = frozenset("“«„"), frozenset("”»")
-_BLOCK_NUMBERS = 1 << 22  # numbers turned into floats at once
+    reader = Reader(model, params)
+    for start, stop in pairwise((*starts, N)):
+        place = start - len(beginning)  # of the chunk's first input
+        # The last character is read too, for what the cells do at it; what comes after it is not predicted.
+        text = np.concatenate([beginning, ids[start:stop], [NO_TARGET]]).astype(np.intp)
+        for chunk in reader.read([text]):
+            T = len(chunk.losses)
+            own = slice(max(start - place, 0), T)  # inputs that are characters of the text
+            at = slice(place + own.start, place + T)
+            recording.activations[:, at] = np.rint(chunk.hidden()[own, 0] * ONE).T
+            for letter, openness in chunk.gates().items():
+                recording.gates[letter][:, at] = np.rint(openness[own, 0] * OPEN).T
+            after = slice(place + 1, min(place + T + 1, stop))  # what the inputs predict
+            count = after.stop - after.start
+            recording.surprise[after] = chunk.losses[:count, 0]
+            best, probs = chunk.guesses(GUESSES)
+            recording.guesses[after], recording.guess_probs[after] = best[:count, 0], probs[:count, 0]
+            place += T
+    return recording
 
 
 def inside_quotes(text: str) -> Floats:
-    """Between double quotation marks, straight, curled or angled: 1 from the opening one on. A blank line ends them."""
+    """Between double quotation marks, straight, curly or angled: 1 from the opening one on. A blank line ends them."""
     inside, previous, states = False, "", []
     for character in text:
         if character == '"':
@@ -159,12 +125,12 @@ def position_in_line(text: str) -> Floats:
 
 
 def after_capital(text: str) -> Floats:
-    """1 where the character that was just read is a capital."""
+    """1 where the character just read is a capital."""
     return _where(text, str.isupper).astype(np.float64)
 
 
 def inside_word(text: str) -> Floats:
-    """1 where the character that was just read is a letter, so that the word may go on."""
+    """1 where the character just read is a letter, so that the word may continue."""
     return _where(text, str.isalpha).astype(np.float64)
 
 
@@ -189,7 +155,7 @@ PROBES: Mapping[str, Callable[[str], Floats]] = MappingProxyType(
 
 
 def correlations(activations: NDArray[np.int8], probe: Floats) -> Floats:
-    """Return Pearson's correlation of each unit with a probe: (C,); 0 where either never changes.
+    """Return Pearson's correlation of each cell with a probe: (C,); 0 if either is constant.
 
     Parameters
     ----------
@@ -197,7 +163,7 @@ def correlations(activations: NDArray[np.int8], probe: Floats) -> Floats:
     probe : (N,)
     """
     C, N = activations.shape
-    if (probe == probe[0]).all():  # the mean may be off by a rounding, and would let something through
+    if (probe == probe[0]).all():  # else a rounded mean would leave something
         return np.zeros(C)
     centred, block, result = probe - probe.mean(), max(1, _BLOCK_NUMBERS // N), np.zeros(C)
     for start in range(0, C, block):
@@ -209,5 +175,5 @@ def correlations(activations: NDArray[np.int8], probe: Floats) -> Floats:
 
 
 def _where(text: str, has: Callable[[str], bool]) -> NDArray[np.bool_]:
-    """Say of each character whether it has a property."""
+    """Return which characters have a property."""
     return np.fromiter(map(has, text), dtype=np.bool_, count=len(text))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ settings.load_profile("charrnn")
 # What these assert is told as a test's own assertions are.
 pytest.register_assert_rewrite("tests.mistakes", "tests.faults.cases")
 
+# Begun in the background of a script, a process ignores Ctrl-C, and so do those that it starts. Tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXT = 6 * (
     "the lamp went round, and the sea went round the lamp.\na clerk counted the ships and wrote none of them down.\n"
@@ -33,6 +37,23 @@ TEXT = 6 * (
 # As command line arguments: a network so small that a step takes less than a millisecond.
 TINY = ("--hidden-size", "8", "--batch-size", "2", "--seq-length", "10", "--warmup-steps", "0")
 unix = pytest.mark.skipif(sys.platform == "win32", reason="needs the signals, pipes and links of Unix")
+
+
+# With `pytest -n`, one worker has all tests of these files: each starts processes that together fill the machine.
+WHOLE_MACHINE = {"test_mpi.py", "test_parallel.py", "test_reproducibility.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what one worker must do alone, or had better do: one browser and one set of shells are enough."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.path.name in WHOLE_MACHINE:
+            item.add_marker(pytest.mark.xdist_group("whole machine"))
+        elif "browser" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif item.path.name == "test_completion.py":
+            item.add_marker(pytest.mark.xdist_group("shells"))
 
 
 @dataclass(frozen=True)

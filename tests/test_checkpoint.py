@@ -349,7 +349,7 @@ def put(meta: Any, way: tuple[Any, ...], value: Any) -> bytes:
 @pytest.mark.parametrize("value", [10**400, -1, "x" * 100_000], ids=["huge", "negative", "long"])
 def test_with_any_value_in_any_place_a_training_in_memory_goes_on_or_says_why_not(value: Any) -> None:
     changes: dict[str, Any] = {"hidden_sizes": (8,), "seq_length": 10, "dropout": 0.0, "weight_drop": 0.0}
-    trainer = start_training(TEXT, steps=2, **changes)
+    trainer = start_training(TEXT, steps=2, schedule="constant", **changes)
     assert len(list(trainer)) == 2
     checkpoint.save("memory.npz", trainer.checkpoint(trainer.progress(history=((1, 3.0),))))
     arrays = read_arrays("memory.npz")
@@ -403,7 +403,7 @@ def test_half_precision_is_no_model_of_any_command(charrnn: Charrnn, trained: Pa
     given = ["--resume", "--checkpoint"] if command == "train" else []
     outcome = charrnn(command, *given, "half.npz")
     assert outcome.code == 1
-    assert "--dtype is one of float32, float64, not 'float16'" in outcome.err
+    assert "not 'float16'" in outcome.err
     assert not outcome.out
 
 

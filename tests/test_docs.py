@@ -69,7 +69,8 @@ def onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(
             block,
-            marks=[pytest.mark.slow] if block.is_slow else [],
+            # with `pytest -n`, one worker follows a page
+            marks=[pytest.mark.xdist_group(block.page.stem), *([pytest.mark.slow] if block.is_slow else [])],
             id=f"{block.page.relative_to(REPOSITORY)}:{block.line}",
         )
         for block in BLOCKS

@@ -13,7 +13,7 @@ import pytest
 import charrnn.nn
 from charrnn import gradcheck
 from charrnn.gradcheck import Row
-from charrnn.nn.model import NOTHING, CharRNN
+from charrnn.nn.model import NO_DROPOUT, CharRNN
 from charrnn.nn.parameters import Array
 from charrnn.report import tables as report
 from tests.mutation import module_replaced, mutants
@@ -55,7 +55,7 @@ def test_small_networks_are_every_kind_there_is() -> None:
     kinds = [(m.cell, m.hidden_sizes, m.embedding_size, m.tied, d) for _, m, d in gradcheck.small_models()]
     assert len(kinds) == len(set(kinds))
     for cell in ("vanilla", "lstm", "gru"):
-        assert {(cell, sizes, E, False, NOTHING) for sizes in ((4,), (4, 3)) for E in (0, 3)} <= set(kinds)
+        assert {(cell, sizes, E, False, NO_DROPOUT) for sizes in ((4,), (4, 3)) for E in (0, 3)} <= set(kinds)
         of_cell = [kind for kind in kinds if kind[0] == cell]
         assert any(tied for *_, tied, _ in of_cell)
         assert {(d.outputs > 0, d.weights > 0, d.locked) for *_, d in of_cell} == {

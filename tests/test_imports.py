@@ -21,9 +21,9 @@ LEVELS = (
     {"environment", "errors", "version"},
     {"commands", "config", "machine", "paths", "randomness"},
     {"archive", "nn", "optim", "text"},
-    {"cache", "checkpoint", "layers", "probing"},
+    {"cache", "checkpoint", "layers"},
     {"gradcheck", "sampling", "scoring"},
-    {"training"},
+    {"probing", "training"},
     {"exchange"},
     {"report"},
     {"cli"},
@@ -37,14 +37,13 @@ OUTSIDE = {
     "numpy": "charrnn",
     "click": "charrnn.cli",
     "tqdm": "charrnn.report.progress",
-    "matplotlib": "charrnn.report.png",
     "mpi4py": "charrnn.training.mpi",
     "onnx": "charrnn.exchange.onnx",
     "safetensors": "charrnn.exchange.safetensors",
     "torch": "charrnn.exchange.torch_module",
 }
 # Outside the commands, only what may not be installed is imported inside a function, or our module that needs it.
-OPTIONAL = {"charrnn.exchange.onnx", "charrnn.exchange.torch_module", "safetensors", "safetensors.numpy"}
+OPTIONAL = {"onnx", "charrnn.exchange.torch_module", "safetensors", "safetensors.numpy"}
 
 
 def part(module: str) -> str:

@@ -17,8 +17,8 @@ import charrnn
 import charrnn.nn.model
 from charrnn import check_layer, gradcheck
 from charrnn.nn import equations
-from charrnn.nn.dropout import Dropout, DropoutWorkspace
-from charrnn.nn.model import CELLS, NOTHING, CharRNN, State
+from charrnn.nn.dropout import DropoutRates, DropoutWorkspace
+from charrnn.nn.model import CELLS, NO_DROPOUT, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from tests import reference
 from tests.mutation import Mutant, module_replaced, mutants
@@ -47,7 +47,7 @@ class Problem(NamedTuple):
     """A network, what it reads, and what the plain equations say of it."""
 
     model: CharRNN
-    dropout: Dropout
+    dropout: DropoutRates
     streams: range | None  # some of the batch's, or all
     params: Parameters
     inputs: Array
@@ -57,7 +57,7 @@ class Problem(NamedTuple):
 
 
 def problem(
-    model: CharRNN, T: int, B: int, *, dropout: Dropout = NOTHING, streams: range | None = None, seed: int = 0
+    model: CharRNN, T: int, B: int, *, dropout: DropoutRates = NO_DROPOUT, streams: range | None = None, seed: int = 0
 ) -> Problem:
     rng = np.random.default_rng(seed)
     params = model.initialize(rng, std=0.5, dtype=np.float64)
@@ -91,12 +91,12 @@ def problems(cell: str) -> list[Problem]:
         problem(CharRNN(5, cell, (4,)), 5, 2, seed=1),
         problem(CharRNN(5, cell, (5, 4), 3), 14, 3, seed=2),
         problem(CharRNN(5, cell, (4, 3), 3, tied=True), 5, 3, seed=3),
-        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=Dropout(outputs=0.4), seed=4),
-        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=Dropout(0.3, 0.4, locked=True), seed=5),
-        problem(CharRNN(5, cell, (5, 3), 2), 5, 4, dropout=Dropout(0.3, 0.4), streams=some, seed=6),
-        problem(CharRNN(5, cell, (3,)), 5, 2, dropout=Dropout(weights=0.4), seed=7),
+        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=DropoutRates(outputs=0.4), seed=4),
+        problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=DropoutRates(0.3, 0.4, locked=True), seed=5),
+        problem(CharRNN(5, cell, (5, 3), 2), 5, 4, dropout=DropoutRates(0.3, 0.4), streams=some, seed=6),
+        problem(CharRNN(5, cell, (3,)), 5, 2, dropout=DropoutRates(weights=0.4), seed=7),
         # blocks of steps and of rows, panels, and more of one character than are gathered at once
-        problem(CharRNN(3, cell, (300,), 150), 7, 36, dropout=Dropout(0.3, 0.3), seed=8),
+        problem(CharRNN(3, cell, (300,), 150), 7, 36, dropout=DropoutRates(0.3, 0.3), seed=8),
         problem(CharRNN(3, cell, (5,)), 5, 3000, seed=10),
     ]
 
@@ -113,7 +113,7 @@ def fast_answer(engine: Any, asked: Problem) -> Any:
     model = engine.CharRNN(**asdict(asked.model))
     params = engine.Parameters(model.shapes(), asked.params.vector)
     whole = asked.inputs.shape[1] if asked.streams is None else 4
-    dropout = engine.Dropout(**asdict(asked.dropout))
+    dropout = engine.DropoutRates(**asdict(asked.dropout))
     session = model.session(params, whole, dropout=dropout, streams=asked.streams)
 
     def run(inputs: Array, targets: Array) -> Any:
@@ -153,10 +153,11 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
     d_outputs = rng.normal(size=(T, B, H))
     ws, grads, plain_grads = fast.workspace(T, B, np.dtype(np.float64), from_ids=from_ids), params.like(), params.like()
     arrays = params.group("")
-    fast.arrange(arrays, ws)
-    final = fast.forward(arrays, ws, inputs, state)
+    weights = fast.weights(B, np.dtype(np.float64), from_ids=from_ids)
+    fast.arrange(arrays, weights)
+    final = fast.forward(weights, ws, inputs, state)
     seen = ws.outputs.copy(), tuple(final), {name: gate.copy() for name, gate in ws.gates.items()}
-    d_state = fast.backward(arrays, grads.group(""), ws, inputs, d_outputs, d_final)
+    d_state = fast.backward(weights, ws, grads.group(""), inputs, d_outputs, d_final)
     steps: list[Any] = equations.layer_forward(cell, params, np.eye(D)[ids] if from_ids else inputs, state)
     d_inputs, d_before = equations.layer_backward(cell, params, plain_grads.group(""), steps, d_outputs, d_final)
     gates = {name: np.array([getattr(step, name) for step in steps]) for name in seen[2]}
@@ -171,7 +172,7 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
 def dropout_is_right(load: Callable[[str], Any]) -> bool:
     if not network_is_right(load, ["lstm"]):
         return False
-    almost_all = load("charrnn.nn.dropout").Dropout(outputs=1 - 1e-9)
+    almost_all = load("charrnn.nn.dropout").DropoutRates(outputs=1 - 1e-9)
     drawn = load("charrnn.nn.dropout").DropoutWorkspace.allocate(
         almost_all, [(64, 192)], range(40), 50, 40, np.dtype(np.float64)
     )
@@ -277,9 +278,14 @@ def passes(layer: Any, *given: Any, **options: Any) -> bool:
     return all(row.passed for row in check_layer(layer, *given, entries=2, **options))
 
 
-def recurrent_layers_are_right(load: Callable[[str], Any]) -> bool:
+def layers_are_right(load: Callable[[str], Any]) -> bool:
     module = load("charrnn.layers")
-    return all(recurrent_is_right(module, kind, batch_first=first) for kind in CELLS for first in (True, False))
+    return (
+        anyones_loss_is_right(module)
+        and plain_layers_are_right(module)
+        and stack_is_right(module)
+        and all(recurrent_is_right(module, kind, batch_first=first) for kind in CELLS for first in (True, False))
+    )
 
 
 def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
@@ -323,8 +329,7 @@ def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
     )
 
 
-def plain_layers_are_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.layers")
+def plain_layers_are_right(module: Any) -> bool:
     rng = np.random.default_rng(0)
     embedding, linear = module.Embedding(6, 3, **WIDE), module.Linear(4, 5, **WIDE)
     ids, x = rng.integers(0, 6, (5, 3)), rng.normal(size=(5, 3, 4))
@@ -364,7 +369,7 @@ def drops_right(module: Any, first: bool, locked: bool, x: Array) -> bool:
         and 0.7 < dropped.mean() < 1.3
         and varies != locked
         and untouched is not ones
-        and same((untouched, dropout.backward(x)), (ones, x))
+        and same((untouched, dropout.backward(3 * ones)), (ones, 3 * ones))
         and passes(dropout, x, rng=3)
         and passes(dropout, x[0], rng=3)
     )
@@ -374,12 +379,11 @@ def drops_right(module: Any, first: bool, locked: bool, x: Array) -> bool:
     )
 
 
-def stack_is_right(load: Callable[[str], Any]) -> bool:
-    module, recurrent, plain = (load(f"charrnn.layers.{name}") for name in ("stack", "recurrent", "plain"))
+def stack_is_right(module: Any) -> bool:
     rng = np.random.default_rng(0)
-    lstm, gru, linear = recurrent.LSTM(3, 4, **WIDE), recurrent.GRU(4, 3, **WIDE), plain.Linear(3, 2, **WIDE)
-    layers = [lstm, plain.Dropout(0.4), gru, linear]
-    net, alone = module.Stack(layers), module.Stack([recurrent.LSTM(3, 4, **WIDE)])
+    lstm, gru, linear = module.LSTM(3, 4, **WIDE), module.GRU(4, 3, **WIDE), module.Linear(3, 2, **WIDE)
+    layers = [lstm, module.Dropout(0.4), gru, linear]
+    net, alone = module.Stack(layers), module.Stack([module.LSTM(3, 4, **WIDE)])
     x = rng.normal(size=(2, 3, 3))
     zeros = lstm.zero_state(2), gru.zero_state(2)
     states = tuple(type(zero)(*(rng.normal(size=array.shape) for array in zero)) for zero in zeros)
@@ -397,15 +401,15 @@ def stack_is_right(load: Callable[[str], Any]) -> bool:
     return (
         same(kept, net.forward(x, zeros)[0])
         and not same(dropped, kept)
-        and refuses("need as many states", net.forward, x, states[:1])
+        and refuses("must be as many", net.forward, x, states[:1])
         and alone.forward(x)[0].shape == (2, 4)
         and bool(net.grads.vector.any())
         and [*net.params] == [f"{k}.{name}" for k, layer in enumerate(layers) for name in layer.params]
     )
 
 
-def anyones_loss_is_right(load: Callable[[str], Any]) -> bool:
-    call = load("charrnn.layers").softmax_cross_entropy
+def anyones_loss_is_right(module: Any) -> bool:
+    call = module.softmax_cross_entropy
     rng = np.random.default_rng(0)
     logits, targets = rng.normal(size=(2, 3, 4)), rng.integers(0, 4, (2, 3))
     losses = equations.cross_entropy(logits, targets)
@@ -444,10 +448,6 @@ def network(*cells: str, spared: Sequence[str] = ()) -> Subject:
     return Subject(partial(network_is_right, cells=cells), ("nn",), SPARED | set(spared))
 
 
-def layer(is_right: Callable[[Callable[[str], Any]], bool]) -> Subject:
-    return Subject(is_right, ("layers",), frozenset({"__init__"}))
-
-
 SUBJECTS = {
     "nn/vanilla.py": network("vanilla"),
     "nn/lstm.py": network("lstm"),
@@ -455,18 +455,13 @@ SUBJECTS = {
     "nn/equations.py": Subject(equations_are_right, ("nn",)),
     "nn/embedding.py": network(*CELLS, spared=("as_ids", "check_ids", "one_hot")),
     "nn/dropout.py": Subject(dropout_is_right, ("nn",), SPARED),
-    "nn/linear.py": network("gru"),
-    "nn/loss.py": Subject(loss_is_right, ("nn",), frozenset({"log_softmax"})),
+    "nn/output.py": Subject(loss_is_right, ("nn",), SPARED | {"log_softmax"}),
     "nn/model.py": network("gru", "lstm"),
-    "nn/gates.py": network("gru", "lstm", spared=("block_steps",)),  # any number of steps is right
-    "nn/tiling.py": network("lstm", spared=("tiles",)),  # any cut is right
+    # any number of steps in a block is right, and any cut into tiles
+    "nn/arrangement.py": network("gru", "lstm", spared=("block_steps", "tiles")),
     "optim/optimizers.py": Subject(optimizers_are_right, ("optim",)),
     "optim/clipping.py": Subject(clipping_is_right, ("optim",)),
-    "layers/recurrent.py": layer(recurrent_layers_are_right),
-    "layers/plain.py": layer(plain_layers_are_right),
-    "layers/stack.py": layer(stack_is_right),
-    "layers/loss.py": layer(anyones_loss_is_right),
-    "layers/layer.py": layer(plain_layers_are_right),
+    "layers.py": Subject(layers_are_right, ("layers",), frozenset({"__init__"})),
 }
 
 
@@ -492,7 +487,7 @@ EQUIVALENT = {
     ),
     **alike("optim/clipping.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
     **alike(
-        "nn/loss.py",
+        "nn/output.py",
         "looks for gaps where there are none",
         "cross_entropy: if _has_gaps(targets): → if True:",
         "cross_entropy_backward: if _has_gaps(targets): → if True:",
@@ -569,13 +564,13 @@ EQUIVALENT = {
         "LSTM._weight_gradients: 4 → 5 (6)",
     ),
     **alike(
-        "layers/plain.py",
+        "layers.py",
         "of an array that nobody else reads",
         "Embedding.forward: ws.outputs.reshape(*found.shape, -1).copy() → ws.outputs.reshape(*found.shape, -1)",
         "Dropout._turned: steps[0].copy() → steps[0]",
     ),
     **alike(
-        "layers/plain.py",
+        "layers.py",
         "one layer, one step",
         "Dropout.forward: 0 → -1",
         "Dropout.forward: 0 → -1 (2)",
@@ -583,18 +578,18 @@ EQUIVALENT = {
         "Dropout._turned: 0 → -1",
     ),
     **alike(
-        "layers/recurrent.py",
+        "layers.py",
         "zeros",
         f"Recurrent.backward: None if d_state is None else {_ANSWERED} → {_ANSWERED}",
     ),
     **alike(
-        "layers/recurrent.py",
+        "layers.py",
         "a message",
         *(f"Recurrent._time_major: '(B, T' if self.batch_first else '(T, B' → '({axes}'" for axes in ("B, T", "T, B")),
     ),
-    **alike("layers/recurrent.py", "copies more than is due", "Recurrent._time_major: False → True"),
+    **alike("layers.py", "copies more than is due", "Recurrent._time_major: False → True"),
     **alike(
-        "layers/recurrent.py",
+        "layers.py",
         "a new workspace where the old one would do",
         *(f"Recurrent._workspace: {change}" for change in ("if self._room[0] != form: → if True:", "0 → 1", "0 → -1")),
     ),

@@ -4,7 +4,7 @@ from charrnn import checkpoint
 from charrnn.paths import PRETRAINED
 from charrnn.probing import correlations, inside_quotes, record
 from charrnn.report.pages import choose_passage, shorten
-from charrnn.scoring.score import beginning
+from charrnn.scoring.reading import beginning
 
 
 def test_the_model_in_the_box_is_weights_alone_of_a_size_that_is_no_burden() -> None:

@@ -7,24 +7,23 @@ from charrnn.cli.completion import TextName
 from charrnn.cli.help import Command
 
 _HELP = """\
-List the long texts that are kept prepared.
+List cached texts.
 
-A text of more than 32 MB is numbered once, and kept so in a folder for all later runs: the folder is named in the
-last line, and CHARRNN_CACHE names another. With TEXT, list that one only.
+A text of more than 32 MB is encoded once and kept in a folder for later runs. The last line names the folder;
+CHARRNN_CACHE sets another. With TEXT, list only that text.
 """
 
 
 @click.command(
     cls=Command,
-    short_help="List or remove the long texts that are kept prepared.",
     epilog="Example: charrnn cache --clear wiki.txt",
     help=_HELP,
 )
 @click.argument("texts", metavar="[TEXT]...", nargs=-1, type=TextName())
-@click.option("--clear", is_flag=True, help="Remove them; each is prepared again when it is next learned.")
+@click.option("--clear", is_flag=True, help="Remove them. A text is encoded again when it is next used.")
 @options.json
 def cache(texts: tuple[str, ...], clear: bool, as_json: bool) -> None:
-    """List the long texts that are kept prepared."""
+    """List or clear cached texts."""
     from charrnn.cache import cache_folder, entries, named, remove
     from charrnn.report import tables
 

@@ -13,17 +13,18 @@ from charrnn.paths import PRETRAINED
 _HELP = """\
 Write a model as a file that works without this program.
 
-A name that ends in .html becomes a page with the whole model in it, which writes text in any browser: with a seed
-text, a temperature and a random seed, with which it writes what `charrnn sample` does. One in .safetensors becomes
-tensors with PyTorch's names and layout, one in .onnx a graph for onnxruntime and its like, one in .json lists that
-every language reads. CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the
-program.
+The extension of the output file sets the format. An .html page contains the whole model and generates text in any
+browser; with the same random seed it writes what `charrnn sample` writes. A .safetensors file has tensors in
+PyTorch's names and layout, an .onnx file a graph for onnxruntime and others, and a .json file lists that any language
+can read.
+
+CHECKPOINT is by default the newest in ./checkpoints, or else the model that comes with the program.
 """
 
 
 @click.command(cls=Command, epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.onnx", help=_HELP)
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
-@options.output("model.html", "The file to write, over an older one; its suffix says what.")
+@options.output("model.html", "Output file (overwritten); its extension sets the format.")
 @options.quiet
 def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     """Write a model as a file that works without this program."""

@@ -1,4 +1,4 @@
-"""How the commands show themselves: options in sections, headings that stand out, and lines that fit the terminal."""
+"""Help pages: options in sections, bold headings, lines that fit the terminal; and commands imported when used."""
 
 import os
 import re
@@ -6,22 +6,24 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from charrnn.commands import command_line
+from charrnn.config import flag
 from charrnn.errors import CharRNNError, shown
 from charrnn.report.terminal import bold
 
 _OTHERS = "Other options"
-_LEAST_TEXT = 30  # columns of a description beside its option: with fewer it stands below
-_WIDTHS = (30, 80)  # of a help page, least and most
+_LEAST_TEXT = 30  # columns of a description next to its option; if there are fewer, it goes below
+_WIDTHS = (30, 80)  # columns of a help page, least and most
 
 
 class Formatter(click.HelpFormatter):
-    """Click's, for terminals of any width, with bold headings."""
+    """Click's formatter, for terminals of any width, with bold headings."""
 
     def __init__(self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None) -> None:
         least, most = _WIDTHS
@@ -33,7 +35,7 @@ class Formatter(click.HelpFormatter):
         self.write(f"{'':>{self.current_indent}}{bold(f'{heading}:', sys.stdout)}\n")
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        """Write what is explained, and beside it the explanation, or below where the terminal is narrow."""
+        """Write terms and their explanations, below one another if the terminal is narrow."""
         rows = list(rows)
         widest = max(len(first) for first, _ in rows)
         is_narrow = self.width - min(widest, col_max) - col_spacing < _LEAST_TEXT
@@ -41,7 +43,7 @@ class Formatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """Click's, with this program's help pages."""
+    """Click's context, with this program's help pages."""
 
     formatter_class = Formatter
 
@@ -51,7 +53,7 @@ class Command(click.Command):
 
     Parameters
     ----------
-    sections : the parameters' names below each heading; what is in none comes last
+    sections : names of the parameters under each heading; those in no section come last
     """
 
     context_class = Context
@@ -64,7 +66,7 @@ class Command(click.Command):
         """Read the options."""
         typed = list(args)
         try:
-            with _telling_where_values_are_from(ctx):
+            with _naming_sources(ctx):
                 return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             if files := [word for word in typed if word.startswith(error.option_name) and os.path.lexists(word)]:
@@ -73,7 +75,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with _telling_where_values_are_from(ctx):
+        with _naming_sources(ctx):
             return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -88,49 +90,88 @@ class Command(click.Command):
 
 
 @contextmanager
-def _telling_where_values_are_from(ctx: click.Context) -> Iterator[None]:
-    """Note beside an error what set the options it names, where they were not typed beside the command."""
+def _naming_sources(ctx: click.Context) -> Iterator[None]:
+    """Note in an error whether the environment or ``--config`` set the options that it names."""
     try:
         yield
     except (click.BadParameter, CharRNNError) as error:
-        message = error.format_message() if isinstance(error, click.BadParameter) else str(error)
+        message = error.format_message() if isinstance(error, click.BadParameter) else error.worded(flag)
         for param in ctx.command.params:
-            flag, source = max(param.opts, key=len), ctx.get_parameter_source(param.name or "")
-            if not re.search(rf"(?<![\w-]){flag}(?![\w-])", message):
+            spelling, source = max(param.opts, key=len), ctx.get_parameter_source(param.name or "")
+            if not re.search(rf"(?<![\w-]){spelling}(?![\w-])", message):
                 continue
             if source is ParameterSource.ENVIRONMENT:
-                error.add_note(f"{_variable(ctx.command.name or '', flag)} is set")
+                error.add_note(f"{_variable(ctx.command.name or '', spelling)} is set")
             elif source is ParameterSource.DEFAULT_MAP:
-                error.add_note(f"--config sets {flag}")
+                error.add_note(f"--config sets {spelling}")
         raise
 
 
+class LazyCommands(Mapping[str, click.Command]):
+    """Commands by name, in the order of the help; the module of each is imported when the command is asked for.
+
+    Parameters
+    ----------
+    short_helps : for each command, a line for the list of commands; command ``view`` is ``view`` in `charrnn.cli.view`
+    """
+
+    def __init__(self, short_helps: Mapping[str, str]) -> None:
+        self.short_helps = short_helps
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            short_help = self.short_helps[name]
+            command: click.Command = getattr(import_module(f"charrnn.cli.{name}"), name)
+            command.short_help = short_help
+            _allow_environment(command)
+            self._loaded[name] = command
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.short_helps)
+
+    def __len__(self) -> int:
+        return len(self.short_helps)
+
+
+def _allow_environment(command: click.Command) -> None:
+    """Let each option also be given in the environment, under each of its long spellings."""
+    for param in command.params:
+        if isinstance(param, click.Option):
+            param.envvar = [
+                _variable(command.name or "", spelling) for spelling in param.opts if spelling.startswith("--")
+            ]
+
+
 class Group(click.Group):
-    """The commands, in the order in which they were added."""
+    """A group of commands that are imported when they are used.
+
+    Parameters
+    ----------
+    short_helps : see `LazyCommands`
+    """
 
     context_class = Context
-    command_class = Command
+
+    def __init__(self, *args: Any, short_helps: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = LazyCommands(short_helps)  # type: ignore[assignment]
+        self.short_helps = short_helps
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; where there is none, show the help."""
+        """Read the arguments; without any, show the help."""
         return super().parse_args(ctx, args or ["--help"])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's
-        """Write the commands, each with the whole of what is said of it: Click ends it with dots."""
+        """List the commands, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in self.commands.items()])
+            formatter.write_dl(self.short_helps.items())
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is Click's
-        """Return the commands' names."""
-        return list(self.commands)
-
-    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Add a command, each of whose options can also be given in the environment under its flag's name."""
-        for param in cmd.params:
-            if isinstance(param, click.Option) and param.envvar is None:
-                param.envvar = [_variable(cmd.name or "", flag) for flag in param.opts if flag.startswith("--")]
-        super().add_command(cmd, name)
+        """Return the commands' names in the order of the help."""
+        return list(self.short_helps)
 
 
-def _variable(command: str, flag: str) -> str:
-    return f"CHARRNN_{command}_{flag.removeprefix('--')}".replace("-", "_").upper()
+def _variable(command: str, spelling: str) -> str:
+    return f"CHARRNN_{command}_{spelling.removeprefix('--')}".replace("-", "_").upper()

@@ -10,23 +10,22 @@ from charrnn.cli.help import Command
 from charrnn.paths import PRETRAINED
 
 _HELP = """\
-Tell what a checkpoint is, and how good.
+Show a checkpoint's details.
 
-Also how big it is, what it was trained on, how far it came, and with what command. CHECKPOINT is by default the
-newest in ./checkpoints, or else the model that comes with the program.
+These are its model, its size and its loss, the text it was trained on, for how long, and with what command. CHECKPOINT
+is by default the newest in ./checkpoints, or else the model that comes with the program.
 """
 
 
 @click.command(
     cls=Command,
-    short_help="Tell what a checkpoint is and can do.",
     epilog="Example: charrnn info --json checkpoints/kafka.npz",
     help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.json
 def info(checkpoint: Path | None, as_json: bool) -> None:
-    """Tell what a checkpoint is, and how good."""
+    """Show a checkpoint's details."""
     from charrnn.paths import newest
     from charrnn.report import tables as report
     from charrnn.report.terminal import stdout_width

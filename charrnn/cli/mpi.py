@@ -14,7 +14,7 @@ from charrnn.cli.signals import SIGNALS, Interruption
 from charrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from charrnn.training.workers import Team
+    from charrnn.training.trainer import Team
 
 
 # What launchers say of each process they start: the names of its rank and of how many there are. Hydra (MPICH, Intel

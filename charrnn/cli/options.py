@@ -1,37 +1,25 @@
-"""Option groups shared by the commands, and the train options made from the configuration's fields.
+"""Options: those made from the fields of a configuration, those that several commands share, and ``--config``.
 
-A default stands in the configuration alone: an option that is not given is None here, and the help shows what the
-configuration says.
-
-``--config run.toml``: options of a command from a file.
+Defaults, help texts and bounds are those of the fields (see `charrnn.config`). `settings` makes an option of each
+field, and `sections` puts it under its heading in the help.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from charrnn.cli.completion import FilePath
-from charrnn.config import (
-    CELLS,
-    DTYPES,
-    ERRORS,
-    OPTIMIZERS,
-    REDUCTIONS,
-    SCHEDULES,
-    TrainConfig,
-    flag,
-    format_sizes,
-    suited_settings,
-)
+from charrnn.config import ERRORS, Settings, TrainConfig, flag, format_sizes, option_of
 from charrnn.errors import ConfigError, UnreadableTextError, shortened, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Numbers(click.ParamType[tuple[Any, ...]]):
-    """One number, or several with commas between them, as in ``256,128``.
+    """A number, or several separated by commas, such as ``256,128``.
 
     Parameters
     ----------
@@ -50,131 +38,139 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
         try:
             return tuple(self._kind(number) for number in str(value).split(","))
         except ValueError:
-            self.fail(f"{value!r} is not a number, nor numbers with commas between them.", param, ctx)
+            self.fail(f"expected a number or a comma-separated list, got {value!r}.", param, ctx)
 
 
 class WholeNumber(click.IntRange):
-    """Click's range of integers, by a name that a help page can show."""
+    """Click's range of integers, under a name that reads well in the help."""
 
     name = "integer"
 
 
 class RealNumber(click.types.FloatParamType):
-    """Click's fraction, but for one so small that it would be read as 0, which means another thing."""
+    """Click's float, except that a number too small to represent is refused: as 0 it would mean something else."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read ``1e-3`` as 0.001, and refuse ``1e-400``."""
         number = super().convert(value, param, ctx)
         if not number and any(digit in "123456789" for digit in str(value).lower().partition("e")[0]):
-            self.fail(f"{shortened(str(value))!r} is too small a number.", param, ctx)
+            self.fail(f"{shortened(str(value))!r} is too small.", param, ctx)
         return number
 
 
+class Text(click.types.StringParamType):
+    """Any text; an environment variable can hold several, one per line."""
+
+    envvar_list_splitter = "\n"
+
+
+def settings(config: type[Settings], defaults: Mapping[str, Any] | None = None) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for each field of a configuration.
+
+    Parameters
+    ----------
+    defaults : for each field, the value of an option that is not given; None for fields that are not here
+    """
+
+    def decorate(command: Command) -> Command:
+        for setting in reversed(fields(config)):
+            command = _option(setting, (defaults or {}).get(setting.name))(command)
+        return command
+
+    return decorate
+
+
+def _option(setting: Field[Any], default: Any) -> Callable[[Command], Command]:
+    about = option_of(setting)
+    spellings = [*(about.flags or [flag(setting.name)]), setting.name]
+    if about.kind is bool:
+        return click.option(*spellings, is_flag=True, default=default, help=about.help)
+    is_list = isinstance(setting.default, tuple)
+    return click.option(
+        *spellings,
+        type=_type(setting),
+        multiple=is_list and about.kind is str,
+        default=default,
+        metavar=about.metavar or about.unit.upper() or None,
+        help=about.help + _shown_default(setting),
+    )
+
+
+def _type(setting: Field[Any]) -> Any:
+    """Return the Click type of an option; bounds are checked by the configuration."""
+    about = option_of(setting)
+    if about.choices:
+        return click.Choice(about.choices)
+    if isinstance(setting.default, tuple) and about.kind is not str:
+        return Numbers(about.kind, "SIZES" if about.kind is int else "NUMBERS")
+    return {int: click.INT, float: RealNumber(), str: Text()}[about.kind]
+
+
+def _shown_default(setting: Field[Any]) -> str:
+    text = option_of(setting).default_text
+    if text is None:
+        value = setting.default
+        text = format_sizes(value if isinstance(value, tuple) else (value,))
+    return f"  [default: {text}]" if text else ""
+
+
+def sections(config: type[Settings], others: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the options under each heading of a command's help.
+
+    Parameters
+    ----------
+    others : the headings in order, with the options that come first under each: fields or not
+    """
+    pages = {title: list(names) for title, names in others.items()}
+    placed = {name for names in others.values() for name in names}
+    for setting in fields(config):
+        if setting.name not in placed:
+            pages.setdefault(option_of(setting).section, []).append(setting.name)
+    return {title: tuple(names) for title, names in pages.items()}
+
+
+train_config = settings(TrainConfig)
+TRAIN_SECTIONS = sections(
+    TrainConfig,
+    {
+        "Model": ("cell", "hidden_sizes", "num_layers"),
+        "Text": ("encoding", "errors", "normalize", "max_vocab", "by_line"),
+        "Optimization": (),
+        "How long": (),
+        "Along the way": (),
+        "Files": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
+    },
+)
+
 count = WholeNumber(min=0)
-real = RealNumber()
-quiet = click.option("-q", "--quiet", is_flag=True, help="Say nothing but what went wrong.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 errors = click.option(
-    "--errors", type=click.Choice(ERRORS), help="Refuse what is not in the encoding, or read U+FFFD.  [default: strict]"
+    "--errors",
+    type=click.Choice(ERRORS),
+    help="If bytes do not fit the encoding: refuse the text, or read them as U+FFFD.  [default: strict]",
 )
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def output(default: str, text: str) -> Callable[[Command], Command]:
-    """Return the option that names the file to write."""
+    """Return the option that names the output file."""
     return click.option("-o", "--output", default=default, show_default=True, type=FilePath(), help=text)
 
 
-_CONFIG_HELP: dict[str, tuple[Any, str]] = {
-    "cell": (click.Choice(CELLS), "Kind of recurrent cell."),
-    "hidden_sizes": (Numbers(int, "SIZES"), "Hidden units; with commas, those of each layer."),
-    "embedding_size": (int, "Width of a learned embedding; 0 for one-hot input."),
-    "tied": (bool, "Use the embedding's weights for the output too."),
-    "init_std": (float, "Standard deviation of the first weights; 0 for uniform in ±1/√hidden."),
-    "dtype": (click.Choice(DTYPES), "Precision of the numbers."),
-    "separator": (
-        str,
-        "Learn items, each separately: this text, which may be a line end, stands between two of a file.",
-    ),
-    "unique": (bool, "Leave out items equal to an earlier one, which might be held out and trained on at once."),
-    "val_fraction": (float, "Share of the text, at its end, held out to validate; of items, a choice by --rng-seed."),
-    "batch_size": (int, "Streams of text, or items, read side by side."),
-    "seq_length": (int, "Characters a gradient reaches back."),
-    "bptt_jitter": (float, "Vary that length from step to step, with this standard deviation; 0 for one length."),
-    "optimizer": (click.Choice(OPTIMIZERS), "How gradients become steps."),
-    "learning_rate": (float, "Size of the steps; 0 for the optimizer's own default."),
-    "schedule": (click.Choice(SCHEDULES), "How the learning rate goes over the run."),
-    "schedule_steps": (
-        int,
-        "Steps of the whole run that this is a part of, for the schedule and what is dropped; 0 for its own length.",
-    ),
-    "warmup_steps": (int, "Steps in which the learning rate climbs to its full size."),
-    "decay_factor": (float, "Multiply the learning rate by this at each stair of --schedule step."),
-    "decay_every": (float, "Passes over the text from one stair to the next."),
-    "dropout": (float, "Share of each layer's outputs to do without while learning; 0 for none."),
-    "locked_dropout": (bool, "Drop the same outputs at all characters of a sequence."),
-    "weight_drop": (float, "Share of the recurrent weights to do without while learning; 0 for none."),
-    "clip_value": (float, "Bring each gradient into ± this; 0 for no such limit."),
-    "clip_norm": (float, "Shorten the whole gradient to this length; 0 for no such limit."),
-    "reduction": (click.Choice(REDUCTIONS), "Follow the gradient of the mean or the sum over a chunk."),
-    "accumulate": (int, "Chunks whose gradients are added up before each update, which --steps counts."),
-    "rng_seed": (count, "Random seed; the same seed gives the same run."),
-    "threads": (int, "Cores to use; 0 for all of the machine's, or one for each rank under mpirun."),
-    "steps": (int, "End after this many updates; 0 for no such end."),
-    "epochs": (float, "End after this many passes over the text; 0 for no such end."),
-    "minutes": (float, "End after this much time, all counted; 0 for no such end."),
-    "patience": (int, "End after this many evaluations in a row without a new best; 0 for never."),
-    "eval_every": (int, "Steps between evaluations on the held-out part; 0 for none but at the end."),
-    "sample_every": (int, "Steps between samples shown; 0 for none."),
-    "sample_length": (int, "Characters in each of those samples."),
-    "save_every": (int, "Steps between saves; 0 for none but at the start and the end."),
-    "keep": (int, "Keep the states of this many saves too, as NAME-step-STEP.npz."),
-}
-TRAIN_SECTIONS = {
-    "The model": ("cell", "hidden_sizes", "num_layers", "embedding_size", "tied", "init_std", "dtype"),
-    "The text": (
-        *("encoding", "errors", "normalize", "max_vocab", "by_line", "separator", "unique", "val_fraction"),
-        *("batch_size", "seq_length", "bptt_jitter"),
-    ),
-    "Each update": (
-        *("optimizer", "learning_rate", "schedule", "schedule_steps", "warmup_steps", "decay_factor", "decay_every"),
-        *("dropout", "locked_dropout", "weight_drop", "clip_value", "clip_norm", "reduction", "accumulate"),
-    ),
-    "How long": ("steps", "epochs", "minutes", "patience"),
-    "On the way": ("eval_every", "sample_every", "sample_length", "save_every", "keep"),
-    "From what, and where to": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
-}
-_DEFAULTS = TrainConfig()
-
-
-def train_config(command: Command) -> Command:
-    """Add an option for each field of the training configuration."""
-    for name, (kind, text) in reversed(_CONFIG_HELP.items()):
-        if kind is bool:
-            command = click.option(flag(name), name, is_flag=True, default=None, help=text)(command)
-            continue
-        default = getattr(_DEFAULTS, name)
-        shown = format_sizes(default) if isinstance(default, tuple) else str(default).removesuffix(".0")
-        shown = "none: one running text" if name == "separator" else shown
-        shown = "by how often the text is read" if name in suited_settings(0) else shown
-        type_ = real if kind is float else kind
-        command = click.option(flag(name), name, type=type_, help=f"{text}  [default: {shown}]")(command)
-    return command
-
-
 def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
-    """Give the command's options the values of a file; the command line and the environment win over them.
+    """Read the options of a TOML file: the callback of ``--config``, which Click calls before it reads the others.
 
-    A key is an option's name without its dashes, ``hidden-size`` or ``hidden_size``, or ``text``. It is the callback of
-    an eager option, so that the others find the values when it is their turn.
+    The command line and the environment override the file. A key is an option without its dashes, ``hidden-size`` or
+    ``hidden_size``, or ``text``.
 
     Raises
     ------
     ConfigError
-        If the file is not TOML, or has a key that is no option or a value that the option cannot be given.
+        If the file is not TOML, or has an unknown key or a value that the option does not take.
     UnreadableTextError
         If the file is missing or cannot be read.
     """
-    if path is None or ctx.resilient_parsing:  # while a shell completes a line, the file may not be there yet
+    if path is None or ctx.resilient_parsing:  # while a shell completes a line, the file may not exist yet
         return path
     import difflib
 
@@ -184,9 +180,9 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
         key = written.replace("_", "-")
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
-            keys_are = f"; keys are the options of `{ctx.command_path}` without their dashes"
-            guess = f"; did you mean {near[0]}?" if near else keys_are
-            raise ConfigError(f"{shown(str(path))} has an unknown key {shown(written)}{guess}")
+            advice = f"keys are the options of `{ctx.command_path}` without their dashes"
+            guess = f"did you mean {near[0]}?" if near else advice
+            raise ConfigError(f"{shown(str(path))} has an unknown key {shown(written)}; {guess}")
         known = keys[key]
         if known.name in ctx.default_map:
             raise ConfigError(f"{shown(str(path))} has {key} twice")
@@ -197,7 +193,7 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
 def _keys(param: click.Parameter) -> list[str]:
     if isinstance(param, click.Argument):
         return ["text"]
-    return [flag.removeprefix("--") for flag in param.opts if flag.startswith("--")]
+    return [spelling.removeprefix("--") for spelling in param.opts if spelling.startswith("--")]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -208,13 +204,15 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         written = path.read_bytes()
-        # Windows editors put a mark before UTF-8, and some of its shells write UTF-16.
+        # Windows editors put a byte order mark before UTF-8, and some of its shells write UTF-16.
         is_utf16 = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = written.decode("utf-16" if is_utf16 else "utf-8-sig")
-        # A fraction stays as it was written, so that the option sees what the command line would have given it.
+        # A fraction stays text, so that the option reads what it would read from the command line.
         return tomllib.loads(io.StringIO(text, newline=None).read(), parse_float=str)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{shown(str(path))} is not TOML, which is UTF-8 ({error}); save it in UTF-8") from error
+        raise ConfigError(
+            f"{shown(str(path))} is not TOML because it is not UTF-8 ({error}); save it as UTF-8"
+        ) from error
     except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         raise ConfigError(f"{shown(str(path))} is not TOML: {shown(str(error))}") from error
     except OSError as error:
@@ -224,7 +222,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _value(path: Path, key: str, value: Any, param: click.Parameter, ctx: click.Context) -> Any:
-    """Check a value as if it had been typed: a number for a word, or 3.5 for a whole number, is refused."""
+    """Return a value as if it had been typed; 3.5 for a whole number is refused."""
     if isinstance(param, click.Argument):
         names = value if isinstance(value, list) else [value]
         if not all(isinstance(name, str) for name in names):

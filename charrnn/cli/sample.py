@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,20 @@ import click
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
-from charrnn.config import DEFAULT_LENGTH, ENDLESS, UNKNOWN, SampleConfig
+from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError, UnreadableTextError
 from charrnn.paths import PRETRAINED
 
-_SECTIONS = {
-    "What to go on from": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
-    "How to draw": ("temperatures", "top_k", "top_p", "min_p", "allow", "ban", "rng_seed"),
-    "Where to end": ("length", "lines", "stops"),
-    "How many, and how to show them": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
-}
-_CLASSES = "Characters, or classes: letters, upper, lower, digits, space, newline, punctuation, ascii."
-_SEVERAL = "Can be given several times."
-_DEFAULTS = SampleConfig()
-
-
-class _StopText(click.types.StringParamType):
-    """Any text; several in one environment variable are lines of it."""
-
-    envvar_list_splitter = "\n"
+_SECTIONS = options.sections(
+    SampleConfig,
+    {
+        "Seed text": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
+        "Sampling": ("temperatures", "top_k", "top_p", "min_p", "allow", "ban", "rng_seed"),
+        "When to stop": (),
+        "Output": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
+    },
+)
+_DEFAULTS = {**asdict(SampleConfig()), "unknown": None}  # `--interactive` has another default
 
 
 _HELP = """\
@@ -48,61 +44,16 @@ items, names line by line say, writes one, or K with --num, and tells which stan
     help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
-@click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to go on from.  [default: a line start]")
-@click.option("--seed-file", metavar="FILE", type=TextName(), help="The same from a file; - for stdin.")
+@click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to continue.  [default: a line start]")
+@click.option("--seed-file", metavar="FILE", type=TextName(), help="Continue the text of a file; - for stdin.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the seed file.")
-@click.option(
-    "--unknown",
-    type=click.Choice(UNKNOWN),
-    help="What to do with seed characters that the model never saw.  [default: error; nearest with -i]",
-)
-@click.option("-i", "--interactive", is_flag=True, help="Write by turns with the model, line by line.")
-@click.option(
-    "--temperature",
-    "temperatures",
-    metavar="NUMBER[,...]",
-    type=options.Numbers(float, "NUMBERS"),
-    default=_DEFAULTS.temperatures,
-    show_default=True,
-    help="Below 1 bolder, above 1 wilder; 0 always the likeliest. Several are shown side by side.",
-)
-@click.option(
-    "--top-k",
-    metavar="K",
-    default=_DEFAULTS.top_k,
-    type=options.count,
-    help="Draw from the K likeliest only.  [default: all]",
-)
-@click.option(
-    "--top-p",
-    metavar="P",
-    default=_DEFAULTS.top_p,
-    help="Draw from the likeliest that together reach P.  [default: all]",
-)
-@click.option(
-    "--min-p", metavar="P", default=_DEFAULTS.min_p, help="Draw from those at least P times as likely as the likeliest."
-)
-@click.option("--allow", metavar="SET", multiple=True, help=f"Write these only. {_CLASSES} {_SEVERAL}")
-@click.option("--ban", metavar="SET", multiple=True, help=f"Never write these. {_SEVERAL}")
-@click.option("--rng-seed", metavar="N", type=options.count, help="Random seed.  [default: a new one each time]")
-@click.option(
-    "-n",
-    "--length",
-    metavar="N",
-    type=options.WholeNumber(min=ENDLESS),
-    help=f"Characters to write; -1 without end.  [default: {DEFAULT_LENGTH}; with --lines so many a line]",
-)
-@click.option(
-    "--lines", metavar="N", default=_DEFAULTS.lines, type=options.count, help="End after N lines; 0: no such end."
-)
-@click.option("--stop", "stops", metavar="TEXT", multiple=True, type=_StopText(), help=f"End before TEXT. {_SEVERAL}")
-@click.option(
-    "--num", metavar="K", default=_DEFAULTS.num, type=options.WholeNumber(1, 10_000), help="Write K texts, not one."
-)
+@click.option("-i", "--interactive", is_flag=True, help="Take turns with the model, line by line.")
+@options.settings(SampleConfig, _DEFAULTS)
+@click.option("--rng-seed", metavar="SEED", type=options.count, help="Random seed.  [default: a new one each time]")
 @click.option("--no-echo", is_flag=True, help="Leave the seed text out.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")
-@click.option("--raw", is_flag=True, help="Send control characters to a terminal too, which may obey them.")
-@click.option("--report", is_flag=True, help="Say on stderr how much of the sample is copied from the training text.")
+@click.option("--raw", is_flag=True, help="Send control characters to the terminal, which may obey them.")
+@click.option("--report", is_flag=True, help="Print on stderr how much of the sample is copied from the training text.")
 @options.quiet
 def sample(
     checkpoint: Path | None,
@@ -137,7 +88,7 @@ def sample(
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
     vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
-    writer = Writer.of(trained, config, rng_seed)
+    writer = Writer(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
     unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)

@@ -48,7 +48,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.report.progress import TextProgress
     from charrnn.report.tables import describe_model
     from charrnn.report.terminal import TextWriter, say, stdout_width
-    from charrnn.scoring.score import Scorer, as_items
+    from charrnn.scoring.reading import Scorer, as_items
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
 

@@ -1,62 +1,68 @@
-"""Ctrl-C and SIGTERM while training: a signal only raises a flag, and the loop saves; a second one stops at once.
+"""Ctrl-C, SIGTERM and SIGHUP.
 
-Everywhere else they are an exception, so that what is half written is swept away. But one that comes while modules are
-being loaded would be lost now and then, with a traceback, as it may meet a callback of Python's that lets none out. So
-it ends the program at once there, where nothing is begun; and wherever else it may be lost, it is remembered, and
-counts as soon as training could begin.
+While a model trains, a signal only sets a flag: the training loop finishes its step, saves and stops. A second signal
+stops at once, and so does the first one anywhere else. To stop at once is a `KeyboardInterrupt`, so that files half
+written are removed on the way out.
 """
 
 import os
 import signal
+import sys
 from types import FrameType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-class _Early:
-    """What came before there was an `Interruption`."""
+class _Last:
+    """The last signal that came."""
 
-    signal: int | None = None
+    number: int = signal.SIGINT
 
 
-def interrupt_early() -> None:
-    """Let signals be an exception, as Python does with Ctrl-C, or the end where modules are being loaded."""
-    _Early.signal = None
+def stop_on_signals() -> None:
+    """Let every signal stop the program at once, as Python does with Ctrl-C."""
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
-            signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a parent such as nohup asked for that
+            signal.signal(number, _stop)
+    sys.unraisablehook = _end_if_interrupted
 
 
-def exit_code_of_exception() -> int:
-    """Return what a shell calls the death by the signal that was an exception."""
-    return 128 + (_Early.signal or signal.SIGINT)
-
-
-def ignore_late() -> None:
-    """Ignore signals on the way out, which is short: one would only be told as a traceback."""
+def ignore_signals() -> None:
+    """Ignore signals while the program ends, where one would only be shown as a traceback."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    _Early.signal = number
-    while frame:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os._exit(128 + number)  # what a shell calls the death by it
-        frame = frame.f_back
+def exit_code() -> int:
+    """Return the exit code of a program that a signal stopped: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    return 128 + _Last.number
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is Python's
+    _Last.number = number
     raise KeyboardInterrupt
 
 
+def _end_if_interrupted(unraisable: "UnraisableHookArgs") -> None:
+    """End the program if Python had to drop a KeyboardInterrupt, because a callback or a ``__del__`` was running."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        os._exit(exit_code())
+    sys.__unraisablehook__(unraisable)
+
+
 class Interruption:
-    """While it is entered, is_requested says whether a signal came, or one before was lost."""
+    """A context in which a signal sets a flag, and a second one raises `KeyboardInterrupt`."""
 
     def __init__(self) -> None:
-        self.signal = _Early.signal
+        self.signal: int | None = None
 
     @property
     def exit_code(self) -> int:
-        """What a shell calls the death by this signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        """The exit code of a program that this signal stopped."""
         return 128 + (self.signal or 0)
 
     def is_requested(self) -> bool:
@@ -66,7 +72,7 @@ class Interruption:
     def __enter__(self) -> Self:
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
         for number, handler in self._before.items():
-            if handler is not signal.SIG_IGN:  # a parent such as nohup asked not to be disturbed
+            if handler is not signal.SIG_IGN:
                 signal.signal(number, self._note)
         return self
 
@@ -76,7 +82,7 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
-        earlier, self.signal = self.signal, number
-        if earlier is not None:
-            raise KeyboardInterrupt
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        is_second, self.signal = self.is_requested(), number
+        if is_second:
+            _stop(number, frame)

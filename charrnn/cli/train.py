@@ -25,9 +25,9 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
 
 
 _HELP = """\
-Learn TEXT: files and folders, - for stdin, or the name of a bundled text.
+Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
 
-Files may be packed (.gz, .xz). Without TEXT, learn The Harbour Clerk, a novella that comes with the program, or
+Files may be compressed (.gz, .xz). The default TEXT is The Harbour Clerk, a novella that comes with the program, or
 with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
 """
 
@@ -35,7 +35,6 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 @click.command(
     cls=Command,
     sections=options.TRAIN_SECTIONS,
-    short_help="Learn a text.",
     epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3",
     help=_HELP,
 )
@@ -47,63 +46,59 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
     is_eager=True,
     expose_value=False,
     callback=read_into_context,
-    help="Options from a TOML file; the command line and the environment win over it.",
+    help="Read options from a TOML file; the command line and the environment override it.",
 )
 @click.option(
     "--recipe",
     metavar="NAME",
     type=click.Choice([*RECIPES, "list"]),
-    help=f"Where the defaults come from: {', '.join(RECIPES)}; list says what each reaches.  "
+    help=f"Take the defaults from a recipe: {', '.join(RECIPES)}. list shows what each achieves.  "
     "[default: default; items with --by-line]",
 )
 @options.train_config
 @click.option(
     "--by-line",
     is_flag=True,
-    help="Learn lines, each for itself: names, words. The same as --separator with a line end.",
+    help="Train on separate lines, such as names or words. Same as --separator with a line end.",
 )
-@click.option(
-    "--num-layers", type=options.WholeNumber(min=1), help="Layers, each of the one --hidden-size.  [default: 1]"
-)
+@click.option("--num-layers", type=options.WholeNumber(min=1), help="Layers, all of one --hidden-size.  [default: 1]")
 @click.option("--encoding", help="Encoding of the text.  [default: utf-8]")
 @options.errors
 @click.option(
     "--normalize",
     type=click.Choice(FORMS),
-    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  "
-    "[default: none, or with --init-from as that model]",
+    help="Combine letters and their accents (NFC), in the text and in all that the model will read.  "
+    "[default: none, or with --init-from that model's]",
 )
 @click.option(
     "--max-vocab",
     metavar="N",
     type=options.WholeNumber(min=1),
-    help="Keep N characters, those of the separator and the most frequent; the others become one unknown symbol.  "
+    help="Keep the N most frequent characters (and the separator's); replace the others by one unknown symbol.  "
     "[default: all]",
 )
 @click.option(
     "--checkpoint",
     metavar="FILE",
     type=CheckpointPath(),
-    help="Where to save (a .npz file), or with --resume what to go on from.  "
-    "[default: checkpoints/NAME.npz, after the text]",
+    help="Where to save (a .npz file), or with --resume what to resume.  "
+    "[default: checkpoints/NAME.npz, named after the text]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
-@click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
-@click.option("--allow-new-text", is_flag=True, help="With --resume: learn TEXT, though it is another than before.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing --checkpoint.")
+@click.option("--resume", is_flag=True, help="Resume from --checkpoint, or from the newest in ./checkpoints.")
+@click.option("--allow-new-text", is_flag=True, help="With --resume: continue on a different TEXT.")
 @click.option(
     "--yardsticks",
     is_flag=True,
-    help="After the run and its --minutes, show what simple methods reach on the held-out part.",
+    help="After the run, show what simpler methods achieve on the held-out part.",
 )
 @click.option(
     "--init-from",
     metavar="FILE",
     type=CheckpointPath(),
-    help="Start from this checkpoint's weights, on a text that may have other characters.",
+    help="Start from the weights of this checkpoint; the text may have other characters.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print what happens as JSON lines, as the log beside --checkpoint."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines, as in the log next to --checkpoint.")
 @options.quiet
 def train(
     texts: tuple[str, ...],
@@ -115,7 +110,7 @@ def train(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Learn TEXT."""
+    """Train a model on TEXT."""
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     from charrnn.commands import command_line
     from charrnn.report.terminal import stdout_width
@@ -167,7 +162,7 @@ def _prepare(
     allow_new_text: bool,
 ) -> "PreparedRun":
     from charrnn.training.start import resume_run, start_run
-    from charrnn.training.workers import ALONE
+    from charrnn.training.trainer import ALONE
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):

@@ -1,1 +1,1 @@
-"""Models to and from other programs: PyTorch, .safetensors, ONNX and JSON, each in the form its reader wants."""
+"""Models to and from other programs: PyTorch, .safetensors, ONNX and JSON."""

@@ -1,12 +1,9 @@
-"""What every exported file says of its model beside the weights, and the checkpoint that one becomes when read.
+"""What all exported files share: a description of the model, and its weights under PyTorch's names.
 
-What is said where a package that only an exchange needs is not installed.
+The description says what a model needs besides its weights: its sizes, its vocabulary, and how its text is divided and
+normalized. The weights are NumPy arrays in the layout of a PyTorch state_dict; PyTorch itself is not needed::
 
-A model's weights by PyTorch's names and in its layout, as NumPy arrays; PyTorch itself is not needed.
-
-::
-
-    embedding.weight      W_e                       (V, E), where there is an embedding
+    embedding.weight      W_e                       (V, E), only with an embedding
     rnn.weight_ih_l{k}    W_xhᵀ                     (G·H, D)
     rnn.weight_hh_l{k}    W_hhᵀ                     (G·H, H)
     rnn.bias_ih_l{k}      b_h                       (G·H,)
@@ -14,9 +11,9 @@ A model's weights by PyTorch's names and in its layout, as NumPy arrays; PyTorch
     linear.weight         W_hyᵀ, or W_e if tied     (V, H)
     linear.bias           b_y                       (V,)
 
-Gates lie in the same order: i f g o in an LSTM, r z n in a GRU. PyTorch adds two biases of which one would do, but for
-the part of a GRU's that r multiplies. Layers of one size are one module of PyTorch's; layers of different sizes, which
-it has no module for, are one each: ``rnn.{k}.weight_ih_l0``.
+The G gates have the same order in both programs: i f g o in an LSTM, r z n in a GRU. PyTorch adds two biases where one
+is enough, except for the part of a GRU's that r multiplies. Layers of one size are one PyTorch module. PyTorch has no
+module for layers of different sizes, so each is a module of its own: ``rnn.{k}.weight_ih_l0``.
 """
 
 import json
@@ -37,7 +34,7 @@ from charrnn.version import __version__
 
 
 def describe(trained: Checkpoint, name: str) -> dict[str, Any]:
-    """Return plain JSON values, the vocabulary as one text whose characters stand in the order of their ids."""
+    """Return the description as plain JSON values; the vocabulary is one string, in the order of the ids."""
     model = trained.model
     return {
         "name": name,
@@ -53,17 +50,17 @@ def describe(trained: Checkpoint, name: str) -> dict[str, Any]:
 
 
 def as_strings(description: dict[str, Any]) -> dict[str, str]:
-    """Write a description for a file that keeps only strings: what is none, as JSON."""
+    """Return a description for a file that holds only strings; other values become JSON."""
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in description.items()}
 
 
 def imported(model: CharRNN, params: Parameters, vocabulary: Vocabulary, name: str, usage: Usage) -> Checkpoint:
-    """Return a checkpoint of a model from elsewhere: to sample from, to score with, or to start a training from.
+    """Return a checkpoint of an imported model, to sample from, score with, or start a training from.
 
     Raises
     ------
     ValueError
-        If the separator or the unknown symbol has characters that are not in the vocabulary.
+        If the separator or the unknown symbol has characters outside the vocabulary.
     """
     usage.check(vocabulary)
     config = TrainConfig(
@@ -77,33 +74,13 @@ def imported(model: CharRNN, params: Parameters, vocabulary: Vocabulary, name: s
     return Checkpoint(model, params, vocabulary, usage.remembered(name, vocabulary), config.to_json())
 
 
-@contextmanager
-def needing(package: str, what: str) -> Iterator[None]:
-    """Import, inside this, what may not be there.
-
-    Parameters
-    ----------
-    package : as pip calls it
-    what : who needs it
-
-    Raises
-    ------
-    MissingPackageError
-        If it is not there.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"{what} needs {package}: `pip install {package}`") from error
-
-
 def is_one_module(model: CharRNN) -> bool:
-    """Whether all the layers fit one module of PyTorch's."""
+    """Whether all layers have one size, so that they are one PyTorch module."""
     return len(set(model.hidden_sizes)) == 1
 
 
 def to_state_dict(model: CharRNN, params: Parameters) -> dict[str, Array]:
-    """Return fresh, contiguous arrays by PyTorch's names."""
+    """Return copies of the weights under PyTorch's names, each contiguous."""
     arrays: dict[str, Array] = {"embedding.weight": params["embedding.W_e"]} if model.embedding else {}
     for k, H in enumerate(model.hidden_sizes):
         cell = params.group(f"cells.{k}")
@@ -120,3 +97,23 @@ def to_state_dict(model: CharRNN, params: Parameters) -> dict[str, Array]:
     arrays["linear.weight"] = params["embedding.W_e"] if model.tied else params["linear.W_hy"].T
     arrays["linear.bias"] = params["linear.b_y"]
     return {name: np.array(array, order="C") for name, array in arrays.items()}
+
+
+@contextmanager
+def needing(package: str, what: str) -> Iterator[None]:
+    """Wrap the import of an optional package.
+
+    Parameters
+    ----------
+    package : its name for pip
+    what : what needs it, as the error names it
+
+    Raises
+    ------
+    MissingPackageError
+        If the package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"{what} needs {package}: `pip install {package}`") from error

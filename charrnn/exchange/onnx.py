@@ -1,28 +1,23 @@
-"""The network as an ONNX graph: only this file imports onnx, which is not among what this program needs.
+"""The ONNX format, for onnxruntime and other programs that compute such graphs.
 
-::
+The graph, in opset 14::
 
-    ids (T, B) int64, state/{k}/h (B, H), an LSTM's state/{k}/c (B, H)
+    ids (T, B) int64, state/{k}/h (B, H), with an LSTM state/{k}/c (B, H)
         → log_probs (T, B, V), final_state/{k}/h, final_state/{k}/c
 
-T and B are free. A text begins with states of zeros; to go on, the final states are the next call's initial ones. The
-metadata has what `description.describe` says, ``vocabulary`` as one text in the order of the ids.
+T and B are free. A text starts with states of zeros; to continue it, the final states are the next call's states. The
+metadata is the description (`description.describe`); ``vocabulary`` is one string, in the order of the ids.
 
-The cells are ONNX's own LSTM, GRU (``linear_before_reset=1``) and RNN, which runtimes have fast code for. They take
-their input as vectors, never as ids, and a one-hot input of V characters is as wide as V. Where that is more than a
-layer's G·H gate columns, as with the thousands of characters of Chinese, the rows of W_xh are gathered instead and go
-into the cell through an identity matrix, G·H wide. Both are exact, as they only add zeros; of the two the
-narrower is taken, so that input weights and a step's product never exceed what one-hot would take, and a vocabulary of
-20,000 needs no matrix of 20,000².
-
-The ONNX format, for onnxruntime and other programs that compute such graphs.
+The cells are ONNX's own LSTM, GRU (``linear_before_reset=1``) and RNN, which runtimes have fast code for. Their input
+is vectors, so a one-hot input of V characters would be V wide. Where V is more than the G·H gate columns of the layer,
+as with the thousands of Chinese characters, the graph gathers the rows of W_xh instead and passes them to the cell
+through an identity matrix of width G·H. Both are exact, since they only add zeros; the graph has the narrower one.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.exchange.description import as_strings, describe, needing
@@ -30,15 +25,21 @@ from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Array
 from charrnn.version import __version__
 
-# The first opset whose RNN, GRU and LSTM are today's, and the format of its time: the more runtimes read it.
-OPSET, IR_VERSION = 14, 7
+# The oldest opset whose RNN, GRU and LSTM are today's, and the file format of its time: most runtimes read them.
+_OPSET, _IR_VERSION = 14, 7
 _OPERATORS = {"vanilla": "RNN", "lstm": "LSTM", "gru": "GRU"}
 # Where our gates are among ONNX's: i f g o as i o f g, r z n as z r n.
 _GATES = {"vanilla": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 
 
-def build(checkpoint: Checkpoint, name: str) -> ModelProto:
-    """Return the graph with the checkpoint's weights, in their data type."""
+def as_onnx(checkpoint: Checkpoint, name: str) -> bytes:
+    """Return a model as the bytes of an .onnx file, with the weights in their own data type.
+
+    Raises
+    ------
+    MissingPackageError
+        If onnx is not installed.
+    """
     model, params = checkpoint.model, checkpoint.params
     graph = _Graph()
     hidden = _embedded(graph, checkpoint)
@@ -51,41 +52,54 @@ def build(checkpoint: Checkpoint, name: str) -> ModelProto:
     scores = graph.node("MatMul", hidden, W_hy, to="scores")
     logits = graph.node("Add", scores, graph.constant("linear.b_y", params["linear.b_y"]), to="logits")
     graph.node("LogSoftmax", logits, to="log_probs", axis=-1)
-    kind = helper.np_dtype_to_tensor_dtype(params.vector.dtype)
-    inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["T", "B"])]
-    outputs = [helper.make_tensor_value_info("log_probs", kind, ["T", "B", model.vocab_size])]
-    for k, H in enumerate(model.hidden_sizes):
-        for state in _states(model):
-            inputs.append(helper.make_tensor_value_info(f"state/{k}/{state}", kind, ["B", H]))
-            outputs.append(helper.make_tensor_value_info(f"final_state/{k}/{state}", kind, ["B", H]))
-    proto = helper.make_model(
-        helper.make_graph(graph.nodes, name, inputs, outputs, graph.initializers),
-        producer_name="charrnn",
-        producer_version=__version__,
-        ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-    )
-    helper.set_model_props(proto, as_strings(describe(checkpoint, name)))
-    return proto
+    dtype = params.vector.dtype
+    states = {f"{k}/{state}": ["B", H] for k, H in enumerate(model.hidden_sizes) for state in _states(model)}
+    inputs = [graph.value("ids", np.dtype(np.int64), ["T", "B"])]
+    inputs += [graph.value(f"state/{state}", dtype, shape) for state, shape in states.items()]
+    outputs = [graph.value("log_probs", dtype, ["T", "B", model.vocab_size])]
+    outputs += [graph.value(f"final_state/{state}", dtype, shape) for state, shape in states.items()]
+    return graph.file(name, inputs, outputs, as_strings(describe(checkpoint, name)))
 
 
 class _Graph:
-    """Nodes and constants, as they are added."""
+    """Nodes and constants, in the order in which they are added. Only this class uses onnx, which is optional."""
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.initializers: list[Any] = []
+        with needing("onnx", "an .onnx"):
+            import onnx
+        self._onnx = onnx
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
 
     def constant(self, name: str, array: Array) -> str:
         """Add an array, and return its name."""
-        self.initializers.append(numpy_helper.from_array(np.array(array, order="C"), name))
+        self._constants.append(self._onnx.numpy_helper.from_array(np.array(array, order="C"), name))
         return name
 
     def node(self, operator: str, *inputs: str, to: str | Sequence[str], **attributes: Any) -> str:
         """Add a node, and return the name of its first output."""
         outputs = [to] if isinstance(to, str) else list(to)
-        self.nodes.append(helper.make_node(operator, inputs, outputs, name=f"make {outputs[0]}", **attributes))
+        make = self._onnx.helper.make_node
+        self._nodes.append(make(operator, inputs, outputs, name=f"make {outputs[0]}", **attributes))
         return outputs[0]
+
+    def value(self, name: str, dtype: np.dtype[Any], shape: list[Any]) -> Any:
+        """Return the declaration of an input or an output."""
+        helper = self._onnx.helper
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)
+
+    def file(self, name: str, inputs: list[Any], outputs: list[Any], metadata: dict[str, str]) -> bytes:
+        """Return the whole graph as the bytes of a file."""
+        helper = self._onnx.helper
+        model = helper.make_model(
+            helper.make_graph(self._nodes, name, inputs, outputs, self._constants),
+            producer_name="charrnn",
+            producer_version=__version__,
+            ir_version=_IR_VERSION,
+            opset_imports=[helper.make_opsetid("", _OPSET)],
+        )
+        helper.set_model_props(model, metadata)
+        return bytes(model.SerializeToString(deterministic=True))
 
 
 def _states(model: CharRNN) -> tuple[str, ...]:
@@ -93,7 +107,7 @@ def _states(model: CharRNN) -> tuple[str, ...]:
 
 
 def _embedded(graph: _Graph, checkpoint: Checkpoint) -> str:
-    """Add what turns ids into the lowest cell's inputs (T, B, D)."""
+    """Add the step from ids to the lowest cell's inputs (T, B, D); return their name."""
     model, params = checkpoint.model, checkpoint.params
     if model.embedding:
         return graph.node("Gather", graph.constant("embedding.W_e", params["embedding.W_e"]), "ids", to="x")
@@ -106,12 +120,12 @@ def _embedded(graph: _Graph, checkpoint: Checkpoint) -> str:
 
 
 def _is_gathered(model: CharRNN) -> bool:
-    """Whether the one-hot input would be wider than the gates that it is turned into."""
+    """Whether a one-hot input would be wider than the gates of the lowest layer."""
     return not model.embedding and model.vocab_size > len(_GATES[model.cell]) * model.hidden_sizes[0]
 
 
 def _cell(graph: _Graph, checkpoint: Checkpoint, k: int, x: str) -> str:
-    """Add layer k over the inputs called `x`; return the name of its hidden states (T, B, H)."""
+    """Add layer k, with the inputs named `x`; return the name of its hidden states (T, B, H)."""
     model, params = checkpoint.model, checkpoint.params.group(f"cells.{k}")
     W = _by_gate(params["W_xh"], model.cell)
     R = _by_gate(params["W_hh"], model.cell)
@@ -131,7 +145,7 @@ def _cell(graph: _Graph, checkpoint: Checkpoint, k: int, x: str) -> str:
     initial = [graph.node("Unsqueeze", f"state/{k}/{s}", one, to=f"initial/{k}/{s}") for s in _states(model)]
     final = [f"last/{k}/{s}" for s in _states(model)]
     attributes = {"linear_before_reset": 1} if model.cell == "gru" else {}
-    # The empty name: no lengths are given, all streams are T long.
+    # The empty name: the optional lengths are left out, as all streams are T long.
     Y = graph.node(_OPERATORS[model.cell], x, *names, "", *initial, to=[f"Y/{k}", *final], hidden_size=H, **attributes)
     for state, last in zip(_states(model), final, strict=True):
         graph.node("Squeeze", last, one, to=f"final_state/{k}/{state}")
@@ -139,20 +153,7 @@ def _cell(graph: _Graph, checkpoint: Checkpoint, k: int, x: str) -> str:
 
 
 def _by_gate(array: Array, cell: str) -> Array:
-    """Turn (D, G·H) or (G·H,) of ours into (G, H, D) or (G, H) of ONNX's order."""
+    """Reorder our (D, G·H) or (G·H,) to ONNX's (G, H, D) or (G, H)."""
     G = len(_GATES[cell])
     by_gate = array.reshape(*array.shape[:-1], G, -1)[..., list(_GATES[cell]), :]
     return np.moveaxis(by_gate, 0, -1) if array.ndim == 2 else by_gate
-
-
-def as_onnx(checkpoint: Checkpoint, name: str) -> bytes:
-    """Return a model as the bytes of an .onnx file; `charrnn.exchange.onnx` says what is in it.
-
-    Raises
-    ------
-    MissingPackageError
-        If onnx is not installed.
-    """
-    with needing("onnx", "an .onnx"):
-        pass
-    return bytes(build(checkpoint, name).SerializeToString(deterministic=True))

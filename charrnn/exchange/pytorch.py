@@ -1,10 +1,8 @@
-"""A checkpoint as a PyTorch module, and a PyTorch model's state_dict as a checkpoint.
+"""Models to and from PyTorch.
 
-A state_dict that PyTorch made: its parts found by their names and shapes, and turned into a model of ours.
-
-What is looked for is a language model as people write one: an `nn.Embedding` or one-hot input, an `nn.RNN`, `nn.LSTM`
-or `nn.GRU` (or several, or their cells), and an `nn.Linear`, under whatever names. All the rest is refused: a model
-that is read must be the model that was written.
+`to_torch` makes a module of an `nn.Embedding` (or one-hot input), an `nn.RNN`, `nn.LSTM` or `nn.GRU`, and an
+`nn.Linear`. `from_torch` reads the state_dict of a model made of these parts, whatever it calls them. It refuses
+everything else: a model must compute here what it computed there.
 """
 
 import re
@@ -27,172 +25,6 @@ if TYPE_CHECKING:
     from charrnn.exchange.torch_module import TorchCharRNN
 
 
-# The last part of a recurrent parameter's name: of layer 3, `weight_ih_l3`; of an `nn.LSTMCell`, `weight_ih`.
-_FOREIGN_LAYERS = re.compile(r"(.*?)((?:weight|bias)_(?:ih|hh|hr))(?:_l(\d+))?(_reverse)?", re.DOTALL)
-_CELLS = {1: "vanilla", 4: "lstm", 3: "gru"}  # by blocks of H rows
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One recurrent layer, in PyTorch's layout."""
-
-    name: str
-    weight_ih: Array  # (G·H, D)
-    weight_hh: Array  # (G·H, H)
-    bias_ih: Array  # (G·H,)
-    bias_hh: Array  # (G·H,)
-
-    @property
-    def cell(self) -> str | None:
-        rows, H = self.weight_hh.shape
-        return _CELLS.get(rows // H) if H and rows % H == 0 else None
-
-    def params(self) -> dict[str, Array]:
-        """Return the arrays that ours has, by their short names."""
-        H = self.weight_hh.shape[1]
-        weights = {"W_xh": self.weight_ih.T, "W_hh": self.weight_hh.T}
-        if self.cell != "gru":
-            return weights | {"b_h": self.bias_ih + self.bias_hh}
-        b_h = self.bias_ih.copy()
-        b_h[:-H] += self.bias_hh[:-H]  # that of n is multiplied by r first
-        return weights | {"b_h": b_h, "b_hn": self.bias_hh[-H:]}
-
-
-def read_state_dict(state_dict: Mapping[str, Any], V: int) -> tuple[CharRNN, Parameters]:
-    """Return the model that a state_dict of V characters is, and its weights, in float32 or float64.
-
-    Raises
-    ------
-    ExchangeError
-        If it is none that can be read; the sentence says what is in the way.
-    """
-    arrays = {str(name): _array(str(name), value) for name, value in state_dict.items()}
-    recurrent = {name: match for name in arrays if (match := _FOREIGN_LAYERS.fullmatch(name))}
-    layers = _layers(arrays, recurrent)
-    others = {name: array for name, array in arrays.items() if name not in recurrent}
-    embedding, weight, bias = _around(others, V, layers[0].weight_ih.shape[1], layers[-1].weight_hh.shape[1])
-    tied = embedding is not None and embedding.shape == weight.shape and np.array_equal(embedding, weight)
-    model = CharRNN(
-        V,
-        str(layers[0].cell),
-        tuple(layer.weight_hh.shape[1] for layer in layers),
-        0 if embedding is None else embedding.shape[1],
-        tied=tied,
-    )
-    found: dict[str, Array] = {"linear.W_hy": weight.T, "linear.b_y": bias}
-    if embedding is not None:
-        found["embedding.W_e"] = embedding
-    for k, layer in enumerate(layers):
-        found |= {f"cells.{k}.{name}": array for name, array in layer.params().items()}
-    is_double = any(array.dtype.itemsize > 4 for array in arrays.values())
-    params = Parameters(model.shapes(), dtype=np.float64 if is_double else np.float32)
-    for name in params:
-        params[name] = found[name]
-    return model, params
-
-
-def _array(name: str, value: Any) -> Array:
-    """Return a tensor's or an array's numbers."""
-    if hasattr(value, "detach"):  # a tensor, which may be on another device, and want gradients
-        value = value.detach().cpu()
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:  # bfloat16, say
-        raise ExchangeError(f"{shown(name)} is of no type that NumPy has ({error}); make it float32") from error
-    if array.dtype.kind != "f":
-        raise ExchangeError(f"{shown(name)} has {array.dtype} numbers; give weights in float32 or float64")
-    if not np.isfinite(array).all():
-        raise ExchangeError(f"{shown(name)} has numbers that are not finite")
-    return array.astype(np.promote_types(array.dtype, np.float32))
-
-
-def _layers(arrays: Mapping[str, Array], recurrent: Mapping[str, re.Match[str]]) -> list[_Layer]:
-    """Put the recurrent layers together, lowest first, and see that each fits the one below."""
-    parts: dict[tuple[str, int], dict[str, Array]] = {}
-    for name, match in recurrent.items():
-        prefix, part, layer, is_reverse = match.groups()
-        if is_reverse:
-            raise ExchangeError(f"{shown(name)} reads the text backwards: a model that writes cannot be bidirectional")
-        if part.endswith("hr"):
-            raise ExchangeError(f"{shown(name)} is a projection of the hidden state, which charrnn's cells have not")
-        parts.setdefault((prefix, int(layer or 0)), {})[part] = arrays[name]
-    if not parts:
-        raise ExchangeError("the state_dict has no weight_ih_l0: nothing in it is an nn.RNN, nn.LSTM or nn.GRU")
-    for prefix, layer in parts:
-        if layer and (prefix, layer - 1) not in parts:
-            raise ExchangeError(f"{shown(prefix)} has a layer {layer} and no layer {layer - 1} below it")
-    layers = [_layer(key, parts[key]) for key in _in_order(list(parts))]
-    for lower, upper in pairwise(layers):
-        if upper.cell != lower.cell:
-            raise ExchangeError(f"{shown(upper.name)} is another kind of cell than {shown(lower.name)}: give one kind")
-        if upper.weight_ih.shape[1] != lower.weight_hh.shape[1]:
-            raise ExchangeError(
-                f"{shown(upper.name)} takes {upper.weight_ih.shape[1]} inputs, but {shown(lower.name)} "
-                f"below it has {lower.weight_hh.shape[1]} hidden units"
-            )
-    return layers
-
-
-def _in_order(keys: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Sort layers: modules by the numbers in their names, else as they come, and the layers in one by theirs."""
-    prefixes = list(dict.fromkeys(prefix for prefix, _ in keys))
-    prefixes.sort(key=lambda prefix: [int(digits) for digits in re.findall(r"\d+", prefix)])
-    return sorted(keys, key=lambda key: (prefixes.index(key[0]), key[1]))
-
-
-def _layer(key: tuple[str, int], parts: Mapping[str, Array]) -> _Layer:
-    name = f"{key[0]}*_l{key[1]}"
-    for part in ("weight_ih", "weight_hh"):
-        if part not in parts:
-            raise ExchangeError(f"{shown(name)} has no {part}")
-        if parts[part].ndim != 2:
-            raise ExchangeError(f"{shown(name)} has a {part} of shape {parts[part].shape}, which is no matrix")
-    weight_ih, weight_hh = parts["weight_ih"], parts["weight_hh"]
-    zeros = np.zeros(len(weight_hh), weight_hh.dtype)
-    layer = _Layer(name, weight_ih, weight_hh, parts.get("bias_ih", zeros), parts.get("bias_hh", zeros))
-    if not layer.cell or {weight_ih.shape[:1], layer.bias_ih.shape, layer.bias_hh.shape} != {weight_hh.shape[:1]}:
-        shapes = ", ".join(f"{part} {array.shape}" for part, array in parts.items())
-        raise ExchangeError(f"{shown(name)} is no layer of an nn.RNN, nn.LSTM or nn.GRU: {shapes}")
-    return layer
-
-
-def _around(others: Mapping[str, Array], V: int, D: int, H: int) -> tuple[Array | None, Array, Array]:
-    """Find what stands around the recurrent layers: the embedding, if any, and the output's weight and bias."""
-    matrices = {name: array for name, array in others.items() if array.ndim == 2}
-    outputs = [name for name, array in matrices.items() if array.shape == (V, H)]
-    embeddings = [name for name, array in matrices.items() if array.shape == (V, D)]
-    if not outputs:
-        raise ExchangeError(
-            f"no weight of shape {(V, H)} turns {H} hidden units into scores of the {V} characters given"
-        )
-    if len(outputs) > 1:
-        outputs = _scoring(outputs, others)
-    output = outputs[0]
-    embedding = next((name for name in embeddings if name != output), None)
-    if not embedding and D != V:
-        both = " (a matrix that is both embedding and output must stand under both names)" if embeddings else ""
-        raise ExchangeError(f"no embedding of shape {(V, D)} gives the {D} inputs of the lowest layer{both}")
-    bias = f"{output.removesuffix('weight')}bias"
-    if bias in others and others[bias].shape != (V,):
-        raise ExchangeError(f"{shown(bias)} has shape {others[bias].shape}, not one number for each of {V} characters")
-    if unknown := [name for name in others if name not in (output, embedding, bias)]:
-        raise ExchangeError(f"{shown(unknown[0])} has no place in an embedding, recurrent layers and one output layer")
-    scores = others.get(bias, np.zeros(V, others[output].dtype))
-    return others[embedding] if embedding else None, others[output], scores
-
-
-def _scoring(names: list[str], others: Mapping[str, Array]) -> list[str]:
-    """Of matrices of one shape, choose those that can be the output's: with a bias, or not called an embedding."""
-    with_bias = [name for name in names if f"{name.removesuffix('weight')}bias" in others]
-    not_named = [name for name in names if "emb" not in name.lower()]
-    for chosen in (with_bias, not_named):
-        if len(chosen) == 1:
-            return chosen
-    raise ExchangeError(
-        f"{' and '.join(map(shown, names))} could each be the output layer: give it a bias, or rename one"
-    )
-
-
 def to_torch(checkpoint: Checkpoint) -> "TorchCharRNN":
     """Return a model as a PyTorch module, in eval mode.
 
@@ -202,11 +34,11 @@ def to_torch(checkpoint: Checkpoint) -> "TorchCharRNN":
 
     Returns
     -------
-    A `torch.nn.Module` on the CPU, in the checkpoint's data type: an embedding or one-hot input, `nn.RNN`, `nn.LSTM` or
-    `nn.GRU`, and `nn.Linear`. ``module(ids, state)`` takes ids (T, B), and a state that it returned (by default zeros),
-    to ``(logits, state)``, the logits (T, B, V). Its state_dict has the names in `charrnn.exchange.description`,
-    so that it also loads into your own module of such parts. ``module.description`` is a dict of what else the model
-    needs to be used: ``vocabulary``, ``separator``, ``normalize`` and the other fields of `charrnn.text.usage.Usage`.
+    A `torch.nn.Module` on the CPU, in the checkpoint's data type. ``module(ids, state)`` takes ids (T, B) and a state
+    that it returned earlier (by default zeros); it returns ``(logits, state)``, the logits (T, B, V). The names in its
+    state_dict are listed in `charrnn.exchange.description`, so that it also loads into your own module of these parts.
+    ``module.description`` is a dict of everything else that the model needs: ``vocabulary``, ``separator``,
+    ``normalize`` and the other fields of `charrnn.text.usage.Usage`.
 
     Raises
     ------
@@ -215,11 +47,11 @@ def to_torch(checkpoint: Checkpoint) -> "TorchCharRNN":
 
     See Also
     --------
-    from_torch : the way back.
+    from_torch : the opposite direction.
 
     Examples
     --------
-    Where PyTorch is, ``to_torch(checkpoint).state_dict()`` has these names and shapes:
+    ``to_torch(checkpoint).state_dict()`` has these names and shapes:
 
     >>> from charrnn.paths import PRETRAINED
     >>> from charrnn.checkpoint import load
@@ -246,35 +78,35 @@ def from_torch(
     name: str | None = None,
     **usage: Any,
 ) -> Checkpoint:
-    """Return a model that PyTorch trained as a checkpoint, to be saved, sampled, scored or trained on.
+    """Return a PyTorch model as a checkpoint, to save, sample from, score with, or train further.
 
-    The parts are found by their names' last words and their shapes, whatever the module calls them: an `nn.Embedding`
-    (without one, the input is one-hot), the layers of an `nn.RNN` (whose nonlinearity must be tanh: a state_dict does
-    not say), `nn.LSTM` or `nn.GRU`, or several of one kind, and an `nn.Linear`. Where embedding and output are
-    equal, the model is tied. Biases may be absent.
+    The state_dict must be that of one `nn.RNN` (with tanh; a state_dict does not tell), `nn.LSTM` or `nn.GRU`, or of
+    an `nn.ModuleList` of them, of one `nn.Linear`, and at most one `nn.Embedding`; without one, the input is one-hot.
+    The modules may have any names. Where embedding and output have equal weights, the model is tied. Biases may be
+    missing.
 
     Parameters
     ----------
     state_dict : mapping of str to tensor or array
-        What a module's ``state_dict()`` returns; read, not changed. On any device. A module that `to_torch` made can be
-        given itself: its description is then the default of all that follows.
+        What a module's ``state_dict()`` returns; read, not changed; on any device. A module that `to_torch` made can
+        be passed directly: the defaults of all other arguments are then its description.
     chars : str or sequence of str
-        The V characters in the order of their ids, each once. Ids are given anew, in the order of code points.
-    name : what the model learned, as `charrnn info` says it; by default ``imported``
-    usage : fields of `charrnn.text.usage.Usage` that differ from those of a plain running text: ``separator``,
-        ``longest_item``, ``normalize``, ``unknown``
+        The V characters in the order of their ids, each once. The checkpoint numbers them in code-point order.
+    name : the name of the training text, for `charrnn info`; by default ``imported``
+    usage : fields of `charrnn.text.usage.Usage`, where they differ from those of a model of one running text:
+        ``separator``, ``longest_item``, ``normalize``, ``unknown``
 
     Returns
     -------
-    A checkpoint in float64 if any weight is, else in float32.
+    A checkpoint, in float64 if any weight is, else in float32.
 
     Raises
     ------
     ExchangeError
-        If the state_dict is no such model (bidirectional, with projections or other layers, with parts missing or of
-        shapes that do not fit), if `chars` is no vocabulary, or if a field of `usage` does not fit the model.
+        If the state_dict has other parts, lacks one, or has shapes that do not fit together; if `chars` cannot be a
+        vocabulary; or if a field of `usage` does not fit the model.
     TypeError
-        If `usage` has another field.
+        If `usage` has an unknown field.
 
     Examples
     --------
@@ -297,36 +129,190 @@ def from_torch(
         usage = {**Usage.from_values(description).to_values(), **usage}
         state_dict = state_dict.state_dict()  # type: ignore[union-attr]  # only a module has a description
     if not isinstance(state_dict, Mapping):
-        raise ExchangeError(f"a {type(state_dict).__name__} is no state_dict: give module.state_dict()")
-    order = _order(chars or "")
-    model, params = read_state_dict(state_dict, len(order))
+        raise ExchangeError(f"expected a state_dict, got a {type(state_dict).__name__}: pass module.state_dict()")
+    order = _code_point_order(chars or "")
+    model, params = _read(state_dict, len(order))
     _renumber(model, params, order)
-    vocabulary = Vocabulary("".join((chars or "")[place] for place in order))
+    vocabulary = Vocabulary("".join((chars or "")[old] for old in order))
     try:
         return imported(model, params, vocabulary, "imported" if name is None else name, Usage(**usage))
     except ValueError as error:
-        raise ExchangeError(f"the model cannot be used as asked: {error}") from error
+        raise ExchangeError(f"the model cannot be used this way: {error}") from error
 
 
-def _order(chars: Sequence[str]) -> list[int]:
-    """Return the places of the characters in code-point order."""
+def _code_point_order(chars: Sequence[str]) -> list[int]:
+    """Return the ids of the characters, sorted by code point."""
     if not chars or any(len(c) != 1 for c in chars):
-        raise ExchangeError("chars must be single characters, one for each id: a model of longer tokens cannot be read")
+        raise ExchangeError("chars must be single characters, one for each id; models of longer tokens cannot be read")
     points = code_points("".join(chars))
     order = np.argsort(points, kind="stable")
     points = points[order]
     if (points[1:] == points[:-1]).any():
         twice = chr(points[1:][points[1:] == points[:-1]][0])
-        raise ExchangeError(f"chars has {twice!a} twice: each id needs a character of its own")
+        raise ExchangeError(f"chars has {twice!a} twice: each id needs its own character")
     if ((points >= 0xD800) & (points <= 0xDFFF)).any():
         raise ExchangeError("chars has a surrogate, which is half a character")
-    return [int(place) for place in order]
+    return [int(old) for old in order]
 
 
 def _renumber(model: CharRNN, params: Parameters, order: list[int]) -> None:
-    """Give the characters new ids: old id ``order[i]`` becomes i."""
+    """Give the characters new ids: the old id ``order[i]`` becomes i."""
     table = "embedding.W_e" if model.embedding else "cells.0.W_xh"
     for name in (table, "linear.W_hy", "linear.b_y"):
         if name in params:
-            axis = 0 if name == table else -1
-            params[name] = np.take(params[name], order, axis)
+            params[name] = np.take(params[name], order, 0 if name == table else -1)
+
+
+def _read(state_dict: Mapping[str, Any], V: int) -> tuple[CharRNN, Parameters]:
+    """Return the model of V characters in a state_dict, and its weights in float32 or float64."""
+    arrays = {str(name): _array(str(name), value) for name, value in state_dict.items()}
+    recurrent = {name: match for name in arrays if (match := _RECURRENT.fullmatch(name))}
+    layers = _layers(arrays, recurrent)
+    others = {name: array for name, array in arrays.items() if name not in recurrent}
+    embedding, weight, bias = _input_and_output(others, V, layers[0].weight_ih.shape[1], layers[-1].H)
+    tied = embedding is not None and embedding.shape == weight.shape and np.array_equal(embedding, weight)
+    E = 0 if embedding is None else embedding.shape[1]
+    model = CharRNN(V, str(layers[0].cell), tuple(layer.H for layer in layers), E, tied=tied)
+    found: dict[str, Array] = {"linear.W_hy": weight.T, "linear.b_y": bias}
+    if embedding is not None:
+        found["embedding.W_e"] = embedding
+    for k, layer in enumerate(layers):
+        found |= {f"cells.{k}.{name}": array for name, array in layer.params().items()}
+    is_double = any(array.dtype.itemsize > 4 for array in arrays.values())
+    params = Parameters(model.shapes(), dtype=np.float64 if is_double else np.float32)
+    for name in params:
+        params[name] = found[name]
+    return model, params
+
+
+def _array(name: str, value: Any) -> Array:
+    """Return the numbers of a tensor or an array."""
+    if hasattr(value, "detach"):  # a tensor may be on another device and require gradients
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # for example bfloat16
+        raise ExchangeError(f"{shown(name)} has a data type that NumPy lacks ({error}); make it float32") from error
+    if array.dtype.kind != "f":
+        raise ExchangeError(f"{shown(name)} has {array.dtype} numbers; weights must be float32 or float64")
+    if not np.isfinite(array).all():
+        raise ExchangeError(f"{shown(name)} has numbers that are not finite")
+    return array.astype(np.promote_types(array.dtype, np.float32))
+
+
+# A recurrent parameter's name: its module, the parameter, and the layer in the module.
+_RECURRENT = re.compile(r"((?:.*\.)?)((?:weight|bias)_(?:ih|hh|hr))(?:_l(\d+))?(_reverse)?", re.DOTALL)
+_CELLS = {1: "vanilla", 4: "lstm", 3: "gru"}  # by the number of gates
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One recurrent layer, in PyTorch's layout."""
+
+    name: str
+    weight_ih: Array  # (G·H, D)
+    weight_hh: Array  # (G·H, H)
+    bias_ih: Array  # (G·H,)
+    bias_hh: Array  # (G·H,)
+
+    @property
+    def H(self) -> int:  # noqa: N802 - the field's own letter
+        return int(self.weight_hh.shape[1])
+
+    @property
+    def cell(self) -> str | None:
+        rows, H = self.weight_hh.shape
+        return _CELLS.get(rows // H) if H and rows % H == 0 else None
+
+    def params(self) -> dict[str, Array]:
+        """Return the arrays of the same layer here, under their short names."""
+        weights = {"W_xh": self.weight_ih.T, "W_hh": self.weight_hh.T}
+        if self.cell != "gru":
+            return weights | {"b_h": self.bias_ih + self.bias_hh}
+        b_h = self.bias_ih.copy()
+        b_h[: -self.H] += self.bias_hh[: -self.H]  # the rest is inside r ⊙ (…) and stays separate
+        return weights | {"b_h": b_h, "b_hn": self.bias_hh[-self.H :]}
+
+
+def _layers(arrays: Mapping[str, Array], recurrent: Mapping[str, re.Match[str]]) -> list[_Layer]:
+    """Return the recurrent layers, lowest first, after checking that each fits the one below."""
+    parts: dict[tuple[str, int], dict[str, Array]] = {}
+    for name, match in recurrent.items():
+        module, part, layer, is_reverse = match.groups()
+        if is_reverse:
+            raise ExchangeError(f"{shown(name)} reads the text backwards: a bidirectional model cannot write")
+        if part.endswith("hr"):
+            raise ExchangeError(f"{shown(name)} projects the hidden state, which charrnn's cells cannot do")
+        if layer is None:
+            raise ExchangeError(f"{shown(name)} is of a cell such as nn.LSTMCell: use nn.RNN, nn.LSTM or nn.GRU")
+        parts.setdefault((module, int(layer)), {})[part] = arrays[name]
+    if not parts:
+        raise ExchangeError("the state_dict has no weight_ih_l0: it has no nn.RNN, nn.LSTM or nn.GRU")
+    layers = [_layer(key, parts[key]) for key in _in_order(list(parts))]
+    for lower, upper in pairwise(layers):
+        if upper.cell != lower.cell:
+            raise ExchangeError(f"{shown(upper.name)} and {shown(lower.name)} are different kinds of cell")
+        if upper.weight_ih.shape[1] != lower.H:
+            raise ExchangeError(
+                f"{shown(upper.name)} takes {upper.weight_ih.shape[1]} inputs, but {shown(lower.name)} "
+                f"below it has {lower.H} hidden units"
+            )
+    return layers
+
+
+def _in_order(keys: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Sort layers, given as (module, layer in it), from the lowest up; several modules must be numbered."""
+    numbered = {module: re.fullmatch(r"(.*?)(\d+)\.", module, re.DOTALL) for module, _ in keys}
+    if len({match[1] if match else module for module, match in numbered.items()}) > 1:
+        names = " and ".join(f"{shown(module)}*" for module in sorted(numbered)[:2])
+        raise ExchangeError(f"{names} are recurrent modules without an order: put them in one nn.ModuleList")
+    for module, layer in keys:
+        if layer and (module, layer - 1) not in keys:
+            raise ExchangeError(f"{shown(module)}*_l{layer} has no layer {layer - 1} below it")
+    return sorted(keys, key=lambda key: (int(match[2]) if (match := numbered[key[0]]) else 0, key[1]))
+
+
+def _layer(key: tuple[str, int], parts: Mapping[str, Array]) -> _Layer:
+    """Return one layer from its arrays, after checking their shapes."""
+    name = f"{key[0]}*_l{key[1]}"
+    for part in ("weight_ih", "weight_hh"):
+        if part not in parts:
+            raise ExchangeError(f"{shown(name)} has no {part}")
+        if parts[part].ndim != 2:
+            raise ExchangeError(f"{shown(name)}: {part} must be a matrix, but has shape {parts[part].shape}")
+    weight_ih, weight_hh = parts["weight_ih"], parts["weight_hh"]
+    zeros = np.zeros(len(weight_hh), weight_hh.dtype)
+    layer = _Layer(name, weight_ih, weight_hh, parts.get("bias_ih", zeros), parts.get("bias_hh", zeros))
+    if not layer.cell or {weight_ih.shape[:1], layer.bias_ih.shape, layer.bias_hh.shape} != {weight_hh.shape[:1]}:
+        shapes = ", ".join(f"{part} {array.shape}" for part, array in parts.items())
+        raise ExchangeError(f"{shown(name)} is not a layer of an nn.RNN, nn.LSTM or nn.GRU: {shapes}")
+    return layer
+
+
+def _input_and_output(others: Mapping[str, Array], V: int, D: int, H: int) -> tuple[Array | None, Array, Array]:
+    """Return the weights of the nn.Embedding, if any, and the weights and bias of the nn.Linear."""
+    outputs = [name for name, array in others.items() if array.shape == (V, H)]
+    if not outputs:
+        raise ExchangeError(f"no nn.Linear with a weight of shape {(V, H)} turns {H} hidden units into {V} scores")
+    if len(outputs) > 1:  # an embedding of the same size has no bias
+        outputs = [name for name in outputs if _bias_of(name) in others] or outputs
+    if len(outputs) > 1:
+        raise ExchangeError(f"{' and '.join(map(shown, outputs))} could each be the output: only that may have a bias")
+    output = outputs[0]
+    bias = _bias_of(output)
+    embedding = next((name for name, array in others.items() if array.shape == (V, D) and name != output), None)
+    if not embedding and D != V:
+        hint = "; if the weights are tied, pass them under both names" if D == H else ""
+        raise ExchangeError(f"no nn.Embedding of shape {(V, D)} makes the {D} inputs of the lowest layer{hint}")
+    if bias in others and others[bias].shape != (V,):
+        raise ExchangeError(f"{shown(bias)} must have one number for each of {V} characters, not {others[bias].shape}")
+    if unknown := [name for name in others if name not in (output, embedding, bias)]:
+        raise ExchangeError(
+            f"{shown(unknown[0])} belongs to no nn.Embedding, nn.RNN, nn.LSTM, nn.GRU or nn.Linear that charrnn expects"
+        )
+    scores = others.get(bias, np.zeros(V, others[output].dtype))
+    return others[embedding] if embedding else None, others[output], scores
+
+
+def _bias_of(weight: str) -> str:
+    return f"{weight.removesuffix('weight')}bias"

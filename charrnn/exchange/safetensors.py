@@ -1,4 +1,4 @@
-"""The .safetensors format: PyTorch's names and layout, and in its metadata what else a model needs."""
+"""The .safetensors format: weights with PyTorch's names and layout, and the description as metadata."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,9 @@ from charrnn.text.usage import Usage
 def as_safetensors(checkpoint: Checkpoint, name: str) -> bytes:
     """Return a model as the bytes of a .safetensors file.
 
-    Its tensors are those of `to_torch`'s state_dict, so ``load_state_dict(safetensors.torch.load_file(path))`` is all
-    that PyTorch needs. The metadata has the description, ``vocabulary`` as one text in the order of the ids.
+    The tensors are those of `to_torch`'s state_dict: PyTorch reads them with
+    ``load_state_dict(safetensors.torch.load_file(path))``. The metadata is the description; ``vocabulary`` is one
+    string, in the order of the ids.
 
     Raises
     ------
@@ -28,32 +29,32 @@ def as_safetensors(checkpoint: Checkpoint, name: str) -> bytes:
 
 
 def _in_order(data: bytes) -> bytes:
-    """Sort the metadata in a file's header: the package writes it in an order that changes from call to call."""
+    """Sort the metadata in a file's header, which the package writes in a new order at each call."""
     stop = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:stop])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    text += b" " * (-len(text) % 8)  # the weights start at a multiple of 8
     return len(text).to_bytes(8, "little") + text + data[stop:]
 
 
 def from_safetensors(path: str | Path) -> Checkpoint:
-    """Read a model that was exported as .safetensors.
+    """Read a model from a .safetensors file that charrnn wrote.
 
     Parameters
     ----------
-    path : the file; its metadata must have the ``vocabulary``
+    path : the file; its metadata must have a ``vocabulary``
 
     Raises
     ------
     ExchangeError
-        If the file is missing or damaged, or no model that `from_torch` can read.
+        If the file is missing or damaged, or is not a model that `from_torch` can read.
     MissingPackageError
         If safetensors is not installed.
 
     See Also
     --------
-    from_torch : for tensors of a file that says nothing of its characters.
+    from_torch : for the tensors of a file without a vocabulary.
 
     Examples
     --------
@@ -72,14 +73,13 @@ def from_safetensors(path: str | Path) -> Checkpoint:
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
-            # As they come the names are sorted by the alphabet, in which layer 10 stands before layer 2.
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise ExchangeError(f"{where} cannot be read as .safetensors ({shown(str(error))})") from error
     if "vocabulary" not in metadata:
-        raise ExchangeError(f"{where} does not say which characters it knows: give its tensors and them to from_torch")
+        raise ExchangeError(f"{where} has no vocabulary: pass its tensors and their characters to from_torch")
     try:
         usage = Usage.from_strings(metadata)
     except ValueError as error:
-        raise ExchangeError(f"{where} has metadata that charrnn did not write ({shown(str(error))})") from error
+        raise ExchangeError(f"{where} has metadata that charrnn cannot read ({shown(str(error))})") from error
     return from_torch(arrays, metadata["vocabulary"], metadata.get("name", Path(path).stem), **usage.to_values())

@@ -1,4 +1,4 @@
-"""The network as a PyTorch module: only this file imports PyTorch, which is not among what this program needs."""
+"""The network as a PyTorch module. Only this file imports PyTorch, which is optional."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -14,18 +14,18 @@ from charrnn.nn.parameters import Array
 _RECURRENT = {"vanilla": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class TorchCharRNN(nn.Module):  # type: ignore[misc]  # what only some machines have is of any type
-    """An embedding or one-hot input, recurrent layers, and a linear layer to scores.
+class TorchCharRNN(nn.Module):  # type: ignore[misc]  # mypy does not follow optional packages
+    """An embedding or one-hot input, recurrent layers, and a linear output layer.
 
     Parameters
     ----------
-    model : the network's description
+    model : the network
     dtype : of its weights
 
     Attributes
     ----------
-    description : dict of plain values: the vocabulary, and what else the model needs to be used (see
-        `charrnn.exchange.description.describe`); empty for a module that `to_torch` did not make
+    description : dict of plain values: the vocabulary and everything else that the model needs (see
+        `charrnn.exchange.description.describe`); empty unless `to_torch` made the module
     """
 
     def __init__(self, model: CharRNN, dtype: torch.dtype = torch.float32) -> None:
@@ -45,17 +45,17 @@ class TorchCharRNN(nn.Module):  # type: ignore[misc]  # what only some machines 
             self.linear.weight = self.embedding.weight
 
     def forward(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
-        """Score what may follow each character.
+        """Return the logits of the character after each input.
 
         Parameters
         ----------
         ids : (T, B) integers in 0…V−1
-        state : what an earlier call returned, to go on from there; None for the beginning of a text
+        state : what an earlier call returned, to continue its text; None at the start of a text
 
         Returns
         -------
         logits : (T, B, V)
-        state : after the last input; PyTorch's own, or a list with one a layer where the layers differ in size
+        state : after the last input: PyTorch's own, or a list of one per layer if the layers differ in size
         """
         if self.embedding is not None:
             x = self.embedding(ids)
@@ -72,7 +72,7 @@ class TorchCharRNN(nn.Module):  # type: ignore[misc]  # what only some machines 
 
 
 def build(model: CharRNN, arrays: Mapping[str, Array], description: Mapping[str, Any]) -> TorchCharRNN:
-    """Return the module with these weights, in eval mode; PyTorch's random numbers are left as they were."""
+    """Return the module with these weights, in eval mode, without changing PyTorch's random state."""
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
     with torch.random.fork_rng(devices=[]):
         module = TorchCharRNN(model, weights["linear.bias"].dtype)

@@ -1,11 +1,10 @@
-"""How a step's product with W_hh is cut into tiles.
+"""How the cells arrange their arrays: products cut into tiles, packed gates seen one by one, blocks of steps.
 
-OpenBLAS takes its fast small-matrix kernels while M·N·K does not exceed a million, and a step's product is often just
-beyond that. `np.matmul` over stacks of blocks runs one small product after another, without a copy.
+OpenBLAS takes its fast small-matrix kernels while M·N·K does not exceed a million, and a step's product with W_hh is
+often just beyond that. So the product is cut into tiles: `np.matmul` over stacks of blocks runs one small product after
+another, without a copy.
 
-What the cells with gates share: packed gates seen one by one, blocks of steps, the gradient of vector inputs.
-
-G is the number of gates; the rest of the letters are a cell's own (see `lstm`).
+G is the number of gates; the other letters are those of the cells (see `lstm`).
 """
 
 from typing import Any, NamedTuple, Self
@@ -15,6 +14,8 @@ import numpy as np
 from charrnn.nn.parameters import Array
 
 _SMALL_PRODUCT = 1_000_000
+# Numbers in one array of a block of the backward pass: a few such arrays stay in the second-level cache.
+_BLOCK_NUMBERS = 32_768
 
 
 def tiles(B: int, H: int) -> tuple[int, int]:
@@ -51,10 +52,6 @@ def turned_panels(weights: Array, P: int, room: Array) -> Array:
     return panels(rows.T, P)
 
 
-# Numbers in one array of a block of the backward pass: a few such arrays stay in the second-level cache.
-_BLOCK_NUMBERS = 32_768
-
-
 def by_gate(packed: Array, G: int) -> Array:
     """View (rows, G·H) as (G, rows, H)."""
     gates: Array = packed.reshape(-1, G, packed.shape[-1] // G).swapaxes(0, 1)
@@ -66,31 +63,31 @@ def block_steps(T: int, B: int, H: int) -> int:
     return min(T, max(1, _BLOCK_NUMBERS // (B * H)))
 
 
-class Below(NamedTuple):
-    """For the gradient of vector inputs, in blocks of R rows: T·B·D + G·R·D + G·D·H numbers."""
+class InputGradient(NamedTuple):
+    """The gradient of vector inputs, made in blocks of R rows whose products stay in cache."""
 
-    W_xh_T: Array  # (G, H, D)
     products: Array  # (G, R, D): of a block of rows, gate by gate
     d_inputs: Array  # (T, B, D)
 
     @classmethod
-    def allocate(cls, G: int, shape: tuple[int, int, int], H: int, dtype: np.dtype[Any]) -> Self:
-        """Make room for G gates of H units over inputs of this shape."""
+    def allocate(cls, G: int, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Self:
+        """Make room for G gates over inputs of this shape."""
         T, B, D = shape
         R = min(T * B, max(1, _BLOCK_NUMBERS // D))
-        return cls(np.empty((G, H, D), dtype), np.empty((G, R, D), dtype), np.empty(shape, dtype))
+        return cls(np.empty((G, R, D), dtype), np.empty(shape, dtype))
 
-    def write_d_inputs(self, d_a: Array) -> None:
-        """Write d_x = Σ δ W_xhᵀ over the gates, a block of rows at a time so that their products stay in cache.
+    def write(self, d_a: Array, W_xh_T: Array) -> None:
+        """Write d_x = Σ δ W_xhᵀ, summed over the gates.
 
         Parameters
         ----------
-        d_a : (G, T·B, H), δ of every gate, read
+        d_a : (G, T·B, H), δ of every gate
+        W_xh_T : (G, H, D)
         """
         _, R, D = self.products.shape
         d_inputs = self.d_inputs.reshape(-1, D)
         for start in range(0, len(d_inputs), R):
             rows = d_a[:, start : start + R]
             products = self.products[:, : rows.shape[1]]
-            np.matmul(rows, self.W_xh_T, out=products)
+            np.matmul(rows, W_xh_T, out=products)
             np.add.reduce(products, axis=0, out=d_inputs[start : start + R])

@@ -1,8 +1,12 @@
 """What every recurrent layer offers; `vanilla`, `lstm` and `gru` have their equations in their own files.
 
-A cell is an immutable description. Its arrays live in a workspace made once for (T, B): `arrange` copies the weights
-there in the form the products want, `forward` fills it, `backward` reads it. `params` and `grads` are one layer's
-arrays by short name, such as ``W_hh``.
+A cell is an immutable description. What it computes with are two sets of arrays, each made once and reused:
+
+- *weights*: the parameters arranged as the products want them. They depend on the number of streams, not on the length
+  of a sequence. `arrange` fills them; it is due whenever the parameters have changed.
+- a *workspace* for T steps: `forward` fills it, `backward` reads it and uses it up.
+
+`params` and `grads` are one layer's arrays by short name, such as ``W_hh``.
 """
 
 from collections.abc import Mapping
@@ -27,7 +31,7 @@ class Cell(Protocol):
         """H."""
 
     gate_names: ClassVar[tuple[str, ...]]
-    """Letters of its gates, as a workspace's ``gates`` has them."""
+    """The letters of its gates, the keys of a workspace's ``gates``."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None: ...
 
@@ -35,27 +39,29 @@ class Cell(Protocol):
         """Name and shape of each parameter."""
 
     def initialize(self, params: Group, rng: np.random.Generator, std: float) -> None:
-        """Fill the parameters; the weights as `initializers.weights` says."""
+        """Fill the parameters; the weights as `parameters.weights` says."""
 
     def zero_state(self, B: int, dtype: np.dtype[Any]) -> Any:
         """Return the state before any character, a named tuple of (B, H) arrays."""
 
+    def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
+        """Allocate arranged weights, for inputs that are ids or vectors."""
+
+    def arrange(self, params: Group, weights: Any) -> None:
+        """Copy the parameters into `weights`."""
+
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
-        """Allocate what the other methods fill, for inputs that are ids or vectors.
+        """Allocate what `forward` and `backward` fill.
 
         Its ``outputs`` (T, B, H) are the hidden states, its ``d_inputs`` (T, B, D) the gradient of vector inputs. Its
-        ``gates`` name those that a cell has and say how open each was, 0 to 1, (T, B, H), until `backward` uses them.
+        ``gates`` say how open each gate was, 0 to 1, (T, B, H) by its letter, until `backward` uses them up.
         """
 
-    def arrange(self, params: Group, ws: Any) -> None:
-        """Copy the weights into the workspace as the products want them; due whenever they have changed."""
-
-    def forward(self, params: Group, ws: Any, inputs: Array, state: Any) -> Any:
+    def forward(self, weights: Any, ws: Any, inputs: Array, state: Any) -> Any:
         """Run the whole sequence; the hidden states are then in ``ws.outputs``.
 
         Parameters
         ----------
-        params : already arranged in `ws`
         inputs : (T, B) ids or (T, B, D) vectors
         state : initial state, read
 
@@ -65,9 +71,9 @@ class Cell(Protocol):
         """
 
     def backward(
-        self, params: Group, grads: Group, ws: Any, inputs: Array, d_outputs: Array, d_state: Any = None
+        self, weights: Any, ws: Any, grads: Group, inputs: Array, d_outputs: Array, d_state: Any = None
     ) -> Any:
-        """Run the sequence backwards; read, and use up, what `forward` left in `ws`.
+        """Run the sequence backwards from what `forward` left in `ws`.
 
         Parameters
         ----------

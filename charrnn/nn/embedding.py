@@ -6,7 +6,7 @@ builds the one-hot vectors: both are `lookup`, and `lookup_backward` adds each r
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -16,29 +16,28 @@ from charrnn.nn.parameters import Array
 Ids = NDArray[np.intp]
 
 # Up to this many positions the cost of calls decides: the product with a one-hot matrix beats a loop over the symbols
-# (10 µs against 46 µs at 25 positions); beyond it the loop wins, and needs no array of V columns. Nor is there one
-# where the vocabulary is that of a language with thousands of signs.
+# (10 µs against 46 µs at 25 positions). Beyond it the loop wins, and so it does in a script of thousands of signs.
 _FEW_POSITIONS, _FEW_SYMBOLS = 32, 1024
 # Rows of one symbol gathered at once: enough for one product to sum them, few enough to stay in the second-level cache.
 GATHERED_ROWS = 64
 
 
 def as_ids(ids: ArrayLike, size: int) -> Ids:
-    """Return ids, of any shape, as the functions here take them, checked by `check_ids`."""
+    """Return ids of any shape as the functions here take them, checked by `check_ids`."""
     found = np.asarray(ids)
     check_ids(found, size)
     return found.astype(np.intp)
 
 
 def check_ids(ids: NDArray[Any], size: int) -> None:
-    """Check that ids are what they should be.
+    """Check that ids are integers in 0…size−1.
 
     Raises
     ------
     TypeError
-        If they are no integers.
+        If they are not integers.
     IndexError
-        If one is not in 0…size−1.
+        If one is outside 0…size−1.
     """
     if not ids.size:
         return
@@ -49,10 +48,9 @@ def check_ids(ids: NDArray[Any], size: int) -> None:
 
 
 def one_hot(ids: ArrayLike, vocab_size: int, dtype: DTypeLike = np.float32) -> Array:
-    """Return a vector (V,) for each id that is 1 at its place and 0 elsewhere: (..., V).
+    """Return for each id a vector that is 1 at its place and 0 elsewhere: (..., V).
 
-    No layer here needs it: ids themselves are taken for one-hot vectors, and a row is looked up where these would be
-    multiplied. It is for looking at, and for other people's layers.
+    The layers here do not need it: they take ids as one-hot vectors, and look up a row instead of multiplying.
 
     Parameters
     ----------
@@ -63,7 +61,7 @@ def one_hot(ids: ArrayLike, vocab_size: int, dtype: DTypeLike = np.float32) -> A
     Raises
     ------
     IndexError, TypeError
-        If an id is not in 0…V−1, or no integer.
+        If an id is outside 0…V−1, or not an integer.
 
     Examples
     --------
@@ -125,16 +123,15 @@ def lookup_backward(d_out: Array, ids: Ids, d_table: Array, gathered: Array) -> 
             d_table[:, symbol] += np.matmul(ones[:n], part)
 
 
-@dataclass(frozen=True)
-class EmbeddingWorkspace:
-    """What the embedding leaves for the layer above, and room to work: T·B·E + 64·E numbers."""
+class EmbeddingWorkspace(NamedTuple):
+    """What the embedding leaves for the layer above, and room to work."""
 
     outputs: Array  # (T, B, E)
     gathered: Array  # (64, E), for `lookup_backward`
 
 
 @dataclass(frozen=True)
-class Embedding:
+class EmbeddingTable:
     """A learned table ``W_e`` (V, E): one row of E numbers a character."""
 
     vocab_size: int
@@ -153,6 +150,6 @@ class Embedding:
         """Write the rows of the (T, B) ids into ``ws.outputs``."""
         lookup(params["W_e"], inputs, ws.outputs)
 
-    def backward(self, grads: Mapping[str, Array], ws: EmbeddingWorkspace, d_outputs: Array, inputs: Ids) -> None:
+    def backward(self, ws: EmbeddingWorkspace, grads: Mapping[str, Array], inputs: Ids, d_outputs: Array) -> None:
         """Write the table's gradient, given that of the outputs (T, B, E)."""
         lookup_backward(d_outputs.reshape(1, -1, self.embedding_size), inputs, grads["W_e"][None], ws.gathered)

@@ -205,18 +205,18 @@ def gru_backward(params: Params, grads: Params, step: GRUStep, d_state: State) -
 Step: TypeAlias = VanillaStep | LSTMStep | GRUStep
 
 
-class Cell(NamedTuple):
+class CellEquations(NamedTuple):
     """A cell's two steps."""
 
     forward: Callable[[Params, Array, State], Any]
     backward: Callable[[Params, Params, Any, State], tuple[Array, State]]
 
 
-CELLS: Mapping[str, Cell] = MappingProxyType(
+CELLS: Mapping[str, CellEquations] = MappingProxyType(
     {
-        "vanilla": Cell(vanilla_forward, vanilla_backward),
-        "lstm": Cell(lstm_forward, lstm_backward),
-        "gru": Cell(gru_forward, gru_backward),
+        "vanilla": CellEquations(vanilla_forward, vanilla_backward),
+        "lstm": CellEquations(lstm_forward, lstm_backward),
+        "gru": CellEquations(gru_forward, gru_backward),
     }
 )
 

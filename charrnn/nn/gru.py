@@ -23,13 +23,12 @@ Backwards, with δ the gradients of what stands under σ and tanh, and of q:
     d_W_xh = Σ xᵀ (δ_r, δ_z, δ_n)    d_W_hh = Σ h_{t−1}ᵀ (δ_r, δ_z, δ_q)    d_x = (δ_r, δ_z, δ_n) W_xhᵀ
     d_b_h  = Σ (δ_r, δ_z, δ_n)       d_b_hn = Σ δ_q
 
-`equations` has this as plain steps. How it is arranged here (stored parameters keep the form above; the arrangement is
-made once a sequence):
+`equations` has this as plain steps. The parameters are stored in the form above; here they are arranged so:
 
 - *Planes.* As in `lstm`: ``(plane, T, B, H)``, in the order q r z n. So the three that take a product with W_hh lie
   together, and so do the three that take one with W_xh.
 - *One tanh for both gates.* σ(a) = ½ + ½ tanh(a/2), with the inner ½ folded into the arranged weights of r and z.
-- *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast small-matrix kernels (see `tiling`).
+- *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast kernels (see `arrangement`).
 - *Factors.* Every δ is d_h times something that needs no recurrence. It is made for a block of steps at once, small
   enough to stay in the second-level cache, in place of the gates; so one multiplication makes all δ of a step.
 - *Calls.* As in `lstm`.
@@ -41,7 +40,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from charrnn.nn import parameters
-from charrnn.nn.arrangement import Below, block_steps, by_gate, panels, tiles, turned_panels
+from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiles, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
 from charrnn.nn.parameters import Array
@@ -62,6 +61,18 @@ class GRUState(NamedTuple):
     h: Array
 
 
+class GRUWeights(NamedTuple):
+    """The parameters as the products want them: in P panels of columns (see `arrangement.tiles`)."""
+
+    W_xh: Array  # (3, D, H): r z n, for ids with the bias added
+    W_xh_T: Array | None  # (3, H, D): r z n, for vectors
+    W_hh: Array  # (3, P, 1, H, H/P): q r z
+    W_hh_T: Array  # (3, P, 1, H, H/P): panels of each transpose
+    b_h: Array  # (3, 1, H): r z n
+    b_hn: Array  # (1, H)
+    room: Array  # (H, H + 8), for `turned_panels`
+
+
 class _Step(NamedTuple):
     """Views of one step's arrays, made once: making them takes as long as a short step's arithmetic."""
 
@@ -78,35 +89,25 @@ class _Step(NamedTuple):
 class _StepBack(NamedTuple):
     """The same for the way back, where the planes hold factors and then δ."""
 
-    d_a: Array  # (4, B, H): q r z n
-    d_rows: Array  # (3, row blocks, rows of one, H): q r z, as the product reads them
+    qrzn: Array  # (4, B, H)
+    rows: Array  # (3, 1, row blocks, rows of one, H): q r z, as the product reads them
 
 
 @dataclass(frozen=True)
 class GRUWorkspace:
-    """Arrays for T steps of B streams, in P panels of columns, blocks of K steps and blocks of R rows.
+    """Arrays for T steps of B streams, in blocks of K steps; `tiles`, `steps` and `steps_back` only view others."""
 
-    5·T·B·H + 3·K·B·H + 7·B·H + (3·D + 7·H + 12 + 192)·H numbers, and T·B·D + 3·R·D + 3·D·H more for vectors as inputs.
-    `tiles`, `steps` and `steps_back` only view others.
-    """
-
-    W_xh: Array  # (3, D, H): r z n, for ids with the bias added
-    W_hh: Array  # (3, P, 1, H, H/P): q r z
-    W_hh_T: Array  # (3, P, 1, H, H/P): panels of each transpose
-    b_h: Array  # (3, 1, H)
-    b_hn: Array  # (1, H)
-    room: Array  # (H, H + 8), for `turned_panels`
     planes: Array  # (4, T, B, H): q r z n; after `backward` their δ
     h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
-    products: Array  # (4, B, H): a step's products with W_hh, and in `backward` d_h z behind them
+    products: Array  # (4, B, H): a step's products with W_hh, u_n u_r u_z; in `backward` d_h z behind them
     tiles: Array  # (3, P, row blocks, rows of one, H/P): the first three, as the panels and blocks of rows leave them
-    term: Array  # (B, H)
+    term: Array  # (B, H): of a sum; backwards, what the step after sends to d_h
     d_h: Array  # (B, H)
     block: Array  # (3, K, B, H): a block's update gates, kept while their plane becomes δ, and room to work
     gathered: Array  # (3 · 64, H), for `lookup_backward`
     steps: tuple[_Step, ...]
     steps_back: tuple[_StepBack, ...]
-    below: Below | None  # where the inputs are vectors
+    below: InputGradient | None  # where the inputs are vectors
 
     @property
     def outputs(self) -> Array:
@@ -125,7 +126,7 @@ class GRUWorkspace:
 
 
 @dataclass(frozen=True)
-class GRU:
+class GRUCell:
     """D inputs into H hidden units."""
 
     input_size: int
@@ -147,6 +148,36 @@ class GRU:
         """Return the state before any character."""
         return GRUState(np.zeros((B, self.hidden_size), dtype))
 
+    def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWeights:
+        """Allocate arranged weights."""
+        D, H = self.input_size, self.hidden_size
+        _, P = tiles(B, H)
+        return GRUWeights(
+            W_xh=np.empty((3, D, H), dtype),
+            W_xh_T=None if from_ids else np.empty((3, H, D), dtype),
+            W_hh=np.empty((3, P, 1, H, H // P), dtype),
+            W_hh_T=np.empty((3, P, 1, H, H // P), dtype),
+            b_h=np.empty((3, 1, H), dtype),
+            b_hn=np.empty((1, H), dtype),
+            room=np.empty((H, H + 8), dtype),
+        )
+
+    def arrange(self, params: Group, weights: GRUWeights) -> None:
+        """Copy the parameters into `weights`."""
+        P = weights.W_hh.shape[1]
+        W_xh, W_hh, b_h = (by_gate(params[name], 3) for name in ("W_xh", "W_hh", "b_h"))
+        for gate, plane in enumerate((1, 2, 0)):  # r z n among q r z
+            inner = 1 if gate == 2 else 0.5  # σ(a) = ½ + ½ tanh(a/2); n is a plain tanh
+            np.multiply(W_xh[gate], inner, out=weights.W_xh[gate])
+            np.multiply(panels(W_hh[gate], P), inner, out=weights.W_hh[plane])
+            np.multiply(b_h[gate], inner, out=weights.b_h[gate])
+            weights.W_hh_T[plane] = turned_panels(W_hh[gate], P, weights.room)
+        weights.b_hn[0] = params["b_hn"]
+        if weights.W_xh_T is None:
+            np.add(weights.W_xh, weights.b_h, out=weights.W_xh)
+        else:
+            weights.W_xh_T[...] = W_xh.swapaxes(1, 2)
+
     def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
@@ -154,12 +185,6 @@ class GRU:
         planes, h, products = (np.empty(s, dtype) for s in ((4, T, B, H), (T + 1, B, H), (4, B, H)))
         cut = (1, blocks, B // blocks, H)
         return GRUWorkspace(
-            W_xh=np.empty((3, D, H), dtype),
-            W_hh=np.empty((3, P, 1, H, H // P), dtype),
-            W_hh_T=np.empty((3, P, 1, H, H // P), dtype),
-            b_h=np.empty((3, 1, H), dtype),
-            b_hn=np.empty((1, H), dtype),
-            room=np.empty((H, H + 8), dtype),
             planes=planes,
             h=h,
             products=products,
@@ -174,126 +199,113 @@ class GRU:
                 )
                 for t, p in enumerate(planes.swapaxes(0, 1))
             ),
-            steps_back=tuple(_StepBack(d_a=p, d_rows=p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
-            below=None if from_ids else Below.allocate(3, (T, B, D), H, dtype),
+            steps_back=tuple(_StepBack(qrzn=p, rows=p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
+            below=None if from_ids else InputGradient.allocate(3, (T, B, D), dtype),
         )
 
-    def arrange(self, params: Group, ws: GRUWorkspace) -> None:
-        """Copy the weights into the workspace as the products want them; due whenever they have changed."""
-        P = ws.W_hh.shape[1]
-        W_hh, W_xh, b_h = by_gate(params["W_hh"], 3), by_gate(params["W_xh"], 3), by_gate(params["b_h"], 3)
-        for gate, plane in enumerate((1, 2, 0)):  # r z n among q r z
-            inner = 1 if gate == 2 else 0.5  # σ(a) = ½ + ½ tanh(a/2); n is a plain tanh
-            np.multiply(panels(W_hh[gate], P), inner, out=ws.W_hh[plane])
-            ws.W_hh_T[plane] = turned_panels(W_hh[gate], P, ws.room)
-            np.multiply(b_h[gate], inner, out=ws.b_h[gate])
-            np.multiply(W_xh[gate], inner, out=ws.W_xh[gate])
-        ws.b_hn[0] = params["b_hn"]
-        if ws.below:
-            ws.below.W_xh_T[...] = W_xh.swapaxes(1, 2)
-        else:
-            np.add(ws.W_xh, ws.b_h, out=ws.W_xh)
-
-    def forward(self, params: Group, ws: GRUWorkspace, inputs: Array, state: GRUState) -> GRUState:
+    def forward(self, weights: GRUWeights, ws: GRUWorkspace, inputs: Array, state: GRUState) -> GRUState:
         """Run the whole sequence (see `Cell.forward`)."""
-        self._project(ws, inputs)
+        T, B, H = ws.outputs.shape
+        # x_t W_xh + b_h for every step at once, into the planes r z n
+        if weights.W_xh_T is None:
+            lookup(weights.W_xh, inputs, ws.planes[1:])
+        else:
+            a = ws.planes[1:].reshape(3, T * B, H)
+            np.matmul(inputs.reshape(T * B, -1), weights.W_xh, out=a)
+            np.add(a, weights.b_h, out=a)
         ws.h[0] = state.h
-        tiles, term, W_hh, b_hn = ws.tiles, ws.term, ws.W_hh, ws.b_hn
+        W_hh, b_hn, tiles, term = weights.W_hh, weights.b_hn, ws.tiles, ws.term
         u_n, u_gates = ws.products[0], ws.products[1:3]
         matmul, add, subtract, multiply, tanh = np.matmul, np.add, np.subtract, np.multiply, np.tanh
         for step in ws.steps:
+            # u_t = h_{t−1} W_hh
             matmul(step.h_rows, W_hh, tiles)
+            # r, z = σ(a + u) = ½ + ½ tanh((a + u)/2)
             add(step.gates, u_gates, step.gates)
             tanh(step.gates, step.gates)
             multiply(step.gates, 0.5, step.gates)
             add(step.gates, 0.5, step.gates)
+            # n = tanh(a_n + r q), where q = u_n + b_hn
             add(u_n, b_hn, step.q)
             multiply(step.r, step.q, term)
             add(step.n, term, step.n)
             tanh(step.n, step.n)
-            # (1 − z) n + z h_{t−1} = n + z (h_{t−1} − n)
+            # h_t = (1 − z) n + z h_{t−1} = n + z (h_{t−1} − n)
             subtract(step.h_prev, step.n, term)
             multiply(step.z, term, term)
             add(step.n, term, step.h)
         return GRUState(ws.h[-1].copy())
 
-    def _project(self, ws: GRUWorkspace, inputs: Array) -> None:
-        """Write the input part of every step's pre-activations into the planes r z n, bias included."""
-        T, B, H = ws.outputs.shape
-        if not ws.below:
-            lookup(ws.W_xh, inputs, ws.planes[1:])
-            return
-        a = ws.planes[1:].reshape(3, T * B, H)
-        np.matmul(inputs.reshape(T * B, -1), ws.W_xh, out=a)
-        np.add(a, ws.b_h, out=a)
-
     def backward(
         self,
-        params: Group,
-        grads: Group,
+        weights: GRUWeights,
         ws: GRUWorkspace,
+        grads: Group,
         inputs: Array,
         d_outputs: Array,
         d_state: GRUState | None = None,
     ) -> GRUState:
         """Run the sequence backwards (see `Cell.backward`)."""
         T, K = len(ws.steps), ws.block.shape[1]
-        d_h, tiles, products, W_hh_T = ws.d_h, ws.tiles, ws.products, ws.W_hh_T
-        through_z, carried = ws.products[3], ws.term
+        W_hh_T, products, tiles, d_h = weights.W_hh_T, ws.products, ws.tiles, ws.d_h
+        through_z, from_next = products[3], ws.term
         matmul, add, multiply, add_up = np.matmul, np.add, np.multiply, np.add.reduce
-        carried[...] = 0 if d_state is None else d_state.h
+        from_next[...] = 0 if d_state is None else d_state.h
         for stop in range(T, 0, -K):
             start = max(0, stop - K)
-            update = self._factors(ws, start, stop)
+            z = self._factors(ws, start, stop)
             for t in range(stop - 1, start - 1, -1):
                 step = ws.steps_back[t]
-                add(d_outputs[t], carried, d_h)
-                multiply(step.d_a, d_h, step.d_a)
-                multiply(update[t - start], d_h, through_z)
-                matmul(step.d_rows, W_hh_T, tiles)
-                add_up(products, axis=0, out=carried)
-        self._weight_gradients(grads, ws, inputs)
-        return GRUState(carried.copy())
+                # d_h = d_outputs_t + what the step after sends
+                add(d_outputs[t], from_next, d_h)
+                # δ_q, δ_r, δ_z, δ_n = d_h · their factors
+                multiply(step.qrzn, d_h, step.qrzn)
+                # for the step before: d_h z + (δ_r, δ_z, δ_q) W_hhᵀ
+                multiply(z[t - start], d_h, through_z)
+                matmul(step.rows, W_hh_T, tiles)
+                add_up(products, axis=0, out=from_next)
+        self._weight_gradients(weights, ws, grads, inputs)
+        return GRUState(from_next.copy())
 
     def _factors(self, ws: GRUWorkspace, start: int, stop: int) -> Array:
-        """Replace the gates of steps start…stop−1 by what turns d_h into δ.
+        """Replace the gates of steps start…stop−1 by the factors that turn d_h into δ.
 
-        Returns z, the share of d_h that goes on to h_{t−1} unchanged: (stop − start, B, H), a view into the workspace.
+        Returns z, the share of d_h that reaches h_{t−1} directly: (stop − start, B, H), a view into the workspace.
         """
         q, r, z, n = ws.planes[:, start:stop]
-        update: Array
-        update, rest, work = ws.block[:, : stop - start]
-        update[...] = z
+        kept_z: Array
+        kept_z, rest, work = ws.block[:, : stop - start]
+        kept_z[...] = z
         np.subtract(1, z, out=rest)
-        # of z: (h_{t−1} − n) z (1 − z)
+        # of δ_z: (h_{t−1} − n) z (1 − z)
         np.subtract(ws.h[start:stop], n, out=work)
         np.multiply(work, rest, out=work)
         np.multiply(z, work, out=z)
-        # of n: (1 − z) (1 − n²)
+        # of δ_n: (1 − z) (1 − n²)
         np.multiply(n, n, out=n)
         np.subtract(1, n, out=n)
         np.multiply(n, rest, out=n)
-        # of r, which is that of q times q (1 − r); and of q, which is that of n times r
+        # of δ_q: that of δ_n times r; and of δ_r: that of δ_q times q (1 − r)
         np.subtract(1, r, out=work)
         np.multiply(work, q, out=work)
         np.multiply(n, r, out=q)
         np.multiply(q, work, out=r)
-        return update
+        return kept_z
 
-    def _weight_gradients(self, grads: Group, ws: GRUWorkspace, inputs: Array) -> None:
+    def _weight_gradients(self, weights: GRUWeights, ws: GRUWorkspace, grads: Group, inputs: Array) -> None:
         """Write the gradients that need no recurrence from the δ in the planes, each one product a gate."""
         T, B, H = ws.outputs.shape
-        deltas = ws.planes.reshape(4, T * B, H)
-        d_a, ones = deltas[1:], np.ones(T * B, deltas.dtype)
+        d_q, d_a = ws.planes[0].reshape(T * B, H), ws.planes[1:].reshape(3, T * B, H)  # d_a: r z n
+        h_prev, ones = ws.h[:T].reshape(T * B, H), np.ones(T * B, d_q.dtype)
         d_W_xh, d_W_hh, d_b_h = by_gate(grads["W_xh"], 3), by_gate(grads["W_hh"], 3), grads["b_h"].reshape(3, H)
-        h_prev = ws.h[:T].reshape(T * B, H)
-        np.matmul(h_prev.T, deltas[1:3], out=d_W_hh[:2])
-        np.matmul(h_prev.T, deltas[0], out=d_W_hh[2])
-        np.matmul(ones, deltas[0], out=grads["b_hn"])
-        if ws.below:
-            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=d_W_xh)
-            np.matmul(ones, d_a, out=d_b_h)
-            ws.below.write_d_inputs(d_a)
-        else:
+        np.matmul(h_prev.T, d_a[:2], out=d_W_hh[:2])
+        np.matmul(h_prev.T, d_q, out=d_W_hh[2])
+        np.matmul(ones, d_q, out=grads["b_hn"])
+        if weights.W_xh_T is None:
             lookup_backward(d_a, inputs, d_W_xh, ws.gathered)
             np.add.reduce(d_W_xh, axis=1, out=d_b_h)  # each position is one row of one-hot, which sums to 1
+        else:
+            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=d_W_xh)
+            np.matmul(ones, d_a, out=d_b_h)
+        if ws.below and weights.W_xh_T is not None:
+            ws.below.write(d_a, weights.W_xh_T)

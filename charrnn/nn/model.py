@@ -1,7 +1,7 @@
-"""CharRNN: embedding (or one-hot rows) → stacked cells → linear → loss, forward and backward.
+"""The network: embedding (or one-hot rows) → stacked cells → output layer → loss, forwards and backwards.
 
-A `CharRNN` is an immutable description of a network. Its weights are a `Parameters`, its memory of the text a tuple
-with one state per layer. A `Session` runs it: it owns the arrays that a sequence fills.
+A `CharRNN` is an immutable description of it. Its weights are a `Parameters`; what it remembers of the text is a tuple
+with one state a layer. A `Session` runs it, and owns the arrays that a sequence fills.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ from numpy.typing import DTypeLike
 
 from charrnn.nn import parameters
 from charrnn.nn.cell import Cell
-from charrnn.nn.dropout import Dropout, DropoutWorkspace
-from charrnn.nn.embedding import Embedding, EmbeddingWorkspace, Ids
-from charrnn.nn.gru import GRU, GRUState
-from charrnn.nn.lstm import LSTM, LSTMState
-from charrnn.nn.output import Linear, cross_entropy, cross_entropy_backward
+from charrnn.nn.dropout import DropoutRates, DropoutWorkspace
+from charrnn.nn.embedding import EmbeddingTable, EmbeddingWorkspace, Ids
+from charrnn.nn.gru import GRUCell, GRUState
+from charrnn.nn.lstm import LSTMCell, LSTMState
+from charrnn.nn.output import OutputLayer, cross_entropy, cross_entropy_backward
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.nn.vanilla import Vanilla, VanillaState
+from charrnn.nn.vanilla import VanillaCell, VanillaState
 
 # One named tuple per layer; the checkpoint stores its fields by name.
 State = tuple[VanillaState | LSTMState | GRUState, ...]
 
-CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": Vanilla, "lstm": LSTM, "gru": GRU})
+CELLS: Mapping[str, type[Cell]] = MappingProxyType({"vanilla": VanillaCell, "lstm": LSTMCell, "gru": GRUCell})
 
-NOTHING = Dropout()
+NO_DROPOUT = DropoutRates()
 
-# Workspaces a session keeps: one for the usual length of a chunk and one for a text's last. Where lengths vary, making
-# a new one costs less memory than keeping them all.
+# Workspaces that a session keeps: one for the usual length of a chunk and one for the last chunk of a text. Keeping one
+# for every length of a text in items would take too much memory.
 _MOST_WORKSPACES = 2
 
 
@@ -72,9 +72,9 @@ class CharRNN:
     tied: bool = False
 
     @cached_property
-    def embedding(self) -> Embedding | None:
+    def embedding(self) -> EmbeddingTable | None:
         """The embedding, or None where the input is one-hot."""
-        return Embedding(self.vocab_size, self.embedding_size) if self.embedding_size else None
+        return EmbeddingTable(self.vocab_size, self.embedding_size) if self.embedding_size else None
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -84,13 +84,13 @@ class CharRNN:
         return tuple(kind(D, H) for D, H in zip(inputs, self.hidden_sizes, strict=False))
 
     @cached_property
-    def linear(self) -> Linear:
+    def linear(self) -> OutputLayer:
         """The output layer."""
-        return Linear(self.hidden_sizes[-1], self.vocab_size)
+        return OutputLayer(self.hidden_sizes[-1], self.vocab_size)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every parameter, in storage order."""
-        layers: list[tuple[str, Embedding | Cell | Linear]] = [
+        layers: list[tuple[str, EmbeddingTable | Cell | OutputLayer]] = [
             *([("embedding", self.embedding)] if self.embedding else []),
             *((f"cells.{k}", cell) for k, cell in enumerate(self.cells)),
             ("linear", self.linear),
@@ -128,7 +128,7 @@ class CharRNN:
         return tuple(cell.zero_state(B, np.dtype(dtype)) for cell in self.cells)
 
     def session(
-        self, params: Parameters, batch_size: int, *, dropout: Dropout = NOTHING, streams: range | None = None
+        self, params: Parameters, batch_size: int, *, dropout: DropoutRates = NO_DROPOUT, streams: range | None = None
     ) -> "Session":
         """Return what runs this network with these parameters; see `Session`."""
         return Session(self, params, batch_size, dropout, streams)
@@ -151,18 +151,17 @@ class _Workspace:
 
     embedding: EmbeddingWorkspace | None
     cells: tuple[Any, ...]  # each cell's own workspace type
-    dropout: DropoutWorkspace | None
+    dropout: DropoutWorkspace
+    inputs: list[Array]  # what each cell read, lowest first, and at the end what the output layer read
     logits: Array  # (T, B, V); `cross_entropy` turns them into probabilities, and the backward pass into their gradient
-    d_hidden: Array  # (T, B, H), gradient of the top layer's hidden states
-    d_output: Array | None  # (H, V), gradient of W_hy where the output's weights are the embedding's
-    arranged: int | None = None  # version of the parameters that the cells' copies of the weights were made from
+    d_hidden: Array  # (T, B, H), gradient of what the output layer read
 
 
 class Session:
     """A model at work on B streams.
 
-    It allocates the arrays that a sequence fills, once for each length, and prepares the weights again whenever
-    `params` has changed: no caller can read with old ones.
+    It allocates the arrays that a sequence fills, once for each length. It arranges the weights once, and again
+    whenever `params` has changed, so that no caller can read with old ones.
 
     Parameters
     ----------
@@ -170,8 +169,8 @@ class Session:
     params : its parameters, only read
     batch_size : streams in a batch, B
     dropout : what `losses` and `gradient` drop where they are given a generator
-    streams : which streams of the batch are computed here, by default all; B is then their number, and a stream's
-        masks do not depend on who computes it
+    streams : which streams of the batch are computed here, by default all. B is then their number, and a stream's masks
+        do not depend on which session computes it
 
     """
 
@@ -180,16 +179,24 @@ class Session:
         model: CharRNN,
         params: Parameters,
         batch_size: int,
-        dropout: Dropout = NOTHING,
+        dropout: DropoutRates = NO_DROPOUT,
         streams: range | None = None,
     ) -> None:
         self.model, self.params = model, params
         self._batch_size, self._dropout = batch_size, dropout
         self._streams = range(batch_size) if streams is None else streams
+        self._cells = [params.group(f"cells.{k}") for k in range(len(model.cells))]
+        self._output = params.group("linear")
+        self._d_output: Array | None = None  # (H, V), gradient of W_hy where the output's weights are the embedding's
+        if model.tied:
+            self._output = {**self._output, "W_hy": params["embedding.W_e"].T}
+            self._d_output = np.empty_like(self._output["W_hy"], order="C")
+        self._weights = [
+            cell.weights(len(self._streams), params.vector.dtype, from_ids=self._from_ids(k))
+            for k, cell in enumerate(model.cells)
+        ]
+        self._arranged: int | None = None  # the version of `params` in `_weights`; None where some are dropped
         self._workspaces: dict[int, _Workspace] = {}  # by T, the one used last at the end
-        self._groups = [params.group(f"cells.{k}") for k in range(len(model.cells))]
-        output = params.group("linear")
-        self._output = {**output, "W_hy": params["embedding.W_e"].T} if model.tied else output
 
     def logits(self, inputs: Ids, state: State) -> tuple[Array, State]:
         """Score every character that may follow each input.
@@ -205,7 +212,7 @@ class Session:
         state : after the last input, in arrays of its own
         """
         ws = self._prepare(len(inputs), None)
-        state = self._forward(ws, None, inputs, state)
+        state = self._forward(ws, inputs, state)
         return ws.logits, state
 
     def losses(
@@ -215,7 +222,7 @@ class Session:
 
         Parameters
         ----------
-        inputs, targets : (T, B) ids; a target below 0 stands for none, and costs nothing
+        inputs, targets : (T, B) ids; a target below 0 means that there is nothing to guess, and costs nothing
         state : before the first input
         rng : draws what is dropped; without it nothing is
 
@@ -225,7 +232,7 @@ class Session:
         state : after the last input, in arrays of its own
         """
         ws = self._prepare(len(inputs), rng)
-        state = self._forward(ws, ws.dropout if rng else None, inputs, state)
+        state = self._forward(ws, inputs, state)
         return cross_entropy(ws.logits, targets), state
 
     def gradient(
@@ -249,8 +256,7 @@ class Session:
         scale : 1 for the gradient of the sum, ``1/(T·B)`` for that of the mean
         """
         losses, final = self.losses(inputs, targets, state, rng)
-        ws = self._workspaces[len(inputs)]
-        d_state = self._backward(ws, ws.dropout if rng else None, inputs, targets, grads, scale)
+        d_state = self._backward(self._last(), inputs, targets, grads, scale)
         return Gradient(losses, final, d_state)
 
     def hidden(self, layer: int) -> Array:
@@ -263,101 +269,73 @@ class Session:
         gates: Mapping[str, Array] = self._last().cells[layer].gates
         return gates
 
-    def _last(self) -> _Workspace:
-        return next(reversed(self._workspaces.values()))
+    def _forward(self, ws: _Workspace, inputs: Ids, state: State) -> State:
+        """Run the network over a sequence; the scores are then in ``ws.logits``."""
+        model, x = self.model, inputs
+        if model.embedding and ws.embedding:
+            model.embedding.forward(self.params.group("embedding"), ws.embedding, inputs)
+            x = ws.embedding.outputs
+        ws.inputs.clear()
+        final: list[Any] = []
+        for k, cell in enumerate(model.cells):
+            ws.inputs.append(x)
+            final.append(cell.forward(self._weights[k], ws.cells[k], x, state[k]))
+            x = ws.dropout.forward(k, ws.cells[k].outputs)
+        ws.inputs.append(x)
+        model.linear.forward(self._output, x, ws.logits)
+        return tuple(final)
+
+    def _backward(self, ws: _Workspace, ids: Ids, targets: Ids, grads: Parameters, scale: float) -> State:
+        """Fill `grads` from what `losses` left in the workspace; return the gradient of the initial state."""
+        model = self.model
+        *inputs, top = ws.inputs
+        cross_entropy_backward(ws.logits, targets, scale)
+        d_linear = grads.group("linear")
+        if self._d_output is not None:
+            d_linear = {**d_linear, "W_hy": self._d_output}
+        model.linear.backward(self._output, d_linear, top, ws.logits, ws.d_hidden)
+        d_x = ws.d_hidden
+        d_state: list[Any] = []
+        for k in reversed(range(len(model.cells))):
+            d_params = grads.group(f"cells.{k}")
+            ws.dropout.backward(k, d_x)
+            d_state.append(model.cells[k].backward(self._weights[k], ws.cells[k], d_params, inputs[k], d_x))
+            ws.dropout.weights_backward(k, d_params)
+            d_x = ws.cells[k].d_inputs
+        if model.embedding and ws.embedding:
+            d_table = grads.group("embedding")
+            model.embedding.backward(ws.embedding, d_table, ids, d_x)
+            if self._d_output is not None:
+                d_table["W_e"] += self._d_output.T
+        return tuple(reversed(d_state))
 
     def _prepare(self, T: int, rng: np.random.Generator | None) -> _Workspace:
-        """Return the workspace for T steps, with this sequence's masks and the present weights in it."""
+        """Return the workspace for T steps, with this sequence's masks in it, and see that the weights are right."""
         ws = self._workspaces.pop(T, None) or self._allocate(T)
         self._workspaces[T] = ws
         if len(self._workspaces) > _MOST_WORKSPACES:
             del self._workspaces[next(iter(self._workspaces))]
-        dropout = ws.dropout if rng else None
-        if dropout and rng:
-            dropout.draw(rng)
-        drops_weights = bool(dropout and dropout.W_hh)
-        if drops_weights or ws.arranged != self.params.version:
+        ws.dropout.draw(rng)
+        if ws.dropout.drops_weights or self._arranged != self.params.version:
             for k, cell in enumerate(self.model.cells):
-                if dropout:
-                    dropout.mask_weights(k, self._groups[k])
-                cell.arrange(self._used(dropout, k), ws.cells[k])
-            ws.arranged = None if drops_weights else self.params.version
+                cell.arrange(ws.dropout.weights(k, self._cells[k]), self._weights[k])
+            self._arranged = None if ws.dropout.drops_weights else self.params.version
         return ws
 
     def _allocate(self, T: int) -> _Workspace:
         model, dtype, B = self.model, self.params.vector.dtype, len(self._streams)
-        dropout = None
-        if self._dropout:
-            shapes = [cell.shapes()["W_hh"] for cell in model.cells]
-            dropout = DropoutWorkspace.allocate(self._dropout, shapes, self._streams, T, self._batch_size, dtype)
-        H = model.hidden_sizes[-1]
+        shapes = [cell.shapes()["W_hh"] for cell in model.cells]
         return _Workspace(
             embedding=model.embedding.workspace(T, B, dtype) if model.embedding else None,
-            cells=tuple(
-                cell.workspace(T, B, dtype, from_ids=k == 0 and not model.embedding)
-                for k, cell in enumerate(model.cells)
-            ),
-            dropout=dropout,
+            cells=tuple(cell.workspace(T, B, dtype, from_ids=self._from_ids(k)) for k, cell in enumerate(model.cells)),
+            dropout=DropoutWorkspace.allocate(self._dropout, shapes, self._streams, T, self._batch_size, dtype),
+            inputs=[],
             logits=np.empty((T, B, model.vocab_size), dtype),
-            d_hidden=np.empty((T, B, H), dtype),
-            d_output=np.empty((H, model.vocab_size), dtype) if model.tied else None,
+            d_hidden=np.empty((T, B, model.hidden_sizes[-1]), dtype),
         )
 
-    def _forward(self, ws: _Workspace, dropout: DropoutWorkspace | None, inputs: Ids, state: State) -> State:
-        """Run the network over a sequence; the scores are then in ``ws.logits``."""
-        model = self.model
-        if model.embedding and ws.embedding:
-            model.embedding.forward(self.params.group("embedding"), ws.embedding, inputs)
-        final: list[Any] = []
-        for k, (cell, x) in enumerate(zip(model.cells, self._inputs(ws, dropout, inputs), strict=True)):
-            final.append(cell.forward(self._used(dropout, k), ws.cells[k], x, state[k]))
-            if dropout:
-                dropout.mask_outputs(k, ws.cells[k].outputs)
-        model.linear.forward(self._output, _seen(ws, dropout, -1), ws.logits)
-        return tuple(final)
+    def _from_ids(self, layer: int) -> bool:
+        return layer == 0 and not self.model.embedding
 
-    def _backward(
-        self,
-        ws: _Workspace,
-        dropout: DropoutWorkspace | None,
-        inputs: Ids,
-        targets: Ids,
-        grads: Parameters,
-        scale: float,
-    ) -> State:
-        """Fill `grads` from what `losses` left in the workspace; return the gradient of the initial state."""
-        model = self.model
-        cross_entropy_backward(ws.logits, targets, scale)
-        d_linear = grads.group("linear") if ws.d_output is None else {**grads.group("linear"), "W_hy": ws.d_output}
-        model.linear.backward(self._output, d_linear, _seen(ws, dropout, -1), ws.logits, ws.d_hidden)
-        d_outputs = ws.d_hidden
-        d_state: list[Any] = []
-        for k, x in reversed(list(enumerate(self._inputs(ws, dropout, inputs)))):
-            d_params = grads.group(f"cells.{k}")
-            if dropout:
-                dropout.output_gradient(k, d_outputs)
-            d_state.append(model.cells[k].backward(self._used(dropout, k), d_params, ws.cells[k], x, d_outputs))
-            if dropout:
-                dropout.weight_gradient(k, d_params)
-            d_outputs = ws.cells[k].d_inputs
-        if model.embedding and ws.embedding:
-            d_embedding = grads.group("embedding")
-            model.embedding.backward(d_embedding, ws.embedding, d_outputs, inputs)
-            if ws.d_output is not None:
-                d_embedding["W_e"] += ws.d_output.T
-        return tuple(reversed(d_state))
-
-    def _inputs(self, ws: _Workspace, dropout: DropoutWorkspace | None, ids: Ids) -> list[Array]:
-        """List what each cell reads: ids or their embeddings, then what the cell below hands up."""
-        first = ws.embedding.outputs if ws.embedding else ids
-        return [first, *(_seen(ws, dropout, k) for k in range(len(ws.cells) - 1))]
-
-    def _used(self, dropout: DropoutWorkspace | None, layer: int) -> Mapping[str, Array]:
-        """Return a cell's parameters as this sequence uses them."""
-        return dropout.weights(layer, self._groups[layer]) if dropout else self._groups[layer]
-
-
-def _seen(ws: _Workspace, dropout: DropoutWorkspace | None, layer: int) -> Array:
-    """Return what the layer above sees of a cell's outputs."""
-    masked = dropout.outputs if dropout else ()
-    return masked[layer] if masked else ws.cells[layer].outputs
+    def _last(self) -> _Workspace:
+        return next(reversed(self._workspaces.values()))

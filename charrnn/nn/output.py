@@ -1,12 +1,12 @@
-"""The output layer: hidden states into scores, ``logits = h W_hy + b_y``, all T·B rows in one product.
+"""The output layer and the loss.
 
-`np.dot` takes half a microsecond less than `np.matmul` to say the same, which at batch 1 is a tenth of this layer.
+*Scores*: ``logits = h W_hy + b_y``, all T·B rows in one product. (`np.dot` takes half a microsecond less than
+`np.matmul` for the same, which at batch 1 is a tenth of this layer.)
 
-Softmax cross-entropy, in nats, over scores shifted by their maximum.
-
-With ``z = logits − max``, ``s = Σ exp z`` and target t: ``−log p_t = log s − z_t``, and its gradient by the logits is
-``p − one_hot(t)``. Shifting keeps ``exp`` from overflowing, and the logarithm of the sum keeps a probability that
-underflows from becoming ``log 0``. Where a target is below 0 there is nothing to guess: no loss, and no gradient.
+*Softmax cross-entropy*, in nats, over scores shifted by their maximum. With ``z = logits − max``, ``s = Σ exp z`` and
+target t: ``−log p_t = log s − z_t``, and its gradient by the logits is ``p − one_hot(t)``. The shift keeps ``exp`` from
+overflowing, and the logarithm of the sum keeps a probability that underflows from becoming ``log 0``. A target below 0
+means that there is nothing to guess: no loss, and no gradient.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from charrnn.nn.parameters import Array
 
 
 @dataclass(frozen=True)
-class Linear:
+class OutputLayer:
     """H hidden units into V scores."""
 
     hidden_size: int
@@ -30,7 +30,7 @@ class Linear:
         return {"W_hy": (self.hidden_size, self.vocab_size), "b_y": (self.vocab_size,)}
 
     def forward(self, params: Mapping[str, Array], hidden: Array, logits: Array) -> None:
-        """Write the scores (T, B, V) of the hidden states (T, B, H)."""
+        """Write the scores (T, B, V) of the hidden states (T, B, H) into `logits`."""
         T, B, H = hidden.shape
         np.dot(hidden.reshape(T * B, H), params["W_hy"], out=logits.reshape(T * B, self.vocab_size))
         logits += params["b_y"]
@@ -112,7 +112,7 @@ def cross_entropy_backward(probs: Array, targets: Ids, scale: float) -> None:
 
 
 def _has_gaps(targets: Ids) -> bool:
-    """Whether some places have nothing to guess; asked first, as most sequences have none and should not pay for it."""
+    """Whether some places have nothing to guess; asked first, so that the usual sequence without any pays little."""
     return bool(np.minimum.reduce(targets, axis=None) < 0)
 
 

@@ -1,9 +1,7 @@
-"""One flat vector and named views into it.
+"""One flat vector with named views into it, and the first values of weights.
 
-A model's weights, their gradients and an optimizer's memories all have this form, so that clipping, an update, a
-reduction over processes and a checkpoint each touch one contiguous array, while the mathematics reads names.
-
-First values of the weights; biases start at zero unless a cell says otherwise.
+A model's weights, their gradients and an optimizer's memories all have this form. So clipping, an update, a reduction
+over processes and a checkpoint each touch one contiguous array, while the mathematics reads names.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,15 +29,15 @@ class Parameters(Mapping[str, Array]):
     """Named arrays that lie one after another in a single vector.
 
     ``params[name]`` is a read-only view. Assign to change it: ``params["linear.b_y"] = 0`` copies into the array and
-    raises `version`, by which a `charrnn.nn.model.Session` knows that it must prepare its weights again. Code that
-    writes into `vector` itself, as an optimizer does, calls `changed` afterwards.
+    raises `version`, which tells a `charrnn.nn.model.Session` to arrange its weights again. Code that writes into
+    `vector` itself, as an optimizer does, calls `changed` afterwards.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
         Name and shape of each array, in storage order. Names are dotted paths such as ``cells.0.W_hh``.
     vector : (n,) array, optional
-        The storage, used as it is (not copied). By default zeros of `dtype`.
+        The storage, not copied. By default zeros of `dtype`.
     dtype : data type, default float32
         Of the zeros, where no vector is given.
 
@@ -51,7 +49,7 @@ class Parameters(Mapping[str, Array]):
     Raises
     ------
     ValueError
-        If `vector` has not exactly the size the shapes ask for.
+        If the size of `vector` is not what the shapes add up to.
 
     Examples
     --------
@@ -83,7 +81,7 @@ class Parameters(Mapping[str, Array]):
         return self._groups[prefix]
 
     def changed(self) -> None:
-        """Say that numbers in `vector` have changed."""
+        """Raise `version`: numbers in `vector` have changed."""
         self.version += 1
 
     def like(self, vector: Array | None = None) -> Self:
@@ -117,7 +115,7 @@ class Parameters(Mapping[str, Array]):
 
 
 def weights(arrays: Iterable[Array], rng: np.random.Generator, std: float, fan: int) -> None:
-    """Fill weights, in place and in order.
+    """Fill weights, in place and in order; biases start at zero unless a cell says otherwise.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, PageError, TextError, shown
 from charrnn.probing import NEAR, ONE, OPEN, PROBES, Recording, correlations, record
 from charrnn.report.terminal import bits, visible
-from charrnn.scoring.score import as_items, beginning
+from charrnn.scoring.reading import as_items, beginning
 from charrnn.text.items import Items
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.sources import NOBODY, Watcher

@@ -32,7 +32,7 @@ from charrnn.report.terminal import (
     terminal_size,
     visible,
 )
-from charrnn.scoring.score import Piece
+from charrnn.scoring.reading import Piece
 from charrnn.text.sources import STDIN
 from charrnn.training.events import (
     Evaluated,
@@ -274,7 +274,7 @@ class TextProgress:
     def track(
         self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
     ) -> Iterator[Piece]:
-        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.score.Track`)."""
+        """Yield the pieces of a task, and show how far it is (see `charrnn.scoring.reading.Track`)."""
         if self.is_quiet:
             yield from pieces
             return

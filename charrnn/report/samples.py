@@ -15,8 +15,7 @@ from typing import Self
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError, counted
 from charrnn.report.terminal import NARROWEST, TextWriter, bits, cells, column_width, side_by_side, visible
-from charrnn.sampling.sampler import Reason
-from charrnn.sampling.writing import Sample
+from charrnn.sampling.writing import Reason, Sample
 from charrnn.text.items import Items
 from charrnn.text.vocabulary import MOST_LISTED, Fitted
 from charrnn.training.data import learned

@@ -34,7 +34,7 @@ from charrnn.machine import format_bytes
 from charrnn.paths import log_path
 from charrnn.report.terminal import bits, cells, describe_batch, describe_loss, duration, padded, visible, wrap
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
-from charrnn.scoring.score import UNSEEN_NATS, ScoredLine
+from charrnn.scoring.reading import UNSEEN_NATS, ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
 from charrnn.text.corpus import CorpusInfo, text_identity
 from charrnn.text.passage import Passage

@@ -1,11 +1,9 @@
-"""What may be drawn: pure functions from scores to distributions, and a draw from each. All in float64.
+"""Filters: from the scores of a network to the distribution that a character is drawn from. All in float64.
 
-They work along the last axis, so that many streams are one call, and apply in this order: what is banned is out,
-temperature, top-k, top-p, min-p. Each of the last three looks at what those before it have left, made to sum to 1.
-
-Sets of characters that a sample may or may not have, as a person names them.
-
-Items that are blank are never learned, and so they are never written: their end cannot be drawn.
+Filters work along the last axis, so that one call serves many streams. They apply in this order: banned characters,
+temperature, top-k, top-p, min-p. Each of the last three sees what the one before has kept, scaled to sum to 1.
+`NoBlankItems` also keeps an item from ending while it is blank, as no blank item is ever trained on. At the end of the
+module: the sets of characters that ``--allow`` and ``--ban`` name.
 """
 
 import difflib
@@ -27,10 +25,10 @@ Floats = NDArray[np.float64]
 
 
 class Shaper(Protocol):
-    """What turns scores into the distributions that are drawn from."""
+    """Turns scores into the distribution to draw from."""
 
     def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return probabilities for scores (..., V), same shape; the scores are only read."""
+        """Return the probabilities of scores (..., V), same shape; the scores are only read."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Filters:
 
     @cached_property
     def _keeps(self) -> tuple[Callable[[Floats], Floats], ...]:
-        """The filters that keep less than all, in their order."""
+        """The filters that do anything, in their order."""
         keeps: list[Callable[[Floats], Floats]] = []
         if self.top_k:
             keeps.append(partial(keep_top_k, k=self.top_k))
@@ -95,30 +93,30 @@ class Filters:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """One filter after another, each for an equal share of the streams."""
+    """Several filters, each for an equal number of streams."""
 
     filters: tuple[Filters, ...]
 
     def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return the probabilities of scores (B, V): the first B/n rows by the first of the n filters, and so on."""
+        """Return the probabilities of scores (B, V): the first B/n rows use the first of n filters, and so on."""
         shares = np.split(logits, len(self.filters))
         return np.concatenate([own.apply(share) for own, share in zip(self.filters, shares, strict=True)])
 
 
 def ban(logits: NDArray[np.floating], ids: NDArray[np.intp]) -> Floats:
-    """Scores with those of some ids at −infinity, so that the others share all the probability."""
+    """Return the scores with some ids at −infinity, so that the others share all the probability."""
     scores = logits.astype(np.float64)
     scores[..., ids] = -np.inf
     return scores
 
 
 def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
-    """Softmax of ``logits / temperature``: below 1 bolder, above 1 wilder, 0 all on the best (the first if tied)."""
+    """Softmax of ``logits / temperature``: lower is safer, higher more varied, 0 the best alone (the first if tied)."""
     scores: Floats = logits.astype(np.float64)
     scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
     if temperature == 0:
         scores = np.where(np.arange(scores.shape[-1]) == scores.argmax(axis=-1)[..., None], 0.0, -np.inf)
-    # A tiny temperature sends all but the best to −infinity, whose exponential is 0, as it should be.
+    # A tiny temperature sends all but the best to −infinity, whose exponential is rightly 0.
     elif temperature != 1:
         with np.errstate(over="ignore"):
             scores /= temperature
@@ -128,25 +126,25 @@ def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
 
 
 def keep_top_k(probs: Floats, k: int) -> Floats:
-    """Only the k most probable (of equals the first), made to sum to 1 again."""
+    """Keep the k most probable (the first if tied), scaled to sum to 1."""
     order = np.argsort(-probs, axis=-1, kind="stable")
     return _keep(probs, order, np.arange(probs.shape[-1]) < k)
 
 
 def keep_top_p(probs: Floats, p: float) -> Floats:
-    """Only the most probable that together reach p, at least one, made to sum to 1 again.
+    """Keep the fewest most probable that reach p in all, scaled to sum to 1.
 
     Holtzman et al., "The curious case of neural text degeneration", 2020.
     """
     order = np.argsort(-probs, axis=-1, kind="stable")
-    # One is still needed as long as those before it do not reach p.
+    # A character is needed if those before it do not reach p.
     total = np.cumsum(np.take_along_axis(probs, order, axis=-1), axis=-1)
     is_needed = np.concatenate([np.ones_like(total[..., :1], dtype=bool), total[..., :-1] < p], axis=-1)
     return _keep(probs, order, is_needed)
 
 
 def keep_min_p(probs: Floats, p: float) -> Floats:
-    """Only those at least p times as probable as the most probable one, made to sum to 1 again.
+    """Keep those at least p times as probable as the most probable one, scaled to sum to 1.
 
     Nguyen et al., "Turning up the heat: min-p sampling for creative and coherent LLM outputs", 2024.
     """
@@ -165,24 +163,64 @@ def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
 
     Returns
     -------
-    (...) integers: the index whose share of the cumulative distribution holds u; never one of probability 0, whatever
-    the rounding.
+    (...) integers: the index whose share of the cumulative distribution contains u. An index of probability 0 is never
+    drawn, despite rounding.
     """
     cumulative = np.add.accumulate(probs, axis=-1)
     total = cumulative[..., -1:]
-    # Beyond the total there are only impossible ones, so rounding must not bring the point up to it.
+    # Only impossible indices lie beyond the total, so rounding must not bring the point up to it.
     point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
     drawn: NDArray[np.intp] = (cumulative > point).argmax(axis=-1)
     return drawn
 
 
 def _keep(probs: Floats, order: NDArray[np.intp], is_kept: NDArray[np.bool_]) -> Floats:
-    """Keep the entries of `order` where `is_kept` (both along the last axis), and make them sum to 1 again."""
+    """Keep the entries of `order` where `is_kept` (both along the last axis), scaled to sum to 1."""
     kept: Floats = np.zeros_like(probs)
     values = np.where(is_kept, np.take_along_axis(probs, order, axis=-1), 0.0)
     np.put_along_axis(kept, order, values, axis=-1)
     kept /= kept.sum(axis=-1, keepdims=True)
     return kept
+
+
+class NoBlankItems:
+    """A shaper that never ends an item that is still blank. It keeps track of the characters drawn (see `take`).
+
+    Parameters
+    ----------
+    shaper : shapes the distribution otherwise
+    characters : the character of each id
+    separator : the string that ends an item; if empty, nothing is changed
+    items : what the item of each stream begins with
+    """
+
+    def __init__(self, shaper: Shaper, characters: str, separator: str, items: Sequence[str]) -> None:
+        self._shaper, self._characters, self._separator = shaper, characters, separator
+        self._end = characters.index(separator[-1]) if separator else 0
+        # The streams whose item is still blank, and that item. Once an item is not blank, it may end at any time.
+        self._blank = {stream: item for stream, item in enumerate(items) if separator and self._is_blank(item)}
+
+    def apply(self, logits: NDArray[np.floating]) -> Floats:
+        """Return the probabilities of scores (B, V), same shape."""
+        ending = [stream for stream, item in self._blank.items() if item.endswith(self._separator[:-1])]
+        if not ending:
+            return self._shaper.apply(logits)
+        scores = logits.astype(np.float64)
+        scores[ending] = ban(scores[ending], np.array([self._end]))
+        return self._shaper.apply(scores)
+
+    def take(self, ids: NDArray[np.intp]) -> None:
+        """Note which character each stream has drawn, (B,)."""
+        for stream, item in list(self._blank.items()):
+            longer = item + self._characters[ids[stream]]
+            if self._is_blank(longer):
+                self._blank[stream] = longer
+            else:
+                del self._blank[stream]
+
+    def _is_blank(self, item: str) -> bool:
+        """Whether an item is blank, if the separator has begun at its end."""
+        return not item[: max(len(item) - len(self._separator) + 1, 0)].strip()
 
 
 CLASSES: Mapping[str, Callable[[str], bool]] = MappingProxyType(
@@ -208,14 +246,14 @@ def banned_ids(
     Parameters
     ----------
     vocabulary : the model's
-    allow : sets of characters (see `in_set`), of which a character must be in one; none for no such condition
-    ban : likewise, of which it must be in none
-    never : ids that may not be drawn in any case
+    allow : sets of characters (see `in_set`); a character must be in one of them, if there are any
+    ban : sets of characters; a character must be in none of them
+    never : ids that are always banned
 
     Raises
     ------
     ConfigError
-        If a set is empty or looks like the name of a class, or if no character is left.
+        If a set is empty or looks like a misspelt class, or if no character is left.
     """
     allowed, out = [in_set(words, "--allow") for words in allow], [in_set(words, "--ban") for words in ban]
     banned = tuple(
@@ -224,64 +262,23 @@ def banned_ids(
         if number in never or (allowed and not any(has(c) for has in allowed)) or any(has(c) for has in out)
     )
     if len(banned) == len(vocabulary):
-        raise ConfigError("--allow and --ban leave no character that the model could write")
+        raise ConfigError("no character is left to write: check --allow and --ban")
     return banned
 
 
 def in_set(words: str, option: str) -> Callable[[str], bool]:
-    """Return the question whether a character is in a set: names from `CLASSES` with commas, or the characters."""
+    """Return a test whether a character is in a set: comma-separated names from `CLASSES`, or literal characters."""
     names = words.split(",")
     if all(name in CLASSES for name in names):
         return lambda c: any(CLASSES[name](c) for name in names)
     if not words:
-        raise ConfigError(f"{option} is empty: give characters, or of {', '.join(CLASSES)}")
+        raise ConfigError(f"{option} is empty: give characters or classes ({', '.join(CLASSES)})")
     wrong = [name for name in names if name not in CLASSES]
     near = [guess for name in wrong for guess in difflib.get_close_matches(name.lower(), CLASSES, 1, _NEAR)]
     if near or len(wrong) < len(names):
+        guess = f" (did you mean {near[0]}?)" if near else ""
         raise ConfigError(
-            f"{option} {words}: {wrong[0]} is no class{f', did you mean {near[0]}?' if near else '.'} There are "
-            f"{', '.join(CLASSES)}, with commas between; to mean the very characters, write them in another order"
+            f"{option} {words}: unknown class {wrong[0]!r}{guess}. The classes are {', '.join(CLASSES)}. For literal "
+            "characters, write them in another order"
         )
     return lambda c: c in words
-
-
-class NoBlankItems:
-    """What shapes a distribution, but for the end of an item that is still blank: it has a probability of 0.
-
-    It must hear of every character that is drawn, by `take`.
-
-    Parameters
-    ----------
-    shaper : what shapes the distribution otherwise
-    characters : the character of each id
-    separator : what ends an item; empty for a running text, which stays as it is
-    items : of each stream, the beginning that its item has already
-    """
-
-    def __init__(self, shaper: Shaper, characters: str, separator: str, items: Sequence[str]) -> None:
-        self._shaper, self._characters, self._separator = shaper, characters, separator
-        self._end = characters.index(separator[-1]) if separator else 0
-        # Streams whose item is blank so far, and that item: one that is not blank can end whenever it wants.
-        self._blank = {stream: item for stream, item in enumerate(items) if separator and self._is_blank(item)}
-
-    def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return probabilities for scores (B, V), same shape."""
-        ending = [stream for stream, item in self._blank.items() if item.endswith(self._separator[:-1])]
-        if not ending:
-            return self._shaper.apply(logits)
-        scores = logits.astype(np.float64)
-        scores[ending] = ban(scores[ending], np.array([self._end]))
-        return self._shaper.apply(scores)
-
-    def take(self, ids: Sequence[int]) -> None:
-        """Hear which character each stream has drawn."""
-        for stream, item in list(self._blank.items()):
-            longer = item + self._characters[ids[stream]]
-            if self._is_blank(longer):
-                self._blank[stream] = longer
-            else:
-                del self._blank[stream]
-
-    def _is_blank(self, item: str) -> bool:
-        """Whether an item is blank if the separator has begun at its end."""
-        return not item[: max(len(item) - len(self._separator) + 1, 0)].strip()

@@ -1,37 +1,35 @@
 """Yardsticks: what simple methods reach on the text that a model is judged by.
 
-Each learns from the same training text as the model and then meets the same characters:
+Each learns from the same training text as the model and then predicts the same characters:
 
 uniform
-    one chance in V for each; it learns nothing
+    a chance of 1 in V for each character; it learns nothing
 unigram
     how frequent each character is (order 1 of the n-grams)
 n-gram
-    interpolated Witten-Bell, of the order up to 6 that comes out best on this text; items are read separately, as the
+    interpolated Witten-Bell, of the order up to 6 that scores best on this text; items are read separately, as the
     model reads them
 gzip, xz
-    by how many bytes the compressed training text grows when the text follows it: DEFLATE at level 9 and LZMA2 at
-    preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they go on learning as they read.
+    by how many bytes the compressed training text grows when the text is appended: DEFLATE at level 9 and LZMA2 at
+    preset 6, without the few bytes of gzip's and xz's own headers. Unlike the others they keep learning as they read.
 
-Of a training text beyond `MOST_LEARNED` characters the n-grams learn the last ones, and their names say so.
+Of a training text longer than `MOST_LEARNED` characters the n-grams learn only the end, and their names say so.
 
-A character unseen in training costs them all the same, `charrnn.scoring.score.UNSEEN_NATS`, and none of them sees it.
+No method reads characters that were unseen in training; each costs `charrnn.scoring.reading.UNSEEN_NATS`.
 
-Interpolated Witten-Bell n-grams of characters, the yardstick that is hard to beat.
-
-With c(h w) the times that w followed the context h in the training text, and T(h) the number of distinct characters
-that ever did, order k mixes its own counts with order k−1, which knows a context h' shorter by its oldest character::
+N-grams
+-------
+With c(h w) the number of times that w followed the context h in the training text, and T(h) the number of distinct
+characters that ever did, order k mixes its own counts with order k−1, whose context h' lacks the oldest character::
 
     P_k(w | h) = (c(h w) + T(h) · P_{k−1}(w | h')) / (c(h) + T(h)),    P_0(w) = 1 / V
 
-A context that the training text never continues leaves the lower order's word as it is. The method is C of I. Witten
-and T. Bell, "The Zero-Frequency Problem" (1991), in the interpolated form of S. Chen and J. Goodman, "An Empirical
-Study of Smoothing Techniques for Language Modeling" (1998).
-
-Where a text is made of items, each of them for itself, no context reaches from one into another.
+If the training text never continues a context, the lower order's probability is kept. The method is C of I. Witten and
+T. Bell, "The Zero-Frequency Problem" (1991), in the interpolated form of S. Chen and J. Goodman, "An Empirical Study of
+Smoothing Techniques for Language Modeling" (1998). In a text of items no context reaches from one item into another.
 
 A gram of order k is the number of its context, itself a gram of order k−1, and the character after it. The distinct
-grams of each order are numbered anew, 0, 1, …, so that ``context · V + character`` stays far below 2⁶³ whatever V is.
+grams of each order are numbered 0, 1, …, so that ``context · V + character`` stays far below 2⁶³ for any V.
 """
 
 import lzma
@@ -45,19 +43,26 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.scoring.score import UNSEEN_NATS, Track, beginning, untracked
+from charrnn.scoring.reading import UNSEEN_NATS, Track, beginning, known_starts, untracked
 from charrnn.text.items import reach_within_items
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
 
+Ids = NDArray[np.integer]
 Counts = NDArray[np.int32]  # of grams, and their numbers: no more than the characters of a text in memory
-BLOCK_LENGTH = 1 << 16  # characters scored at once
+Whole = TypeVar("Whole", bytes, Ids)
+
+MAX_ORDER = 6  # of the n-grams
+MOST_LEARNED = 2_000_000  # characters whose grams are counted; for random ones of 57 symbols that takes 200 MB
+BLOCK_LENGTH = 1 << 16  # characters that n-grams score at once
+WINDOW = 8 << 20  # LZMA's window at preset 6; neither compressor remembers anything further back
+_PIECE = 1 << 20  # ids or bytes compressed at once
 _UNSEEN = -1  # the number of every gram that the training text does not have
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class _Order:
-    """The grams of one order; each array is read-only by habit."""
+    """The grams of one order; arrays are never written to."""
 
     keys: NDArray[np.int64]
     """(G,) ``context · V + character`` of each distinct gram, rising."""
@@ -72,7 +77,7 @@ class _Order:
     def count(cls, contexts: Counts, characters: Counts, num_contexts: int, vocab_size: int) -> tuple[Self, Counts]:
         """Count grams (N,) given as contexts and characters; return also each one's number (N,)."""
         of_grams = _keys(contexts, characters, vocab_size)
-        # As `np.unique` does it, which would take half as much memory again.
+        # As `np.unique` does, which would take 50 % more memory.
         order = of_grams.argsort()
         of_grams = of_grams[order]
         is_first = np.diff(of_grams, prepend=-1) > 0
@@ -88,7 +93,7 @@ class _Order:
         """Return the number of each gram (M,), or -1 where the training text does not have it."""
         wanted = _keys(contexts, characters, vocab_size)
         grams = np.searchsorted(self.keys, wanted)
-        # An unseen context makes a key below 0, where there is none.
+        # An unseen context makes a key below 0, which is never found.
         return np.where(self.keys.take(grams, mode="clip") == wanted, grams, _UNSEEN).astype(np.int32)
 
     def mix(self, contexts: Counts, grams: Counts, lower: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,7 +101,7 @@ class _Order:
         is_known = contexts != _UNSEEN
         totals, types = (np.where(is_known, values[contexts], 0) for values in (self.totals, self.types))
         counts = np.where(grams != _UNSEEN, self.counts[grams], 0)
-        # Where nothing is known, 0 counts and 1 type for them make it the lower order's probability.
+        # If nothing is known, 0 counts and 1 type give the lower order's probability.
         types = np.where(totals > 0, types, 1)
         mixed: NDArray[np.float64] = (counts + types * lower) / (totals + types)
         return mixed
@@ -114,8 +119,8 @@ class NGrams:
     ----------
     training : (N,) ids, N ≥ 1
     vocab_size : V; every id is below it
-    max_order : the longest gram, at least 1; order 1 knows no context. A shorter text ends it at its own length.
-    reach : (N,) how many characters before each may be its context; by default all that there are
+    max_order : the longest gram, at least 1 (order 1 has no context), or the length of a shorter text
+    reach : (N,) how many characters before each may be its context; by default all
     track : follows the counting
     """
 
@@ -147,23 +152,23 @@ class NGrams:
 
     @property
     def max_order(self) -> int:
-        """The longest gram that is counted."""
+        """The longest gram that was counted."""
         return len(self._orders)
 
     def probabilities(
         self, ids: NDArray[np.integer], first: int = 0, reach: NDArray[np.integer] | None = None
     ) -> NDArray[np.float64]:
-        """Return what each order expected of the characters of a text.
+        """Return the probability that each order gives to each character of a text.
 
         Parameters
         ----------
         ids : (M,) the text
-        first : place of the first character asked for; those before it are context only
-        reach : (M,) how many characters before each may be its context; by default all that there are
+        first : place of the first character to score; those before it are only context
+        reach : (M,) how many characters before each may be its context; by default all
 
         Returns
         -------
-        (max_order, M − first) array, fresh: a row for each order, 1 first
+        (max_order, M − first) array, fresh: a row for each order, starting with order 1
         """
         characters = ids.astype(np.int32)
         contexts = np.zeros_like(characters)
@@ -175,36 +180,27 @@ class NGrams:
             grams = order.find(contexts, characters, self.vocab_size)
             probs = order.mix(contexts, grams, probs)
             rows.append(probs[first:])
-            # A text's first characters have no context so long: theirs is never found.
+            # The first characters of a text have no context of this length: it is never found.
             contexts = np.concatenate([np.full(1, _UNSEEN, np.int32), grams[:-1]])[: len(characters)]
         return np.stack(rows)
 
     def blocks(
         self, ids: NDArray[np.integer], first: int = 0, reach: NDArray[np.integer] | None = None
     ) -> Iterator[NDArray[np.float64]]:
-        """Yield the same as `probabilities` in pieces, so that a long text needs little memory."""
+        """Yield what `probabilities` returns in pieces, so that a long text needs little memory."""
         for start in range(first, len(ids), BLOCK_LENGTH):
             begin = max(start - self.max_order + 1, 0)
             piece = slice(begin, start + BLOCK_LENGTH)
             yield self.probabilities(ids[piece], start - begin, None if reach is None else reach[piece])
 
 
-Ids = NDArray[np.integer]
-Whole = TypeVar("Whole", bytes, Ids)
-MAX_ORDER = 6
-MOST_LEARNED = 2_000_000  # characters: their grams take 200 MB while random ones of 57 symbols are counted
-# LZMA's window at preset 6: of what lies further back, neither compressor remembers anything.
-WINDOW = 8 << 20
-_PIECE = 1 << 20  # ids or bytes packed at once
-
-
 @dataclass(frozen=True)
 class Figure:
-    """What one method makes of a text."""
+    """The score of one method."""
 
     name: str
     nats: float
-    """A character, the mean."""
+    """Per character, the mean."""
 
 
 @dataclass(frozen=True)
@@ -222,20 +218,20 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Slice:
-    """The characters that are scored, and what may be learned before."""
+    """The characters that are scored, and what may be learned from before."""
 
     training: Ids | None
-    """(N,) the training text; None where it is not at hand."""
+    """(N,) the training text, or None if it is missing."""
     before: Ids
-    """What stands directly before the slice and is not scored: at most a few characters."""
+    """A few characters directly before the slice, which are not scored."""
     ids: Ids
     """(M,) the characters that the model knows."""
     unseen: int = 0
-    """How many others there are."""
+    """How many characters it does not know."""
     training_starts: NDArray[np.intp] | None = None
-    """(K,) where each item begins in the training text, if that is made of items."""
+    """(K,) where each item begins in the training text, if it consists of items."""
     starts: NDArray[np.intp] | None = None
-    """(L,) where each item begins in `ids`, if they are made of items."""
+    """(L,) where each item begins in `ids`, if they consist of items."""
 
     @classmethod
     def from_passage(
@@ -246,30 +242,24 @@ class Slice:
         separator: str = "",
         training_starts: NDArray[np.intp] | None = None,
     ) -> Self:
-        """Return a whole text as it is scored: after a line feed or a separator, as the model reads it."""
+        """Return a whole text to be scored after a line feed or a separator, as the model reads it."""
         before = vocabulary.encode(separator) if separator else beginning(vocabulary)
-        known = passage.known
-        starts = None
-        if passage.item_starts is not None:
-            starts = passage.item_starts
-            if len(known) < len(passage.ids):  # unseen characters are not read
-                starts = np.searchsorted(np.flatnonzero(passage.ids < passage.vocab_size), starts)
-        return cls(training, before, known, passage.num_unseen, training_starts, starts)
+        return cls(training, before, passage.known, passage.num_unseen, training_starts, known_starts(passage))
 
     @property
     def characters(self) -> int:
-        """All that are scored."""
+        """How many are scored."""
         return len(self.ids) + self.unseen
 
 
 def compare(model: Figure, text: Slice, vocabulary: Vocabulary, track: Track = untracked) -> Comparison:
-    """Set a model's figure beside its yardsticks; without a training text, beside those that need none.
+    """Compare a model's figure with the yardsticks; without a training text, only with those that need none.
 
     Parameters
     ----------
     model : its figure on the same characters
-    text : of at least one character
-    vocabulary : of all the ids
+    text : at least one character
+    vocabulary : of all ids
     track : follows what takes long
     """
     sums = _sums(text, vocabulary, track)
@@ -294,7 +284,7 @@ def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, f
     of_all = f", of the last {MOST_LEARNED:,}" if len(training) > MOST_LEARNED else ""
     reaches: list[NDArray[np.intp] | None] = [None, None]
     if text.starts is not None and text.training_starts is not None:
-        # What was cut off may have left the end of an item, which is then the first of them.
+        # The training text may now begin within an item, whose rest then counts as the first.
         starts = text.training_starts - max(len(training) - MOST_LEARNED, 0)
         reaches[0] = reach_within_items(starts[starts >= 0], min(len(training), MOST_LEARNED))
         reaches[1] = reach_within_items(text.starts + len(text.before), len(ids))

@@ -217,7 +217,7 @@ def read_corpus(
     errors: str = "strict",
     normalize: str = "none",
     max_vocab: int = 0,
-    keep: str = "",
+    separator: str = "",
     vocabulary: Vocabulary | None = None,
 ) -> Corpus:
     """Read texts, one after the other, as one corpus in memory (`charrnn.cache` has the way for long ones).
@@ -233,8 +233,9 @@ def read_corpus(
         Of all of them, as `charrnn.text.sources.TextDecoder` has it.
     max_vocab
         How many characters to keep, the most frequent; the others become one unknown symbol, U+FFFD. 0 keeps all.
-    keep
-        Characters, such as those of a separator, that are among the kept ones however rare they are.
+    separator
+        What stands between two items, where the text is made of items. Characters that belong to no item are then left
+        out (see `charrnn.text.items`), and `max_vocab` keeps those of the separator however rare they are.
     vocabulary
         The characters of a model that goes on learning; by default the text's own. Where it has an unknown symbol, as
         `max_vocab` says, that stands for all that it has not.
@@ -242,7 +243,7 @@ def read_corpus(
     Raises
     ------
     ConfigError
-        If `max_vocab` leaves no room for the characters of `keep`.
+        If `max_vocab` leaves no room for the characters of `separator`.
     TextError
         If a text is missing, damaged or not in its encoding, or if there are fewer than two characters in
         all, or characters that are not in the vocabulary given.
@@ -258,12 +259,12 @@ def read_corpus(
 
     """
     check_reading(errors, normalize, 0 if vocabulary else max_vocab)
-    check_cap(max_vocab, keep)
+    check_cap(max_vocab, separator)
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters if vocabulary else "", is_counting=bool(max_vocab and not vocabulary))
-    sha256, notes, file_ends = number(sources, numbering, encoding, errors, normalize)
-    own, capped, _ = settle(numbering, called(sources), max_vocab, keep, vocabulary)
+    sha256, notes, file_ends = number(sources, numbering, encoding, errors, normalize, separator)
+    own, capped, _ = settle(numbering, called(sources), max_vocab, separator, vocabulary)
     notes = [*left_out, *notes, *capped]
     return Corpus(
         corpus_name(names[0]), tuple(names), numbering.ids, vocabulary or own, sha256, tuple(notes), file_ends
@@ -291,6 +292,7 @@ def number(
     encoding: str,
     errors: str,
     normalize: str,
+    separator: str = "",
     watcher: Watcher = NOBODY,
 ) -> tuple[str, list[str], tuple[int, ...]]:
     """Read texts, one after the other, into a numbering; the errors are those of `read_corpus`.
@@ -311,7 +313,7 @@ def number(
         watcher.advance("reading", done, total)
 
     for source in sources:
-        decoder = TextDecoder(source.name, encoding, errors, normalize)
+        decoder = TextDecoder(source.name, encoding, errors, normalize, separator)
         blocks = read_blocks(source, advance)
         first = next(blocks)
         if source.is_in_folder and _is_binary(first, encoding):
@@ -369,7 +371,7 @@ def settle(
     numbering: Numbering,
     label: str,
     max_vocab: int = 0,
-    keep: str = "",
+    separator: str = "",
     vocabulary: Vocabulary | None = None,
     watcher: Watcher = NOBODY,
 ) -> tuple[Vocabulary, list[str], int]:
@@ -385,6 +387,8 @@ def settle(
     TextError
         If the text is too short, or has characters that are not in the vocabulary given.
     """
+    if len(numbering) == 0 and separator:
+        raise TextError(f"{label} has no items: nothing but white space stands between its separators")
     if len(numbering) == 0:
         raise TextError(f"{label} is empty: give a text of at least two characters")
     if len(numbering) == 1:
@@ -395,7 +399,7 @@ def settle(
 
     if vocabulary is None:
         notes = [_SAME_SYMBOL] if max_vocab and UNKNOWN in numbering.characters else []
-        gone, places = numbering.cap(max_vocab, keep) if max_vocab else (0, 0)
+        gone, places = numbering.cap(max_vocab, separator) if max_vocab else (0, 0)
         notes += [_describe_cap(gone, places, len(numbering))] if gone else []
         checksum = numbering.renumber(advance)
         return Vocabulary(numbering.characters), notes, checksum
@@ -415,9 +419,9 @@ def settle(
     return vocabulary, notes, numbering.renumber(advance)
 
 
-def check_cap(max_vocab: int, keep: str) -> None:
+def check_cap(max_vocab: int, separator: str) -> None:
     """Refuse a bound on the vocabulary that would lose characters which must stay; the errors are `read_corpus`'s."""
-    wanted = set(keep)
+    wanted = set(separator)
     if max_vocab and UNKNOWN in wanted:
         raise ConfigError("--separator has U+FFFD, which --max-vocab makes of every rare character; give another")
     if 0 < max_vocab < len(wanted):

@@ -9,12 +9,14 @@ A text is one or more files, or a string, which counts as one file. CRLF and CR 
   ``str.split`` finds them. None reaches from one file into the next.
 - The line end at the very end of a file belongs to no item. Only one is left out, and only where no separator ends
   there: ``a⏎⏎b⏎`` and ``a⏎⏎b`` have the same two items.
-- An item that is empty, or has white space alone, is left out and counted as blank. After a separator that ends a file
-  there is no item, and so no blank one.
+- An item that is empty, or has white space alone, is left out and counted as blank. White space after the last
+  separator of a file is no item, and is not counted.
 - Two items may be equal. They are two items, unless repetitions are dropped (`Items.repeats`).
 
-These borders are found once, here, and then kept as numbers. They are never searched for in items that were joined
-again: an item and the separator after it may have a separator between them that was not there before.
+`ItemCleaner` drops the characters that belong to no item while a text is read, before they are numbered: the vocabulary
+is that of the items and the separator. The borders of items are then found once, by `find_items`, and kept as numbers.
+They are never searched for in items that were joined again: an item and the separator after it may have a separator
+between them that was not there before.
 
 How an item is read
 -------------------
@@ -54,7 +56,6 @@ from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 
 _PIECE_SIZE = 1 << 20  # ids searched at once, or items looked at
 _ITEMS_HASHED = 1 << 17  # at most so many at once
-_FIRST_LOOK = 32  # characters of an item that are looked at together with those of others
 _HASH_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2⁶⁴
 
 
@@ -214,38 +215,81 @@ class Items:
         return bool(starts.size)
 
 
+class ItemCleaner:
+    """Drops the characters of a file that belong to no item, a block at a time.
+
+    These are the white space of blank items and the file's last line end. What it returns has the same items and the
+    same separators.
+
+    Parameters
+    ----------
+    separator : what stands between two items; without one the text stays as it is
+    """
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._kept_back = max(len(separator) - 1, 1)  # characters that may begin a separator, or be the last line end
+        self._rest = ""  # read, but neither part of an item yet nor dropped
+        self._space: list[str] = []  # white space that an item may begin with
+        self._is_in_item = False
+
+    def clean(self, text: str, *, final: bool) -> str:
+        """Return what a block completes."""
+        if not self._separator:
+            return text
+        pieces = (self._rest + text).split(self._separator)
+        rest = pieces[-1]
+        found: list[str] = []
+        if len(pieces) > 1:
+            self._add(pieces[0], found)
+            whole = ["" if item.isspace() else item for item in pieces[1:-1]]
+            found.append(self._separator.join(["", *whole, ""]))
+            self._space, self._is_in_item = [], False
+        if final:
+            self._add(rest.removesuffix("\n"), found)
+        else:
+            self._add(rest[: -self._kept_back], found)
+            self._rest = rest[-self._kept_back :]
+        return "".join(found)
+
+    def _add(self, piece: str, found: list[str]) -> None:
+        """Add a piece of an item to what was found, as soon as the item is known not to be blank."""
+        if self._is_in_item or (piece and not piece.isspace()):
+            found += [*self._space, piece]
+            self._space, self._is_in_item = [], True
+        else:
+            self._space.append(piece)
+
+
+def clean_items(text: str, separator: str) -> str:
+    """Return a whole file's text without the characters that belong to no item."""
+    return ItemCleaner(separator).clean(text, final=True)
+
+
 def find_items(
-    ids: NDArray[np.integer],
-    separator: NDArray[np.intp],
-    place: Place | None = None,
-    *,
-    characters: str = "",
-    file_ends: Sequence[int] = (),
+    ids: NDArray[np.integer], separator: NDArray[np.intp], place: Place | None = None, *, file_ends: Sequence[int] = ()
 ) -> tuple[Items, int]:
-    """Return the items of a text, as the module's docstring defines them, and how many blank ones were left out.
+    """Return the items of a text that `ItemCleaner` has cleaned, and how many empty ones were left out.
 
     Parameters
     ----------
     ids : (M,) array
     separator : (S,) ids, at least one
-    place : where the places of very many items may go (see `charrnn.text.storage.Cells`)
-    characters : the character of each id. Without them nothing is known to be white space or a line end.
+    place : where the places of very many items may go (see `charrnn.text.storage`)
     file_ends : where each file ends, rising; by default the text is one file
     """
     kind = np.uint32 if len(ids) < 1 << 32 else np.uint64
     found = Integers(kind, place), Integers(kind, place)
-    space = np.array([c.isspace() for c in characters] or [False])
-    line_feed = characters.find("\n")
-    blank = 0
+    empty = 0
 
     def add(begin: int, ends: NDArray[np.intp]) -> None:
         """Add the items that end at these places, the first of which begins here."""
-        nonlocal blank
+        nonlocal empty
         starts = np.concatenate([[begin], ends[:-1] + len(separator)])
-        is_item = ~_are_blank(ids, starts, ends, space)
+        is_item = ends > starts
         found[0].append(starts[is_item])
         found[1].append((ends - starts)[is_item])
-        blank += int(np.count_nonzero(~is_item))
+        empty += int(np.count_nonzero(~is_item))
 
     for begin, file_end in pairwise((0, *(file_ends or (len(ids),)))):
         free = begin  # where the next item begins
@@ -255,10 +299,8 @@ def find_items(
                 add(free, ends)
                 free = int(ends[-1]) + len(separator)
         if free < file_end:
-            stop = file_end - int(ids[file_end - 1] == line_feed)  # no id is -1
-            if free < stop:
-                add(free, np.array([stop]))
-    return Items(ids, separator, found[0].finish(), found[1].finish()), blank
+            add(free, np.array([file_end]))
+    return Items(ids, separator, found[0].finish(), found[1].finish()), empty
 
 
 def has_separator(ids: NDArray[np.integer], separator: NDArray[np.intp]) -> bool:
@@ -282,25 +324,6 @@ def reach_within_items(starts: NDArray[np.integer], length: int) -> NDArray[np.i
         return places
     own = np.searchsorted(starts, places, side="right") - 1
     return np.where(own < 0, places, np.minimum(places - starts.take(own, mode="clip") + 1, places))
-
-
-def _are_blank(
-    ids: NDArray[np.integer], starts: NDArray[np.intp], ends: NDArray[np.intp], space: NDArray[np.bool]
-) -> NDArray[np.bool]:
-    """Return which of some stretches of a text are empty or have white space alone."""
-    is_blank = ends <= starts
-    left = np.flatnonzero(~is_blank)  # those that have had nothing but white space so far
-    for k in range(_FIRST_LOOK):
-        left = left[space.take(ids[starts[left] + k], mode="clip")]
-        is_over = ends[left] == starts[left] + k + 1
-        is_blank[left[is_over]] = True
-        left = left[~is_over]
-    for number in left.tolist():
-        pieces = range(int(starts[number]), int(ends[number]), _PIECE_SIZE)
-        is_blank[number] = all(
-            space.take(ids[begin : min(begin + _PIECE_SIZE, int(ends[number]))], mode="clip").all() for begin in pieces
-        )
-    return is_blank
 
 
 def _places(ids: NDArray[np.integer], separator: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

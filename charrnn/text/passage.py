@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from charrnn.errors import TextError, counted
 from charrnn.text.corpus import Numbering, called, check_memory_for, number, text_identity
-from charrnn.text.items import find_items
+from charrnn.text.items import clean_items, find_items
 from charrnn.text.sources import find_sources
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
 
@@ -83,7 +83,12 @@ class Passage:
         TextError
             If there is none.
         """
-        items, blank = find_items(self.ids, separator, characters=self.characters, file_ends=self.file_ends)
+        between = from_code_points(code_points(self.characters)[separator])
+        numbering, file_ends = Numbering(self.characters), []
+        for ids in np.split(self.ids, self.file_ends):
+            numbering.append(code_points(clean_items(replace(self, ids=ids).text(), between)))
+            file_ends.append(len(numbering))
+        items, blank = find_items(numbering.ids, separator, file_ends=file_ends)
         if not len(items):
             raise TextError("there is nothing to read: the text has no items, only what stands between them")
         left_out = f"; left out {counted(blank, 'blank one')}" if blank else ""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from charrnn import paths
 from charrnn.errors import TextError, UnreadableTextError, counted, shown
+from charrnn.text.items import ItemCleaner
 from charrnn.text.vocabulary import Normalizer
 
 STDIN = "-"
@@ -339,6 +340,8 @@ class TextDecoder:
         What to do with bytes that are not in the encoding: ``strict`` refuses the source, ``replace`` reads U+FFFD.
     form
         What `charrnn.text.vocabulary` brings the text into.
+    separator
+        What stands between two items of the text; what belongs to no item is then dropped.
 
     Raises
     ------
@@ -346,7 +349,9 @@ class TextDecoder:
         If Python knows no such encoding, or it is not one of text (``hex``, ``rot13``).
     """
 
-    def __init__(self, name: str, encoding: str, errors: str = "strict", form: str = "none") -> None:
+    def __init__(
+        self, name: str, encoding: str, errors: str = "strict", form: str = "none", separator: str = ""
+    ) -> None:
         try:
             "".encode(encoding)  # refuses codecs that are not text encodings
             self._decoder = codecs.getincrementaldecoder(encoding)(_MARKING if errors == "replace" else errors)
@@ -357,6 +362,7 @@ class TextDecoder:
         self._errors = errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
         self._normalizer = Normalizer(form)
+        self._cleaner = ItemCleaner(separator)
         self._at_start = True
         self._bytes_read = 0
         self._characters_in = 0
@@ -387,6 +393,7 @@ class TextDecoder:
         self._carriage_returns += text.count("\r")
         normal = self._normalizer.normalize(lines, final=final)
         self._joined += len(lines) - len(normal)
+        normal = self._cleaner.clean(normal, final=final)
         if normal.isascii():
             return np.frombuffer(normal.encode(), dtype=np.uint8)
         try:

@@ -18,11 +18,12 @@ from charrnn.cache import load_corpus, scratch
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import LINE_END, TrainConfig, separator_option
 from charrnn.errors import CharRNNError, TextError, counted, shown
+from charrnn.nn.dropout import DropoutRates
 from charrnn.nn.embedding import check_ids
 from charrnn.randomness import random_stream
 from charrnn.text import storage
 from charrnn.text.corpus import CorpusInfo, ItemCounts, describe_joins, split, text_identity
-from charrnn.text.items import Documents, Items, Permutation, find_items, fit_items, has_separator
+from charrnn.text.items import Documents, Items, Permutation, clean_items, find_items, fit_items, has_separator
 from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.streams import Streams, fit
 from charrnn.text.vocabulary import Vocabulary
@@ -169,7 +170,7 @@ def _find(
 ) -> tuple[Items, int]:
     if not vocabulary.unknown(separator):
         encoded = vocabulary.encode(separator)
-        items, blank = find_items(ids, encoded, _PLACE, characters=vocabulary.characters, file_ends=file_ends)
+        items, blank = find_items(ids, encoded, _PLACE, file_ends=file_ends)
         if len(items) != 1 or has_separator(ids, encoded):
             return items, blank
     hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in separator else ""
@@ -193,7 +194,10 @@ def describe_given(vocabulary: Vocabulary, part: Part) -> CorpusInfo:
 
 
 def number_data(
-    data: str | ArrayLike, vocabulary: Vocabulary | None = None, vocab_size: int | None = None
+    data: str | ArrayLike,
+    vocabulary: Vocabulary | None = None,
+    vocab_size: int | None = None,
+    separator: str = "",
 ) -> tuple[Vocabulary, NDArray[np.integer]]:
     """Return a text, or integers, as a vocabulary and ids (N,).
 
@@ -202,6 +206,7 @@ def number_data(
     data : a text, or (N,) integers in 0…V−1
     vocabulary : its characters, or what the integers stand for; by default the text's own, or `Vocabulary.of_integers`
     vocab_size : V, of integers that are no text; by default the largest and one
+    separator : what stands between two items; the characters that belong to no item are then left out
 
     Raises
     ------
@@ -217,6 +222,7 @@ def number_data(
     if isinstance(data, str):
         if not data:
             raise TextError("there is no text to train on: give at least two characters")
+        data = clean_items(data, separator)
         vocabulary = vocabulary or Vocabulary.from_text(data)
         return vocabulary, vocabulary.encode(data)
     ids = np.asarray(data)
@@ -225,6 +231,8 @@ def number_data(
     if vocabulary is None:
         vocabulary = Vocabulary.of_integers(vocab_size or (int(ids.max()) + 1 if ids.size else 1))
     check_ids(ids, len(vocabulary))
+    if separator:
+        ids = vocabulary.encode(clean_items(vocabulary.decode(ids), separator))
     return vocabulary, ids
 
 
@@ -254,7 +262,7 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        decoding = {**corpus.decoding, "keep": trained.separator}
+        decoding = {**corpus.decoding, "separator": trained.separator}
         found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
         if trained.separator:
             config = TrainConfig.from_json(trained.config)
@@ -273,3 +281,32 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if division.counts != corpus.items:
         raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
     return division
+
+
+_SHORTEST = 5  # characters in a chunk whose length is drawn
+_HALVED = 0.05  # share of the chunks that are about half as long
+
+
+def chunk_length(config: TrainConfig, number: int) -> int:
+    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
+
+    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
+    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
+    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
+    """
+    if not config.bptt_jitter:
+        return config.seq_length
+    rng = random_stream(config.rng_seed, "length", number)
+    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
+    drawn = rng.normal(usual, config.bptt_jitter)
+    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
+
+
+def longest_chunk(config: TrainConfig) -> int:
+    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
+    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
+
+
+def dropout_of(config: TrainConfig) -> DropoutRates:
+    """Return what a configuration drops while it trains."""
+    return DropoutRates(config.dropout, config.weight_drop, config.locked_dropout)

@@ -1,6 +1,7 @@
-"""The held-out figure: nats a character on text the model did not train on."""
+"""The held-out figure: nats per character on text the model did not train on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,27 +10,62 @@ from numpy.typing import NDArray
 from charrnn.machine import with_one_thread
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
-from charrnn.text.items import Documents, Items
-from charrnn.text.streams import Cursor
+from charrnn.scoring.reading import MAX_STREAMS, Reader
+from charrnn.text.items import Items
 from charrnn.training.data import share
 
-MAX_STREAMS = 16
+Ids = NDArray[np.integer]
+Total = Callable[[Parameters], float]
+
 MIN_STREAM_LENGTH = 500
-CHUNK_LENGTH = 50
 MOST_CHARACTERS = 250_000  # of a longer text no more are scored: they take seconds, and tell 0.01 nats apart
 
 
-class Evaluator:
-    """Scores a fixed text with whatever parameters it is given.
+class Shard(NamedTuple):
+    """The texts of an evaluation that one process scores."""
 
-    The text is cut into up to 16 streams of at least 500 characters each, which run side by side. Each starts from the
-    zero state and carries its state to its end; every transition of the text counts exactly once.
+    model: CharRNN
+    texts: Sequence[Ids]
+    """The first id of each is only read."""
+
+    @with_one_thread
+    def total(self, params: Parameters) -> float:
+        """Nats summed over all transitions, NaN or infinity if the model has diverged; `params` is only read."""
+        return float(Reader(self.model, params, may_diverge=True).sums(self.texts).sum())
+
+
+class _Evaluation:
+    """What evaluators of running text and of items have in common: `count` texts, which processes can share."""
+
+    def __init__(self, model: CharRNN, count: int, transitions: int, total: Total | None) -> None:
+        self.model, self.transitions, self._count = model, transitions, count
+        self._total = total or Shard(model, self._texts(range(count))).total
+
+    def loss(self, params: Parameters) -> float:
+        """Return the mean nats per character; the parameters are only read."""
+        return self._total(params) / self.transitions
+
+    def part(self, index: int, count: int) -> Shard | None:
+        """Return what process `index` of `count` scores, if anything."""
+        own = share(self._count, index, count)
+        return Shard(self.model, self._texts(own)) if own else None
+
+    def _texts(self, own: range) -> list[Ids]:
+        """Return some of the texts, each after the id it is predicted from."""
+        raise NotImplementedError
+
+
+class Evaluator(_Evaluation):
+    """Scores a fixed text with any parameters.
+
+    The text is cut into up to 16 streams of at least 500 characters, which are read side by side. Each starts from a
+    zero state and keeps its state to its end. Every transition of the text counts exactly once.
 
     Parameters
     ----------
     model : the network
-    ids : (N,) array of at least 2 ids; what comes after the first `MOST_CHARACTERS` is left alone
-    total : adds up the nats of all parts, where others have them; by default they are all scored here
+    ids : (N,) array of at least 2 ids; only the first `MOST_CHARACTERS` are scored
+    total : returns the nats of all parts, if other processes score them; by default they are all scored here
 
     Attributes
     ----------
@@ -41,130 +77,65 @@ class Evaluator:
     >>> trained = charrnn.load(charrnn.PRETRAINED)
     >>> _, held_out = charrnn.split(charrnn.read_corpus(["harbour-clerk.txt"]).ids, 0.1)
     >>> nats = charrnn.Evaluator(trained.model, held_out).loss(trained.params)
-    >>> round(nats / math.log(2), 2)  # bits a character
+    >>> round(nats / math.log(2), 2)  # bits per character
     1.8
 
     """
 
-    def __init__(
-        self, model: CharRNN, ids: NDArray[np.integer], total: Callable[[Parameters], float] | None = None
-    ) -> None:
-        self.model = model
+    def __init__(self, model: CharRNN, ids: Ids, total: Total | None = None) -> None:
         self.ids = ids[:MOST_CHARACTERS]
-        self.transitions = len(self.ids) - 1
-        self.streams = max(1, min(MAX_STREAMS, self.transitions // MIN_STREAM_LENGTH))
-        self._total = total or Stretches(model, self.ids, self.streams, self.transitions // self.streams).total
-
-    def part(self, index: int, count: int) -> "Stretches | None":
-        """Return the streams, if any, that are those of one of `count` who score the text together."""
-        length = self.transitions // self.streams
-        own = share(self.streams, index, count)
-        end = self.transitions if own.stop == self.streams else own.stop * length
-        ids = np.asarray(self.ids[own.start * length : end + 1])
-        return Stretches(self.model, ids, len(own), length) if own else None
+        transitions = len(self.ids) - 1
+        self.streams = max(1, min(MAX_STREAMS, transitions // MIN_STREAM_LENGTH))
+        super().__init__(model, self.streams, transitions, total)
 
     def beginning(self, characters: int) -> "Evaluator":
-        """Return what scores only the first so many characters of the text."""
+        """Return an evaluator of the first `characters` of the text."""
         return Evaluator(self.model, self.ids[:characters])
 
-    def loss(self, params: Parameters) -> float:
-        """Mean nats a character; the parameters are only read."""
-        return self._total(params) / self.transitions
+    def _texts(self, own: range) -> list[Ids]:
+        ids, length = np.asarray(self.ids), (len(self.ids) - 1) // self.streams
+        texts = [ids[k * length : (k + 1) * length + 1] for k in own]
+        if own.stop == self.streams:
+            # The last few transitions, fewer than there are streams: what does not divide evenly.
+            texts.append(ids[self.streams * length :])
+        return texts
 
 
-class Stretches(NamedTuple):
-    """Some of an evaluation's streams."""
-
-    model: CharRNN
-    ids: NDArray[np.integer]
-    """(N,): the streams' text one after another, and what did not divide evenly."""
-    streams: int
-    length: int
-    """Transitions in each."""
-
-    @with_one_thread
-    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
-    def total(self, params: Parameters) -> float:
-        """Nats summed over all transitions; the parameters are only read."""
-        total = self._sum(params, np.arange(self.streams) * self.length, self.length)
-        transitions = len(self.ids) - 1
-        if rest := transitions - self.streams * self.length:
-            # What does not divide evenly: the last few transitions, fewer than there are streams.
-            total += self._sum(params, np.array([transitions - rest]), rest)
-        return total
-
-    def _sum(self, params: Parameters, starts: NDArray[np.intp], length: int) -> float:
-        """Nats summed over `length` transitions from each start."""
-        dtype = params.vector.dtype
-        session, state = self.model.session(params, len(starts)), self.model.zero_state(len(starts), dtype)
-        total = 0.0
-        for first in range(0, length, CHUNK_LENGTH):
-            T = min(CHUNK_LENGTH, length - first)
-            places = starts + np.arange(first, first + T)[:, None]
-            inputs, targets = self.ids[places].astype(np.intp), self.ids[places + 1].astype(np.intp)
-            losses, state = session.losses(inputs, targets, state)
-            total += float(losses.sum(dtype=np.float64))
-        return total
-
-
-class ItemEvaluator:
-    """Scores items with whatever parameters it is given, each from the zero state to its separator, which counts too.
-
-    Items of similar lengths are read side by side.
+class ItemEvaluator(_Evaluation):
+    """Scores items with any parameters, each from a zero state to the end of its separator.
 
     Parameters
     ----------
     model : the network
     items : at least one
-    total : adds up the nats of all parts, where others have them; by default they are all scored here
+    total : returns the nats of all parts, if other processes score them; by default they are all scored here
 
     """
 
-    def __init__(self, model: CharRNN, items: Items, total: Callable[[Parameters], float] | None = None) -> None:
-        self.model = model
-        self._total = total or self.total
+    def __init__(self, model: CharRNN, items: Items, total: Total | None = None) -> None:
         self.items = items
-        self.transitions = items.characters
-        self._batches = Documents(items, min(MAX_STREAMS, len(items)), CHUNK_LENGTH)
+        super().__init__(model, len(items), items.characters, total)
 
     def beginning(self, characters: int) -> "ItemEvaluator":
-        """Return what scores only the first items that have so many characters together, at least one."""
+        """Return an evaluator of the first items, at least one, that have `characters` in all."""
         enough = int(np.searchsorted(np.cumsum(self.items.spans(slice(None))), characters))
         return ItemEvaluator(self.model, self.items.choose(slice(enough + 1)))
 
-    def part(self, index: int, count: int) -> "ItemEvaluator | None":
-        """Return the items, if any, that are those of one of `count` who score them together."""
-        own = share(len(self.items), index, count)
-        return ItemEvaluator(self.model, self.items.choose(slice(own.start, own.stop)).copied()) if own else None
-
-    def loss(self, params: Parameters) -> float:
-        """Mean nats a character; the parameters are only read."""
-        return self._total(params) / self.transitions
-
-    @with_one_thread
-    @np.errstate(over="ignore", invalid="ignore")  # a model that diverged scores NaN or infinity
-    def total(self, params: Parameters) -> float:
-        """Nats summed over all characters; the parameters are only read."""
-        B, dtype, total = self._batches.batch_size, params.vector.dtype, 0.0
-        state = zero = self.model.zero_state(B, dtype)
-        session, cursor = self.model.session(params, B), Cursor(0, 0)
-        while not cursor.epoch:
-            chunk = self._batches.chunk(cursor)
-            cursor = self._batches.advance(cursor)
-            losses, state = session.losses(chunk.inputs, chunk.targets, zero if chunk.is_first else state)
-            total += float(losses.sum(dtype=np.float64))
-        return total
+    def _texts(self, own: range) -> list[Ids]:
+        items = self.items.choose(slice(own.start, own.stop))
+        joined = items.joined()
+        # Each item is predicted from the last character of the separator before it.
+        text = np.concatenate([items.separator[-1:].astype(joined.dtype), joined])
+        return [text[start : stop + 1] for start, stop in pairwise([*items.joined_starts().tolist(), len(joined)])]
 
 
 AnyEvaluator = Evaluator | ItemEvaluator
 
 
-def evaluator_for(
-    model: CharRNN, part: NDArray[np.integer] | Items, total: Callable[[Parameters], float] | None = None
-) -> AnyEvaluator | None:
-    """Return what scores a held-out part, if there is anything in it.
+def evaluator_for(model: CharRNN, part: Ids | Items, total: Total | None = None) -> AnyEvaluator | None:
+    """Return an evaluator of a held-out part, or None if it is empty.
 
-    Of items that have more than `MOST_CHARACTERS` together, every second, third ... is scored.
+    If items have more than `MOST_CHARACTERS` in all, every second, third, ... is scored.
     """
     if not len(part):
         return None

@@ -1,19 +1,17 @@
-"""What one rank does in a training, and what the ranks tell each other.
+"""The same gradient by several machines: ``mpirun -n 4 charrnn train book.txt``.
 
-Each rank's part of the text: sent to it once, and kept by it until the training ends.
+Every rank has the weights, some of the streams, and the stretch of the text that they read. In a step each rank
+computes the gradient of its streams, adds up all ranks' gradients along its stretch of the flat vector, updates that
+stretch of the weights, and sends it to the others.
 
-Of a running text that is the stretch which its streams read. Of items it is all, as any may come to any stream.
-
-The rank that leads: to the trainer it is a reducer like any other, and it tells the other ranks what to do.
-
-A rank that follows: it does what it is told until all is done.
+The first rank leads. To its trainer it is an `Engine`. It sends every other rank a message with named fields and
+does its own part; the others (`follow`) do what the messages say until `Leave`.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from enum import IntEnum, auto
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,58 +28,142 @@ from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.storage import Integers, is_mapped, let_go
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share
-from charrnn.training.evaluation import AnyEvaluator, ItemEvaluator, Stretches, evaluator_for
+from charrnn.training.evaluation import AnyEvaluator, Shard, evaluator_for
 from charrnn.training.workers import Plan, Workers
 
-
-class Task(IntEnum):
-    """What the leader tells all ranks to do together."""
-
-    TAKE_TEXT = auto()
-    BEGIN = auto()
-    COMPUTE = auto()
-    ADD = auto()
-    JOIN = auto()
-    APPLY = auto()
-    GATHER_MEMORIES = auto()
-    GATHER_STATE = auto()
-    RESTORE = auto()
-    END = auto()
-    TAKE_PART = auto()
-    SCORE = auto()
-    LEAVE = auto()
-
-
-NUMBERS = 6  # in what is told: the task, and what it needs
 LEADER = 0
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a training stands: plain arrays, to be sent."""
+
+    vector: Array
+    memories: Mapping[str, Array]
+    updates: int
+    state: State  # of all streams
+
+    @classmethod
+    def of(cls, params: Parameters, optimizer_state: OptimizerState, state: State) -> "Standing":
+        """Take the arrays out of their objects."""
+        memories = {name: memory.vector for name, memory in optimizer_state.memories.items()}
+        return cls(params.vector, memories, optimizer_state.updates, state)
+
+    def unpack(self, model: CharRNN) -> tuple[Parameters, OptimizerState, State]:
+        """Return the objects again."""
+        params = Parameters(model.shapes(), self.vector)
+        memories = {name: params.like(vector) for name, vector in self.memories.items()}
+        return params, OptimizerState(memories, self.updates), self.state
+
+
+# What the leader tells the other ranks, in the order of a run.
+
+
+@dataclass(frozen=True)
+class TakeText:
+    """Receive your part of the text."""
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Start a training."""
+
+    plan: Plan
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Compute the gradient of a chunk, or add it (not first) to that of the chunks before."""
+
+    cursor: Cursor
+    length: int
+    number: int
+    scale: float
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class Join:
+    """Add up the ranks' gradients along your stretch."""
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Update your stretch of the weights."""
+
+    rate: float
+    norm: float
+
+
+@dataclass(frozen=True)
+class GatherMemories:
+    """Send the optimizer's memory of your stretch."""
+
+
+@dataclass(frozen=True)
+class GatherState:
+    """Send the state of your streams."""
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Return to an earlier state."""
+
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class End:
+    """End the training, and your worker processes."""
+
+
+@dataclass(frozen=True)
+class TakePart:
+    """Receive your share of the held-out part."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Score your share of the held-out part with these weights."""
+
+    vector: Array
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Everything is done."""
+
+
+Message = (
+    TakeText | Begin | Compute | Join | Apply | GatherMemories | GatherState | Restore | End | TakePart | Score | Leave
+)
+
+
 class Rank:
-    """One rank's part of a training: what is done by all ranks at once, the leader and the others.
+    """One rank's part of a training: what all ranks do at once, the leader and the others.
 
     Parameters
     ----------
     comm : of all ranks
     plan : of the training
-    params, optimizer_state, state : to start from; the state is that of all streams
+    standing : to start from
     """
 
-    def __init__(
-        self, comm: MPI.Intracomm, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State
-    ) -> None:
+    def __init__(self, comm: MPI.Intracomm, plan: Plan, standing: Standing) -> None:
         self._comm, self._is_leader = comm, comm.rank == LEADER
-        self.workers = Workers(replace(plan, rank=comm.rank), params, optimizer_state, state)
+        self.workers = Workers(plan.of_rank(comm.rank), *standing.unpack(plan.model))
         stretches = [share(plan.size, rank, comm.size) for rank in range(comm.size)]
         self._counts, self._starts = [len(own) for own in stretches], [own.start for own in stretches]
         self._own = slice(stretches[comm.rank].start, stretches[comm.rank].stop)
-        self._received = np.empty((comm.size, len(stretches[comm.rank])), plan.dtype)
-        self._streams = [len(share(plan.batch_size, rank, comm.size)) for rank in range(comm.size)]
+        self._received = np.empty((comm.size, len(stretches[comm.rank])), plan.config.dtype)
+        self._streams = [len(share(plan.config.batch_size, rank, comm.size)) for rank in range(comm.size)]
         self._loss = 0.0
 
-    def compute(self, task: Task, chunk: Chunk, number: int, scale: float) -> None:
+    def compute(self, task: Compute, chunk: Chunk) -> None:
         """Compute the gradient of this rank's streams."""
-        loss = self.workers.compute_one(chunk, number, scale, is_first=task == Task.COMPUTE)
-        self._loss = loss if task == Task.COMPUTE else self._loss + loss
+        loss = self.workers.compute(chunk, task.number, task.scale, is_first=task.is_first)
+        self._loss = loss if task.is_first else self._loss + loss
 
     def join(self) -> NDArray[np.float64]:
         """Add up the gradients along this rank's stretch, in the order of the ranks.
@@ -99,9 +181,9 @@ class Rank:
         grads[self._own] = total
         return self._gather(self._loss, global_norm(total))
 
-    def apply(self, rate: float, norm: float) -> NDArray[np.float64]:
+    def update(self, rate: float, norm: float) -> NDArray[np.float64]:
         """Update this rank's stretch of the weights, and get the others'; the leader learns who has finite ones."""
-        is_finite = self.workers.apply(rate, norm)
+        is_finite = self.workers.update(rate, norm)
         self._comm.Allgatherv(MPI.IN_PLACE, [self.workers.params.vector, (self._counts, self._starts)])
         self.workers.params.changed()
         return self._gather(is_finite)
@@ -129,17 +211,6 @@ class Rank:
         return everyone
 
 
-def plain(params: Parameters, optimizer_state: OptimizerState, state: State) -> tuple[Any, ...]:
-    """Return what another rank needs to stand where this one does: arrays without views into them."""
-    memories = {name: memory.vector for name, memory in optimizer_state.memories.items()}
-    return params.vector, memories, optimizer_state.updates, state
-
-
-def memory_of(params: Parameters, memories: Mapping[str, Array], updates: int) -> OptimizerState:
-    """Return the optimizer's memory that another rank has sent so."""
-    return OptimizerState({name: params.like(vector) for name, vector in memories.items()}, updates)
-
-
 def ranks_on_this_machine() -> int:
     """Count them; all ranks must ask at once."""
     here = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
@@ -151,7 +222,7 @@ def ranks_on_this_machine() -> int:
 def loss_of_a_rank(error: MPI.Exception) -> WorkerError:
     """Say what it means that MPI could not reach a rank."""
     reason = error.Get_error_string().splitlines()[0]
-    return WorkerError(f"a rank cannot be reached any more ({reason}); go on from the last checkpoint with --resume")
+    return WorkerError(f"a rank cannot be reached any more ({reason}); resume from the last checkpoint with --resume")
 
 
 _BLOCK = 1 << 22  # ids sent at once
@@ -186,74 +257,73 @@ def _receive(comm: MPI.Intracomm, dtype: np.dtype[Any], size: int, is_in_file: b
     return numbers.finish()
 
 
-class Reducer:
-    """The leader's `charrnn.training.workers.Reducer`: it tells the other ranks, and does its own part."""
+class Leader:
+    """What computes the steps for the trainer of the first rank: it tells the others, and does its own part."""
 
     def __init__(
         self, ranks: "Ranks", plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State
     ) -> None:
         self._ranks = ranks
-        with ranks.telling(Task.BEGIN):
-            ranks.comm.bcast((plan, plain(params, optimizer_state, state)))
-            self._rank = Rank(ranks.comm, plan, params, optimizer_state, state)
+        begin = Begin(plan, Standing.of(params, optimizer_state, state))
+        with ranks.telling(begin):
+            self._rank = Rank(ranks.comm, plan, begin.standing)
         self.params, self.grads = self._rank.workers.params, self._rank.workers.grads
-        self._state = plan.model.zero_state(plan.batch_size, plan.dtype)
+        self._state = plan.model.zero_state(plan.config.batch_size, plan.config.dtype)
         self._is_open = True
 
     @property
     def optimizer_state(self) -> OptimizerState:
         """What the optimizer remembers, brought together here."""
-        with self._ranks.telling(Task.GATHER_MEMORIES):
+        with self._ranks.telling(GatherMemories()):
             self._rank.gather_memories()
         return self._rank.workers.optimizer_state
 
     @property
     def state(self) -> State:
         """The state of all streams, brought together here."""
-        with self._ranks.telling(Task.GATHER_STATE):
+        with self._ranks.telling(GatherState()):
             self._rank.gather_state(self._state)
         return self._state
 
-    def compute(self, chunks: Sequence[Chunk], *, number: int, scale: float) -> tuple[float, float]:
+    def gradient(self, chunks: Sequence[Chunk], number: int, scale: float) -> tuple[float, float]:
         """Let all ranks compute their part of the gradient and add it up; return loss and norm."""
-        for k, chunk in enumerate(chunks, number):
-            task = Task.COMPUTE if k == number else Task.ADD
-            with self._ranks.telling(task, k, scale, *chunk.cursor, chunk.length):
-                self._rank.compute(task, chunk, k, scale)
-        with self._ranks.telling(Task.JOIN):
+        for k, chunk in enumerate(chunks):
+            task = Compute(chunk.cursor, chunk.length, number + k, scale, is_first=k == 0)
+            with self._ranks.telling(task):
+                self._rank.compute(task, chunk)
+        with self._ranks.telling(Join()):
             losses, norms = self._rank.join().T.tolist()
         return sum(losses), math.hypot(*norms)
 
-    def apply(self, rate: float, norm: float) -> bool:
+    def update(self, rate: float, norm: float) -> bool:
         """Let each rank update its stretch of the weights; return whether all are finite."""
-        with self._ranks.telling(Task.APPLY, rate, norm):
-            return bool(self._rank.apply(rate, norm).all())
+        with self._ranks.telling(Apply(rate, norm)):
+            return bool(self._rank.update(rate, norm).all())
 
     def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
         """Ask this while waiting for a worker of this rank that is late."""
         self._rank.workers.heed(is_asked_to_stop)
 
     def restore(self, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
-        """Let all ranks stand where these were."""
-        with self._ranks.telling(Task.RESTORE):
-            self._ranks.comm.bcast(plain(params, optimizer_state, state))
+        """Let all ranks return to this state."""
+        with self._ranks.telling(Restore(Standing.of(params, optimizer_state, state))):
             self._rank.workers.restore(params, optimizer_state, state)
 
     def close(self) -> None:
-        """Let the workers of all ranks go."""
+        """End the workers of all ranks."""
         if self._is_open and self._ranks.are_listening:
             self._is_open = False
-            with self._ranks.telling(Task.END):
+            with self._ranks.telling(End()):
                 self._rank.workers.close()
 
 
 class Ranks:
-    """All ranks, for the one that leads them: a `charrnn.training.workers.Team`.
+    """All ranks, for the one that leads them: a `charrnn.training.trainer.Team`.
 
     Attributes
     ----------
     ranks, ranks_here : how many there are, and how many of them on this machine
-    are_listening : whether the others wait for what they are told; an error may come in between
+    are_listening : whether the others wait for a message; after an error they may not
     """
 
     def __init__(self) -> None:
@@ -263,8 +333,8 @@ class Ranks:
         self._given: tuple[Part | None, int, int] = (None, 0, 0)
 
     @contextmanager
-    def telling(self, task: Task, *numbers: float) -> Iterator[None]:
-        """Tell all others to do something; in the context this rank must do its own part of it.
+    def telling(self, message: Message) -> Iterator[None]:
+        """Send all others a message; in the context this rank must do its own part of it.
 
         Raises
         ------
@@ -272,50 +342,47 @@ class Ranks:
             If a rank cannot be reached any more.
         """
         self.are_listening = False
-        told = np.zeros(NUMBERS)
-        told[: 1 + len(numbers)] = (task, *numbers)
         try:
-            self.comm.Bcast(told, LEADER)
+            self.comm.bcast(message, LEADER)
             yield
         except MPI.Exception as error:
             raise loss_of_a_rank(error) from error
         self.are_listening = True
 
-    def reducer(
+    def engine(
         self, plan: Plan, streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
-    ) -> Reducer:
-        """Start a training from here on all ranks; what each has of a text is sent to it the first time."""
-        part, *others = self._given
-        if part is not streams.part or others != [streams.batch_size, plan.rng_seed]:
-            with self.telling(Task.TAKE_TEXT):
+    ) -> Leader:
+        """Start a training on all ranks; what each has of a text is sent to it the first time."""
+        given = streams.part, streams.batch_size, plan.config.rng_seed
+        if self._given[0] is not given[0] or self._given[1:] != given[1:]:
+            with self.telling(TakeText()):
                 give(self.comm, streams)
-            self._given = streams.part, streams.batch_size, plan.rng_seed
-        return Reducer(self, plan, params, optimizer_state, state)
+            self._given = given
+        return Leader(self, plan, params, optimizer_state, state)
 
     def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
         """Give each rank its share of a part to score; those of an earlier one are forgotten."""
         evaluator = evaluator_for(model, part, self._total)
         if evaluator:
-            with self.telling(Task.TAKE_PART):
+            with self.telling(TakePart()):
                 self._part = self.comm.scatter([evaluator.part(rank, self.ranks) for rank in range(self.ranks)])
         return evaluator
 
     def _total(self, params: Parameters) -> float:
-        with self.telling(Task.SCORE):
-            self.comm.bcast(params.vector)
+        with self.telling(Score(params.vector)):
             totals: list[float] = self.comm.gather(self._part.total(params) if self._part else 0.0) or []
         return sum(totals)
 
     def end(self, code: int) -> None:
-        """Let the others go. If they cannot be told any more, end all ranks, and this process, with an exit code."""
+        """Let the others leave. If they cannot be reached, end all ranks, and this process, with an exit code."""
         if not self.are_listening:
             self.comm.Abort(code)
-        with self.telling(Task.LEAVE):
+        with self.telling(Leave()):
             self.are_listening = False
 
 
 def follow() -> None:
-    """Do what the leader tells, until it says that all is done.
+    """Do what the leader tells, until it says that everything is done.
 
     Raises
     ------
@@ -342,56 +409,38 @@ class Follower:
         self._comm = MPI.COMM_WORLD
         self._streams: Batches
         self._rank: Rank
-        self._part: Stretches | ItemEvaluator | None
+        self._part: Shard | None
 
     def serve(self) -> None:
-        """Do what is told, one thing after another."""
-        told = np.empty(NUMBERS)
-        while True:
-            self._comm.Bcast(told, LEADER)
-            task, *numbers = told.tolist()
-            match Task(int(task)):
-                case Task.TAKE_TEXT:
+        """Do what each message says."""
+        while not isinstance(message := self._comm.bcast(None, LEADER), Leave):
+            match message:
+                case TakeText():
                     self._streams = take(self._comm)
-                case Task.BEGIN:
-                    self._begin()
-                case Task.TAKE_PART:
+                case Begin(plan, standing):
+                    self._rank = Rank(self._comm, plan, standing)
+                case TakePart():
                     self._part = self._comm.scatter(None)
-                case Task.SCORE:
-                    self._score()
-                case Task.LEAVE:
-                    return
-                case task:
-                    self._train(task, numbers)
+                case Score(vector):
+                    part = self._part
+                    self._comm.gather(part.total(Parameters(part.model.shapes(), vector)) if part else 0.0)
+                case _:
+                    self._train(message)
 
-    def _begin(self) -> None:
-        plan, (vector, memories, updates, state) = self._comm.bcast(None)
-        params = Parameters(plan.model.shapes(), vector)
-        self._rank = Rank(self._comm, plan, params, memory_of(params, memories, updates), state)
-
-    def _score(self) -> None:
-        vector, part = self._comm.bcast(None), self._part
-        self._comm.gather(part.total(Parameters(part.model.shapes(), vector)) if part else 0.0)
-
-    def _train(self, task: Task, numbers: Sequence[float]) -> None:
-        rank = self._rank
-        match task:
-            case Task.COMPUTE | Task.ADD:
-                number, scale, epoch, position, length = numbers
-                cursor = Cursor(int(epoch), int(position))
-                chunk = self._streams.chunk(cursor, int(length), rank.workers.plan.streams)
-                rank.compute(task, chunk, int(number), scale)
-            case Task.JOIN:
+    def _train(self, message: Message) -> None:
+        rank, workers = self._rank, self._rank.workers
+        match message:
+            case Compute(cursor, length):
+                rank.compute(message, self._streams.chunk(cursor, length, workers.plan.streams))
+            case Join():
                 rank.join()
-            case Task.APPLY:
-                rank.apply(*numbers[:2])
-            case Task.GATHER_MEMORIES:
+            case Apply(rate, norm):
+                rank.update(rate, norm)
+            case GatherMemories():
                 rank.gather_memories()
-            case Task.GATHER_STATE:
+            case GatherState():
                 rank.gather_state(None)
-            case Task.RESTORE:
-                vector, memories, updates, state = self._comm.bcast(None)
-                params = rank.workers.params.like(vector)
-                rank.workers.restore(params, memory_of(params, memories, updates), state)
-            case Task.END:
-                rank.workers.close()
+            case Restore(standing):
+                workers.restore(*standing.unpack(workers.plan.model))
+            case End():
+                workers.close()

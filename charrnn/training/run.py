@@ -25,8 +25,8 @@ from charrnn.errors import CheckpointError, DivergedError
 from charrnn.paths import best_path, kept_path, kept_states
 from charrnn.randomness import random_stream
 from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import excerpt
-from charrnn.scoring.score import Track, untracked
+from charrnn.sampling.writing import excerpt
+from charrnn.scoring.reading import Track, untracked
 from charrnn.scoring.yardsticks import Comparison, Figure, Slice, compare
 from charrnn.text.corpus import CorpusInfo
 from charrnn.text.usage import Usage
@@ -180,10 +180,7 @@ def draw_sample(trainer: Trainer, corpus: CorpusInfo) -> Sampled:
     config, vocabulary = trainer.config, trainer.vocabulary
     filters = Filters(banned=Usage.of(config.separator, corpus, vocabulary).never_written(vocabulary))
     rng = random_stream(config.rng_seed, "sample", trainer.step)
-    length, separator = config.sample_length, config.separator
-    return Sampled(
-        trainer.step, excerpt(trainer.model, trainer.params, vocabulary, rng, length, separator, filters=filters)
-    )
+    return Sampled(trainer.step, excerpt(trainer, rng, config.sample_length, filters))
 
 
 # char-rnn's measure of an exploding loss: so many times the first.

@@ -29,6 +29,7 @@ from charrnn.config import (
     BOUNDS,
     MOST_LAYERS,
     RECIPES,
+    RESUMABLE,
     TrainConfig,
     flag,
     format_sizes,
@@ -52,6 +53,7 @@ from charrnn.paths import (
     log_path,
     newest,
 )
+from charrnn.scoring.reading import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.text.corpus import Corpus, CorpusInfo, text_identity
 from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.vocabulary import Vocabulary, as_read
@@ -64,12 +66,12 @@ from charrnn.training.data import (
     describe_given,
     divide,
     fit_part,
+    longest_chunk,
     number_data,
 )
-from charrnn.training.evaluation import CHUNK_LENGTH, MAX_STREAMS
 from charrnn.training.run import Run
-from charrnn.training.trainer import RANKS, Trainer, build_model, longest_chunk
-from charrnn.training.workers import ALONE, Team, worker_count
+from charrnn.training.trainer import ALONE, RANKS, Team, Trainer, build_model
+from charrnn.training.workers import worker_count
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     size = np.dtype(config.dtype).itemsize
     weights = sum(prod(shape) for shape in model.shapes().values())
     memories = len(OPTIMIZERS[config.optimizer].memories)
-    workers = worker_count(model, config.batch_size, config.seq_length, config.threads, ranks)
+    workers = worker_count(config, model, ranks)
     batch_size = -(-config.batch_size // ranks)
     # Weights, a gradient for each worker (and, where several chunks make an update, one of a chunk), the optimizer's
     # memories, and a good state to go back to.
@@ -222,22 +224,6 @@ def _workspace(model: CharRNN, config: TrainConfig, steps: int, copies: int) -> 
         kept += steps * cell.input_size  # the gradient of what it reads
     return kept + _COPIES[config.cell] * cells * copies
 
-
-# What may change when a run goes on: when it ends, what happens on the way, and how fast it learns.
-RESUMABLE = (
-    *BOUNDS,
-    "eval_every",
-    "sample_every",
-    "sample_length",
-    "save_every",
-    "keep",
-    "patience",
-    "learning_rate",
-    "schedule_steps",
-    "decay_factor",
-    "decay_every",
-    "threads",
-)
 
 _JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
 
@@ -362,7 +348,7 @@ def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) ->
     if start.resume is None:
         raise CheckpointError("this checkpoint was kept for sampling only; resume from the run's own")
     config = _resumed_config(start, "the checkpoint", changes)
-    vocabulary, ids = number_data(data, start.vocabulary)
+    vocabulary, ids = number_data(data, start.vocabulary, separator=start.separator)
     division = divide(ids, vocabulary, config)
     if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
         raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
@@ -381,7 +367,7 @@ def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher)
         raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {how}")
     try:
         names = texts or start.corpus.sources
-        decoding = {**start.corpus.decoding, "keep": start.separator}
+        decoding = {**start.corpus.decoding, "separator": start.separator}
         return load_corpus(names, vocabulary=start.vocabulary, **decoding, watcher=watcher)
     except TextError as error:
         if texts:
@@ -596,7 +582,7 @@ def start_run(
     decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
     with released_on_failure(lock):
         corpus = load_corpus(
-            texts or [default_corpus(config.separator)], **decoding, keep=config.separator, watcher=watcher
+            texts or [default_corpus(config.separator)], **decoding, separator=config.separator, watcher=watcher
         )
         notes = list(corpus.notes)
         division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
@@ -667,7 +653,7 @@ def start_training(
     """
     if "val_fraction" in changes:
         raise ConfigError("all that is given is trained on; keep a part back with charrnn.split")
-    vocabulary, ids = number_data(data, vocabulary, vocab_size)
+    vocabulary, ids = number_data(data, vocabulary, vocab_size, changes.get("separator", ""))
     base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
     config = change(base.config, {**changes, "val_fraction": 0.0})
     division = divide(ids, vocabulary, config)

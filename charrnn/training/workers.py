@@ -1,30 +1,18 @@
-"""A training step on one core or on several: each worker takes some of the B streams, and some of the update.
+"""The same gradient by several processes: each takes some of the B streams, and some of the update.
 
-A chunk's loss is a sum over its streams, and so is its gradient: every worker computes the gradient of its own streams
-from the same weights, and the parts are added in the order of the workers, always the same. So k workers equal one
-worker on the whole batch to rounding, and equal themselves bit for bit. Then each updates a stretch of the weights:
-where one process did that alone, the others waited for a tenth of the step (see `charrnn.training.workers`).
+A chunk's loss is a sum over its streams, and so is its gradient. Every worker computes the gradient of its own streams
+from the same weights, and the gradients are added in the order of the workers. So k workers equal one worker on the
+whole batch to rounding, and equal themselves bit for bit. A step has three tasks, and no worker begins one before all
+have ended the one before: `Compute` the gradient of one's streams, `Join` the gradients along a stretch of the flat
+vector, `Apply` the update to a stretch of the weights.
 
-Workers are processes, not threads, because most of a step's calls are too short for the interpreter lock to change
-hands. Weights, gradients, ids and states lie in memory that all of them share; each process has a connection of its own
-to the first, over which it is told its part of a step and answers with one number. The first worker is this process
-itself, so one worker needs no other process. The shared memory is an unnamed file, and a worker leaves when its
-connection closes, whatever ended the other side: nothing stays behind, not even after SIGKILL.
+Workers are processes, not threads: most calls of a step are too short for the interpreter lock to change hands.
+Weights, gradients, the optimizer's memories, ids and states lie in shared memory, an unnamed file. The first worker is
+this process. Each other one has a connection to it, receives its tasks there and answers with a number; it leaves when
+the connection closes, so nothing stays behind, not even after SIGKILL.
 
-What one worker does in a training step: the gradient of its streams, then its stretch of the update.
-
-The memory that all workers share holds the weights, a gradient for each worker, the optimizer's memories, and the ids
-and states of all streams. A step has three parts, and no worker begins one before all have ended the one before: each
-writes the gradient of its own streams; each adds up all the gradients along its own stretch of the flat vector; each
-updates a stretch of the weights.
-
-Where other machines train too, all of this is one rank's: some of the batch's streams, and the update of a stretch of
-the weights (see `charrnn.training.mpi`).
-
-Who trains: this process with its workers alone, or many ranks together. The trainer does not know which.
-
-A reducer has the weights, and turns chunks of text into their gradient and the gradient into new weights, whoever
-computes the parts and adds them up. A team makes one, and an evaluator.
+Where several machines train (see `charrnn.training.mpi`) all of this is one rank's part: some of the batch's streams,
+and the update of a stretch of the weights.
 """
 
 import contextlib
@@ -40,41 +28,25 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from math import prod
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from charrnn.config import TrainConfig
 from charrnn.environment import ONE_THREAD, safe_path
 from charrnn.errors import WorkerError
 from charrnn.machine import format_bytes, one_thread
-from charrnn.nn.dropout import Dropout
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters, named_views
 from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk
-from charrnn.training.data import Batches, Part, share
-from charrnn.training.evaluation import AnyEvaluator, evaluator_for
-
-
-@dataclass(frozen=True)
-class Update:
-    """How a gradient becomes new weights."""
-
-    optimizer: str = "adagrad"  # its name
-    clip_value: float = 0.0  # 0: no clipping by value
-    clip_norm: float = 0.0  # 0: no clipping by norm
-
-    @cached_property
-    def rule(self) -> Optimizer:
-        """The optimizer."""
-        return OPTIMIZERS[self.optimizer]()
+from charrnn.training.data import dropout_of, longest_chunk, share
 
 
 class Stretch(NamedTuple):
@@ -90,16 +62,15 @@ class Stretch(NamedTuple):
 class Plan:
     """What every worker must know to find its part of the memory."""
 
+    config: TrainConfig
     model: CharRNN
-    dtype: str
-    batch_size: int  # of all ranks together
-    seq_length: int
-    workers: int
-    dropout: Dropout
-    rng_seed: int
-    update: Update
-    rank: int = 0  # the machine, or the process of MPI, that this memory is in
+    workers: int = 1  # of each rank
+    rank: int = 0  # the process of MPI that this memory is in
     ranks: int = 1
+
+    def of_rank(self, rank: int) -> "Plan":
+        """Return the same plan as another rank has it."""
+        return replace(self, rank=rank)
 
     @property
     def size(self) -> int:
@@ -114,7 +85,7 @@ class Plan:
     @property
     def streams(self) -> range:
         """The streams of the batch that are this rank's."""
-        return share(self.batch_size, self.rank, self.ranks)
+        return share(self.config.batch_size, self.rank, self.ranks)
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what is shared in the model's type.
@@ -128,17 +99,20 @@ class Plan:
             for name, array in state._asdict().items()
         }
         grads = {f"grads.{k}": (size,) for k in range(self.workers)}
-        memories = {f"memory.{name}": (size,) for name in self.update.rule.memories}
+        memories = {f"memory.{name}": (size,) for name in OPTIMIZERS[self.config.optimizer].memories}
         return {"params": (size,)} | grads | memories | states
 
     def ids(self) -> dict[str, tuple[int, ...]]:
         """Shapes of a chunk's inputs and targets."""
-        shape = (self.seq_length, len(self.streams))
+        shape = (longest_chunk(self.config), len(self.streams))
         return {"inputs": shape, "targets": shape}
 
     def bytes_needed(self) -> int:
         """Size of the shared memory."""
-        return _count(self.ids()) * np.dtype(np.intp).itemsize + _count(self.numbers()) * np.dtype(self.dtype).itemsize
+        return (
+            _count(self.ids()) * np.dtype(np.intp).itemsize
+            + _count(self.numbers()) * np.dtype(self.config.dtype).itemsize
+        )
 
 
 class Memory:
@@ -146,7 +120,7 @@ class Memory:
 
     def __init__(self, plan: Plan, block: Any) -> None:
         ids = np.frombuffer(block, np.intp, _count(plan.ids()))
-        numbers = np.frombuffer(block, plan.dtype, _count(plan.numbers()), offset=ids.nbytes)
+        numbers = np.frombuffer(block, plan.config.dtype, _count(plan.numbers()), offset=ids.nbytes)
         self.ids, self.numbers = named_views(plan.ids(), ids), named_views(plan.numbers(), numbers)
 
 
@@ -154,11 +128,11 @@ class Shard:
     """One worker's streams, in whichever process it lives."""
 
     def __init__(self, plan: Plan, memory: Memory, index: int) -> None:
-        self.plan = plan
+        self.config, model = plan.config, plan.model
         own = share(len(plan.streams), index, plan.workers)
         self.streams = plan.streams[own.start : own.stop]
         self.params, self.grads = (
-            Parameters(plan.model.shapes(), memory.numbers[name]) for name in ("params", f"grads.{index}")
+            Parameters(model.shapes(), memory.numbers[name]) for name in ("params", f"grads.{index}")
         )
         self.state = stream_state(plan, memory, slice(own.start, own.stop))
         self.inputs, self.targets = (memory.ids[name][:, own.start : own.stop] for name in ("inputs", "targets"))
@@ -168,9 +142,11 @@ class Shard:
         own = share(len(of_rank), index, plan.workers)
         updated = _slice(of_rank[own.start : own.stop])
         self._params, self._grads = (Stretch(memory.numbers[name][updated]) for name in ("params", "grads.0"))
-        memories = {name: Stretch(memory.numbers[f"memory.{name}"][updated]) for name in plan.update.rule.memories}
+        self._optimizer = OPTIMIZERS[self.config.optimizer]()
+        memories = {name: Stretch(memory.numbers[f"memory.{name}"][updated]) for name in self._optimizer.memories}
         self._optimizer_state = OptimizerState(memories)
-        self._session = plan.model.session(self.params, plan.batch_size, dropout=plan.dropout, streams=self.streams)
+        self._dropout = dropout_of(self.config)
+        self._session = model.session(self.params, self.config.batch_size, dropout=self._dropout, streams=self.streams)
         self._chunk_grads: Parameters | None = None
 
     def compute(self, number: int, T: int, scale: float, *, is_first: bool = True) -> float:
@@ -181,7 +157,7 @@ class Shard:
         number : of the chunk in the run, for the masks of dropout
         is_first : whether the update begins with this chunk; the gradient of a later one is added
         """
-        rng = random_stream(self.plan.rng_seed, "dropout", number) if self.plan.dropout else None
+        rng = random_stream(self.config.rng_seed, "dropout", number) if self._dropout else None
         grads = self.grads
         if is_first:
             self.params.changed()  # by all workers, in the shared memory
@@ -209,13 +185,12 @@ class Shard:
         updates : made before this one
         norm : of the whole gradient
         """
-        update = self.plan.update
-        if update.clip_value:
-            clip_value(self._grads.vector, update.clip_value)
-        if update.clip_norm:
-            clip_norm(self._grads.vector, norm, update.clip_norm)
+        if self.config.clip_value:
+            clip_value(self._grads.vector, self.config.clip_value)
+        if self.config.clip_norm:
+            clip_norm(self._grads.vector, norm, self.config.clip_norm)
         self._optimizer_state.updates = updates
-        update.rule.update(self._params, self._grads, self._optimizer_state, rate)
+        self._optimizer.update(self._params, self._grads, self._optimizer_state, rate)
         self.params.changed()
         return math.isfinite(np.dot(self._params.vector, self._params.vector))
 
@@ -334,25 +309,24 @@ class Failure:
     reason: str
 
 
-def worker_count(model: CharRNN, batch_size: int, seq_length: int, threads: int, ranks: int = 1) -> int:
+def worker_count(config: TrainConfig, model: CharRNN, ranks: int = 1) -> int:
     """Decide how many workers serve a shape: one where a step is short, else one for each thread.
 
-    A rule by shape, not a timing, so that a run computes the same bits each time.
+    A rule by shape, not a timing, so that a run computes the same bits each time. Without `config.threads` that is all
+    the cores this process may use, or one core where there are other ranks, of which a launcher starts one a core.
 
     Parameters
     ----------
-    threads : at most so many; 0 for all the cores this process may use, or one core where there are other ranks, of
-        which a launcher starts one a core
     ranks : that share the batch; the count is that of each
     """
     if sys.platform == "win32":  # a file cannot be handed on without a name there
         return 1
     weights = sum(prod(shape) for shape in model.shapes().values())
-    streams = batch_size // ranks
-    if streams * seq_length * weights < _LEAST_WORK:
+    streams = config.batch_size // ranks
+    if streams * config.seq_length * weights < _LEAST_WORK:
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(threads or (cores if ranks == 1 else 1), streams)
+    return min(config.threads or (cores if ranks == 1 else 1), streams)
 
 
 class Workers:
@@ -400,7 +374,7 @@ class Workers:
         self.optimizer_state.updates = optimizer_state.updates
         copy_state(state, self.state, self.plan.streams)
 
-    def compute(self, chunks: Sequence[Chunk], *, number: int, scale: float) -> tuple[float, float]:
+    def gradient(self, chunks: Sequence[Chunk], number: int, scale: float) -> tuple[float, float]:
         """Fill `grads` with the gradient of ``scale`` times the summed loss of some chunks, one after the other.
 
         Parameters
@@ -416,10 +390,10 @@ class Workers:
         WorkerError
             If a worker process has died.
         """
-        loss = sum(self.compute_one(chunk, number + k, scale, is_first=k == 0) for k, chunk in enumerate(chunks))
+        loss = sum(self.compute(chunk, number + k, scale, is_first=k == 0) for k, chunk in enumerate(chunks))
         return loss, self.join()
 
-    def compute_one(self, chunk: Chunk, number: int, scale: float, *, is_first: bool) -> float:
+    def compute(self, chunk: Chunk, number: int, scale: float, *, is_first: bool) -> float:
         """Let each worker compute the gradient of its streams, or (not first) add it to that of the chunks before."""
         T = len(chunk.inputs)
         if chunk.is_first:
@@ -433,7 +407,7 @@ class Workers:
         """Add up the workers' gradients in `grads`; return the length of the sum."""
         return math.hypot(*self._do(Join()))
 
-    def apply(self, rate: float, norm: float) -> bool:
+    def update(self, rate: float, norm: float) -> bool:
         """Clip the gradient, whose length is `norm`, and take a step by it; return whether all weights are finite."""
         is_finite = all(self._do(Apply(self.optimizer_state.updates, rate, norm)))
         self.optimizer_state.updates += 1
@@ -599,71 +573,3 @@ def _shared_file(size: int) -> IO[bytes]:
         f"worker processes need a file of {format_bytes(size)} in {_RAM} or {tempfile.gettempdir()} ({reason}); "
         "use --threads 1"
     ) from failure
-
-
-class Reducer(Protocol):
-    """What `charrnn.training.workers.Workers` describes; sums are over all streams, in a fixed order."""
-
-    params: Parameters
-    grads: Parameters
-
-    @property
-    def optimizer_state(self) -> OptimizerState:
-        """What the optimizer remembers."""
-
-    @property
-    def state(self) -> State:
-        """The state of all streams of the batch."""
-
-    @property
-    def close(self) -> Callable[[], object]:
-        """What lets those go who helped."""
-
-    def compute(self, chunks: Sequence[Chunk], *, number: int, scale: float) -> tuple[float, float]:
-        """Compute the gradient of some chunks' loss."""
-
-    def apply(self, rate: float, norm: float) -> bool:
-        """Take a step by it."""
-
-    def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
-        """Ask this while waiting for another process that is late."""
-
-    def restore(self, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
-        """Stand where these were."""
-
-
-class Team(Protocol):
-    """Those who train together."""
-
-    ranks: int
-    ranks_here: int
-    """Those on the machine that the first is on."""
-
-    def reducer(
-        self, plan: Plan, streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
-    ) -> Reducer:
-        """Return what computes the steps of a training that starts here.
-
-        Parameters
-        ----------
-        streams : all of the text's; the chunks that are then given have only those that the plan has for this process
-        """
-
-    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
-        """Return what scores a held-out part, if there is anything in it."""
-
-
-class Alone:
-    """A process with its workers on one machine."""
-
-    ranks = ranks_here = 1
-    evaluator = staticmethod(evaluator_for)
-
-    def reducer(
-        self, plan: Plan, _streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
-    ) -> Reducer:
-        """Return the workers."""
-        return Workers(plan, params, optimizer_state, state)
-
-
-ALONE: Team = Alone()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.nn.output import Linear
+from charrnn.nn.output import OutputLayer
 from tests.conftest import Charrnn, run_process
 
 
@@ -42,13 +42,13 @@ def test_json_has_one_object_an_array(charrnn: Charrnn, trained: Path) -> None:
 def test_a_wrong_gradient_is_named_and_is_a_failure(
     charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward = Linear.backward
+    backward = OutputLayer.backward
 
-    def slightly_wrong(self: Linear, params: Any, grads: Any, *others: Any) -> None:
+    def slightly_wrong(self: OutputLayer, params: Any, grads: Any, *others: Any) -> None:
         backward(self, params, grads, *others)
         grads["b_y"][0] += 1e-4
 
-    monkeypatch.setattr(Linear, "backward", slightly_wrong)
+    monkeypatch.setattr(OutputLayer, "backward", slightly_wrong)
     for arguments in ((str(trained),), (str(trained), "--json"), (str(trained), "-q")):
         outcome = charrnn("gradcheck", *arguments)
         assert outcome.code == 1

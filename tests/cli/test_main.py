@@ -24,7 +24,7 @@ def test_what_nobody_foresaw_is_one_line_that_says_how_to_report_it(
     assert (outcome.code, outcome.out) == (1, b"")
     assert outcome.err == (
         "charrnn: a bug in charrnn: ZeroDivisionError: what nobody\\x1b foresaw; "
-        "please report it, with `charrnn --version` and what CHARRNN_DEBUG=1 shows in the same place\n"
+        "please report it, with the output of `charrnn --version` and of the same command with CHARRNN_DEBUG=1\n"
     )
 
 

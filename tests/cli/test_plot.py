@@ -1,7 +1,6 @@
 """`charrnn plot` draws runs in the terminal and as pictures, and `charrnn train` ends with a small one."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,21 +40,12 @@ def test_a_picture_is_written_and_stdout_left_alone(charrnn: Charrnn, text_file:
     assert (outcome.code, outcome.out, outcome.err) == (0, b"", said)
 
 
-def test_a_png_without_matplotlib_is_one_sentence_that_says_what_to_do(
-    charrnn: Charrnn, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    monkeypatch.delitem(sys.modules, "charrnn.report.png", raising=False)
-    outcome = charrnn("plot", str(trained), "-o", "loss.png")
-    assert (outcome.code, outcome.out) == (2, b"")
-    assert outcome.err == "charrnn: a .png needs matplotlib: `pip install matplotlib`, or draw an .svg\n"
-    assert not Path("loss.png").exists()
-
-
-def test_a_png_is_written_where_there_is_matplotlib(charrnn: Charrnn, trained: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib draws the PNG")
-    assert charrnn("plot", str(trained), "-o", "loss.PNG").code == 0
-    assert Path("loss.PNG").read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("name", ["loss.png", "loss.PNG", "loss"])
+def test_a_picture_that_is_no_svg_is_refused_before_anything_is_read(charrnn: Charrnn, name: str) -> None:
+    outcome = charrnn("plot", "missing.npz", "-o", name)
+    assert (outcome.code, outcome.out, len(outcome.error_lines)) == (2, b"", 1)
+    assert outcome.err.endswith("name a file that ends in .svg\n")
+    assert not Path(name).exists()
 
 
 def test_drawing_writes_no_file_and_changes_none(charrnn: Charrnn, trained: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_text_on_the_command_line_replaces_those_of_the_file(charrnn: Charrnn)
         ("steps = true", "steps must be a number or a text in quotes, not true"),
         ("tied = 1", "tied must be true or false, not 1"),
         ("cell = 'rnn'", "cell: 'rnn' is not one of"),
-        ("hidden-size = ['x']", "hidden-size: 'x' is not a number"),
+        ("hidden-size = ['x']", "hidden-size: expected a number or a comma-separated list, got 'x'"),
         ("text = 3", "text must be a name or a list of names"),
         ("steps = ", "is not TOML: "),
         ("batch-size = 3\nbatch_size = 4", "has batch-size twice"),
@@ -140,4 +140,4 @@ def test_a_file_in_another_encoding_is_refused_in_one_line(charrnn: Charrnn) -> 
     (line,) = outcome.error_lines
     assert outcome.code == 2
     assert "run.toml" in line
-    assert "save it in UTF-8" in line
+    assert "save it as UTF-8" in line

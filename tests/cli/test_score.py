@@ -8,7 +8,7 @@ import pytest
 
 from charrnn import checkpoint, paths
 from charrnn.report import progress
-from charrnn.scoring.score import UNSEEN_NATS
+from charrnn.scoring.reading import UNSEEN_NATS
 from tests.conftest import TEXT, TINY, Charrnn, run_process
 
 LINES = "the lamp went round.\n\nthe lamp wnet ruond.\nthe sea went round.\n"

@@ -98,14 +98,14 @@ def test_what_is_no_whole_model_is_refused_in_one_sentence(damage: str) -> None:
     model = json.loads(as_json(model_of("gru", ((7,), 0), "float32"), "mine"))
     DAMAGE[damage](model)
     Path("model.json").write_text(json.dumps(model))
-    with pytest.raises(ExchangeError, match=r"^model\.json is no model that was exported as \.json \(.*\)$"):
+    with pytest.raises(ExchangeError, match=r"^model\.json is not a model exported as \.json \(.*\)$"):
         from_json("model.json")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000, b'{"name": 1e999}'])
 def test_what_is_no_json_of_a_model_is_refused(data: bytes) -> None:
     Path("model.json").write_bytes(data)
-    with pytest.raises(ExchangeError, match=r"model\.json is no model"):
+    with pytest.raises(ExchangeError, match=r"model\.json is not a model"):
         from_json("model.json")
 
 

@@ -111,40 +111,57 @@ ZEROS = np.zeros
 REFUSED: dict[str, tuple[Mapping[str, Any], str]] = {
     "no recurrent layer": ({"weight": ZEROS((9, 5))}, "has no weight_ih_l0"),
     "nothing": ({}, "has no weight_ih_l0"),
-    "bidirectional": (with_more("lstm", rnn__weight_ih_l0_reverse=ZEROS((20, 9))), "cannot be bidirectional"),
-    "a projection": (with_more("lstm", rnn__weight_hr_l0=ZEROS((3, 5))), "is a projection"),
+    "bidirectional": (
+        with_more("lstm", rnn__weight_ih_l0_reverse=ZEROS((20, 9))),
+        "a bidirectional model cannot write",
+    ),
+    "a projection": (with_more("lstm", rnn__weight_hr_l0=ZEROS((3, 5))), "projects the hidden state"),
     "no weight_hh": (tensors_without("lstm", "rnn.weight_hh_l1"), r"rnn\.\*_l1 has no weight_hh"),
     "no weight_ih": (tensors_without("gru", "rnn.weight_ih_l1"), r"rnn\.\*_l1 has no weight_ih"),
     "no layer below": (
         tensors_without("lstm", *(f"rnn.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))),
-        r"rnn\. has a layer 1 and no layer 0 below it",
+        r"rnn\.\*_l1 has no layer 0 below it",
     ),
-    "no output": (tensors_without("gru", "decoder.weight"), r"no weight of shape \(9, 5\) turns 5 hidden units"),
+    "no output": (
+        tensors_without("gru", "decoder.weight"),
+        r"no nn\.Linear with a weight of shape \(9, 5\) turns 5 hidden units",
+    ),
     "no embedding": (
         tensors_without("gru_embedding", "embed.weight"),
-        r"^no embedding of shape \(9, 3\) gives the 3 inputs of the lowest layer$",
+        r"^no nn\.Embedding of shape \(9, 3\) makes the 3 inputs of the lowest layer$",
     ),
-    "one name of a tied matrix": (tensors_without("lstm_tied", "embed.weight"), "must stand under both names"),
-    "another layer": (with_more("gru", norm__weight=ZEROS(5)), r"norm\.weight has no place"),
-    "another matrix": (with_more("gru", hidden__weight=ZEROS((5, 5))), r"hidden\.weight has no place"),
-    "a bias too long": (with_more("gru", decoder__bias=ZEROS(8)), r"decoder\.bias has shape \(8,\), not one number"),
+    "one name of a tied matrix": (tensors_without("lstm_tied", "embed.weight"), "pass them under both names"),
+    "another layer": (with_more("gru", norm__weight=ZEROS(5)), r"norm\.weight belongs to no nn\.Embedding"),
+    "another matrix": (with_more("gru", hidden__weight=ZEROS((5, 5))), r"hidden\.weight belongs to no nn\.Embedding"),
+    "a bias too long": (
+        with_more("gru", decoder__bias=ZEROS(8)),
+        r"decoder\.bias must have one number for each of 9 characters",
+    ),
     "sizes that do not meet": (
         with_more("lstm", rnn__weight_ih_l1=ZEROS((20, 6))),
         r"rnn\.\*_l1 takes 6 inputs, but rnn\.\*_l0 below it has 5",
     ),
-    "two kinds of cell": (
+    "modules without an order": (
         with_more("lstm", top__weight_ih_l0=ZEROS((15, 5)), top__weight_hh_l0=ZEROS((15, 5))),
-        "is another kind of cell",
+        r"^rnn\.\* and top\.\* are recurrent modules without an order",
     ),
-    "no kind of cell": (with_more("lstm", rnn__weight_hh_l0=ZEROS((20, 4))), r"is no layer of an nn\.RNN"),
-    "a bias of another size": (with_more("lstm", rnn__bias_hh_l0=ZEROS(19)), r"is no layer of an nn\.RNN"),
-    "a weight that is no matrix": (with_more("lstm", rnn__weight_hh_l0=ZEROS(20)), "which is no matrix"),
+    "kinds of cell in one list": (
+        {f"layers.{k}.weight_{i}h_l0": ZEROS((rows, 5)) for k, rows in enumerate((20, 15)) for i in "ih"},
+        "are different kinds of cell",
+    ),
+    "cells of one step": (
+        {f"cell.weight_{i}h": ZEROS((20, 5)) for i in "ih"},
+        r"cell\.weight_ih is of a cell such as nn\.LSTMCell: use nn\.RNN, nn\.LSTM or nn\.GRU",
+    ),
+    "no kind of cell": (with_more("lstm", rnn__weight_hh_l0=ZEROS((20, 4))), r"is not a layer of an nn\.RNN"),
+    "a bias of another size": (with_more("lstm", rnn__bias_hh_l0=ZEROS(19)), r"is not a layer of an nn\.RNN"),
+    "a weight that is no matrix": (with_more("lstm", rnn__weight_hh_l0=ZEROS(20)), "must be a matrix"),
     "whole numbers": (with_more("gru", rnn__bias_ih_l0=ZEROS(15, np.int64)), "has int64 numbers"),
     "not finite": (with_more("gru", rnn__bias_ih_l0=np.full(15, np.nan)), r"rnn\.bias_ih_l0 has numbers that are not"),
-    "two outputs": (with_more("gru", other__weight=ZEROS((9, 5))), r"other\.weight has no place"),
+    "two outputs": (with_more("gru", other__weight=ZEROS((9, 5))), r"other\.weight belongs to no nn\.Embedding"),
     "two outputs with biases": (
         with_more("gru", other__weight=ZEROS((9, 5)), other__bias=ZEROS(9)),
-        r"decoder\.weight and other\.weight could each be the output layer",
+        r"decoder\.weight and other\.weight could each be the output",
     ),
 }
 
@@ -164,7 +181,7 @@ def test_what_is_no_model_of_ours_is_refused_with_what_is_in_the_way(case: str) 
         (["he", "l"], "must be single characters"),
         ("helo wrdl", "has 'l' twice"),
         ("helo wrd\ud800", "half a character"),
-        ("helo wrd", r"no weight of shape \(8, 5\)"),
+        ("helo wrd", r"no nn\.Linear with a weight of shape \(8, 5\)"),
     ],
 )
 def test_chars_that_are_no_vocabulary_are_refused(chars: Any, words: str) -> None:
@@ -173,7 +190,7 @@ def test_chars_that_are_no_vocabulary_are_refused(chars: Any, words: str) -> Non
 
 
 def test_a_module_for_its_state_dict_is_refused() -> None:
-    with pytest.raises(ExchangeError, match=r"a list is no state_dict: give module\.state_dict\(\)"):
+    with pytest.raises(ExchangeError, match=r"expected a state_dict, got a list: pass module\.state_dict\(\)"):
         from_torch([], "ab")  # type: ignore[arg-type]
 
 

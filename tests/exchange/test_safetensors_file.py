@@ -63,7 +63,7 @@ def test_equal_models_give_equal_bytes() -> None:
 def test_a_file_that_does_not_say_its_characters_asks_for_them() -> None:
     trained = model_of("gru", ((7,), 0))
     save_file(to_state_dict(trained.model, trained.params), PATH)
-    with pytest.raises(ExchangeError, match=r"does not say which characters it knows: give its tensors and them"):
+    with pytest.raises(ExchangeError, match=r"has no vocabulary: pass its tensors and their characters"):
         from_safetensors(PATH)
 
 

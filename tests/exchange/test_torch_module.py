@@ -89,5 +89,5 @@ def test_a_module_can_be_trained_on_and_saved_whole_and_leaves_random_numbers_al
 def test_weights_without_a_numpy_type_are_named() -> None:
     trained = model_of("gru", ((7,), 0), "float32")
     state_dict = to_torch(trained).bfloat16().state_dict()
-    with pytest.raises(ExchangeError, match=r"rnn\.weight_ih_l0 is of no type that NumPy has .* make it float32"):
+    with pytest.raises(ExchangeError, match=r"rnn\.weight_ih_l0 has a data type that NumPy lacks .* make it float32"):
         from_torch(state_dict, trained.vocabulary.characters)

@@ -3,10 +3,8 @@
 python -m tests.faults                 the fault tests as the everyday suite runs them
 python -m tests.faults --release       the same with the numbers of a release; files and pytest's options
                                        may follow; CHARRNN_FAULTS_SHARE=0.1 makes it a tenth of them
-python -m tests.faults --planted       switch safeguards off, one at a time, and name the test that goes red;
-                                       words after it choose among them
-python -m tests.faults --mutants       change one operator or number at a time, and count what no test sees;
-                                       how many of each module, and which modules, may follow
+python -m tests.faults --mutants       change one thing at a time, and count what no test sees; how many of each
+                                       module (or "all"), and which modules or module.py:function, may follow
 python -m tests.faults --soak SECONDS  train for long, with pauses and a full disk
 """
 
@@ -25,10 +23,6 @@ PROPERTIES = (
 def main(arguments: list[str]) -> int:
     """Do what is asked for; return an exit code."""
     match arguments:
-        case ["--planted", *rest]:
-            from tests.faults.planted import main as planted
-
-            return planted(rest)
         case ["--mutants", *rest]:
             from tests.faults.mutants import main as mutants
 

@@ -1,7 +1,5 @@
 """One recurrent layer by itself, of either kind."""
 
-import inspect
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,13 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import gradcheck
-from charrnn.nn import arrangement
 from charrnn.nn.arrangement import tiles
 from charrnn.nn.cell import Cell
-from charrnn.nn.embedding import Embedding
 from charrnn.nn.model import CELLS
 from charrnn.nn.parameters import Array, Parameters
-from tests.nn.test_model import arrays_of
 
 T, B, D, H = 13, 3, 4, 5  # more positions than `nn.embedding` calls few
 every_cell = pytest.mark.parametrize("kind", CELLS)
@@ -57,14 +52,19 @@ def draw(kind: str, *, from_ids: bool) -> Pass:
 def forward(work: Pass, dtype: Any = np.float64) -> tuple[Any, Any]:
     """Return the workspace after a forward pass, and the final state."""
     ws = work.cell.workspace(len(work.inputs), B, np.dtype(dtype), from_ids=work.inputs.ndim == 2)
-    work.cell.arrange(work.params, ws)
-    return ws, work.cell.forward(work.params, ws, work.inputs, work.state)
+    return ws, work.cell.forward(arranged(work, dtype), ws, work.inputs, work.state)
+
+
+def arranged(work: Pass, dtype: Any = np.float64) -> Any:
+    weights = work.cell.weights(B, np.dtype(dtype), from_ids=work.inputs.ndim == 2)
+    work.cell.arrange(work.params, weights)
+    return weights
 
 
 def backward(work: Pass) -> Gradients:
     ws, _ = forward(work)
     grads = work.params.like(np.full_like(work.params.vector, np.nan))
-    d_state = work.cell.backward(work.params, grads.group(""), ws, work.inputs, work.d_outputs, work.d_final)
+    d_state = work.cell.backward(arranged(work), ws, grads.group(""), work.inputs, work.d_outputs, work.d_final)
     return Gradients(grads, ws.d_inputs, d_state)
 
 
@@ -142,37 +142,6 @@ def test_only_the_forget_gate_starts_with_a_bias() -> None:
         wanted = [0, 1, 0, 0] if kind == "lstm" else [0] * len(biases)
         np.testing.assert_array_equal(biases, np.repeat(wanted, H).reshape(-1, H))
         assert kind != "gru" or not params["b_hn"].any()
-
-
-# --- memory ---
-
-
-def promised(workspace: Any, sizes: dict[str, int]) -> int:
-    """How many numbers a workspace's docstring says it holds, with those that only vectors as inputs need."""
-    text = inspect.getdoc(type(workspace)) or ""
-    found = re.search(r"([\dA-Z·+()\s]+)\snumbers", text)
-    more = re.search(r"and ([\dA-Z·+\s]+) more\sfor\svectors", text)
-    assert found
-    formula = found[1] + (f" + {more[1]}" if more and getattr(workspace, "d_inputs", None) is not None else "")
-    return int(eval(formula.strip().replace("·", "*"), {}, sizes))  # noqa: S307 - this project's own docstring
-
-
-@pytest.mark.parametrize(("T", "B", "H"), [(1, 1, 1), (13, 3, 5), (9, 2, 64)])
-@every_cell
-def test_workspace_holds_what_its_docstring_says(
-    monkeypatch: pytest.MonkeyPatch, kind: str, T: int, B: int, H: int
-) -> None:
-    monkeypatch.setattr(arrangement, "_BLOCK_NUMBERS", 4 * B * H)
-    cell = CELLS[kind](D, H)
-    for from_ids in (True, False):
-        ws = cell.workspace(T, B, np.dtype(np.float32), from_ids=from_ids)
-        sizes = {"T": T, "B": B, "D": D, "H": H, "K": min(T, 4), "R": min(T * B, max(1, 4 * B * H // D))}
-        assert sum(array.size for array in arrays_of(ws)) == promised(ws, sizes)
-
-
-def test_embedding_workspace_holds_what_its_docstring_says() -> None:
-    ws = Embedding(D, 7).workspace(T, B, np.dtype(np.float32))
-    assert ws.outputs.size + ws.gathered.size == promised(ws, {"T": T, "B": B, "E": 7})
 
 
 @given(st.integers(1, 512), st.integers(1, 64).map(lambda n: 16 * n))

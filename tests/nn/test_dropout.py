@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charrnn.nn.dropout import Dropout, DropoutWorkspace
+from charrnn.nn.dropout import DropoutRates, DropoutWorkspace
 from charrnn.nn.model import CharRNN
 
 T, B, V = 40, 6, 5
@@ -11,7 +11,7 @@ MODEL = CharRNN(V, "gru", (30, 20))
 SHAPES = [(30, 90), (20, 60)]
 
 
-def drawn(dropout: Dropout, seed: int = 0, streams: range = range(B)) -> DropoutWorkspace:
+def drawn(dropout: DropoutRates, seed: int = 0, streams: range = range(B)) -> DropoutWorkspace:
     masks = DropoutWorkspace.allocate(dropout, SHAPES, streams, T, B, np.dtype(np.float64))
     masks.draw(np.random.default_rng(seed))
     return masks
@@ -19,7 +19,7 @@ def drawn(dropout: Dropout, seed: int = 0, streams: range = range(B)) -> Dropout
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_the_share_that_is_asked_for_is_dropped_and_the_mean_stays(share: float) -> None:
-    masks = drawn(Dropout(outputs=share, weights=share))
+    masks = drawn(DropoutRates(outputs=share, weights=share))
     for mask in masks.masks + masks.weight_masks:
         dropped, kept = np.unique(mask)
         assert dropped == 0
@@ -29,20 +29,20 @@ def test_the_share_that_is_asked_for_is_dropped_and_the_mean_stays(share: float)
 
 def test_the_smallest_and_the_largest_share_leave_finite_numbers() -> None:
     for share in (1e-9, 1 - 1e-9):
-        assert np.isfinite(drawn(Dropout(outputs=share)).masks[0]).all()
+        assert np.isfinite(drawn(DropoutRates(outputs=share)).masks[0]).all()
 
 
 def test_each_step_has_its_own_mask_unless_it_is_locked() -> None:
-    free, locked = drawn(Dropout(outputs=0.5)), drawn(Dropout(outputs=0.5, locked=True))
+    free, locked = drawn(DropoutRates(outputs=0.5)), drawn(DropoutRates(outputs=0.5, locked=True))
     assert all((mask[0] != mask[1]).any() for mask in free.masks)
     ones = np.ones((T, B, 30))
-    locked.mask_outputs(0, ones)
-    assert (locked.outputs[0] == locked.outputs[0][0]).all()
-    assert (locked.outputs[0][0, 0] != locked.outputs[0][0, 1]).any()
+    seen = locked.forward(0, ones)
+    assert (seen == seen[0]).all()
+    assert (seen[0, 0] != seen[0, 1]).any()
 
 
 def test_layers_and_draws_have_masks_of_their_own() -> None:
-    first, second = drawn(Dropout(0.5, 0.5)), drawn(Dropout(0.5, 0.5), seed=1)
+    first, second = drawn(DropoutRates(0.5, 0.5)), drawn(DropoutRates(0.5, 0.5), seed=1)
     assert (first.masks[0][..., :20] != first.masks[1]).any()
     assert (first.masks[0] != second.masks[0]).any()
     assert (first.weight_masks[0] != second.weight_masks[0]).any()
@@ -50,38 +50,34 @@ def test_layers_and_draws_have_masks_of_their_own() -> None:
 
 @pytest.mark.parametrize("locked", [False, True])
 def test_a_stream_has_the_same_masks_whoever_computes_it(locked: bool) -> None:
-    whole = drawn(Dropout(0.5, 0.3, locked=locked))
+    whole = drawn(DropoutRates(0.5, 0.3, locked=locked))
     for streams in (range(2), range(2, 5), range(5, B)):
-        part = drawn(Dropout(0.5, 0.3, locked=locked), streams=streams)
+        part = drawn(DropoutRates(0.5, 0.3, locked=locked), streams=streams)
         for mask, same in zip(part.masks, whole.masks, strict=True):
             np.testing.assert_array_equal(mask, same[:, streams.start : streams.stop])
         for mask, same in zip(part.weight_masks, whole.weight_masks, strict=True):
             np.testing.assert_array_equal(mask, same)
 
 
-def test_nothing_dropped_makes_no_masks_and_no_difference() -> None:
-    only_weights = drawn(Dropout(weights=0.5))
-    assert not only_weights.masks
-    assert not drawn(Dropout(outputs=0.5)).weight_masks
+def test_without_a_generator_nothing_is_dropped() -> None:
+    masks, ones, params = drawn(DropoutRates(0.5, 0.5)), np.ones((T, B, 30)), {"W_hh": np.ones((30, 90))}
+    masks.draw(None)
+    assert masks.forward(0, ones) is ones
+    assert masks.weights(0, params) is params
+    masks.backward(0, ones)
+    masks.weights_backward(0, params)
+    assert ones.all()
+    assert params["W_hh"].all()
 
 
 def test_what_is_dropped_in_one_direction_is_dropped_in_the_other() -> None:
-    masks = drawn(Dropout(outputs=0.5))
+    masks = drawn(DropoutRates(outputs=0.5))
     d_outputs = np.ones((T, B, 30))
-    masks.output_gradient(0, d_outputs)
+    masks.backward(0, d_outputs)
     np.testing.assert_array_equal(d_outputs, masks.masks[0])
     params, grads = {"W_hh": np.ones((30, 90)), "b_h": np.ones(90)}, {"W_hh": np.ones((30, 90))}
-    masks = drawn(Dropout(weights=0.5))
-    masks.mask_weights(0, params)
-    masks.weight_gradient(0, grads)
+    masks = drawn(DropoutRates(weights=0.5))
+    masks.weights_backward(0, grads)
     assert masks.weights(0, params)["b_h"] is params["b_h"]
     np.testing.assert_array_equal(masks.weights(0, params)["W_hh"], grads["W_hh"])
     assert (params["W_hh"] == 1).all()
-
-
-def test_arrays_are_as_many_as_the_docstring_says() -> None:
-    free, locked = drawn(Dropout(0.5, 0.5)), drawn(Dropout(0.5, locked=True))
-    outputs, units, weights = T * B * 50, B * 50, 30 * 90 + 20 * 60
-    count = sum(a.size for arrays in (free.masks, free.outputs, free.weight_masks, free.W_hh) for a in arrays)
-    assert count == 2 * outputs + 2 * weights
-    assert sum(a.size for arrays in (locked.masks, locked.outputs) for a in arrays) == outputs + units

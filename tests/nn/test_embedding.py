@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from charrnn.nn import embedding
-from charrnn.nn.embedding import Embedding, Ids, lookup, lookup_backward
+from charrnn.nn.embedding import EmbeddingTable, Ids, lookup, lookup_backward
 from charrnn.nn.parameters import Array
 
 V, N = 7, 4
@@ -67,11 +67,11 @@ def test_both_ways_add_in_the_gradients_own_type(T: int) -> None:
 
 
 def test_embedding_backward_is_the_transpose_of_forward() -> None:
-    layer = Embedding(V, N)
+    layer = EmbeddingTable(V, N)
     ids, d_out = ids_and_gradient(11, 3)
     params = {"W_e": np.random.default_rng(1).normal(size=layer.shapes()["W_e"])}
     grads = {"W_e": np.full_like(params["W_e"], np.nan)}
     ws = layer.workspace(11, 3, np.dtype(np.float64))
     layer.forward(params, ws, ids)
-    layer.backward(grads, ws, d_out.reshape(11, 3, N), ids)
+    layer.backward(ws, grads, ids, d_out.reshape(11, 3, N))
     assert (ws.outputs.ravel() @ d_out.ravel()) == pytest.approx((params["W_e"] * grads["W_e"]).sum(), rel=1e-12)

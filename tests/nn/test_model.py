@@ -1,9 +1,7 @@
 """The whole network: equal to the plain equations, and true to the laws that any such network obeys."""
 
 import tracemalloc
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -86,23 +84,6 @@ def assert_same(found: Answer, wanted: Answer, tolerance: float = 1e-12) -> None
     for name, array in ours.items():
         assert array.shape == theirs[name].shape, name
         assert np.linalg.norm(array - theirs[name]) <= tolerance * np.linalg.norm(theirs[name]), name
-
-
-def arrays_of(workspace: Any) -> list[Array]:
-    """List what holds the memory: each view's owner, once."""
-    owners = (array if array.base is None else array.base for array in views_of(workspace))
-    return list({id(owner): owner for owner in owners}.values())
-
-
-def views_of(workspace: Any) -> Iterator[Array]:
-    if isinstance(workspace, np.ndarray):
-        yield workspace
-    elif is_dataclass(workspace):
-        for field in fields(workspace):
-            yield from views_of(getattr(workspace, field.name))
-    elif isinstance(workspace, tuple):
-        for part in workspace:
-            yield from views_of(part)
 
 
 # --- the same as the equations ---

@@ -8,8 +8,8 @@ import pytest
 
 from charrnn.errors import DivergedError
 from charrnn.nn.model import CELLS, CharRNN
-from charrnn.probing import CHUNK_LENGTH, GUESSES, ONE, OPEN, record
-from charrnn.scoring.score import Scorer
+from charrnn.probing import GUESSES, ONE, OPEN, record
+from charrnn.scoring.reading import CHUNK_LENGTH, Scorer
 from charrnn.text.vocabulary import Vocabulary
 
 V = 7

@@ -14,8 +14,8 @@ from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError
 from charrnn.report.export import FORMATS, export
 from charrnn.sampling.filters import Filters, NoBlankItems
-from charrnn.sampling.sampler import Reason, encode_seed, sample
-from charrnn.sampling.writing import Writer
+from charrnn.sampling.sampler import sample
+from charrnn.sampling.writing import Reason, Writer, encode_seed
 from tests.browser import Browser
 from tests.report.conftest import untrained
 
@@ -73,7 +73,6 @@ def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browse
         item = begun
         while not item.endswith(separator):
             number = next(drawn)
-            shaper.take([number])
             item += trained.vocabulary.characters[number]
         assert item.removesuffix(separator).strip()
         wanted, begun = wanted + item.removeprefix(begun), ""
@@ -89,9 +88,9 @@ def test_an_item_ends_where_the_sampler_ends_it(browser: Browser, separator: str
     trained = untrained(ALPHABET)
     trained = replace(trained, config={**trained.config, "separator": separator})
     browser.open(write(trained))
-    config, params = SampleConfig(length=400), trained.params.astype(np.float64)
+    config, precise = SampleConfig(length=400), replace(trained, params=trained.params.astype(np.float64))
     for rng_seed in range(40):
-        writer = Writer(trained.model, params, trained.vocabulary, config, rng_seed, separator)
+        writer = Writer(precise, config, rng_seed)
         written = "".join(piece for (piece,) in writer.write(seed_text))
         ending = writer.samples[0].ending
         whole = seed_text + written + separator[ending.overlap :] * (ending.reason is Reason.ITEM)

@@ -11,7 +11,7 @@ import pytest
 from charrnn import checkpoint
 from charrnn.paths import PRETRAINED
 from charrnn.report import tables
-from charrnn.scoring.score import ScoredLine
+from charrnn.scoring.reading import ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
 from charrnn.text.passage import Passage
 from tests.conftest import TEXT

@@ -17,7 +17,7 @@ from charrnn.errors import TextError
 from charrnn.probing import PROBES, Recording, correlations, record
 from charrnn.report import pages
 from charrnn.report.terminal import cells
-from charrnn.scoring.score import Scorer
+from charrnn.scoring.reading import Scorer
 from charrnn.text.passage import Passage, read_passage
 from tests.browser import Browser
 from tests.conftest import TINY, Charrnn

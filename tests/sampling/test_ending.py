@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.sampling.sampler import Bounds, Ending, Reason
+from charrnn.sampling.writing import Bounds, Ending, Reason
 
 texts = st.text("ab\n", max_size=40)
 bounds = st.builds(

@@ -7,16 +7,16 @@ import pytest
 
 from charrnn.nn.model import CharRNN
 from charrnn.sampling.filters import Filters, draw
-from charrnn.sampling.sampler import Streams, excerpt, sample
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.sampling.sampler import Generation, sample
+from charrnn.sampling.writing import excerpt
+from tests.sampling.models import VOCABULARY, small
 
-VOCABULARY = Vocabulary("\nabcdef")
 MODEL = CharRNN(len(VOCABULARY), "gru", (9,))
-PARAMS = MODEL.initialize(np.random.default_rng(1), std=0.8, dtype=np.float64)
+PARAMS = small(MODEL).params
 
 
 def written(characters: int, separator: str = "", seed: int = 3) -> str:
-    return excerpt(MODEL, PARAMS, VOCABULARY, np.random.default_rng(seed), characters, separator)
+    return excerpt(small(MODEL, separator), np.random.default_rng(seed), characters)
 
 
 def test_a_running_text_is_what_the_sampler_writes_from_a_line_start() -> None:
@@ -41,18 +41,18 @@ def test_each_item_begins_from_nothing() -> None:
     rng = np.random.default_rng(3)
     items: list[str] = []
     while len("a".join(items)) < 60:
-        item, streams = "", Streams(MODEL, PARAMS, 1)
-        streams.read(VOCABULARY.encode("a")[:, None])
+        item, text = "", Generation(MODEL, PARAMS, 1)
+        text.read(VOCABULARY.encode("a")[:, None])
         while True:
-            scores = streams.logits.copy()
+            scores = text.logits.copy()
             if not item.strip():
                 scores[0, VOCABULARY.encode("a")] = -np.inf
             number = draw(Filters().apply(scores), rng.random(1))
             if VOCABULARY.characters[number[0]] == "a":
                 break
             item += VOCABULARY.characters[number[0]]
-            streams.read(number[None])
+            text.read(number[None])
         items.append(item)
-    text = written(60, "a")
-    assert "a".join(items).startswith(text)
-    assert len(text) > 20
+    shown = written(60, "a")
+    assert "a".join(items).startswith(shown)
+    assert len(shown) > 20

@@ -11,7 +11,8 @@ from charrnn.nn.model import CharRNN
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.sampling.filters import Filters, Floats
-from charrnn.sampling.sampler import encode_seed, line_start, sample, sample_streams
+from charrnn.sampling.sampler import sample, sample_streams
+from charrnn.sampling.writing import encode_seed, line_start
 from charrnn.text.vocabulary import Vocabulary
 
 V = 8

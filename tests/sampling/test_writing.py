@@ -1,7 +1,5 @@
 """Several texts side by side are what each would be alone, and end where they are asked to."""
 
-import unicodedata
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,17 +10,17 @@ from charrnn.errors import ConfigError, UnknownCharacterError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.output import log_softmax
 from charrnn.sampling.filters import Filters
-from charrnn.sampling.sampler import Reason, sample
-from charrnn.sampling.writing import Writer
+from charrnn.sampling.sampler import sample
+from charrnn.sampling.writing import Reason, Writer
 from charrnn.text.vocabulary import Vocabulary
+from tests.sampling.models import VOCABULARY, small
 
-VOCABULARY = Vocabulary("\nabcdef")
 MODEL = CharRNN(len(VOCABULARY), "gru", (9,))
-PARAMS = MODEL.initialize(np.random.default_rng(1), std=0.8, dtype=np.float64)
+PARAMS = small(MODEL).params
 
 
 def writer(rng_seed: int = 0, **asked: Any) -> Writer:
-    return Writer(MODEL, PARAMS, VOCABULARY, SampleConfig(**asked), rng_seed)
+    return Writer(small(MODEL), SampleConfig(**asked), rng_seed)
 
 
 def texts(seed_text: str = "abc", rng_seed: int = 0, **asked: Any) -> list[str]:
@@ -60,10 +58,10 @@ def test_each_temperature_is_what_it_writes_alone() -> None:
 
 
 def test_without_a_seed_text_and_without_line_ends_each_begins_as_it_would_alone() -> None:
-    vocabulary = Vocabulary("abcdefg")
+    model = small(MODEL, vocabulary=Vocabulary("abcdefg"))
 
     def written(rng_seed: int, num: int) -> list[str]:
-        one = Writer(MODEL, PARAMS, vocabulary, SampleConfig(num=num, length=20), rng_seed)
+        one = Writer(model, SampleConfig(num=num, length=20), rng_seed)
         return ["".join(pieces) for pieces in zip(*one.write(""), strict=True)]
 
     assert written(3, 3) == [written(3 + k, 1)[0] for k in range(3)]
@@ -108,9 +106,9 @@ def test_banned_characters_are_not_written_and_allowed_ones_are() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"stops": ("ax",)}, "--stop 'ax' can never come: the model does not write 'x'"),
+        ({"stops": ("ax",)}, "--stop 'ax' can never appear: the model does not write 'x'"),
         ({"stops": ("a\\n",)}, "for a line end give a real one"),
-        ({"stops": ("ab",), "ban": ("b",)}, "--stop 'ab' can never come"),
+        ({"stops": ("ab",), "ban": ("b",)}, "--stop 'ab' can never appear"),
         ({"lines": 1, "ban": ("newline",)}, "--lines counts line ends, and the model writes none"),
         ({"stops": ("",)}, "--stop is empty"),
         ({"num": 2, "length": -1}, "-n -1 writes one text"),
@@ -134,7 +132,7 @@ def test_the_default_length_is_one_for_each_line_that_is_asked_for() -> None:
 
 
 def items(separator: str, **asked: Any) -> Writer:
-    return Writer(MODEL, PARAMS, VOCABULARY, SampleConfig(**asked), 0, separator)
+    return Writer(small(MODEL, separator), SampleConfig(**asked), 0)
 
 
 def test_an_item_is_written_from_its_separator_and_ends_before_the_next() -> None:
@@ -151,12 +149,12 @@ def test_what_ends_an_item_may_always_be_written_but_for_a_part_of_it() -> None:
         one = items("d", num=3, **asked)
         list(one.write(""))
         assert {sample.ending.reason for sample in one.samples} == {Reason.ITEM}
-    with pytest.raises(ConfigError, match="leave out 'd', by which an item ends"):
+    with pytest.raises(ConfigError, match="leave out 'd', which is needed to end an item"):
         items("de", ban=("d",))
 
 
 def test_a_seed_text_beyond_the_end_of_an_item_is_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match="the seed text has 'de', by which an item ends"):
+    with pytest.raises(ConfigError, match="the seed text has 'de', which ends an item"):
         items("de").write("abdec")
 
 
@@ -170,13 +168,11 @@ def test_the_bound_of_an_item_leaves_room_for_the_longest() -> None:
 
 def test_a_seed_text_is_composed_and_fitted_as_the_configuration_says() -> None:
     vocabulary = Vocabulary.from_text("café, ")
-    model = CharRNN(len(vocabulary), "gru", (4,))
-    params = model.initialize(np.random.default_rng(0), std=0.8)
+    model = small(CharRNN(len(vocabulary), "gru", (4,)), vocabulary=vocabulary, normalize="nfc")
 
     def written(seed_text: str, **asked: Any) -> str:
-        config, read = SampleConfig(length=9, **asked), partial(unicodedata.normalize, "NFC")
-        writer = Writer(model, params, vocabulary, config, rng_seed=0, read=read)
-        return "".join(piece for (piece,) in writer.write(seed_text))
+        pieces = Writer(model, SampleConfig(length=9, **asked), rng_seed=0).write(seed_text)
+        return "".join(piece for (piece,) in pieces)
 
     assert written("cafe\u0301") == written("café")
     assert written("ＣAFE\u0301", unknown="nearest") == written("café")

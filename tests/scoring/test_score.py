@@ -12,8 +12,8 @@ from charrnn.nn import equations
 from charrnn.nn.model import CharRNN
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Parameters
-from charrnn.scoring import score
-from charrnn.scoring.score import READING, UNSEEN_NATS, Piece, Scorer
+from charrnn.scoring import reading
+from charrnn.scoring.reading import READING, UNSEEN_NATS, Piece, Scorer
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
@@ -39,7 +39,7 @@ def joined(scorer: Scorer, ids: list[int]) -> list[float]:
 @pytest.mark.parametrize("cell", ["vanilla", "lstm"])
 def test_each_character_costs_what_the_equations_say(cell: Literal["vanilla", "lstm"]) -> None:
     model, params = network(cell)
-    text = np.random.default_rng(1).integers(0, 5, 3 * score.CHUNK_LENGTH + 5).tolist()
+    text = np.random.default_rng(1).integers(0, 5, 3 * reading.CHUNK_LENGTH + 5).tolist()
     inputs, targets = np.array([[0, *text[:-1]], text])[:, :, None]
     tape = equations.network_forward(params, cell, inputs, model.zero_state(1, np.float64))
     wanted = equations.cross_entropy(tape.logits, targets)[:, 0]
@@ -77,7 +77,7 @@ def test_an_unseen_character_costs_its_charge_and_leaves_the_rest_alone() -> Non
 def test_a_line_costs_the_same_in_any_company(vocabulary: Vocabulary) -> None:
     scorer = Scorer(*network(), vocabulary)
     rng = np.random.default_rng(2)
-    lengths = [*rng.integers(0, 40, 60), 3 * score.CHUNK_LENGTH + 1, 1, 0]
+    lengths = [*rng.integers(0, 40, 60), 3 * reading.CHUNK_LENGTH + 1, 1, 0]
     lines = [rng.integers(0, 5, length).astype(np.uint8) for length in lengths]
     wanted = [sum(joined(scorer, line.tolist())) for line in lines]
     assert scorer.lines(lines) == pytest.approx(wanted, rel=1e-12)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charrnn.scoring import yardsticks
-from charrnn.scoring.score import UNSEEN_NATS
+from charrnn.scoring.reading import UNSEEN_NATS
 from charrnn.scoring.yardsticks import Comparison, Figure, Slice, compare
 from charrnn.text.corpus import read_corpus, split
 from charrnn.text.vocabulary import Vocabulary

@@ -102,6 +102,6 @@ def test_what_is_not_a_file_is_unreadable() -> None:
     for name, said in {
         "pipe": "pipe is a pipe: send it to stdin and name it -",
         "/dev/null": "/dev/null is not a file: copy the text into one",
-        "x" * 5000: "x" * 5000 + " cannot be read (File name too long)",
     }.items():
         assert unreadable(name) == said
+    assert unreadable("x" * 5000).endswith("xx cannot be read (File name too long)")

@@ -1,13 +1,19 @@
 """Items are those of `str.split` in each file, without blank ones, and each reads the same wherever it stands."""
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn import start_training
+from charrnn.checkpoint import Checkpoint, load
 from charrnn.text import items as module
-from charrnn.text.items import Items, find_items
+from charrnn.text.items import ItemCleaner, Items, find_items
 from charrnn.text.streams import NO_TARGET
+from tests.conftest import TINY, Charrnn
 
 texts = st.text("ab\n|", max_size=40)
 separators = st.sampled_from(["\n", "|", "\n\n", "||", "a|", "aba"])
@@ -87,31 +93,24 @@ def test_an_item_is_found_among_them_and_nothing_else(text: str, separator: str,
     assert all(items.has(ids_of(item)) for item in texts_of(items))
 
 
-@given(st.lists(st.text("ab\n| ", max_size=12), max_size=5), separators)
-def test_each_file_is_split_alone_and_its_last_line_end_is_in_no_item(files: list[str], separator: str) -> None:
-    text = "".join(files)
-    ends = sorted({len("".join(files[: k + 1])) for k in range(len(files))} - {0})
-    characters = bytes(range(128)).decode()
-    cut = find_items(
-        ids_of(text), ids_of(separator).astype(np.intp), characters=characters, file_ends=[*ends] or [len(text)]
-    )
-    wanted, blank = [], 0
-    for file in filter(None, files):
-        *parts, last = file.split(separator)
-        parts += [last.removesuffix("\n")] * bool(last.removesuffix("\n"))
-        wanted += [part for part in parts if part.strip()]
-        blank += sum(not part.strip() for part in parts)
-    assert texts_of(cut[0]) == wanted
-    assert cut[1] == blank
+@given(st.text("ab\n| ", max_size=40), separators, st.lists(st.integers(0, 40), max_size=5))
+def test_what_belongs_to_no_item_is_dropped_however_the_text_is_cut(text: str, separator: str, cuts: list[int]) -> None:
+    cleaner, places = ItemCleaner(separator), [0, *sorted(cuts), len(text)]
+    blocks = [cleaner.clean(text[begin:end], final=False) for begin, end in itertools.pairwise(places)]
+    cleaned = "".join([*blocks, cleaner.clean("", final=True)])
+    *parts, last = text.split(separator)
+    parts.append(last.removesuffix("\n"))
+    assert cleaned == separator.join(part if part.strip() else "" for part in parts)
+    items, blank = find(cleaned, separator)
+    assert texts_of(items) == [part for part in parts if part.strip()]
+    assert blank == sum(not part.strip() for part in parts[:-1])
 
 
-@given(st.text("ab \n", max_size=100), st.integers(1, 9))
-def test_long_blank_items_are_known_whatever_is_looked_at_together(text: str, look: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_FIRST_LOOK", look)
-        patch.setattr(module, "_PIECE_SIZE", 3)
-        items, _ = find_items(ids_of(text), ids_of("\n").astype(np.intp), characters=bytes(range(128)).decode())
-    assert texts_of(items) == [line for line in text.split("\n") if line.strip()]
+@given(st.lists(st.text("ab|", min_size=1, max_size=12), max_size=5), separators)
+def test_no_item_reaches_from_one_file_into_the_next(files: list[str], separator: str) -> None:
+    ends = list(itertools.accumulate(map(len, files)))
+    items, _ = find_items(ids_of("".join(files)), ids_of(separator).astype(np.intp), file_ends=ends)
+    assert texts_of(items) == [part for file in files for part in file.split(separator) if part]
 
 
 @pytest.mark.parametrize("piece_size", [1, 3, 1 << 20])
@@ -137,3 +136,34 @@ def test_chosen_items_keep_their_text() -> None:
     assert texts_of(items.choose(np.array([2, 0]))) == ["ccc", "a"]
     assert len(items.choose(slice(0))) == 0
     assert items.choose(slice(0)).longest == 0
+
+
+def trained(charrnn: Charrnn, text: str, *options: str) -> Checkpoint:
+    Path("t.txt").write_text(text, newline="")
+    outcome = charrnn("train", "t.txt", *options, *TINY, "--steps", "3", "--checkpoint", "run.npz", "--overwrite")
+    assert outcome.code == 0, outcome.err
+    return load("run.npz")
+
+
+@pytest.mark.filterwarnings("ignore:.*repeat an earlier one", "ignore:left out")
+@pytest.mark.parametrize(
+    ("options", "plain", "more"),
+    [
+        (("--separator", "-="), "anna-=bob-=eve" * 20, "anna-=bob-=eve" * 20 + "\n"),
+        (("--separator", "-=", "--max-vocab", "7"), "an\nna-=bob-=eve" * 20, "an\nna-=bob-=eve" * 20 + "\n"),
+        (("--by-line",), "anna\n\nbob\n" * 20, "anna\n \t\nbob\n" * 20),
+    ],
+)
+def test_what_belongs_to_no_item_is_not_learned(
+    charrnn: Charrnn, options: tuple[str, ...], plain: str, more: str
+) -> None:
+    models = [trained(charrnn, text, *options) for text in (plain, more)]
+    assert models[0].vocabulary == models[1].vocabulary
+    np.testing.assert_array_equal(models[0].params.vector, models[1].params.vector)
+    outcome = charrnn("train", "t.txt", "--resume", "--checkpoint", "run.npz", "--steps", "4")
+    assert outcome.code == 0, outcome.err
+    Path("t.txt").write_text(plain, newline="")
+    outcome = charrnn("train", "t.txt", "--resume", "--checkpoint", "run.npz", "--steps", "5", "--allow-new-text")
+    assert outcome.code == 0, outcome.err
+    trainers = [start_training(text, separator=models[0].separator, steps=1) for text in (plain, more)]
+    assert trainers[0].vocabulary == trainers[1].vocabulary

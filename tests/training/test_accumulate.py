@@ -11,8 +11,9 @@ from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.data import chunk_length
 from charrnn.training.start import start_run
-from charrnn.training.trainer import Trainer, chunk_length
+from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
 VOCABULARY = Vocabulary.from_text(TEXT)

@@ -16,9 +16,10 @@ from charrnn.checkpoint import Progress
 from charrnn.config import TrainConfig
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import workers
+from charrnn.training.data import chunk_length, longest_chunk
 from charrnn.training.events import StepReport
 from charrnn.training.start import resume_run, start_run
-from charrnn.training.trainer import Trainer, chunk_length, longest_chunk
+from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
 VOCABULARY = Vocabulary.from_text(TEXT)

@@ -16,7 +16,7 @@ from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, TextError
-from charrnn.scoring.score import Scorer, as_items
+from charrnn.scoring.reading import Scorer, as_items
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.items import Documents, Items
 from charrnn.text.passage import Passage, read_passage
@@ -155,8 +155,9 @@ def test_of_very_many_held_out_items_a_few_from_everywhere_are_scored(
     monkeypatch.setattr("charrnn.training.evaluation.MOST_CHARACTERS", 8)
     params = prepared.run.trainer.params
     parts = [part for part in (evaluator.part(index, 3) for index in range(3)) if part]
-    assert sum(part.transitions for part in parts) == evaluator.transitions
-    assert sum(part.total(params) for part in parts) == pytest.approx(evaluator.total(params), rel=1e-5)
+    assert sum(len(text) - 1 for part in parts for text in part.texts) == evaluator.transitions
+    total = sum(part.total(params) for part in parts)
+    assert total / evaluator.transitions == pytest.approx(evaluator.loss(params), rel=1e-5)
 
 
 def test_a_scorer_of_items_charges_what_it_never_saw_and_reads_on(names: str) -> None:

@@ -1,7 +1,7 @@
 """Training on items: a padded batch is its items one at a time, and nothing passes from one to another."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,7 @@ from charrnn.nn.parameters import Array, Parameters
 from charrnn.text.items import Documents, Items, find_items
 from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.trainer import Trainer, next_lesson
-from charrnn.training.workers import Workers
+from charrnn.training.trainer import OneProcess, Trainer, next_lesson
 
 # Lengths from 1 to 17; five fill a batch.
 WORDS = ["ab", "c", "abcabcabcabcabcab", "bca", "cc", "aabbcc", "acb", "b", "ca", "bcbcbcbcbcb", "a", "caca"]
@@ -111,7 +110,7 @@ def check_that_steps_are_the_items(trainer: Trainer) -> None:
         if len(read) == 1:  # only there is the state known without what was learned in between
             alone = [gradient(trainer.model, trainer.params, own) for own in one_at_a_time([chunk])]
             lesson = next_lesson(trainer.config, trainer.streams, trainer.step, trainer.cursor)
-            loss, norm = trainer._compute_gradient(lesson)
+            loss, norm = trainer.gradient(lesson)
             assert loss * chunk.characters == pytest.approx(sum(loss for loss, _ in alone), rel=1e-12)
             wanted = np.sum([grads for _, grads in alone], axis=0)
             np.testing.assert_allclose(trainer.grads.vector, wanted, rtol=0, atol=1e-12)
@@ -126,23 +125,24 @@ def test_a_trainer_follows_the_gradient_of_its_items() -> None:
 
 
 def test_a_state_that_is_not_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Workers.compute_one
+    right = OneProcess.gradient
 
-    def keeping(workers: Workers, chunk: Chunk, *how: Any, **more: Any) -> float:
-        return right(workers, chunk._replace(is_first=False), *how, **more)
+    def keeping(engine: OneProcess, chunks: Sequence[Chunk], number: int, scale: float) -> tuple[float, float]:
+        return right(engine, [chunk._replace(is_first=False) for chunk in chunks], number, scale)
 
-    monkeypatch.setattr(Workers, "compute_one", keeping)
+    monkeypatch.setattr(OneProcess, "gradient", keeping)
     with pytest.raises(AssertionError):
         check_that_steps_are_the_items(trainer_of(WORDS))
 
 
 def test_padding_that_counts_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Workers.compute_one
+    right = OneProcess.gradient
 
-    def counting(workers: Workers, chunk: Chunk, *how: Any, **more: Any) -> float:
-        return right(workers, chunk._replace(targets=np.maximum(chunk.targets, 0)), *how, **more)
+    def counting(engine: OneProcess, chunks: Sequence[Chunk], number: int, scale: float) -> tuple[float, float]:
+        chunks = [chunk._replace(targets=np.maximum(chunk.targets, 0)) for chunk in chunks]
+        return right(engine, chunks, number, scale)
 
-    monkeypatch.setattr(Workers, "compute_one", counting)
+    monkeypatch.setattr(OneProcess, "gradient", counting)
     with pytest.raises(AssertionError):
         check_that_steps_are_the_items(trainer_of(WORDS))
 
@@ -183,7 +183,7 @@ def test_an_item_loses_the_same_in_any_order_and_company() -> None:
 def test_several_workers_equal_one_on_items(
     monkeypatch: pytest.MonkeyPatch, workers: int, changes: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(workers, "_LEAST_WORK", 0)
+    monkeypatch.setattr("charrnn.training.workers._LEAST_WORK", 0)
     one, several = (trainer_of(WORDS, threads=threads, **changes) for threads in (1, workers))
     for _ in range(9):
         first, second = one.train_step(0.0), several.train_step(0.0)

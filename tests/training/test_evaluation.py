@@ -8,6 +8,7 @@ import pytest
 
 from charrnn.nn import equations
 from charrnn.nn.model import CharRNN
+from charrnn.scoring import reading
 from charrnn.training import evaluation
 from charrnn.training.evaluation import Evaluator
 
@@ -25,8 +26,9 @@ def plain_sum(model: CharRNN, params: equations.Params, text: equations.Array) -
 def test_evaluation_equals_the_equations_on_the_same_streams(
     monkeypatch: pytest.MonkeyPatch, cell: Literal["vanilla", "lstm", "gru"], length: int
 ) -> None:
-    for name, value in (("MAX_STREAMS", 3), ("MIN_STREAM_LENGTH", 10), ("CHUNK_LENGTH", 7)):
-        monkeypatch.setattr(evaluation, name, value)
+    monkeypatch.setattr(evaluation, "MAX_STREAMS", 3)
+    monkeypatch.setattr(evaluation, "MIN_STREAM_LENGTH", 10)
+    monkeypatch.setattr(reading, "CHUNK_LENGTH", 7)
     rng = np.random.default_rng(length)
     model = CharRNN(V, cell, (4, 3))
     params = model.initialize(rng, dtype=np.float64)

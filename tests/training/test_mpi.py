@@ -176,23 +176,23 @@ def test_a_run_bounded_by_the_clock_measures_with_all_ranks_and_ends(text_file: 
 SENDING = """
 import numpy as np
 from mpi4py import MPI
-from charrnn.text import cells
+from charrnn.text import storage
 from charrnn.text.streams import Cursor, Streams
 from charrnn.text.items import find_items
 from charrnn.text.storage import is_mapped
 from charrnn.config import TrainConfig
 from charrnn.training.data import batches_of
-from charrnn.training.mpi import texts
+from charrnn.training import mpi
 
-cells.IN_MEMORY, texts._BLOCK = 1000, 300
+storage.IN_MEMORY, mpi._BLOCK = 1000, 300
 comm, ids, place = MPI.COMM_WORLD, np.memmap("ids", np.uint16, "r"), Cursor(0, 7)
 items, _ = find_items(ids, np.array([7]))
 for part in (ids, ids[:100], np.array(ids), items):
     streams = batches_of(part, TrainConfig(batch_size=5, seq_length=20, separator="7" if part is items else ""))
     if comm.rank == 0:
-        texts.give(comm, streams)
+        mpi.give(comm, streams)
         continue
-    own = texts.take(comm)
+    own = mpi.take(comm)
     ours, wanted = own.chunk(place, 9, range(2, 5)), streams.chunk(place, 9, range(2, 5))
     assert np.array_equal(ours.inputs, wanted.inputs) and np.array_equal(ours.targets, wanted.targets)
     print(len(own.part), is_mapped(own.part.ids if part is items else own.part), flush=True)

@@ -15,13 +15,13 @@ import pytest
 
 from charrnn.config import TrainConfig
 from charrnn.errors import WorkerError
-from charrnn.nn.model import NOTHING, CharRNN
+from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import Adagrad
 from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import workers as parallel
 from charrnn.training.trainer import Trainer
-from charrnn.training.workers import Plan, Update, Workers, worker_count
+from charrnn.training.workers import Plan, Workers, worker_count
 from tests.conftest import TEXT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -215,11 +215,15 @@ def test_a_trainer_that_is_forgotten_lets_its_workers_go() -> None:
 
 def test_a_short_step_has_one_worker_and_a_long_one_no_more_than_threads_or_streams() -> None:
     small, large = CharRNN(10, "vanilla", (8,)), CharRNN(65, "lstm", (256,))
-    assert worker_count(small, 64, 100, 8) == 1
-    assert worker_count(large, 64, 100, 1) == 1
-    assert worker_count(large, 64, 100, 3) == 3
-    assert worker_count(large, 2, 1000, 3) == 2
-    assert 1 <= worker_count(large, 64, 100, 0) <= (os.cpu_count() or 1)
+
+    def count(model: CharRNN, batch_size: int, seq_length: int, threads: int) -> int:
+        return worker_count(TrainConfig(batch_size=batch_size, seq_length=seq_length, threads=threads), model)
+
+    assert count(small, 64, 100, 8) == 1
+    assert count(large, 64, 100, 1) == 1
+    assert count(large, 64, 100, 3) == 3
+    assert count(large, 2, 1000, 3) == 2
+    assert 1 <= count(large, 64, 100, 0) <= (os.cpu_count() or 1)
 
 
 # --- nothing left behind ---
@@ -229,7 +233,7 @@ def test_a_short_step_has_one_worker_and_a_long_one_no_more_than_threads_or_stre
 def workers() -> Workers:
     model = CharRNN(10, "lstm", (4,))
     params = model.initialize(np.random.default_rng(0))
-    plan = Plan(model, "float32", 3, 6, 3, NOTHING, 0, Update())
+    plan = Plan(TrainConfig(batch_size=3, seq_length=6), model, workers=3)
     return Workers(plan, params, Adagrad().init(params), model.zero_state(3))
 
 
@@ -238,7 +242,7 @@ def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Worker
     os.kill(processes[0], signal.SIGKILL)
     chunk = learn(1, 0, batch_size=3, seq_length=6).streams.chunk(Cursor(0, 0))
     with pytest.raises(WorkerError, match=r"a worker process died \(exit code -9\)"):
-        workers.compute([chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10)], number=0, scale=1.0)
+        workers.gradient([chunk._replace(inputs=chunk.inputs % 10, targets=chunk.targets % 10)], 0, 1.0)
     workers.close()
     assert not any(map(is_alive, processes))
 

@@ -128,7 +128,7 @@ def test_an_epoch_trains_every_transition_the_shorter_last_chunk_included() -> N
 def test_the_sum_has_the_mean_s_gradient_times_the_characters() -> None:
     by_mean, by_sum = (Trainer(small(reduction=reduction), VOCABULARY, IDS) for reduction in ("mean", "sum"))
     lesson = next_lesson(by_mean.config, by_mean.streams, 0, by_mean.cursor)
-    assert by_mean._compute_gradient(lesson)[0] == by_sum._compute_gradient(lesson)[0]
+    assert by_mean.gradient(lesson)[0] == by_sum.gradient(lesson)[0]
     np.testing.assert_allclose(by_sum.grads.vector, by_mean.grads.vector * lesson.characters, rtol=1e-12, atol=1e-15)
 
 
