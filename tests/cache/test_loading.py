@@ -18,6 +18,7 @@ from charrnn.text import corpus as corpora
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
+from tests.conftest import unix
 
 TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch einer.\n" * 40
 
@@ -170,6 +171,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(damage: Callable[[bytes], byte
     assert wanted.sha256 == corpus.sha256
 
 
+@unix
 def test_a_pipe_in_a_file_s_place_is_not_waited_for_and_told() -> None:
     load(write("t.txt"))
     path = cache_folder() / files()[0]
