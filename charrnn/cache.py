@@ -1,13 +1,14 @@
-"""A text to train on: read into memory where it is short, and else prepared once in the cache.
+"""A cache of long texts, so that each is read and numbered only once.
 
-One file of the cache: a text's ids, and behind them what they are.
+`load_corpus` reads a short text into memory. The ids of a long one go to a file in the cache's folder while the text is
+read, and are mapped from there, now and by later runs. A later run finds the file by the texts' paths and how they are
+read, and uses it if the sizes and times of the texts are still the same.
 
-The ids come first, so that they can be written while the text is read and mapped where they lie. Then a description in
-JSON, and 32 bytes that say where it is::
+A file of the cache is the ids, then a description in JSON, then 32 bytes that say where it begins::
 
     ids | description | b"charrnn1", CRC-32 of the ids, CRC-32 of the description, its length, zeros
 
-Where the cache is, what is in it, and how it is emptied.
+The ids come first, so that they can be written while the text is read.
 """
 
 import hashlib
@@ -37,28 +38,254 @@ from charrnn.archive.reader import count, parse, typed
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import storage
-from charrnn.text.corpus import (
-    Corpus,
-    Numbering,
-    called,
-    check_cap,
-    check_memory_for,
-    check_reading,
-    corpus_name,
-    number,
-    settle,
-)
+from charrnn.text.corpus import Corpus, Numbering, Reading, check_memory_for, read_sources
 from charrnn.text.sources import NOBODY, PACKED, Source, Watcher, find_sources, find_text
 from charrnn.text.vocabulary import Vocabulary
 
+VARIABLE = "CHARRNN_CACHE"
 SUFFIX = ".ids"
+_FORMAT = 1  # another number makes every text anew
 _END = struct.Struct("<8sLLQ8x")
 _MAGIC = b"charrnn1"
 _LONGEST_DESCRIPTION = 1 << 27  # bytes: a million characters, or a million files
 _DTYPES = ("uint8", "uint16", "uint32")
 _BLOCK = 1 << 22  # bytes checked at once
+_UNPACKED = 6  # how many times longer a packed text is assumed to be
+_SECONDS_BETWEEN_TRIES = 0.2  # for a lock that another run holds
 
 File = tuple[str, int, int, int]
+
+
+def load_corpus(
+    names: Sequence[str],
+    *,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    normalize: str = "none",
+    max_vocab: int = 0,
+    separator: str = "",
+    vocabulary: Vocabulary | None = None,
+    watcher: Watcher = NOBODY,
+) -> Corpus:
+    """Read texts of any length, as `charrnn.text.corpus.read_corpus` does.
+
+    If the cache has no folder, or no room, the ids stay in memory and a note says so.
+
+    Parameters
+    ----------
+    names, encoding, errors, normalize, max_vocab, separator, vocabulary
+        As for `charrnn.text.corpus.read_corpus`.
+    watcher
+        Told about the progress.
+
+    Raises
+    ------
+    ConfigError, TextError, UnreadableTextError
+        As `charrnn.text.corpus.read_corpus` does.
+    CacheError
+        If the disk fails when the file of the cache is completed.
+    """
+    reading = Reading(encoding, errors, normalize, max_vocab, separator, vocabulary)
+    sources, left_out = find_sources(names)
+    text = _Text(tuple(names), tuple(sources), tuple(left_out), reading)
+    if vocabulary and text.can_be_kept and text.size > storage.MOST_IN_MEMORY:
+        # A resumed run has its text's own vocabulary, and so the same ids as the run before.
+        own = _load(replace(text, reading=replace(reading, vocabulary=None)), watcher)
+        if own.vocabulary == vocabulary:
+            return own
+    return _load(text, watcher)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What is to be read, and how."""
+
+    names: tuple[str, ...]
+    sources: tuple[Source, ...]
+    left_out: tuple[str, ...]
+    reading: Reading
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether it can be found again, unlike stdin."""
+        return all(source.path for source in self.sources)
+
+    @property
+    def size(self) -> int:
+        """Roughly its bytes when unpacked."""
+        return sum(
+            source.size * (_UNPACKED if source.path and source.path.suffix in PACKED else 1) for source in self.sources
+        )
+
+    def request(self) -> dict[str, Any]:
+        """Return all that decides the ids, except the bytes of the text."""
+        reading, vocabulary = self.reading, self.reading.vocabulary
+        return {
+            "format": _FORMAT,
+            "paths": [str(find_text(name).resolve()) for name in self.names],
+            "encoding": reading.encoding,
+            "errors": reading.errors,
+            "normalize": reading.normalize,
+            "max_vocab": reading.max_vocab,
+            "separator": reading.separator,
+            "vocabulary": hashlib.sha256(vocabulary.characters.encode()).hexdigest() if vocabulary else "",
+        }
+
+    def files(self) -> tuple[File, ...]:
+        """Return what shows whether a file has changed."""
+        found = []
+        for source in self.sources:
+            if source.path:
+                with suppress(OSError):  # it is gone, which is noticed when it is opened
+                    status = source.path.stat()
+                    found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        return tuple(found)
+
+
+def _load(text: _Text, watcher: Watcher) -> Corpus:
+    """Find a text in the cache, or read it."""
+    path, trouble = None, ""
+    if text.can_be_kept:
+        try:
+            key = hashlib.sha256(json.dumps(text.request(), sort_keys=True).encode()).hexdigest()
+            path = cache_folder() / f"{key[:32]}{SUFFIX}"
+        except CacheError as error:
+            trouble = str(error)
+    if path and (corpus := _find(path, text, watcher)):
+        return corpus
+    with ExitStack() as stack:
+        shelf = _Shelf(path, text, stack, watcher, trouble)
+        if path and text.size > storage.MOST_IN_MEMORY and shelf.lock_up() and (corpus := _find(path, text, watcher)):
+            return corpus  # another run has prepared it in the meantime
+        try:
+            return _read(text, shelf, watcher)
+        except OSError as error:
+            raise CacheError(
+                f"cannot keep the prepared text in {shown(str(shelf.folder))} ({error.strerror or error}); make room "
+                f"there, or name another folder in {VARIABLE}"
+            ) from error
+
+
+def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
+    """Return a text from the cache; None if it is not there, or has changed since."""
+    entry = open_entry(path)
+    if not entry or entry.description.request != text.request() or entry.description.files != text.files():
+        return None
+    if not is_sound(entry, watcher):
+        return None
+    with suppress(OSError):  # the time of the last use, for `charrnn cache`
+        os.utime(path)
+    known = entry.description
+    vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
+    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
+    return _with_note(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
+
+
+def _with_note(corpus: Corpus, note: str) -> Corpus:
+    return replace(corpus, notes=(*corpus.notes, note))
+
+
+def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
+    """Read a text, and keep it if it is long."""
+    files = text.files()
+    numbering = Numbering.for_reading(text.reading, place=shelf.open)
+    array = numbering.array
+    corpus, checksum = read_sources(text.names, text.sources, text.left_out, text.reading, numbering, watcher)
+    has_changed = text.files() != files
+    if has_changed:
+        corpus = _with_note(
+            corpus, "the text has changed while it was read; what was read first is learned, and not kept"
+        )
+    if array.trouble or (shelf.trouble and array.nbytes > storage.MOST_IN_MEMORY):
+        reason = (array.trouble.strerror or array.trouble) if array.trouble else shelf.trouble
+        return _with_note(corpus, f"kept in memory, {format_bytes(array.nbytes)}: the cache cannot be used ({reason})")
+    if has_changed or not (shelf.file and array.is_in_file):
+        return corpus
+    description = Description(
+        name=corpus.name,
+        given=text.names,
+        request=text.request(),
+        files=files,
+        sha256=corpus.sha256,
+        dtype=corpus.ids.dtype.name,
+        characters=len(corpus.ids),
+        vocabulary=corpus.vocabulary.characters,
+        notes=corpus.notes[len(text.left_out) :],
+        file_ends=corpus.file_ends,
+    )
+    append_description(shelf.file, description, checksum)
+    shelf.keep()
+    size = format_bytes(array.nbytes)
+    return _with_note(
+        corpus, f"prepared, and kept for later runs in {shown(str(shelf.folder))} ({size}; see charrnn cache)"
+    )
+
+
+@dataclass
+class _Shelf:
+    """A place in the cache for one text: its lock, and its file while that is written."""
+
+    path: Path | None  # None: the text cannot be kept
+    text: _Text
+    stack: ExitStack
+    watcher: Watcher
+    trouble: str = ""  # why there is no such place
+    file: FileIO | None = None  # the one that will be kept
+    lock: Lock | None = None
+    kept: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent if self.path else cache_folder()
+
+    def lock_up(self) -> bool:
+        """Wait until no other run prepares this text, and lock it; return whether that could be done."""
+        try:
+            make_room(self.folder, self.text.size)
+            while not self._try_to_lock():
+                self.watcher.advance("waiting for another run that prepares this text", 0, 0)
+                time.sleep(_SECONDS_BETWEEN_TRIES)
+        except (OSError, CharRNNError) as error:
+            self.trouble = str(error.strerror if isinstance(error, OSError) else error)
+        return self.lock is not None
+
+    def open(self) -> FileIO | None:
+        """Open a file for the ids (see `charrnn.text.storage.Cells`)."""
+        try:
+            if not self.trouble:
+                make_room(self.folder, self.text.size)
+                return self._open_file()
+        except (OSError, CharRNNError) as error:
+            self.trouble = str(error.strerror if isinstance(error, OSError) else error)
+        check_memory_for(
+            self.text.sources, f"give a part of it, or name a folder with more room in {VARIABLE} ({self.trouble})"
+        )
+        return None
+
+    def keep(self) -> None:
+        """Move the file to its place."""
+        self.kept.close()
+
+    def give_up(self) -> None:
+        """Let the file go if it was not kept; what is mapped of it stays."""
+        self.kept.__exit__(CacheError, CacheError("not kept"), None)
+
+    def _try_to_lock(self) -> bool:
+        try:
+            if self.path and not self.lock:
+                self.lock = Lock(self.path)
+                self.stack.callback(self.lock.release)
+        except InUseError:
+            return False
+        return True
+
+    def _open_file(self) -> FileIO:
+        self.stack.callback(self.give_up)
+        if self.path and self._try_to_lock():
+            sweep_temporaries(self.folder)
+            self.file = self.kept.enter_context(replacing(self.path, buffering=0))
+            return self.file
+        return self.stack.enter_context(open_nameless(self.folder))  # what is mapped of it stays when it is closed
 
 
 @dataclass(frozen=True)
@@ -191,9 +418,6 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that somebody put there is not waited for
 
 
-VARIABLE = "CHARRNN_CACHE"
-
-
 @dataclass(frozen=True)
 class Kept:
     """A file of the cache as `charrnn cache` shows it."""
@@ -308,255 +532,3 @@ def _names(kept: Kept) -> Iterator[str]:
         yield kept.description.name
         yield from kept.description.given
         yield from (path for path, *_ in kept.description.files)
-
-
-_FORMAT = 3  # of a request: another number makes every text anew
-_UNPACKED = 6  # how many times longer a packed text is taken to be
-_SECONDS_BETWEEN_LOOKS = 0.2  # at a lock that another run holds
-
-
-@dataclass(frozen=True)
-class _Text:
-    """What is to be read, and how."""
-
-    names: tuple[str, ...]
-    sources: tuple[Source, ...]
-    left_out: tuple[str, ...]
-    decoding: dict[str, Any]  # encoding, errors, normalize
-    max_vocab: int
-    separator: str
-    vocabulary: Vocabulary | None
-
-    @property
-    def can_be_kept(self) -> bool:
-        """Whether it can be found again."""
-        return all(source.path for source in self.sources)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it has, unpacked."""
-        return sum(
-            source.size * (_UNPACKED if source.path and source.path.suffix in PACKED else 1) for source in self.sources
-        )
-
-    def request(self) -> dict[str, Any]:
-        """Return all that decides the ids beside the bytes of the text."""
-        vocabulary = hashlib.sha256(self.vocabulary.characters.encode()).hexdigest() if self.vocabulary else ""
-        paths = [str(find_text(name).resolve()) for name in self.names]
-        return {
-            "format": _FORMAT,
-            "paths": paths,
-            **self.decoding,
-            "max_vocab": self.max_vocab,
-            "vocabulary": vocabulary,
-            "separator": self.separator,
-        }
-
-    def files(self) -> tuple[File, ...]:
-        """Return what shows that a file has changed."""
-        found = []
-        for source in self.sources:
-            if source.path:
-                with suppress(OSError):  # it is gone: who opens it says so, or it has changed since
-                    status = source.path.stat()
-                    found.append((str(source.path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-        return tuple(found)
-
-
-def load_corpus(
-    names: Sequence[str],
-    *,
-    encoding: str = "utf-8",
-    errors: str = "strict",
-    normalize: str = "none",
-    max_vocab: int = 0,
-    separator: str = "",
-    vocabulary: Vocabulary | None = None,
-    watcher: Watcher = NOBODY,
-) -> Corpus:
-    """Read texts as `charrnn.text.corpus.read_corpus` does, whatever their length.
-
-    What takes more than 32 MB of ids is never in memory whole: the ids go to a file in the cache's folder while the
-    text is read, and are mapped from there, now and by later runs. Where there is no such folder, or no room in it, the
-    ids stay in memory, and a note says so.
-
-    Parameters
-    ----------
-    names, encoding, errors, normalize, max_vocab, vocabulary
-        As there.
-    separator
-        As there; its characters are in the vocabulary even if no file has them.
-    watcher
-        Hears how far it is.
-
-    Raises
-    ------
-    ConfigError, TextError, UnreadableTextError
-        As there.
-    CacheError
-        If the disk fails when all is written but the end.
-    """
-    check_reading(errors, normalize, 0 if vocabulary else max_vocab)
-    check_cap(max_vocab, separator)
-    sources, left_out = find_sources(names)
-    decoding = {"encoding": encoding, "errors": errors, "normalize": normalize}
-    text = _Text(tuple(names), tuple(sources), tuple(left_out), decoding, max_vocab, separator, vocabulary)
-    if vocabulary and text.can_be_kept and text.size > storage.IN_MEMORY:
-        # A run that goes on with its text has that text's own vocabulary, and so the ids of the run it comes from.
-        own = _load(replace(text, vocabulary=None), watcher)
-        if own.vocabulary == vocabulary:
-            return own
-    return _load(text, watcher)
-
-
-def _load(text: _Text, watcher: Watcher) -> Corpus:
-    path, trouble = None, ""
-    if text.can_be_kept:
-        try:
-            request = text.request()
-            key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-            path = cache_folder() / f"{key[:32]}{SUFFIX}"
-        except CacheError as error:
-            trouble = str(error)
-    if path and (corpus := _find(path, text, watcher)):
-        return corpus
-    with ExitStack() as stack:
-        shelf = _Shelf(path, text, stack, watcher, trouble)
-        if path and text.size > storage.IN_MEMORY and shelf.lock_up() and (corpus := _find(path, text, watcher)):
-            return corpus  # another run has prepared it meanwhile
-        try:
-            return _read(text, shelf, watcher)
-        except OSError as error:
-            raise CacheError(
-                f"cannot keep the prepared text in {shown(str(shelf.folder))} ({error.strerror or error}); make room "
-                f"there, or name another folder in {VARIABLE}"
-            ) from error
-
-
-@dataclass
-class _Shelf:
-    """A place in the cache for one text: its lock, and its file while that is written."""
-
-    path: Path | None  # None: the text cannot be kept
-    text: _Text
-    stack: ExitStack
-    watcher: Watcher
-    trouble: str = ""  # why there is no such place
-    file: FileIO | None = None  # the one that will be kept
-    lock: Lock | None = None
-    kept: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def folder(self) -> Path:
-        return self.path.parent if self.path else cache_folder()
-
-    def lock_up(self) -> bool:
-        """Wait until no other run prepares this text, and lock it; return whether that could be done."""
-        try:
-            make_room(self.folder, self.text.size)
-            while not self._try_to_lock():
-                self.watcher.advance("waiting for another run that prepares this text", 0, 0)
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
-        except (OSError, CharRNNError) as error:
-            self.trouble = str(error.strerror if isinstance(error, OSError) else error)
-        return self.lock is not None
-
-    def open(self) -> FileIO | None:
-        """Open a file for the ids (see `charrnn.text.storage.Cells`)."""
-        try:
-            if not self.trouble:
-                make_room(self.folder, self.text.size)
-                return self._open_file()
-        except (OSError, CharRNNError) as error:
-            self.trouble = str(error.strerror if isinstance(error, OSError) else error)
-        check_memory_for(
-            self.text.sources, f"give a part of it, or name a folder with more room in {VARIABLE} ({self.trouble})"
-        )
-        return None
-
-    def keep(self) -> None:
-        """Move the file to its place."""
-        self.kept.close()
-
-    def give_up(self) -> None:
-        """Let the file go if it was not kept; what is mapped of it stays."""
-        self.kept.__exit__(CacheError, CacheError("not kept"), None)
-
-    def _try_to_lock(self) -> bool:
-        try:
-            if self.path and not self.lock:
-                self.lock = Lock(self.path)
-                self.stack.callback(self.lock.release)
-        except InUseError:
-            return False
-        return True
-
-    def _open_file(self) -> FileIO:
-        self.stack.callback(self.give_up)
-        if self.path and self._try_to_lock():
-            sweep_temporaries(self.folder)
-            self.file = self.kept.enter_context(replacing(self.path, buffering=0))
-            return self.file
-        return self.stack.enter_context(open_nameless(self.folder))  # what is mapped of it stays when it is closed
-
-
-def _read(text: _Text, shelf: _Shelf, watcher: Watcher) -> Corpus:
-    """Read a text, and keep it if it is long."""
-    files = text.files()
-    known = text.vocabulary.characters if text.vocabulary else "".join(sorted(set(text.separator)))
-    numbering = Numbering(known, place=shelf.open, is_counting=bool(text.max_vocab and not text.vocabulary))
-    sha256, notes, file_ends = number(
-        text.sources, numbering, **text.decoding, separator=text.separator, watcher=watcher
-    )
-    vocabulary, capped, checksum = settle(
-        numbering, called(text.sources), text.max_vocab, text.separator, text.vocabulary, watcher
-    )
-    notes = [*notes, *capped]
-    name = corpus_name(text.names[0])
-    corpus = Corpus(name, text.names, numbering.ids, vocabulary, sha256, (*text.left_out, *notes), file_ends)
-    has_changed = text.files() != files
-    if has_changed:
-        corpus = _told(corpus, "the text has changed while it was read; what was read first is learned, and not kept")
-    trouble = numbering.cells.trouble
-    if trouble or (shelf.trouble and len(numbering.cells) > storage.IN_MEMORY):
-        reason = (trouble.strerror or trouble) if trouble else shelf.trouble
-        return _told(
-            corpus, f"kept in memory, {format_bytes(len(numbering.cells))}: the cache cannot be used ({reason})"
-        )
-    if has_changed or not (shelf.file and numbering.cells.is_in_file):
-        return corpus
-    description = Description(
-        name=name,
-        given=text.names,
-        request=text.request(),
-        files=files,
-        sha256=sha256,
-        dtype=numbering.dtype.name,
-        characters=len(numbering),
-        vocabulary=vocabulary.characters,
-        notes=tuple(notes),
-        file_ends=file_ends,
-    )
-    append_description(shelf.file, description, checksum)
-    shelf.keep()
-    size = format_bytes(len(numbering.cells))
-    return _told(corpus, f"prepared, and kept for later runs in {shown(str(shelf.folder))} ({size}; see charrnn cache)")
-
-
-def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
-    """Return a text as the cache has it; None where it has not, or not as it is now."""
-    entry = open_entry(path)
-    if not entry or entry.description.request != text.request() or entry.description.files != text.files():
-        return None
-    if not is_sound(entry, watcher):
-        return None
-    with suppress(OSError):  # when it was used last, for whoever lists the cache
-        os.utime(path)
-    known = entry.description
-    vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
-    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
-    return _told(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
-
-
-def _told(corpus: Corpus, note: str) -> Corpus:
-    return replace(corpus, notes=(*corpus.notes, note))

@@ -108,8 +108,8 @@ class Checkpoint:
 
     @property
     def separator(self) -> str:
-        """What stands between two items, where each was learned for itself; empty where it was one running text."""
-        return str(self.config.get("separator", ""))  # files of version 0.1 have none
+        """What stands between two items; empty for a model of running text."""
+        return str(self.config.get("separator", ""))
 
     @property
     def usage(self) -> Usage:
@@ -235,23 +235,23 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.c
     resume = None
     if meta["optimizer_updates"] is not None:
         names = OPTIMIZERS[typed(config["optimizer"], str)].memories
-        fallback = _fallback(meta.get("fallback"), arrays, model, names, join)
+        fallback = _fallback(meta["fallback"], arrays, model, names, join)
         resume = _resume(arrays, model, params, names, meta["optimizer_updates"], join)
         if fallback and fallback.params.vector.dtype != params.vector.dtype:
             raise ValueError("the state to fall back to is of another data type")
         resume = replace(resume, fallback=fallback)
     if arrays:
         raise ValueError(f"unknown member {min(arrays)}")
-    if not set(typed(config.get("separator", ""), str)) <= set(vocabulary.characters):
+    if not set(typed(config["separator"], str)) <= set(vocabulary.characters):
         raise ValueError("the separator has characters that the vocabulary has not")
     corpus, progress = _corpus(meta["corpus"]), _progress(meta["progress"])
     if resume and resume.fallback:
         earlier = resume.fallback.progress
         if earlier.step > progress.step or earlier.rollbacks > progress.rollbacks:
             raise ValueError("the state to fall back to is later than the run's own")
-    if bool(config.get("separator")) != (corpus.items is not None):
+    if bool(config["separator"]) != (corpus.items is not None):
         raise ValueError("the text has items without a separator, or a separator without items")
-    machine = {name: typed(value, str) for name, value in typed(meta.get("machine", {}), dict).items()}
+    machine = {name: typed(value, str) for name, value in typed(meta["machine"], dict).items()}
     return Checkpoint(model, params, vocabulary, corpus, config, progress, resume, machine)
 
 
@@ -318,25 +318,24 @@ def _resume(
 
 
 def _corpus(values: dict[str, Any]) -> CorpusInfo:
-    newer = {"errors", "normalize"} & set(typed(values, dict))  # files of version 0.1 have neither
-    texts: Any = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", *newer)}
-    if texts.get("errors", "strict") not in ERRORS or texts.get("normalize", "none") not in FORMS:
-        raise ValueError("the text was read in a way that is not known")
+    texts: Any = {name: typed(values[name], str) for name in ("name", "encoding", "sha256", "errors", "normalize")}
+    if texts["errors"] not in ERRORS or texts["normalize"] not in FORMS:
+        raise ValueError("the text was read in an unknown way")
     sources = tuple(typed(source, str) for source in typed(values["sources"], list))
-    characters, most = count(values["characters"], _MOST_STEPS), count(values.get("max_vocab", 0), _MOST_STEPS)
-    counts = typed(values.get("items") or {}, dict)
-    items = ItemCounts(**{name: count(number, _MOST_STEPS) for name, number in counts.items()}) if counts else None
-    return CorpusInfo(sources=sources, characters=characters, max_vocab=most, items=items, **texts)
+    sizes: Any = {name: count(values[name], _MOST_STEPS) for name in ("characters", "max_vocab")}
+    items = values["items"]
+    if items is not None:
+        items = ItemCounts(**{name: count(size, _MOST_STEPS) for name, size in typed(items, dict).items()})
+    return CorpusInfo(sources=sources, items=items, **sizes, **texts)
 
 
 def _progress(values: dict[str, Any]) -> Progress:
-    counts = {name: count(values[name], _MOST_STEPS) for name in ("step", "epoch", "position")}
+    counts = {name: count(values[name], _MOST_STEPS) for name in ("step", "epoch", "position", "rollbacks")}
     smoothed_loss, elapsed = number(values["smoothed_loss"]), number(values["elapsed_seconds"])
     history = tuple((count(step), number(loss)) for step, loss in map(_pair, typed(values["history"], list)))
     steps = [step for step, _ in history]
     if steps != sorted(set(steps)) or steps[-1:] > [counts["step"]] or elapsed < 0:
         raise ValueError("the run's history cannot be right")
-    counts["rollbacks"] = count(values.get("rollbacks", 0), _MOST_STEPS)  # files of version 0.1 have none
     return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)
 
 

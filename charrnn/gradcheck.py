@@ -377,13 +377,8 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
     """Check every kind of network on random characters, random weights and a random initial state.
 
-    <<<<<<< HEAD
-    The small ones on a short text, in which one target is missing, every entry of every array; each cell alone, up to
-    its final state; and for each cell one wide network, on sequences that the fast cells cut into blocks and tiles.
-    =======
-    Small networks are checked on a short text with one target missing, every entry of every array; and for each cell
-    one wide network, on sequences that the fast cells cut into blocks and tiles.
-    >>>>>>> hnn
+    Small networks are checked on a short text with one target missing, every entry of every array; each cell alone, up
+    to its final state; and for each cell one wide network, on sequences that the fast cells cut into blocks and tiles.
     """
     for label, model, dropout in small_models():
         # one layer takes more positions than the one-hot product of `nn.embedding`

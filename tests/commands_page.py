@@ -9,10 +9,10 @@ PAGE = REPOSITORY / "docs" / "commands.md"
 _WIDTH = 80
 _HEAD = """# Commands
 
-What `charrnn` and each of its commands say to `--help`. Every option can also be set in the environment:
+For people who look up an option: the `--help` of every command. Each option can also be set in the environment:
 `--minutes` of `charrnn train` is `CHARRNN_TRAIN_MINUTES`.
 
-<!-- The program writes this page: change its help instead, and then run `python -m tests.commands_page`. -->
+<!-- This page is generated from the program: change its help, and then run `make docs`. -->
 """
 
 

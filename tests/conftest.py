@@ -38,6 +38,7 @@ TEXT = 6 * (
 )
 # As command line arguments: a network so small that a step takes less than a millisecond.
 TINY = ("--hidden-size", "8", "--batch-size", "2", "--seq-length", "10", "--warmup-steps", "0")
+unix = pytest.mark.skipif(sys.platform == "win32", reason="needs the signals, pipes and links of Unix")
 
 
 # With `pytest -n`, one worker has all tests of these files: each starts processes that together fill the machine.
@@ -91,6 +92,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
 @pytest.fixture(scope="session")
 def forks() -> Iterator["Forks"]:
     """The command as a process, without the third of a second that it takes to start."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system has no fork")
     from tests.forking import Forks
 
     with Forks() as running:

@@ -1,7 +1,6 @@
 """One process at a time trains into a checkpoint, and a lock never outlives its process."""
 
 import errno
-import fcntl
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import pytest
 
 from charrnn.archive import Lock, lock, released_on_failure, sweep_temporaries
 from charrnn.errors import CheckpointError, InUseError
+
+fcntl = pytest.importorskip("fcntl", reason="this system has no fcntl")
 
 RUN = Path("run.npz")
 FILE = Path(".run.npz.charrnn.lock")

@@ -1,10 +1,8 @@
 """A save leaves the complete old file or the complete new one, whatever fails on the way."""
 
 import errno
-import fcntl
 import gc
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -18,6 +16,9 @@ from numpy.typing import NDArray
 
 from charrnn.archive import read_arrays, sweep_temporaries, write_arrays, writer
 from charrnn.errors import CheckpointError
+
+fcntl = pytest.importorskip("fcntl", reason="this system has no fcntl")
+resource = pytest.importorskip("resource", reason="this system has no resource")
 
 OLD: dict[str, NDArray[Any]] = {"W": np.zeros((3, 2), np.float32)}
 NEW: dict[str, NDArray[Any]] = {"W": np.ones((3, 2), np.float32), "meta": np.frombuffer(b"{}", np.uint8)}

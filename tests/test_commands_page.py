@@ -6,7 +6,7 @@ import click
 
 from charrnn.cli.main import charrnn
 from tests.commands_page import PAGE, page
-from tests.conftest import REPOSITORY, Charrnn
+from tests.conftest import Charrnn
 
 
 def test_the_page_of_commands_is_what_the_program_says() -> None:
@@ -25,7 +25,3 @@ def test_the_page_shows_what_a_user_sees(charrnn: Charrnn) -> None:
     help_text = charrnn("gradcheck", "--help").out.decode()
     squeezed = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert " ".join(help_text.split()) in squeezed
-
-
-def test_the_readme_leads_to_it() -> None:
-    assert "(docs/commands.md)" in (REPOSITORY / "README.md").read_text(encoding="utf-8")

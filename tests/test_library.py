@@ -1,9 +1,6 @@
-"""The package as a library: the README's programs run, types are seen from outside, nothing private is reached for."""
+"""The package as a library: types are seen from outside, and nothing private is reached for."""
 
 import ast
-import contextlib
-import io
-import re
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -12,45 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 import charrnn
-from tests.conftest import REPOSITORY, TEXT
+from tests.conftest import REPOSITORY
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## As a library\n")[2].partition("\n## ")[0]
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 SOURCES = sorted((REPOSITORY / "charrnn").rglob("*.py"))
 # What Python itself names with an underscore although it is for everyone: of named tuples, and of `os`.
 FOR_EVERYONE = {"_asdict", "_fields", "_replace", "_exit"}
-
-
-def test_ten_lines_train_save_and_sample() -> None:
-    lines = [line for line in PROGRAMS[0].splitlines() if line]
-    assert len(lines) == 10
-    Path("kafka.txt").write_text(TEXT, encoding="utf-8")
-    program = PROGRAMS[0].replace("steps=600", "steps=100, hidden_sizes=(8,), seq_length=10")
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(program.replace("The light", "the lamp"), {})  # noqa: S102
-    assert re.match(r"step 100: \d\.\d{3} nats a character\nthe lamp", out.getvalue())
-    assert charrnn.load("kafka.npz").progress.step == 100
-    assert len(out.getvalue().partition("the lamp")[2]) == 200 + len("\n")
-
-
-def test_the_readme_s_other_programs_do_what_they_say() -> None:
-    values: dict[str, object] = {}
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec("import charrnn\n" + "\n".join(PROGRAMS[1:]), values)  # noqa: S102
-    assert "nats a note" in out.getvalue()
-    loss = values["loss"]
-    assert isinstance(loss, float)
-    assert loss < 0.5
-    assert values["wrong"] == []
-
-
-def test_the_readme_shows_every_public_name_and_no_other() -> None:
-    named = set(re.findall(r"charrnn\.([A-Za-z_]+)\b(?!\.)", "\n".join(PROGRAMS)))
-    assert len(named) > 15
-    assert named <= set(charrnn.__all__)
-    shown = set(re.findall(r"\b[A-Za-z_]+\b", README))
-    assert set(charrnn.__all__) - shown <= {"__version__"}
 
 
 def test_a_type_checker_knows_what_everything_is() -> None:

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,10 +19,6 @@ from tests.conftest import REPOSITORY
 from tests.faults.mutants import MODULES
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-SET_UP = (
-    "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/charrnn train",
-    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest -q",
-)
 
 
 def test_the_version_stands_in_one_place() -> None:
@@ -31,11 +26,6 @@ def test_the_version_stands_in_one_place() -> None:
     source = (REPOSITORY / PROJECT["tool"]["hatch"]["version"]["path"]).read_text(encoding="utf-8")
     assert f'"{charrnn.__version__}"' in source
     assert re.fullmatch(r"\d+\.\d+\.\d+", charrnn.__version__)
-
-
-@pytest.mark.parametrize("set_up", SET_UP)
-def test_the_readme_has_each_set_up_command_as_a_line_to_copy(set_up: str) -> None:
-    assert set_up in (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
 
 
 def test_each_bundled_text_is_listed_with_its_characters_and_symbols() -> None:
@@ -98,18 +88,3 @@ def test_the_wheel_carries_its_texts_and_model_and_samples_from_any_folder(tmp_p
     page = [sys.executable, "-m", "charrnn", "view", "-n", "50", "-o", str(tmp_path / "view.html")]
     subprocess.run(page, env=environment, check=True, capture_output=True)
     assert (tmp_path / "view.html").read_text(encoding="utf-8").endswith("</html>\n")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("set_up", SET_UP)
-def test_the_readme_s_commands_work_where_nothing_is_installed(set_up: str, tmp_path: Path) -> None:
-    fresh = tmp_path / "charrnn"
-    shutil.copytree(REPOSITORY, fresh, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    # The same commands, on less: a few steps of training, and the tests of one package.
-    shorter = {"CHARRNN_TRAIN_STEPS": "20", "PYTEST_ADDOPTS": "tests/text", "PYTHONPATH": ""}
-    done = subprocess.run(set_up, shell=True, cwd=fresh, env=os.environ | shorter, capture_output=True, check=False)  # noqa: S602
-    assert done.returncode == 0, done.stderr.decode()
-    if "charrnn train" in set_up:
-        assert "done at step 20; saved checkpoints/harbour-clerk.npz" in done.stderr.decode()
-    else:
-        assert " passed in " in done.stdout.decode()

@@ -1,4 +1,4 @@
-"""The README's recipes for many runs do what it says of them: they are run here as they stand there."""
+"""The scripts of docs/many-runs.md do what the page says of them: they are run here as they stand there."""
 
 import importlib.util
 import os
@@ -12,6 +12,7 @@ import pytest
 
 from charrnn import checkpoint
 from tests.conftest import REPOSITORY, Outcome
+from tests.documents import blocks_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="recipes for a shell")
 
@@ -20,9 +21,8 @@ SHORT = {"STEPS": "4", "EVAL_EVERY": "2", "SAMPLE_EVERY": "0", "BATCH_SIZE": "2"
 
 
 def recipe(name: str) -> Path:
-    """Copy a recipe, the code block whose comment names it, out of the README into a file of that name."""
-    blocks = re.findall(r"```(?:sh|bash|python)\n(.*?)```", (REPOSITORY / "README.md").read_text("utf-8"), re.DOTALL)
-    (code,) = (block for block in blocks if re.search(rf"^# {re.escape(name)}( |$)", block, re.MULTILINE))
+    """Copy a script out of the page into a file of its name."""
+    (code,) = (block.code for block in blocks_of(REPOSITORY / "docs/many-runs.md") if block.file_name == name)
     path = Path(name)
     path.write_text(code)
     return path

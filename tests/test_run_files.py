@@ -7,8 +7,10 @@ import pytest
 
 from charrnn.errors import ConfigError
 from charrnn.paths import best_path, check_name, default_path, kept_path, kept_states, newest
+from tests.conftest import unix
 
 
+@unix
 def test_the_newest_is_the_best_of_the_last_run_and_for_resuming_the_run_itself(trained: Path) -> None:
     assert newest() is None
     Path("checkpoints").mkdir()

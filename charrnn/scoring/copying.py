@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.storage import let_go
+from charrnn.text.storage import release_pages
 
 Ids = NDArray[np.integer]
 GRAM_LENGTH = 8
@@ -40,7 +40,7 @@ def find_copying(sample: Ids, training: Ids) -> Copying:
             start, length = max((start, length), (int(starts[0]), reached), key=lambda run: (run[1], -run[0]))
             if reached == GRAM_LENGTH:
                 is_shared[starts] = True
-        let_go(training)
+        release_pages(training)
     places = len(sample) - GRAM_LENGTH + 1
     return Copying(start, length, 1 - int(is_shared.sum()) / places if places > 0 else None)
 

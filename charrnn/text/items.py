@@ -51,7 +51,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError
-from charrnn.text.storage import Integers, Place, let_go
+from charrnn.text.storage import GrowingArray, Place, release_pages
 from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 
 _PIECE_SIZE = 1 << 20  # ids searched at once, or items looked at
@@ -97,8 +97,8 @@ class Items:
         """Yield all items, a piece at a time; of a map each piece is let go when it was looked at."""
         for start in range(0, len(self), _PIECE_SIZE):
             yield slice(start, min(start + _PIECE_SIZE, len(self)))
-            let_go(self.starts)
-            let_go(self.lengths)
+            release_pages(self.starts)
+            release_pages(self.lengths)
 
     def choose(self, numbers: NDArray[np.intp] | NDArray[np.bool] | slice) -> Self:
         """Return some of the items."""
@@ -116,7 +116,7 @@ class Items:
         place : where very many starts may go (see `charrnn.text.storage.Cells`)
         """
         kind = np.min_scalar_type(self.longest)
-        parts = [(Integers(self.starts.dtype, place), Integers(kind)) for _ in range(2)]
+        parts = [(GrowingArray(self.starts.dtype, place), GrowingArray(kind)) for _ in range(2)]
         for piece in self.pieces():
             second = is_second(np.arange(piece.start, piece.stop))
             for (starts, lengths), chosen in zip(parts, (~second, second), strict=True):
@@ -193,7 +193,7 @@ class Items:
             places = stops[:count] - self.lengths[number : number + count]
             found[number : number + count] = (sums[stops[:count]] - sums[places]) * inverses[places]
             number += count
-            let_go(self.ids)
+            release_pages(self.ids)
         return found
 
     def _hash_of_long(self, number: int, powers: NDArray[Any]) -> int:
@@ -204,7 +204,7 @@ class Items:
             # `powers` begins with P, and the sum that `hashes` makes with P⁰: hence one P less.
             total += factor * int((block * powers[: len(block)]).sum()) * pow(_HASH_BASE, -1, 1 << 64)
             factor = factor * pow(_HASH_BASE, len(block), 1 << 64) % (1 << 64)
-            let_go(self.ids)
+            release_pages(self.ids)
         return total % (1 << 64)
 
     def has(self, item: NDArray[np.integer]) -> bool:
@@ -279,7 +279,7 @@ def find_items(
     file_ends : where each file ends, rising; by default the text is one file
     """
     kind = np.uint32 if len(ids) < 1 << 32 else np.uint64
-    found = Integers(kind, place), Integers(kind, place)
+    found = GrowingArray(kind, place), GrowingArray(kind, place)
     empty = 0
 
     def add(begin: int, ends: NDArray[np.intp]) -> None:
@@ -336,7 +336,7 @@ def _places(ids: NDArray[np.integer], separator: NDArray[np.intp]) -> Iterator[N
         for k in range(1, size):
             is_here &= piece[k : k + count] == separator[k]
         yield np.flatnonzero(is_here) + start
-        let_go(ids)
+        release_pages(ids)
 
 
 def _apart(places: NDArray[np.intp], free: int, size: int) -> NDArray[np.intp]:
@@ -560,7 +560,7 @@ class Documents:
         window = np.full((stop - offset + 1, len(own)), NO_TARGET, dtype=np.intp)
         window[:, : len(mine)] = self.items.window(mine, offset, stop + 1)
         for array in (self.items.ids, self.items.starts):
-            let_go(array)  # each item may have brought two megabytes of a map with it
+            release_pages(array)  # each item may have brought two megabytes of a map with it
         return Chunk(
             np.maximum(window[:-1], 0),  # what does not count is read as any character
             window[1:],

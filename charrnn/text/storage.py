@@ -1,9 +1,8 @@
-"""Bytes that grow: in memory, and beyond a size in a file, if there is a place for one.
+"""Arrays that grow, and arrays that are maps of files.
 
-So a text of any length becomes ids in a little memory: what is appended goes to the end of a file, what is changed is
-changed there piece by piece, and what is read at last is a memory map.
-
-Arrays that are maps of files, and the memory that reading them takes.
+A text of any length becomes ids in little memory. A `GrowingArray` starts in memory and moves to a file once it is
+large. It is changed there a piece at a time, and read at the end as a memory map. Pages of a map that were read count
+as memory of this process: code that reads a long map calls `release_pages` from time to time.
 """
 
 import errno
@@ -20,104 +19,113 @@ from numpy.typing import DTypeLike, NDArray
 from charrnn.errors import TextError
 from charrnn.machine import available_memory, format_bytes
 
-IN_MEMORY = 32 << 20  # bytes that never need a file
-PIECE_SIZE = 1 << 20  # units changed at once
-_ROOM_ASKED_EVERY = 64 << 20  # bytes
+MOST_IN_MEMORY = 32 << 20  # bytes; an array up to this size needs no file
+PIECE_SIZE = 1 << 20  # values changed at once
+_CHECK_EVERY = 64 << 20  # bytes added in memory between two looks at how much is free
 
 Place = Callable[[], FileIO | None]
 
 
-class Cells:
-    """Bytes in units of a size that may change.
+class GrowingArray:
+    """A one-dimensional array of integers that grows at its end.
 
     Parameters
     ----------
-    place : asked once, for an empty file to read and write, when the bytes are too many for the memory
+    dtype : of each value
+    place : called once, when the array is too large for memory; returns an empty file to read and write, or None
 
     Attributes
     ----------
-    trouble : why they are in memory though there was a file for them; None where there was no such trouble
+    trouble : the error that made it leave its file for memory; None if there was none
     """
 
-    def __init__(self, place: Place | None = None) -> None:
-        self._place = place
-        self._memory = bytearray()  # grows in place where an array would be copied
-        self._file: FileIO | None = None
-        self._size = 0
+    def __init__(self, dtype: DTypeLike, place: Place | None = None) -> None:
+        self.dtype = np.dtype(dtype)
+        self.nbytes = 0
         self.trouble: OSError | None = None
+        self._place = place
+        self._memory = bytearray()  # grows in place, where an array would be copied
+        self._file: FileIO | None = None
 
     def __len__(self) -> int:
-        return self._size
+        return self.nbytes // self.dtype.itemsize
 
     @property
     def is_in_file(self) -> bool:
-        """Whether they are in the file that `place` gave."""
+        """Whether it is in the file that `place` returned."""
         return self._file is not None
 
-    def append(self, data: bytes) -> None:
-        """Add bytes at the end.
+    def append(self, values: NDArray[np.integer]) -> None:
+        """Add values, which must fit the type, at the end.
 
         Raises
         ------
         TextError
             If there is no room for them, neither in a file nor in memory.
         """
-        if self._place and self._size + len(data) > IN_MEMORY:
+        data = values.astype(self.dtype, copy=False).tobytes()
+        if self._place and self.nbytes + len(data) > MOST_IN_MEMORY:
             self._file, self._place = self._place(), None
             if self._file:
-                held, self._memory = self._memory, bytearray()
-                self._size = 0
-                self.append(bytes(held))
+                data = bytes(self._memory) + data
+                self._memory, self.nbytes = bytearray(), 0
         if self._file:
             try:
-                self._write(self._size, data)
+                self._write(self.nbytes, data)
             except OSError as error:
                 self._move_to_memory(error)
         if not self._file:
-            self._ask_for_room(len(data))
+            self._require_memory(len(data))
             self._memory += data
-        self._size += len(data)
+        self.nbytes += len(data)
 
-    def change(self, unit: int, new_unit: int, change: Callable[[bytes], bytes]) -> int:
-        """Give every unit a new value, of another size perhaps.
+    def recode(self, table: NDArray[np.integer], advance: Callable[[int], object] = lambda _: None) -> int:
+        """Replace each value v by ``table[v]``, of the table's type.
 
         Parameters
         ----------
-        unit, new_unit : bytes of each before and after
-        change : of any number of units at once
+        advance : told how many bytes are done
 
         Returns
         -------
-        The CRC-32 of all of it; 0 where units grow, for then the last piece is the first to be changed.
+        The CRC-32 of the new values; 0 if they take more bytes than the old, as the last piece is then changed first.
         """
-        count, checksum = self._size // unit, 0
-        starts = range(0, count, PIECE_SIZE)
-        if new_unit > unit:
-            self._reserve(count * new_unit)
-        # A larger unit overwrites what comes after it, so the last piece comes first; a smaller one what was before.
-        for start in reversed(starts) if new_unit > unit else starts:
-            data = change(self._read(start * unit, min(PIECE_SIZE, count - start) * unit))
-            self._write(start * new_unit, data)
-            checksum = 0 if new_unit > unit else zlib.crc32(data, checksum)
-        self._size = count * new_unit
+        size, old = len(self), self.dtype
+        is_wider = table.itemsize > old.itemsize
+        starts = range(0, size, PIECE_SIZE)
+        checksum = done = 0
+        if is_wider:
+            self._reserve(size * table.itemsize)
+        # Wider values overwrite what comes after them, so the last piece comes first.
+        for start in reversed(starts) if is_wider else starts:
+            values = self._read(start * old.itemsize, min(PIECE_SIZE, size - start) * old.itemsize)
+            data = table[np.frombuffer(values, old)].tobytes()
+            self._write(start * table.itemsize, data)
+            checksum = 0 if is_wider else zlib.crc32(data, checksum)
+            done += len(values)
+            advance(done)
+        self.dtype, self.nbytes = table.dtype, size * table.itemsize
         if self._file:
-            self._file.truncate(self._size)
+            self._file.truncate(self.nbytes)
         else:
-            del self._memory[self._size :]
+            del self._memory[self.nbytes :]
         return checksum
 
-    def view(self) -> bytearray | mmap.mmap:
-        """Return all of it; nothing can be appended while that is in use."""
+    def view(self) -> NDArray[Any]:
+        """Return the array, (N,) and read-only; nothing can be appended while that is in use."""
+        data: bytearray | mmap.mmap = self._memory
         if self._file:
-            return mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
-        return self._memory
+            data = mmap.mmap(self._file.fileno(), self.nbytes, access=mmap.ACCESS_READ)
+        values = np.frombuffer(data, self.dtype)
+        values.flags.writeable = False
+        return values
 
-    def release(self) -> bytearray | mmap.mmap:
-        """Return all of it, and close the file, whose bytes stay for as long as they are mapped."""
-        view = self.view()
+    def finish(self) -> NDArray[Any]:
+        """Return the array as `view` does, and close the file, which lasts as long as it is mapped."""
+        values = self.view()
         if self._file:
             self._file.close()
-        return view
+        return values
 
     def _read(self, start: int, size: int) -> bytes:
         if not self._file:
@@ -133,74 +141,45 @@ class Cells:
             self._memory[start : start + len(data)] = data
             return
         self._file.seek(start)
-        written = 0
-        while written < len(data):  # a signal or a disk's end may leave a write half done
-            written += self._file.write(memoryview(data)[written:]) or 0
+        rest = memoryview(data)
+        while rest:  # a signal or a full disk may leave a write half done
+            rest = rest[self._file.write(rest) or 0 :]
 
     def _reserve(self, size: int) -> None:
-        """Make room for what will be written over and after what there is."""
-        if self._file:
+        """Make room for `size` bytes in all, so that overwriting cannot fail half-way."""
+        if self._file and hasattr(os, "posix_fallocate"):
             try:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(self._file.fileno(), 0, size)
+                os.posix_fallocate(self._file.fileno(), 0, size)
             except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot promise it
+                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # the file system cannot promise room
                     self._move_to_memory(error)
         if not self._file:
-            self._ask_for_room(size - self._size)
+            self._require_memory(size - self.nbytes)
             while len(self._memory) < size:
                 self._memory += bytes(min(PIECE_SIZE, size - len(self._memory)))
 
     def _move_to_memory(self, trouble: OSError) -> None:
-        """Give the file up."""
-        self._require_room(self._size)
-        for start in range(0, self._size, PIECE_SIZE):
-            self._memory += self._read(start, min(PIECE_SIZE, self._size - start))
+        self._require_memory(self.nbytes, is_certain=True)
+        for start in range(0, self.nbytes, PIECE_SIZE):
+            self._memory += self._read(start, min(PIECE_SIZE, self.nbytes - start))
         self.trouble, self._file = trouble, None
 
-    def _ask_for_room(self, more: int) -> None:
-        if (self._size + more) // _ROOM_ASKED_EVERY > self._size // _ROOM_ASKED_EVERY:
-            self._require_room(more)
-
-    @staticmethod
-    def _require_room(size: int) -> None:
+    def _require_memory(self, more: int, *, is_certain: bool = False) -> None:
+        """Refuse what does not fit in memory; looked up only now and then, unless `is_certain`."""
+        if not is_certain and (self.nbytes + more) // _CHECK_EVERY == self.nbytes // _CHECK_EVERY:
+            return
         free = available_memory()
-        if free is not None and size + _ROOM_ASKED_EVERY > free:
+        if free is not None and more + _CHECK_EVERY > free:
             raise TextError(
-                f"the text is too long for the {format_bytes(free)} of memory that are free; give a part of it, or "
+                f"the text is too long for the {format_bytes(free)} of free memory; give a part of it, or "
                 "name a folder with more room in CHARRNN_CACHE"
             )
 
 
-class Integers:
-    """Integers that grow as `Cells` do.
+def release_pages(array: NDArray[Any]) -> None:
+    """Give back the memory of a map's pages; does nothing for an array in memory.
 
-    Parameters
-    ----------
-    dtype : of each
-    place : as there
-    """
-
-    def __init__(self, dtype: DTypeLike, place: Place | None = None) -> None:
-        self._dtype = np.dtype(dtype)
-        self._cells = Cells(place)
-
-    def append(self, numbers: NDArray[np.integer]) -> None:
-        """Add some at the end; they must fit."""
-        self._cells.append(numbers.astype(self._dtype).tobytes())
-
-    def finish(self) -> NDArray[Any]:
-        """Return all of them, (N,) and read-only, where they are in a file as a memory map. No more can be added."""
-        numbers = np.frombuffer(self._cells.release(), self._dtype)
-        numbers.flags.writeable = False
-        return numbers
-
-
-def let_go(array: NDArray[Any]) -> None:
-    """Let go of the pages of a map that were read; an array in memory stays as it is.
-
-    What was read of a file stays in the system's own cache for as long as there is room, and is not read from the disk
-    again. But it would count as this process's memory, and over a long text that would become all of it.
+    The pages stay in the system's cache while there is room, so reading them again is quick.
     """
     mapped = _map_of(array)
     if mapped and hasattr(mmap, "MADV_DONTNEED"):

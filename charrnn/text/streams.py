@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError
-from charrnn.text.storage import let_go
+from charrnn.text.storage import release_pages
 
 # Bytes that all streams together read of a memory map before they let go of what they have read.
 _MOST_MAPPED = 32 << 20
@@ -128,7 +128,7 @@ class Streams:
         window = np.asarray(self.ids[steps[:, None] + starts], dtype=np.intp)
         size = len(starts) * self.ids.itemsize
         if end * size // _MOST_MAPPED > cursor.position * size // _MOST_MAPPED:
-            let_go(self.ids)
+            release_pages(self.ids)
         characters = (end - cursor.position) * self.batch_size
         return Chunk(window[:-1], window[1:], cursor.position == 0, characters=characters, cursor=cursor, length=length)
 

@@ -57,7 +57,7 @@ class Usage:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Take the fields out of a description; what an older file lacks has its default."""
+        """Take the fields out of a description."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
     @classmethod

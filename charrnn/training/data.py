@@ -28,7 +28,7 @@ from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.streams import Streams, fit
 from charrnn.text.vocabulary import Vocabulary
 
-_PLACE = partial(scratch, storage.IN_MEMORY)  # for the places of very many items
+_PLACE = partial(scratch, storage.MOST_IN_MEMORY)  # for the places of very many items
 _MOST_COMPARED = 4_000_000  # items: of more, repetitions are looked for only where they are to be dropped
 
 Part = NDArray[np.integer] | Items

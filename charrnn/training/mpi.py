@@ -25,7 +25,7 @@ from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
 from charrnn.optim.clipping import global_norm
 from charrnn.optim.optimizers import OptimizerState
-from charrnn.text.storage import Integers, is_mapped, let_go
+from charrnn.text.storage import GrowingArray, is_mapped, release_pages
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share
 from charrnn.training.evaluation import AnyEvaluator, Shard, evaluator_for
@@ -237,7 +237,7 @@ def give(comm: MPI.Intracomm, streams: Batches) -> None:
             for array in arrays:
                 for start in range(0, len(array), _BLOCK):
                     comm.Send(np.ascontiguousarray(array[start : start + _BLOCK]), rank)
-                    let_go(array)
+                    release_pages(array)
 
 
 def take(comm: MPI.Intracomm) -> Batches:
@@ -248,7 +248,7 @@ def take(comm: MPI.Intracomm) -> Batches:
 
 
 def _receive(comm: MPI.Intracomm, dtype: np.dtype[Any], size: int, is_in_file: bool) -> NDArray[Any]:
-    numbers = Integers(dtype, partial(scratch, size * dtype.itemsize) if is_in_file else None)
+    numbers = GrowingArray(dtype, partial(scratch, size * dtype.itemsize) if is_in_file else None)
     block = np.empty(min(_BLOCK, size), dtype)
     for start in range(0, size, _BLOCK):
         here = block[: size - start]

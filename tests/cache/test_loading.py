@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn import cache
 from charrnn.cache import cache_folder, entries, load_corpus, named, remove
 from charrnn.errors import CacheError, TextError
 from charrnn.text import corpus as corpora
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
+from tests.conftest import unix
 
 TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch einer.\n" * 40
 
@@ -26,7 +26,7 @@ TEXT = "Ein Käfer — 甲虫 🪲\n\nund\tnoch einer.\n" * 40
 @pytest.fixture(autouse=True)
 def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is long: a thousandth."""
-    monkeypatch.setattr(storage, "IN_MEMORY", 500)
+    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 500)
     monkeypatch.setattr(storage, "PIECE_SIZE", 64)
 
 
@@ -171,6 +171,7 @@ def test_a_damaged_file_of_the_cache_is_made_anew(damage: Callable[[bytes], byte
     assert wanted.sha256 == corpus.sha256
 
 
+@unix
 def test_a_pipe_in_a_file_s_place_is_not_waited_for_and_told() -> None:
     load(write("t.txt"))
     path = cache_folder() / files()[0]
@@ -234,7 +235,7 @@ def test_a_text_that_changes_while_it_is_read_is_not_kept(monkeypatch: pytest.Mo
         Path("t.txt").write_text("another")
         return result
 
-    monkeypatch.setattr(cache, "number", number)
+    monkeypatch.setattr(corpora, "number", number)
     corpus, _ = load(write("t.txt"))
     assert corpus.vocabulary.decode(corpus.ids) == TEXT
     assert "has changed while it was read" in corpus.notes[-1]

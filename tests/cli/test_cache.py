@@ -11,7 +11,7 @@ from tests.conftest import TINY, Charrnn
 
 @pytest.fixture(autouse=True)
 def few_bytes(monkeypatch: pytest.MonkeyPatch, text_file: Path) -> None:
-    monkeypatch.setattr(storage, "IN_MEMORY", 100)
+    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 100)
     Path("lamp.txt").write_bytes(text_file.read_bytes())
     Path("two.txt").write_bytes(2 * text_file.read_bytes())
 
@@ -28,7 +28,7 @@ def test_a_run_tells_of_the_cache_and_the_next_one_uses_it(charrnn: Charrnn, mon
     assert first.startswith("prepared, and kept for later runs in ")
     again = train(charrnn, "lamp.txt", "--checkpoint", "b.npz")
     assert again.startswith("prepared before: 654 bytes in ")
-    monkeypatch.setattr(storage, "IN_MEMORY", 1 << 20)
+    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 1 << 20)
     train(charrnn, "lamp.txt", "--checkpoint", "c.npz", "-q")
     assert Path("a.npz").read_bytes() == Path("b.npz").read_bytes() == Path("c.npz").read_bytes()
 
@@ -38,7 +38,7 @@ def test_a_run_goes_on_from_the_cache_to_the_bytes_of_one_in_memory(
 ) -> None:
     ends = []
     for limit in (100, 1 << 20):
-        monkeypatch.setattr(storage, "IN_MEMORY", limit)
+        monkeypatch.setattr(storage, "MOST_IN_MEMORY", limit)
         train(charrnn, "lamp.txt", "--checkpoint", "run.npz", "--overwrite", "--schedule-steps", "5")
         outcome = charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "5")
         assert outcome.code == 0

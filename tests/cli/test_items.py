@@ -287,7 +287,7 @@ def test_a_long_text_from_the_cache_has_the_items_of_the_same_text_in_memory(
     texts = ("0.txt", "1.txt", "2.txt", "--by-line")
     assert items_of(charrnn, *texts) == 3 * len(NAMES)
     in_memory = Path("run.npz").read_bytes()
-    monkeypatch.setattr("charrnn.text.storage.IN_MEMORY", 100)
+    monkeypatch.setattr("charrnn.text.storage.MOST_IN_MEMORY", 100)
     for _ in range(2):  # kept, and found again
         assert items_of(charrnn, *texts) == 3 * len(NAMES)
         assert Path("run.npz").read_bytes() == in_memory

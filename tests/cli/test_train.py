@@ -17,7 +17,7 @@ from charrnn.cli.signals import Interruption
 from charrnn.machine import describe_numerics
 from charrnn.training import trainer
 from charrnn.training.log import read_log
-from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process
+from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process, unix
 
 QUICK = (*TINY, "--steps", "3", "--checkpoint", "run.npz")
 
@@ -180,6 +180,7 @@ def test_a_log_whose_reader_has_left_does_not_end_the_training(text_file: Path) 
     assert checkpoint.load("run.npz").progress.step == 3
 
 
+@unix
 def test_one_signal_asks_and_a_second_one_stops_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:
@@ -192,6 +193,7 @@ def test_one_signal_asks_and_a_second_one_stops_at_once() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@unix
 def test_a_signal_that_the_parent_asked_to_ignore_is_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -1,6 +1,8 @@
 """What was tried is counted, and the counts are shown where somebody asks for them."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,17 @@ from tests.faults.amount import IS_RELEASE
 Tried = Callable[..., None]
 Counts = dict[str, dict[str, float]]
 _TRIED = pytest.StashKey[Counts]()
+
+
+class _Skipped(pytest.Module):
+    """A module of tests that only Linux can run."""
+
+    def collect(self) -> list[pytest.Item]:
+        pytest.skip("kills processes, fills disks and limits memory as only Linux does", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    return None if sys.platform == "linux" else _Skipped.from_parent(parent, path=module_path)
 
 
 def pytest_configure(config: pytest.Config) -> None:

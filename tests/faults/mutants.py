@@ -33,7 +33,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "faults/test_power_loss.py",
     ),
     "cache.py": ("cache/test_loading.py", "cli/test_cache.py", "faults/test_cache.py"),
-    "checkpoint.py": ("test_checkpoint.py", "faults/test_museum.py", "faults/test_crafted.py"),
+    "checkpoint.py": ("test_checkpoint.py", "faults/test_crafted.py"),
     "cli/signals.py": ("cli/test_main.py", "faults/test_signals.py"),
     "gradcheck.py": ("test_gradcheck.py", "layers/test_checking.py", "cli/test_gradcheck.py"),
     "report/terminal.py": ("report/test_terminal.py", "faults/test_terminals.py"),

@@ -25,7 +25,7 @@ LOADER = """
 import sys
 from charrnn.cache import load_corpus
 from charrnn.text import storage
-storage.IN_MEMORY = 100_000
+storage.MOST_IN_MEMORY = 100_000
 for name in sys.stdin:
     corpus = load_corpus([name.strip()])
     print(len(corpus.ids), *(note.split(":")[0].split(",")[0] for note in corpus.notes), flush=True)
@@ -34,7 +34,7 @@ for name in sys.stdin:
 
 @pytest.fixture(autouse=True)
 def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "IN_MEMORY", 100_000)
+    monkeypatch.setattr(storage, "MOST_IN_MEMORY", 100_000)
     monkeypatch.setenv("CHARRNN_CACHE", "kept")
 
 

@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 MODULES = ("charrnn.archive", "charrnn.checkpoint")
 TESTS = (
     *("test_archive.py", "test_archive_lock.py", "test_archive_refusals.py", "test_archive_writer.py"),
-    *("test_checkpoint.py", "faults/test_failing_calls.py", "faults/test_museum.py"),
+    *("test_checkpoint.py", "faults/test_failing_calls.py"),
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from charrnn.errors import ConfigError, PageError
 from charrnn.report.pages import check_suffix, write_file
+from tests.conftest import unix
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ def test_a_file_replaces_an_older_one_and_leaves_nothing_else() -> None:
     assert [entry.name for entry in Path().iterdir()] == ["page.html"]
 
 
+@unix
 def test_a_file_behind_a_link_is_written_where_the_link_points() -> None:
     Path("folder").mkdir()
     Path("page.html").symlink_to("folder/real.html")

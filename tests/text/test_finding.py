@@ -7,6 +7,7 @@ import pytest
 from charrnn import paths
 from charrnn.errors import TextError, UnreadableTextError
 from charrnn.text.sources import find_sources, find_text
+from tests.conftest import unix
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +78,7 @@ def test_a_folder_is_found_as_a_file_is() -> None:
     assert refusal("").startswith("there is no text ''")
 
 
+@unix
 def test_a_folder_is_taken_apart_but_for_what_is_hidden_or_by_name_no_text() -> None:
     for folder in ("corpora/deep", "corpora/.git"):
         Path(folder).mkdir()

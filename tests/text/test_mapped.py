@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from charrnn.text.items import Documents, find_items
-from charrnn.text.storage import is_mapped, let_go
+from charrnn.text.storage import is_mapped, release_pages
 from charrnn.text.streams import Cursor, Streams
 
 IDS = np.random.default_rng(0).integers(0, 200, 3_000_000).astype(np.uint8)
@@ -31,16 +31,16 @@ def test_what_was_read_of_a_map_is_let_go_and_can_be_read_again() -> None:
     ids = mapped(IDS)
     total = int(ids.sum(dtype=np.int64))
     before = pages_of_files()
-    let_go(ids[1000:2000][3:])  # any part stands for all
+    release_pages(ids[1000:2000][3:])  # any part stands for all
     assert before - pages_of_files() > 2_000
     assert int(ids.sum(dtype=np.int64)) == total
 
 
 def test_an_array_in_memory_stays_as_it_is() -> None:
     array = np.arange(5)
-    let_go(array[1:])
-    let_go(np.frombuffer(b"abc", dtype=np.uint8))
-    let_go(np.frombuffer(memoryview(bytearray(b"abc")), dtype=np.uint8))
+    release_pages(array[1:])
+    release_pages(np.frombuffer(b"abc", dtype=np.uint8))
+    release_pages(np.frombuffer(memoryview(bytearray(b"abc")), dtype=np.uint8))
     assert not is_mapped(array[1:])
     assert is_mapped(mapped(IDS[:9])[2:][::2])
     assert array.tolist() == [0, 1, 2, 3, 4]
@@ -61,7 +61,7 @@ def test_an_epoch_over_a_map_reads_the_same_and_holds_little_of_it(monkeypatch: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_items_read_anywhere_in_a_map_are_let_go() -> None:
+def test_items_read_anywhere_in_a_map_are_release_pages() -> None:
     items, _ = find_items(mapped(np.tile(IDS, 20)), np.array([0]))
     documents, cursor = Documents(items, 8, 400, np.random.default_rng), Cursor(0, 0)
     documents.chunk(cursor)

@@ -53,7 +53,7 @@ def test_what_is_to_stay_stays_however_rare_it_is(text: str, keep: set[str], mor
     assume(len(cleaned := clean_items(text, "".join(keep))) > 1)
     corpus = read_corpus(["t.txt"], max_vocab=most, separator="".join(keep))
     counts = Counter(cleaned)
-    kept = sorted(counts, key=lambda c: (c not in keep, -counts[c], c))[:most]
+    kept = sorted({*counts, *keep}, key=lambda c: (c not in keep, -counts[c], c))[:most]
     assert set(corpus.vocabulary.characters) - {UNKNOWN} == set(kept)
 
 

@@ -92,7 +92,7 @@ def test_a_packed_file_without_a_byte_is_damaged_and_one_of_an_empty_text_is_not
 
 
 def test_damage_is_found_on_the_way_through_the_cache_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.text.storage.IN_MEMORY", 10)
+    monkeypatch.setattr("charrnn.text.storage.MOST_IN_MEMORY", 10)
     streams = packed("xz")
     name = written("xz", b"".join(streams))
     assert decoded(load_corpus([name])) == decoded(load_corpus([name])) == "".join(PARTS)
@@ -121,7 +121,7 @@ class Writer(NobodyWatching):
 
 @pytest.mark.parametrize("most", [10, 10**6])
 def test_a_text_that_changes_while_it_is_read_is_told(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr("charrnn.text.storage.IN_MEMORY", most)
+    monkeypatch.setattr("charrnn.text.storage.MOST_IN_MEMORY", most)
     Path("t.txt").write_text("a text\n" * 9)
     notes = load_corpus(["t.txt"], watcher=Writer()).notes
     assert any("changed while it was read" in note for note in notes)
@@ -136,7 +136,7 @@ class Remover(NobodyWatching):
 
 @pytest.mark.parametrize("most", [10, 10**6])
 def test_a_text_that_is_removed_while_it_is_read_is_told(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr("charrnn.text.storage.IN_MEMORY", most)
+    monkeypatch.setattr("charrnn.text.storage.MOST_IN_MEMORY", most)
     Path("t.txt").write_text("a text\n" * 9)
     corpus = load_corpus(["t.txt"], watcher=Remover())
     assert decoded(corpus) == "a text\n" * 9

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.training.log import LineWriter, open_to_append, read_entries
+from tests.conftest import unix
 
 
 class SmallDisk(FileIO):
@@ -99,6 +100,7 @@ def test_what_is_damaged_is_left_out(damage: bytes) -> None:
         assert [entry.value for entry in read_entries(Path("log"))] == [{"line": 0}, {"line": 1}]
 
 
+@unix
 def test_a_pipe_or_a_folder_is_not_waited_for() -> None:
     Path("folder").mkdir()
     os.mkfifo("pipe")

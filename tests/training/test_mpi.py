@@ -184,7 +184,7 @@ from charrnn.config import TrainConfig
 from charrnn.training.data import batches_of
 from charrnn.training import mpi
 
-storage.IN_MEMORY, mpi._BLOCK = 1000, 300
+storage.MOST_IN_MEMORY, mpi._BLOCK = 1000, 300
 comm, ids, place = MPI.COMM_WORLD, np.memmap("ids", np.uint16, "r"), Cursor(0, 7)
 items, _ = find_items(ids, np.array([7]))
 for part in (ids, ids[:100], np.array(ids), items):

@@ -21,7 +21,7 @@ from charrnn.config import flag
 from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training.events import Event, StepReport, Stopped
 from charrnn.training.start import resume_run, start_run
-from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command
+from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, unix
 
 N = 12
 # 88 of 110 characters to train on: two streams of 44, five chunks an epoch, so that epochs end inside the run.
@@ -302,6 +302,7 @@ def test_resume_without_a_name_takes_the_newest_run_and_never_a_best_model(text:
     assert resume_run([], {}).run.path == Path("checkpoints/new.npz")
 
 
+@unix
 def test_ctrl_c_saves_and_the_resumed_process_ends_in_the_same_bytes(text: str) -> None:
     options = (text, *TINY, "--hidden-size", "48,48", "--steps", "500", "--sample-every", "0", "--eval-every", "70")
     subprocess.run([*command(["train", *options]), "-q", "--checkpoint", "whole.npz"], check=True, timeout=60)
