@@ -46,7 +46,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "text/normalizing.py": ("tests/text/test_normalizing.py", "tests/text/test_corpus.py"),
     "text/numbering.py": ("tests/text/test_cells.py", "tests/text/test_max_vocab.py", "tests/cache/test_loading.py"),
     "text/orders.py": ("tests/text/test_orders.py", "tests/text/test_documents.py"),
-    "text/passage.py": ("tests/text/test_passage.py", "tests/scoring/test_score.py"),
+    "text/passage.py": ("tests/text/test_passage.py", "tests/scoring/test_reading.py"),
     "text/permutation.py": ("tests/text/test_permutation.py",),
     "text/reading.py": ("tests/text/test_corpus.py", "tests/text/test_normalizing.py", "tests/faults/test_texts.py"),
     "text/remembered.py": ("tests/training/test_retracing.py", "tests/test_checkpoint.py"),
