@@ -599,7 +599,6 @@ EQUIVALENT = {
         "network_gradients: 1 → 2 (3)",
         "network_gradients: 1 → 0 (3)",
     ),
-    **alike("nn/lstm.py", "one row", "LSTMCell.arrange: 0 → -1 (2)"),
     **alike("nn/gru.py", "one row", "GRUCell.arrange: 0 → -1 (2)"),
     **alike("nn/lstm.py", "a block of no steps before the first", "LSTMCell.backward: 0 → -1 (3)"),
     **alike("nn/gru.py", "a block of no steps before the first", "GRUCell.backward: 0 → -1 (2)"),
@@ -615,7 +614,7 @@ EQUIVALENT = {
         "GRUCell._factors: stop - start → stop + start",
         "GRUCell._factors: stop - start → stop",
     ),
-    **alike("nn/lstm.py", "another array that is free", "LSTMCell._factors: 3 → 2 (15)"),
+    **alike("nn/lstm.py", "another array that is free", "LSTMCell._factors: 3 → 2 (10)"),
     **alike(
         "nn/lstm.py",
         "there is no fifth gate",
