@@ -345,7 +345,7 @@ RESUMABLE = tuple(setting.name for setting in fields(TrainConfig) if option_of(s
 
 _seed = partial(option, section="Seed text")
 _draw = partial(option, section="Sampling")
-_stop = partial(option, section="When to stop")
+_stop = partial(option, section="Length")
 _output = partial(option, section="Output")
 _CLASSES = "letters, upper, lower, digits, space, newline, punctuation, ascii"
 
@@ -374,10 +374,10 @@ class SampleConfig(Settings):
         flags=("--temperature",),
         metavar="NUMBER[,...]",
     )
-    top_k: int = _draw(0, "Draw from the K most likely characters.", metavar="K", default_text="all")
+    top_k: int = _draw(0, "Keep only the K most likely characters.", metavar="K", default_text="all")
     top_p: float = _draw(
         1.0,
-        "Draw from the fewest characters whose probabilities add up to P.",
+        "Keep the most likely characters that together reach probability P.",
         above=0,
         most=1,
         metavar="P",
@@ -388,12 +388,14 @@ class SampleConfig(Settings):
     )
     allow: tuple[str, ...] = _draw(
         (),
-        f"Write only these characters or classes ({_CLASSES}). Can be repeated.",
+        f"Write only these characters. SET is literal characters, or classes: {_CLASSES}. Repeatable.",
         kind=str,
         metavar="SET",
         default_text="",
     )
-    ban: tuple[str, ...] = _draw((), "Never write these. Can be repeated.", kind=str, metavar="SET", default_text="")
+    ban: tuple[str, ...] = _draw(
+        (), "Never write these characters. Repeatable.", kind=str, metavar="SET", default_text=""
+    )
     # The first limit reached ends a text.
     length: int | None = _stop(
         None,  # see `most_characters`
@@ -406,12 +408,12 @@ class SampleConfig(Settings):
     )
     lines: int = _stop(0, "Stop after N lines (0 = no limit).", metavar="N")
     stops: tuple[str, ...] = _stop(
-        (), "Stop before TEXT. Can be repeated.", kind=str, flags=("--stop",), metavar="TEXT", default_text=""
+        (), "Stop before TEXT. Repeatable.", kind=str, flags=("--stop",), metavar="TEXT", default_text=""
     )
     num: int = _output(1, "Write K texts.", least=1, most=10_000, metavar="K")
     unknown: str = _seed(
         "error",
-        "What to do with seed characters that the model has never seen.",
+        "What to do with seed characters the model never saw.",
         choices=UNKNOWN,
         default_text="error; nearest with -i",
     )
