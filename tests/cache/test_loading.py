@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn import cache
 from charrnn.cache import cache_folder, entries, load_corpus, named, remove
 from charrnn.errors import CacheError, TextError
 from charrnn.text import corpus as corpora
