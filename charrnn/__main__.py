@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def run() -> "NoReturn":
     """Run the command line and leave with its exit code."""
     leave_out_current_folder()
-    import signal
+    # It is built in. `signal` would first import `enum`, and a Ctrl-C meanwhile would be a traceback.
+    import _signal as signal  # type: ignore[import-not-found]
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a parent asked not to be disturbed
         signal.signal(signal.SIGINT, _leave)

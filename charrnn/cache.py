@@ -223,14 +223,14 @@ def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
 
 @dataclass
 class _Shelf:
-    """A place in the cache for one text: its lock, and its file while that is written."""
+    """The place of one text in the cache: its lock, and its file while that is written."""
 
     path: Path | None  # None: the text cannot be kept
     text: _Text
-    stack: ExitStack
+    stack: ExitStack  # ends when the text is read
     watcher: Watcher
-    trouble: str = ""  # why there is no such place
-    file: FileIO | None = None  # the one that will be kept
+    trouble: str = ""  # why the cache cannot be used
+    file: FileIO | None = None  # the file that will be kept
     lock: Lock | None = None
     kept: ExitStack = field(default_factory=ExitStack)
 
@@ -239,7 +239,7 @@ class _Shelf:
         return self.path.parent if self.path else cache_folder()
 
     def lock_up(self) -> bool:
-        """Wait until no other run prepares this text, and lock it; return whether that could be done."""
+        """Wait until no other run prepares this text, and lock it; return whether that worked."""
         try:
             make_room(self.folder, self.text.size)
             while not self._try_to_lock():
@@ -250,7 +250,7 @@ class _Shelf:
         return self.lock is not None
 
     def open(self) -> FileIO | None:
-        """Open a file for the ids (see `charrnn.text.storage.Cells`)."""
+        """Open a file for the ids, as `charrnn.text.storage.GrowingArray` asks for it."""
         try:
             if not self.trouble:
                 make_room(self.folder, self.text.size)
@@ -267,7 +267,7 @@ class _Shelf:
         self.kept.close()
 
     def give_up(self) -> None:
-        """Let the file go if it was not kept; what is mapped of it stays."""
+        """Remove the file if it was not kept; a map of it stays valid."""
         self.kept.__exit__(CacheError, CacheError("not kept"), None)
 
     def _try_to_lock(self) -> bool:
@@ -285,7 +285,7 @@ class _Shelf:
             sweep_temporaries(self.folder)
             self.file = self.kept.enter_context(replacing(self.path, buffering=0))
             return self.file
-        return self.stack.enter_context(open_nameless(self.folder))  # what is mapped of it stays when it is closed
+        return self.stack.enter_context(open_nameless(self.folder))  # a map of it stays valid when it is closed
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ class Description:
 
     name: str  # the corpus's
     given: tuple[str, ...]  # the names it was read from, as they were given
-    request: dict[str, Any]  # all that decides the ids beside the bytes of the text
+    request: dict[str, Any]  # all that decides the ids, except the bytes of the text
     files: tuple[File, ...]  # path, size in bytes, times of the last change to its content and to itself (ns)
     sha256: str  # of what was read
     dtype: str
@@ -317,11 +317,11 @@ class Entry:
 
 
 def append_description(stream: FileIO, description: Description, checksum: int) -> None:
-    """Write what the ids are behind them.
+    """Write the description after the ids.
 
     Parameters
     ----------
-    stream : the file that holds the ids and nothing else
+    stream : a file with the ids and nothing else
     checksum : CRC-32 of the ids
     """
     text = json.dumps(asdict(description), sort_keys=True).encode()
@@ -332,9 +332,9 @@ def append_description(stream: FileIO, description: Description, checksum: int) 
 
 
 def open_entry(path: Path) -> Entry | None:
-    """Open a file of the cache; None where there is none, or it is damaged or something else.
+    """Open a file of the cache; None if it is missing, damaged, or something else.
 
-    The ids themselves are not looked at (see `is_sound`).
+    The ids themselves are not checked (see `is_sound`).
     """
     try:
         with open(path, "rb", opener=_open_without_waiting) as stream:
@@ -344,12 +344,12 @@ def open_entry(path: Path) -> Entry | None:
 
 
 def is_sound(entry: Entry, watcher: Watcher = NOBODY) -> bool:
-    """Whether all ids are those that were written, and each is a character's."""
+    """Whether the ids are those that were written, and each belongs to a character."""
     dtype, symbols = np.dtype(entry.description.dtype), len(entry.description.vocabulary)
     left = total = entry.ids.nbytes
     checksum = 0
     try:
-        # Read, not mapped: pages that are mapped would count as this process's memory.
+        # Read, not mapped: mapped pages would count as memory of this process.
         with entry.path.open("rb", buffering=0) as stream:
             while left:
                 block = stream.read(min(_BLOCK, left))
@@ -388,10 +388,10 @@ def _open(path: Path, stream: BufferedReader) -> Entry | None:
 
 
 def _interpret(values: dict[str, Any]) -> Description:
-    """Build a description; any error of its own or Python's means that the file is none of ours."""
+    """Build a description; any error means that the file is not ours."""
     texts = {name: typed(values[name], str) for name in ("name", "sha256", "dtype", "vocabulary")}
     if texts["dtype"] not in _DTYPES:
-        raise ValueError("the ids are of another type")
+        raise ValueError("the ids have an unknown type")
     Vocabulary(texts["vocabulary"])
     files = []
     for path, *numbers in typed(values["files"], list):
@@ -402,7 +402,7 @@ def _interpret(values: dict[str, Any]) -> Description:
     characters = count(values["characters"])
     ends = tuple(map(count, typed(values["file_ends"], list)))
     if ends[-1:] != (characters,) or any(end <= begin for begin, end in pairwise((0, *ends))):
-        raise ValueError("the files do not end where they can")
+        raise ValueError("the ends of the files cannot be right")
     return Description(
         given=given,
         notes=notes,
@@ -415,7 +415,7 @@ def _interpret(values: dict[str, Any]) -> Description:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that somebody put there is not waited for
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # do not wait for a pipe
 
 
 @dataclass(frozen=True)
@@ -426,18 +426,18 @@ class Kept:
     size: int
     """Bytes."""
     used: float
-    """When it was last built or asked for, in seconds since 1970."""
+    """When it was last written or used, in seconds since 1970."""
     description: Description | None
-    """None where it is damaged, or was made by another version."""
+    """None if it is damaged, or was made by another version."""
 
 
 def cache_folder() -> Path:
-    """Return the folder: ``CHARRNN_CACHE``, or ``charrnn`` in the folder that the system has for such files.
+    """Return the folder: ``CHARRNN_CACHE``, or ``charrnn`` in the system's folder for caches.
 
     Raises
     ------
     CacheError
-        If nobody says where that is.
+        If there is no home folder.
     """
     if own := os.environ.get(VARIABLE):
         return Path(own).absolute()
@@ -450,14 +450,14 @@ def cache_folder() -> Path:
 
 
 def make_room(folder: Path, size: int) -> None:
-    """Make the folder, and see that so many bytes are free there.
+    """Make the folder, and check that `size` bytes are free there.
 
     Raises
     ------
     CacheError
-        If they are not.
+        If they are not free.
     OSError
-        If there can be no such folder.
+        If the folder cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
@@ -466,13 +466,13 @@ def make_room(folder: Path, size: int) -> None:
 
 
 def open_nameless(folder: Path) -> FileIO:
-    """Open a file that nobody else can find, and that is gone when nobody maps it any more."""
-    nameless: Any = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - whoever asks for it closes it
+    """Open a file without a name, which is removed once it is closed and no longer mapped."""
+    nameless: Any = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - the caller closes it
     return nameless  # type: ignore[no-any-return]
 
 
 def scratch(size: int) -> FileIO | None:
-    """Open a file for so many bytes that nobody else needs; None where there is no room for it."""
+    """Open a file without a name for `size` bytes; None if there is no room for it."""
     try:
         make_room(cache_folder(), size)
         return open_nameless(cache_folder())
@@ -484,7 +484,7 @@ def entries() -> list[Kept]:
     """List what is in the cache, the last used first."""
     found = []
     for path in cache_folder().glob(f"*{SUFFIX}"):
-        with suppress(OSError):  # gone since
+        with suppress(OSError):  # just removed
             status = path.stat()
             entry = open_entry(path)
             found.append(Kept(path, status.st_size, status.st_mtime, entry.description if entry else None))
@@ -492,12 +492,12 @@ def entries() -> list[Kept]:
 
 
 def named(kept: Iterable[Kept], names: Iterable[str]) -> list[Kept]:
-    """Return those of a name: a corpus's, or one of the names or files that it was read from.
+    """Return the entries with these names, each the name of a corpus or of a text that it was read from.
 
     Raises
     ------
     CacheError
-        If a name means none.
+        If there is no entry with a name.
     """
     kept, chosen = list(kept), []
     for name in names:
@@ -509,9 +509,9 @@ def named(kept: Iterable[Kept], names: Iterable[str]) -> list[Kept]:
 
 
 def remove(kept: Iterable[Kept]) -> None:
-    """Remove files of the cache, and what killed processes have left there.
+    """Remove files of the cache, and temporary files that killed processes have left there.
 
-    A run that goes on with one keeps it until it ends, wherever a file in use can be removed.
+    Where the system lets a file in use be removed, a run that uses it keeps it until it ends.
 
     Raises
     ------

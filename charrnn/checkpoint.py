@@ -1,15 +1,14 @@
-"""A checkpoint: one .npz that holds a model, its vocabulary, and all that an exact resume needs.
+"""A checkpoint: one .npz file with a model, its vocabulary, and all that an exact resume needs.
 
-Members: ``params/<name>``, ``optimizer/<memory>/<name>``, ``state/<layer>/<field>`` (``h``, and ``c`` of an LSTM) and
-``meta``, a JSON text as bytes; saved between two good states, the older of them again below ``fallback/``. Anyone can
-read it without this package::
+Its arrays are ``params/<name>``, ``optimizer/<memory>/<name>``, ``state/<layer>/<field>`` (``h``, and ``c`` of an LSTM)
+and ``meta``, a JSON text as bytes. An earlier state of the same run, for a rollback, is below ``fallback/``. You can
+read the file without this package::
 
     file = numpy.load(path)                   # no pickle inside
     file["params/cells.0.W_hh"]
     json.loads(file["meta"].tobytes())
 
-The file itself, whole or absent and bounded when read, is `charrnn.archive`'s business; this module gives the arrays
-their meaning and checks that they agree with one another.
+`charrnn.archive` reads and writes the file; this module gives the arrays their meaning and checks that they agree.
 """
 
 import contextlib
@@ -35,11 +34,11 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.version import __version__
 
 FORMAT = 1
-# How gates are packed; format 1 has always said the LSTM's of a vanilla cell too.
+# How gates are packed; a vanilla cell has none, and says what an LSTM says.
 _GATE_ORDER = {"vanilla": "ifgo", "lstm": "ifgo", "gru": "rzn"}
 _FALLBACK = "fallback/"
 _MOST_STEPS = 1 << 53  # what a float still counts
-# What a description raises that is not one of ours, or contradicts the arrays or itself.
+# What is raised by a description that contradicts the arrays or itself, or is not ours.
 _CONTRADICTION = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError),
     ConfigError,
@@ -54,11 +53,11 @@ class Progress:
 
     step: int = 0
     epoch: int = 0
-    position: int = 0  # the data cursor: transitions of each stream already trained in this epoch
+    position: int = 0  # of the data cursor, within the epoch
     smoothed_loss: float = 0.0  # nats a character
-    elapsed_seconds: float = 0.0  # counted only where the run is bounded by time
+    elapsed_seconds: float = 0.0  # counted only if the run is limited by time
     history: tuple[tuple[int, float], ...] = ()  # (step, held-out nats a character)
-    rollbacks: int = 0  # how often training diverged, and so the learning rate was halved
+    rollbacks: int = 0  # how often training diverged and the learning rate was halved
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -68,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Resume:
-    """What training needs beyond the weights; a checkpoint kept only for sampling goes without."""
+    """What training needs besides the weights; missing in a checkpoint kept only for sampling."""
 
     optimizer_state: OptimizerState
     state: State
@@ -77,7 +76,7 @@ class Resume:
 
 @dataclass(frozen=True)
 class Fallback:
-    """An earlier state of the same run, known to be good: what training goes back to if it diverges."""
+    """An earlier good state of the same run, to which training returns if it diverges."""
 
     params: Parameters
     progress: Progress
@@ -86,7 +85,7 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model and where it stands: what `charrnn.load` returns.
+    """A trained model and the state of its training, as `charrnn.load` returns it.
 
     Examples
     --------
@@ -104,7 +103,7 @@ class Checkpoint:
     config: Mapping[str, Any]  # the training configuration as plain JSON values
     progress: Progress = field(default_factory=Progress)
     resume: Resume | None = None
-    machine: Mapping[str, str] = field(default_factory=dict)  # what decided the last bits of its sums, if that is known
+    machine: Mapping[str, str] = field(default_factory=dict)  # what decides the last bits of its sums, if known
 
     @property
     def separator(self) -> str:
@@ -113,7 +112,7 @@ class Checkpoint:
 
     @property
     def usage(self) -> Usage:
-        """What the model needs, beside its weights and its vocabulary, to be used as it was trained."""
+        """How the model is to be used, apart from its weights and its vocabulary."""
         return Usage.of(self.separator, self.corpus, self.vocabulary)
 
 
@@ -123,7 +122,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
     Raises
     ------
     CheckpointError
-        If the file cannot be written, or `load` would not read it; what stood there before is untouched.
+        If the file cannot be written, or `load` would refuse it; an existing file is then unchanged.
 
     Examples
     --------
@@ -152,7 +151,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
     }
     try:
         text = json.dumps(meta, sort_keys=True, allow_nan=False)
-    except (ValueError, TypeError) as error:  # a number that is not finite, or a value of no type that JSON has
+    except (ValueError, TypeError) as error:  # a number that is not finite, or a type that JSON does not have
         raise CheckpointError(f"cannot save {shown(os.fspath(path))}: {shown(str(error))}") from error
     arrays["meta"] = np.frombuffer(text.encode(), np.uint8)
     with contextlib.suppress(OSError):  # the writer says what is wrong with the folder
@@ -195,7 +194,7 @@ def load(path: PathLike) -> Checkpoint:
 
 
 def _check(members: Iterable[tuple[str, Array]]) -> None:
-    """Refuse what `load` would, and hold no array but the description: stand-ins have the others' shapes and types."""
+    """Refuse what `load` would refuse. To save memory, only the shapes and types of the other arrays are checked."""
     arrays = {
         name: array if name == "meta" else np.broadcast_to(array.dtype.type(0), array.shape) for name, array in members
     }
@@ -210,7 +209,7 @@ def _join_stand_ins(parts: Sequence[Array]) -> Array:
 
 
 def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array], int | None]:
-    """Name each array as the file does, and count the optimizer's updates."""
+    """Return the arrays by their names in the file, and the number of the optimizer's updates."""
     arrays: dict[str, Array] = {f"params/{name}": array for name, array in params.items()}
     if resume is None:
         return arrays, None
@@ -222,7 +221,7 @@ def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array
 
 
 def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.concatenate) -> Checkpoint:
-    """Build the checkpoint; any error of its own or Python's means that the file contradicts itself."""
+    """Build the checkpoint; any error means that the file contradicts itself."""
     if count(meta["format"]) != FORMAT:
         raise ValueError(f"meta has the format {meta['format']}")
     vocabulary = Vocabulary(typed(meta["vocabulary"], str))
@@ -243,7 +242,7 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.c
     if arrays:
         raise ValueError(f"unknown member {min(arrays)}")
     if not set(typed(config["separator"], str)) <= set(vocabulary.characters):
-        raise ValueError("the separator has characters that the vocabulary has not")
+        raise ValueError("the separator has characters that are not in the vocabulary")
     corpus, progress = _corpus(meta["corpus"]), _progress(meta["progress"])
     if resume and resume.fallback:
         earlier = resume.fallback.progress
@@ -268,7 +267,7 @@ def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:
 
 
 def _gather(arrays: dict[str, Array], prefix: str, shapes: Mapping[str, tuple[int, ...]], join: Join) -> Parameters:
-    """Take the named arrays out of `arrays` and join them in one vector."""
+    """Remove the named arrays from `arrays` and join them in one vector."""
     parts = []
     for name, shape in shapes.items():
         member = f"{prefix}/{name}"

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
+from functools import partial
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self
@@ -152,8 +153,12 @@ class Settings:
         """Raise `ConfigError` if values that are each allowed do not go together."""
 
 
-_MODEL, _TEXT, _UPDATES = "Model", "Text", "Optimization"
-_DURATION, _PROGRESS = "How long", "Along the way"
+# One function for each section of the help.
+_model = partial(option, section="Model")
+_text = partial(option, section="Text")
+_update = partial(option, section="Optimization")
+_end = partial(option, section="How long", resumable=True)
+_progress = partial(option, section="Along the way", most=_MOST_STEPS, unit="steps", resumable=True)
 _SUITED = "automatic, from the number of epochs"  # see `suited_settings`
 
 
@@ -176,216 +181,115 @@ class TrainConfig(Settings):
 
     """
 
-    cell: str = option("gru", "Recurrent cell.", section=_MODEL, choices=CELLS)
-    hidden_sizes: tuple[int, ...] = option(
-        (384,),
-        "Hidden units; a comma-separated list stacks layers.",
-        section=_MODEL,
-        least=1,
-        most=_LARGEST,
-        flags=("--hidden-size",),
+    cell: str = _model("gru", "Recurrent cell.", choices=CELLS)
+    hidden_sizes: tuple[int, ...] = _model(
+        (384,), "Hidden units; a comma-separated list stacks layers.", least=1, most=_LARGEST, flags=("--hidden-size",)
     )
-    embedding_size: int = option(
-        0, "Size of a learned embedding (0 = one-hot input).", section=_MODEL, most=_LARGEST, metavar="SIZE"
-    )
-    tied: bool = option(False, "Use the embedding matrix in the output layer too.", section=_MODEL, added_later=True)
-    init_std: float = option(
-        0.0, "Standard deviation of the initial weights (0 = uniform in ±1/√hidden).", section=_MODEL, most=10**6
-    )
-    dtype: str = option("float32", "Floating-point precision.", section=_MODEL, choices=DTYPES)
+    embedding_size: int = _model(0, "Size of a learned embedding (0 = one-hot input).", most=_LARGEST, metavar="SIZE")
+    tied: bool = _model(False, "Use the embedding matrix in the output layer too.", added_later=True)
+    init_std: float = _model(0.0, "Standard deviation of the initial weights (0 = uniform in ±1/√hidden).", most=10**6)
+    dtype: str = _model("float32", "Floating-point precision.", choices=DTYPES)
 
-    separator: str = option(
-        "",
-        "Train on separate items divided by this string.",
-        section=_TEXT,
-        default_text="none: one running text",
-        added_later=True,
+    separator: str = _text(
+        "", "Train on separate items divided by this string.", default_text="none: one running text", added_later=True
     )
-    unique: bool = option(
-        False,
-        "Drop repeated items, so that no item is both trained on and held out.",
-        section=_TEXT,
-        added_later=True,
+    unique: bool = _text(
+        False, "Drop repeated items, so that no item is both trained on and held out.", added_later=True
     )
-    val_fraction: float = option(
-        0.1,
-        "Fraction held out for validation: the end of the text, or randomly chosen items.",
-        section=_TEXT,
-        below=1,
+    val_fraction: float = _text(
+        0.1, "Fraction held out for validation: the end of the text, or randomly chosen items.", below=1
     )
-    batch_size: int = option(
-        16, "Streams of text, or items, trained on in parallel.", section=_TEXT, least=1, most=_LARGEST, unit="streams"
+    batch_size: int = _text(
+        16, "Streams of text, or items, trained on in parallel.", least=1, most=_LARGEST, unit="streams"
     )
-    seq_length: int = option(
-        50, "Characters through which gradients flow back.", section=_TEXT, least=1, most=_LARGEST, unit="characters"
+    seq_length: int = _text(
+        50, "Characters through which gradients flow back.", least=1, most=_LARGEST, unit="characters"
     )
-    bptt_jitter: float = option(
-        0.0,
-        "Vary --seq-length randomly with this standard deviation (0 = off).",
-        section=_TEXT,
-        unit="characters",
-        added_later=True,
+    bptt_jitter: float = _text(
+        0.0, "Vary --seq-length randomly with this standard deviation (0 = off).", unit="characters", added_later=True
     )
 
-    optimizer: str = option("adagrad", "Optimizer.", section=_UPDATES, choices=OPTIMIZERS)
-    learning_rate: float = option(
-        0.0, "Learning rate (0 = the optimizer's default).", section=_UPDATES, default_text=_SUITED, resumable=True
+    optimizer: str = _update("adagrad", "Optimizer.", choices=OPTIMIZERS)
+    learning_rate: float = _update(
+        0.0, "Learning rate (0 = the optimizer's default).", default_text=_SUITED, resumable=True
     )
-    schedule: str = option("cosine", "Learning-rate schedule.", section=_UPDATES, choices=SCHEDULES)
-    schedule_steps: int = option(
+    schedule: str = _update("cosine", "Learning-rate schedule.", choices=SCHEDULES)
+    schedule_steps: int = _update(
         0,
         "Total planned steps if this run is one part of a longer one; sets schedule and dropout (0 = this run only).",
-        section=_UPDATES,
         most=_MOST_STEPS,
         unit="steps",
         resumable=True,
     )
-    warmup_steps: int = option(
-        100,
-        "Steps in which the learning rate rises to its full value.",
-        section=_UPDATES,
-        most=_MOST_STEPS,
-        unit="steps",
+    warmup_steps: int = _update(
+        100, "Steps in which the learning rate rises to its full value.", most=_MOST_STEPS, unit="steps"
     )
     # The defaults of the step schedule are torch-rnn's.
-    decay_factor: float = option(
+    decay_factor: float = _update(
         0.5,
         "With --schedule step: multiply the learning rate by this at each decay.",
-        section=_UPDATES,
         above=0,
         most=1,
         metavar="FACTOR",
         resumable=True,
         added_later=True,
     )
-    decay_every: float = option(
+    decay_every: float = _update(
         5.0,
         "With --schedule step: epochs between decays.",
-        section=_UPDATES,
         above=0,
         most=10**9,
         unit="epochs",
         resumable=True,
         added_later=True,
     )
-    dropout: float = option(
-        0.0,
-        "Dropout rate for layer outputs (0 = off).",
-        section=_UPDATES,
-        below=1,
-        default_text=_SUITED,
-        added_later=True,
+    dropout: float = _update(
+        0.0, "Dropout rate for layer outputs (0 = off).", below=1, default_text=_SUITED, added_later=True
     )
-    locked_dropout: bool = option(
-        False, "Use one dropout mask for all characters of a sequence.", section=_UPDATES, added_later=True
+    locked_dropout: bool = _update(False, "Use one dropout mask for all characters of a sequence.", added_later=True)
+    weight_drop: float = _update(
+        0.0, "Dropout rate for recurrent weights (0 = off).", below=1, default_text=_SUITED, added_later=True
     )
-    weight_drop: float = option(
-        0.0,
-        "Dropout rate for recurrent weights (0 = off).",
-        section=_UPDATES,
-        below=1,
-        default_text=_SUITED,
-        added_later=True,
+    clip_value: float = _update(0.0, "Clip each gradient to ± this (0 = off).")
+    clip_norm: float = _update(5.0, "Clip the gradient norm to this (0 = off).")
+    reduction: str = _update(
+        "mean", "Follow the gradient of the mean or the sum over a sequence's characters.", choices=REDUCTIONS
     )
-    clip_value: float = option(0.0, "Clip each gradient to ± this (0 = off).", section=_UPDATES)
-    clip_norm: float = option(5.0, "Clip the gradient norm to this (0 = off).", section=_UPDATES)
-    reduction: str = option(
-        "mean",
-        "Follow the gradient of the mean or the sum over a sequence's characters.",
-        section=_UPDATES,
-        choices=REDUCTIONS,
-    )
-    accumulate: int = option(
+    accumulate: int = _update(
         1,
         "Add up the gradients of this many batches before each update.",
-        section=_UPDATES,
         least=1,
         most=10**6,
         unit="batches",
         added_later=True,
     )
-    rng_seed: int = option(
-        0, "Random seed; the same seed gives the same run.", section=_UPDATES, most=_LONG, metavar="SEED"
-    )
-    threads: int = option(
+    rng_seed: int = _update(0, "Random seed; the same seed gives the same run.", most=_LONG, metavar="SEED")
+    threads: int = _update(
         0,
         "CPU cores to use (0 = all, or one per rank under mpirun).",
-        section=_UPDATES,
         most=256,
         unit="cores",
         resumable=True,
         added_later=True,
     )
 
-    steps: int = option(
-        3600,
-        "Stop after this many updates (0 = no limit).",
-        section=_DURATION,
-        most=_MOST_STEPS,
-        unit="steps",
-        resumable=True,
-    )
-    epochs: float = option(
-        0.0,
-        "Stop after this many passes over the text (0 = no limit).",
-        section=_DURATION,
-        most=10**9,
-        unit="epochs",
-        resumable=True,
-    )
-    minutes: float = option(
-        0.0,
-        "Stop after this many minutes in total (0 = no limit).",
-        section=_DURATION,
-        most=10**9,
-        unit="minutes",
-        resumable=True,
-    )
-    patience: int = option(
+    steps: int = _end(3600, "Stop after this many updates (0 = no limit).", most=_MOST_STEPS, unit="steps")
+    epochs: float = _end(0.0, "Stop after this many passes over the text (0 = no limit).", most=10**9, unit="epochs")
+    minutes: float = _end(0.0, "Stop after this many minutes in total (0 = no limit).", most=10**9, unit="minutes")
+    patience: int = _end(
         0,
         "Stop after this many evaluations in a row without a new best (0 = never).",
-        section=_DURATION,
         most=_MOST_STEPS,
         unit="evaluations",
-        resumable=True,
         added_later=True,
     )
 
-    eval_every: int = option(
-        200,
-        "Steps between evaluations on the held-out part (0 = only at the end).",
-        section=_PROGRESS,
-        most=_MOST_STEPS,
-        unit="steps",
-        resumable=True,
-    )
-    sample_every: int = option(
-        400,
-        "Steps between samples (0 = never).",
-        section=_PROGRESS,
-        most=_MOST_STEPS,
-        unit="steps",
-        resumable=True,
-    )
-    sample_length: int = option(
-        200, "Length of each sample.", section=_PROGRESS, most=10**6, unit="characters", resumable=True
-    )
-    save_every: int = option(
-        400,
-        "Steps between saves (0 = only at the start and the end).",
-        section=_PROGRESS,
-        most=_MOST_STEPS,
-        unit="steps",
-        resumable=True,
-    )
-    keep: int = option(
-        0,
-        "Also keep this many earlier saves, as NAME-step-STEP.npz.",
-        section=_PROGRESS,
-        most=_MOST_STEPS,
-        unit="saves",
-        resumable=True,
-        added_later=True,
+    eval_every: int = _progress(200, "Steps between evaluations on the held-out part (0 = only at the end).")
+    sample_every: int = _progress(400, "Steps between samples (0 = never).")
+    sample_length: int = _progress(200, "Length of each sample.", most=10**6, unit="characters")
+    save_every: int = _progress(400, "Steps between saves (0 = only at the start and the end).")
+    keep: int = _progress(
+        0, "Also keep this many earlier saves, as NAME-step-STEP.npz.", unit="saves", added_later=True
     )
 
     def check_together(self) -> None:
@@ -439,7 +343,10 @@ BOUNDS = ("steps", "epochs", "minutes")
 RESUMABLE = tuple(setting.name for setting in fields(TrainConfig) if option_of(setting).resumable)
 
 
-_SEED, _DRAWING, _ENDING, _OUTPUT = "Seed text", "Sampling", "When to stop", "Output"
+_seed = partial(option, section="Seed text")
+_draw = partial(option, section="Sampling")
+_stop = partial(option, section="Length")
+_output = partial(option, section="Output")
 _CLASSES = "letters, upper, lower, digits, space, newline, punctuation, ascii"
 
 
@@ -461,68 +368,52 @@ class SampleConfig(Settings):
     """
 
     # One text, or one group of `num` texts, for each temperature
-    temperatures: tuple[float, ...] = option(
+    temperatures: tuple[float, ...] = _draw(
         (1.0,),
         "Lower is safer, higher more varied; 0 always picks the most likely. Several are shown side by side.",
-        section=_DRAWING,
         flags=("--temperature",),
         metavar="NUMBER[,...]",
     )
-    top_k: int = option(0, "Draw from the K most likely characters.", section=_DRAWING, metavar="K", default_text="all")
-    top_p: float = option(
+    top_k: int = _draw(0, "Keep only the K most likely characters.", metavar="K", default_text="all")
+    top_p: float = _draw(
         1.0,
-        "Draw from the fewest characters whose probabilities add up to P.",
-        section=_DRAWING,
+        "Keep the most likely characters that together reach probability P.",
         above=0,
         most=1,
         metavar="P",
         default_text="all",
     )
-    min_p: float = option(
-        0.0,
-        "Keep characters whose probability is at least P × the top one.",
-        section=_DRAWING,
-        most=1,
-        metavar="P",
-        default_text="all",
+    min_p: float = _draw(
+        0.0, "Keep characters whose probability is at least P × the top one.", most=1, metavar="P", default_text="all"
     )
-    allow: tuple[str, ...] = option(
+    allow: tuple[str, ...] = _draw(
         (),
-        f"Write only these characters or classes ({_CLASSES}). Can be repeated.",
-        section=_DRAWING,
+        f"Write only these characters. SET is literal characters, or classes: {_CLASSES}. Repeatable.",
         kind=str,
         metavar="SET",
         default_text="",
     )
-    ban: tuple[str, ...] = option(
-        (), "Never write these. Can be repeated.", section=_DRAWING, kind=str, metavar="SET", default_text=""
+    ban: tuple[str, ...] = _draw(
+        (), "Never write these characters. Repeatable.", kind=str, metavar="SET", default_text=""
     )
     # The first limit reached ends a text.
-    length: int | None = option(
+    length: int | None = _stop(
         None,  # see `most_characters`
         "Characters to write (-1 = no limit).",
-        section=_ENDING,
         kind=int,
         least=ENDLESS,
         flags=("-n", "--length"),
         metavar="N",
         default_text=f"{DEFAULT_LENGTH}; with --lines, {DEFAULT_LENGTH} per line",
     )
-    lines: int = option(0, "Stop after N lines (0 = no limit).", section=_ENDING, metavar="N")
-    stops: tuple[str, ...] = option(
-        (),
-        "Stop before TEXT. Can be repeated.",
-        section=_ENDING,
-        kind=str,
-        flags=("--stop",),
-        metavar="TEXT",
-        default_text="",
+    lines: int = _stop(0, "Stop after N lines (0 = no limit).", metavar="N")
+    stops: tuple[str, ...] = _stop(
+        (), "Stop before TEXT. Repeatable.", kind=str, flags=("--stop",), metavar="TEXT", default_text=""
     )
-    num: int = option(1, "Write K texts.", section=_OUTPUT, least=1, most=10_000, metavar="K")
-    unknown: str = option(
+    num: int = _output(1, "Write K texts.", least=1, most=10_000, metavar="K")
+    unknown: str = _seed(
         "error",
-        "What to do with seed characters that the model has never seen.",
-        section=_SEED,
+        "What to do with seed characters the model never saw.",
         choices=UNKNOWN,
         default_text="error; nearest with -i",
     )

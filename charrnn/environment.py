@@ -1,12 +1,13 @@
-"""Where modules are imported from: never the current folder, in which a user may have a ``random.py`` of their own.
+"""What must be set before anything else is imported: the module path and the number of BLAS threads.
 
-Only `os` and `sys` are imported here, which Python has loaded before anything of ours runs.
+Modules are never imported from the current folder, which may have a ``random.py`` of the user's.
 
-One thread for each matrix product, asked for before NumPy is imported.
+One thread computes each matrix product. The products of a step are short, and OpenBLAS's threads wait for each other in
+every one of them; on a busy machine a thread that has lost its core delays the others thousands of times a second. (On
+two cores, next to a test suite, 3,000 steps of an LSTM of 256 took 7 min 20 s with two threads, and 300 steps 7 s with
+one.)
 
-The products of a step are short, and OpenBLAS's threads wait for one another in every one of them: where anything else
-runs on the machine, a thread that has lost its core holds up the others thousands of times a second. (On two cores,
-beside a test suite, 3,000 steps of an LSTM of 256 took 7 min 20 s with two threads, and 300 steps 7 s with one.)
+Only `os` and `sys` are imported here, which Python has loaded already.
 """
 
 import os
@@ -21,7 +22,7 @@ def leave_out_current_folder() -> None:
 def safe_path() -> list[str]:
     """Return the module path without the current folder.
 
-    The folder that has this package comes last, so that the package is found even where that is the current folder.
+    The folder of this package comes last, so that the package is found even if that is the current folder.
     """
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib is not loaded yet
     try:
@@ -34,16 +35,16 @@ def safe_path() -> list[str]:
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
-# What a process of ours is started with that must have one thread, whatever its parent's environment says.
+# The environment of our processes that must have one thread, whatever their parent's environment says.
 ONE_THREAD = dict.fromkeys((*THREAD_VARIABLES, "OMP_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 
 
 def use_one_thread(*, always: bool = False) -> None:
-    """Set the variables that the usual libraries read when they are loaded.
+    """Set the variables that BLAS libraries read when they are loaded.
 
     Parameters
     ----------
-    always : whether to do so also where the environment asks for another number of threads
+    always : also if the environment asks for another number of threads
     """
     if always:
         os.environ.update(ONE_THREAD)

@@ -1,6 +1,6 @@
-"""What a run should know of the machine it is on: how much memory is free, and what decides the last bits of a sum.
+"""The machine: free memory, what decides the last bits of a sum, and the threads of the BLAS.
 
-One thread for each matrix product, also where NumPy was loaded before we could ask for it (see `charrnn.environment`).
+`charrnn.environment` asks for one thread before NumPy is loaded; `one_thread` does so when it was loaded before.
 """
 
 import ctypes
@@ -23,26 +23,26 @@ if sys.platform != "win32":
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
-# How OpenBLAS's functions are called in NumPy's own wheels, and in other builds.
+# Names of OpenBLAS's functions in NumPy's own wheels and in other builds.
 _OPENBLAS_NAMES = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
 
 
 def available_memory() -> int | None:
-    """Return the bytes that this process could still take, or None where the system does not say.
+    """Return the bytes that this process could still allocate; None if the system does not say.
 
-    That is what the machine can give without swapping, or less where a container or ``ulimit -v`` allows less.
+    That is what the machine has without swapping, or less if a container or ``ulimit -v`` allows less.
     """
     return min(_bounds(), default=None)
 
 
 def format_bytes(count: int) -> str:
-    """Write an amount of memory as people do: ``14.2 MB``."""
+    """Return an amount of memory for people: ``14.2 MB``."""
     power = min((len(str(count)) - 1) // 3, len(_UNITS) - 1)
     return f"{count / 1000**power:.3g} {_UNITS[power]}"
 
 
 def describe_numerics() -> Mapping[str, str]:
-    """Name what decides the last bits of floating-point sums, so that equal descriptions mean equal bits."""
+    """Name what decides the last bits of floating-point sums; equal descriptions mean equal bits."""
     core = _numpy_core()
     simd = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
     return {
@@ -54,7 +54,7 @@ def describe_numerics() -> Mapping[str, str]:
 
 
 def openblas(*functions: str) -> tuple[Any, ...] | None:
-    """Return functions of the OpenBLAS that NumPy computes with, by their plain names; None where it is another."""
+    """Return functions of NumPy's OpenBLAS by their plain names; None if NumPy uses another library."""
     library = _library(str(_numpy_core().__file__))
     for name in _OPENBLAS_NAMES:
         found = tuple(getattr(library, name.format(function), None) for function in functions)
@@ -65,7 +65,7 @@ def openblas(*functions: str) -> tuple[Any, ...] | None:
 
 @cache
 def thread_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
-    """Return what says, and what sets, how many threads the BLAS uses; None where it cannot be told so."""
+    """Return the functions that get and set the number of BLAS threads; None if there are none."""
     if found := openblas("get_num_threads", "set_num_threads"):
         return found[0], found[1]
     library = _library(str(_numpy_core().__file__))
@@ -74,11 +74,11 @@ def thread_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
 
 
 def _numpy_core() -> Any:
-    return sys.modules["numpy._core._multiarray_umath"]  # `numpy.show_runtime` prints what it says, from the same place
+    return sys.modules["numpy._core._multiarray_umath"]  # where `numpy.show_runtime` looks too
 
 
 def _describe_blas() -> str:
-    """Name OpenBLAS's version, kernels and threads; of another library, what NumPy was built with."""
+    """Name OpenBLAS's version, kernels and threads, or the other library that NumPy was built with."""
     if found := openblas("get_config", "get_corename", "get_num_threads"):
         config, kernels, threads = found
         config.restype = kernels.restype = ctypes.c_char_p
@@ -91,13 +91,13 @@ def _describe_blas() -> str:
 
 def _library(path: str) -> ctypes.CDLL | None:
     try:
-        return ctypes.CDLL(path)  # where it finds, too, what the library was linked with
+        return ctypes.CDLL(path)  # finds the functions of the libraries it is linked with, too
     except OSError:
         return None
 
 
 def _bounds() -> Iterator[int]:
-    """Yield each bound on memory that the system tells."""
+    """Yield each limit on memory that the system reports."""
     free = re.search(r"^MemAvailable:\s*(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
     if free:
         yield int(free[1]) * 1024
@@ -127,11 +127,11 @@ R = TypeVar("R")
 
 @contextmanager
 def one_thread(*, always: bool = False) -> Iterator[None]:
-    """Keep the BLAS to one thread, and give it back those it had.
+    """Limit the BLAS to one thread within the block.
 
     Parameters
     ----------
-    always : whether to do so also where the environment asks for a number of threads
+    always : also if the environment asks for a number of threads
     """
     functions = thread_functions()
     if functions is None or not (always or not any(name in os.environ for name in THREAD_VARIABLES)):
@@ -147,7 +147,7 @@ def one_thread(*, always: bool = False) -> Iterator[None]:
 
 
 def with_one_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep the BLAS to one thread while a function runs, unless the environment asks for a number of threads."""
+    """Limit the BLAS to one thread while a function runs, unless the environment asks for a number of threads."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

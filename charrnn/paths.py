@@ -1,12 +1,10 @@
-"""What the files of a run are called, and which was written last.
+"""Where the bundled files are, and what the files of a run are called.
 
-A run saved to ``kafka.npz`` keeps its best model in ``kafka-best.npz``, older states, where they are asked for, in
+The bundled texts and model are in ``charrnn/data`` of an installed wheel, and at the top of the repository in a
+checkout or an editable install.
+
+A run saved to ``kafka.npz`` keeps its best model in ``kafka-best.npz``, older states (``--keep``) in
 ``kafka-step-400.npz`` and so on, and its log in ``kafka.log.jsonl``.
-
-Where the texts and the model that come with the package are, and a user's own models.
-
-In an installed wheel they lie in ``charrnn/data``; in a checkout, or an editable
-install, at the top of the repository.
 """
 
 import contextlib
@@ -23,29 +21,27 @@ _HOME = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
 CORPORA = _HOME / "corpora"
 PRETRAINED = _HOME / "checkpoints" / "pretrained.npz"
 DEFAULT_CORPUS, DEFAULT_ITEMS = "harbour-clerk.txt", "villages.txt"
-LOCAL_CHECKPOINTS = Path("checkpoints")
+LOCAL_CHECKPOINTS = FOLDER = Path("checkpoints")
+
+SUFFIX = ".npz"
+LOG_SUFFIX = ".log.jsonl"
+_BEST = "-best"
+_LONGEST_NAME = 180  # bytes; file systems allow 255, and the other files of a run have longer names
+_KEPT = re.compile(r"-step-([0-9]+)$")
 
 
 def default_corpus(separator: str = "") -> str:
-    """Return what is learned where no text is named: a running text, or one of items where these have a separator."""
+    """Return the text to learn if none is named: a running text, or one of items if there is a separator."""
     return DEFAULT_ITEMS if separator else DEFAULT_CORPUS
 
 
 def corpus_names() -> list[str]:
-    """File names of the bundled texts, sorted."""
+    """Return the file names of the bundled texts, sorted."""
     return sorted(path.name for path in CORPORA.glob("*.txt"))
 
 
-FOLDER = LOCAL_CHECKPOINTS
-SUFFIX = ".npz"
-LOG_SUFFIX = ".log.jsonl"
-_BEST = "-best"
-_LONGEST_NAME = 180  # bytes: file systems allow 255, and what stands beside a checkpoint has longer names
-_KEPT = re.compile(r"-step-([0-9]+)$")
-
-
 def default_path(name: str, number: int) -> Path:
-    """Where the nth run on a text of this name is saved if nobody says where, from 1."""
+    """Return where the nth run (from 1) on a text of this name is saved by default."""
     while len(os.fsencode(name)) > _LONGEST_NAME:
         name = name[:-1]
     stem = name if number == 1 else f"{name}-{number}"
@@ -55,30 +51,30 @@ def default_path(name: str, number: int) -> Path:
 
 
 def check_name(path: Path) -> None:
-    """Refuse what a run cannot be called.
+    """Refuse a name that a run's checkpoint cannot have.
 
     Raises
     ------
     ConfigError
-        If its file would not be known for a checkpoint, or be taken for one that stands beside another run's.
+        If it does not end in .npz, or is the name of another run's best model or kept state.
     """
     if path.suffix != SUFFIX:
         ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
         raise ConfigError(f"--checkpoint {shown(str(path))} {ending}: name a file that ends in {SUFFIX}")
     if _is_beside(path.stem):
         raise ConfigError(
-            f"--checkpoint {shown(str(path))}: so ends the name of another run's best model, {_BEST}{SUFFIX}, or of a "
-            f"state that it keeps, -step-400{SUFFIX}; choose another"
+            f"--checkpoint {shown(str(path))}: names that end in {_BEST}{SUFFIX} or -step-400{SUFFIX} are for the best "
+            "model and the kept states of a run; choose another"
         )
 
 
 def best_path(path: Path) -> Path:
-    """Where a run keeps its best model by the held-out figure."""
+    """Return where a run keeps its best model by the held-out loss."""
     return path.with_name(f"{path.stem}{_BEST}{path.suffix}")
 
 
 def log_path(path: Path) -> Path:
-    """Where the log of a checkpoint's run is; a run's best model has that of the run."""
+    """Return where the log of a checkpoint's run is; a run's best model has the log of the run."""
     stem = path.stem if path.suffix == ".npz" else path.name
     run = stem.removesuffix("-best")
     is_best = run and best_path(path.with_name(f"{run}.npz")) == path
@@ -86,29 +82,29 @@ def log_path(path: Path) -> Path:
 
 
 def kept_path(path: Path, step: int) -> Path:
-    """Where a run keeps the state that it was saved in at a step."""
+    """Return where a run keeps its state at a step."""
     return path.with_name(f"{path.stem}-step-{step}{path.suffix}")
 
 
 def is_kept(path: Path) -> bool:
-    """Whether a file is called as one of the states that a run keeps."""
+    """Whether a file has the name of a kept state."""
     return bool(_KEPT.search(path.stem))
 
 
 def kept_states(path: Path) -> list[int]:
-    """Return the steps whose states are kept beside a run's checkpoint, in their order."""
-    ends = (_KEPT.search(file.stem) for file in path.parent.glob("*-step-*"))  # nothing where there is no folder
+    """Return the steps whose states are kept, in ascending order."""
+    ends = (_KEPT.search(file.stem) for file in path.parent.glob("*-step-*"))  # nothing if there is no folder
     return sorted({step for end in ends if end and kept_path(path, step := int(end[1])).exists()})
 
 
 def newest(*, for_resume: bool = False) -> Path | None:
-    """Find the checkpoint written last in ./checkpoints; None where there is none. Kept older states do not count.
+    """Find the checkpoint written last in ./checkpoints; None if there is none. Kept states do not count.
 
-    With `for_resume` that is a run's last state; else, for sampling, the best model of that run if it kept one.
+    With `for_resume` that is a run's last state; otherwise the best model of that run if there is one.
     """
     written = []
     for path in FOLDER.glob("*.npz"):
-        with contextlib.suppress(OSError):  # gone since, or a link to nowhere
+        with contextlib.suppress(OSError):  # just removed, or a broken link
             is_own = not path.stem.endswith(_BEST) and path.name != PRETRAINED.name
             if (is_own or not for_resume) and not _KEPT.search(path.stem):
                 written.append((path.stat().st_mtime_ns, path))
@@ -120,5 +116,5 @@ def newest(*, for_resume: bool = False) -> Path | None:
 
 
 def _is_beside(stem: str) -> bool:
-    """Whether a name is that of a file beside a run's own."""
+    """Whether a name is that of a best model or a kept state."""
     return stem.endswith(_BEST) or bool(_KEPT.search(stem))

@@ -7,21 +7,21 @@ The loss is drawn; a training stops and goes on; a power on the probabilities sh
     rmsprop: 2.69 nats a character on the text held out
     adam: 2.82 nats a character on the text held out
     adagrad: 2.12 nats a character on the text held out
-          loss, nats/char
-       4 ┤⠐⠒⠒⠶⠶⠦⣤⣤⣄⣀⣀
+          loss, bits/char
+         │⠐⠒⠒⠶⠶⠦⣤⣤⣄⣀⣀
          │         ⠉⠉⠛⠛⠻⠿⠶⣶⡦⣤⣤⣤⣤⣀⣀⣀⡀
-         │                 ⠈⠉⠉⠑⠚⠫⠭⠭⣛⣛⡛⠻⠿⠶⠶⢶⣶⣶⣤⣤⣤⣤⠤⣀⣀⣀⣀⡀
+       5 ┤                 ⠈⠉⠉⠑⠚⠫⠭⠭⣛⣛⡛⠻⠿⠶⠶⢶⣶⣶⣤⣤⣤⣤⠤⣀⣀⣀⣀⡀
          │                           ⠈⠉⠑⠒⠒⠤⠤⢄⣀⡉⠉⠉⠉⠙⠛⠓⠒⠺⠿⠯⠭⠭⢕⣒⣒⣒⣒⠒⠢⠤⠤⠤⠤⢄⣀⣀⣀⣀⣀⡀
-       3 ┤                                    ⠈⠉⠉⠒⠒⠢⠤⠤⢄⣀⣀⡀     ⠈⠉⠉⠙⠛⠛⠓⠶⠶⠶⠶⣒⣤⣬⠭⠭⠭ bc
-         │                                               ⠈⠉⠉⠒⠒⠒⠢⠤⠤⢄⣀⣀⣀       ⠉⠉⠉ a
+         │                                    ⠈⠉⠉⠒⠒⠢⠤⠤⢄⣀⣀⡀     ⠈⠉⠉⠙⠛⠛⠓⠶⠶⠶⠶⣒⣤⣬⠭⠭⠭ bc
+       4 ┤                                               ⠈⠉⠉⠒⠒⠒⠢⠤⠤⢄⣀⣀⣀       ⠉⠉⠉ a
          │                                                            ⠉⠉⠉⠉⠒⠒⠒⠢⠤⠤ d
          └┬──────────────────────┬──────────────────────┬──────────────────────┬
     step  0                     50                     100                   150
-       nats/char training held out  (bits)  step
-    a  sgd          2.878        -
-    b  rmsprop      2.980        -
-    c  adam         3.125        -
-    d  adagrad      2.512        -
+       bits/char training held out   step
+    a  sgd          4.152        -
+    b  rmsprop      4.299        -
+    c  adam         4.508        -
+    d  adagrad      3.625        -
     50 steps, saved and loaded, and 100 more are the 150: True
     squared [0.6579 0.2368 0.1053]
     at temperature 1/2 [0.6579 0.2368 0.1053]

@@ -140,8 +140,9 @@ def fast_answer(engine: Any, asked: Problem) -> Any:
     layers = range(len(model.cells))
     hidden = [session.hidden(k).copy() for k in layers]
     gates = [{name: gate.copy() for name, gate in session.gates(k).items()} for k in layers]
-    scores = session.logits(asked.inputs, asked.state)[0].copy()
     run(*others)
+    for T in (1, 2, len(asked.inputs)):
+        scores = session.logits(asked.inputs[:T], asked.state)[0].copy()
     return *answer, hidden, gates, scores
 
 
@@ -283,7 +284,7 @@ def refuses(words: str, call: Callable[..., Any], *arguments: Any, **options: An
     """Whether a call is refused with these words."""
     try:
         call(*arguments, **options)
-    except (ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         return words in str(error)
     return False
 
@@ -344,6 +345,8 @@ def recurrent_is_right(module: Any, kind: str, *, batch_first: bool) -> bool:
         and refuses("at least one", layer.forward, x[:0])
         and refuses("state must be", layer.forward, turn(x), state[:-1])
         and refuses("state must be", layer.forward, turn(x), type(zero)(*(array[1:] for array in zero)))
+        and refuses("state must be", layer.forward, turn(x), 7)
+        and refuses("state must be numbers", layer.forward, turn(x), type(zero)(*(1j * array for array in zero)))
     )
 
 
@@ -371,6 +374,9 @@ def plain_layers_are_right(module: Any) -> bool:
         passes(embedding, ids)
         and passes(linear, x)
         and refuses("inputs must have", linear.forward, np.zeros((2, 2, 2)))
+        and refuses("inputs must be numbers", linear.forward, 1j * x)
+        and refuses("inputs must have", module.Dropout(0.5).forward, x[None])
+        and refuses("needs a forward", module.Dropout(0.5).backward, x)
         and all(drops_right(module, first, locked, x) for first in (True, False) for locked in (True, False))
     )
 
@@ -387,7 +393,8 @@ def drops_right(module: Any, first: bool, locked: bool, x: Array) -> bool:
         and 0.7 < dropped.mean() < 1.3
         and varies != locked
         and untouched is not ones
-        and same((untouched, dropout.backward(3 * ones)), (ones, 3 * ones))
+        and same((untouched, dropout.backward(untouched)), (ones, ones))
+        and dropout.backward(untouched) is not untouched
         and passes(dropout, x, rng=3)
         and passes(dropout, x[0], rng=3)
     )
@@ -420,6 +427,11 @@ def stack_is_right(module: Any) -> bool:
         same(kept, net.forward(x, zeros)[0])
         and not same(dropped, kept)
         and refuses("must be as many", net.forward, x, states[:1])
+        and refuses("states must be a tuple", net.forward, x, 7)
+        and refuses("states[1] must be", net.forward, x, (states[0], states[0]))
+        and same(net.forward(x, (states[0], None))[0], net.forward(x, (states[0], zeros[1]))[0])
+        and refuses("params must have", setattr, net, "params", alone.params)
+        and refuses("grads must have", setattr, net, "grads", alone.grads)
         and alone.forward(x)[0].shape == (2, 4)
         and bool(net.grads.vector.any())
         and [*net.params] == [f"{k}.{name}" for k, layer in enumerate(layers) for name in layer.params]
@@ -500,7 +512,10 @@ def alike(file: str, reason: str, *changes: str) -> dict[tuple[str, str], str]:
 
 _FEW = "len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS"
 _LARGE = "squares > _LEAST_SQUARES[grads.dtype]"
-_ANSWERED = "self._state(d_state, B, dtype)"
+_BOTH = "model.embedding and ws.embedding"
+_BELOW = "ws.below and weights.W_xh_T is not None"
+_NEITHER = "weights.W_xh_T is None or ws.d_inputs is None"
+_WANTED = "'(B' if B is None else f'({B}'"
 # Changes that make no difference that matters: file, function and change (which of the same text), and why.
 EQUIVALENT = {
     **alike(
@@ -535,14 +550,29 @@ EQUIVALENT = {
     **alike(
         "nn/model.py",
         "both or neither",
-        "CharRNN.forward: self.embedding and ws.embedding → self.embedding or ws.embedding",
-        "CharRNN.backward: self.embedding and ws.embedding → self.embedding or ws.embedding",
+        *(f"Session._{way}: {_BOTH} → {_BOTH.replace('and', 'or')}" for way in ("forward", "backward")),
     ),
     **alike(
         "nn/model.py",
-        "all that differs between cells is in their workspaces",
-        "CharRNN.backward: self.cells[k] → self.cells[k - 1]",
+        "cells of one kind differ only in their arrays",
+        "Session._backward: model.cells[k] → model.cells[k - 1]",
     ),
+    **alike(
+        "nn/model.py",
+        "more or fewer workspaces are kept; that they are few: nn/test_model.py",
+        "Session._prepare: self._workspaces[T] → self._workspaces[T - 1]",
+        "Session._prepare: if len(self._workspaces) > _MOST_WORKSPACES: → if False:",
+        "Session._prepare: len(self._workspaces) > _MOST_WORKSPACES → len(self._workspaces) >= _MOST_WORKSPACES",
+    ),
+    **alike(
+        "nn/model.py",
+        "weights are arranged more often than they change",
+        "Session._prepare: if ws.dropout.drops_weights or self._arranged != self.params.version: → if True:",
+        "Session._prepare: None if ws.dropout.drops_weights else self.params.version → None",
+    ),
+    **alike("nn/vanilla.py", "both or neither", f"VanillaCell.backward: {_NEITHER} → {_NEITHER.replace('or', 'and')}"),
+    **alike("nn/lstm.py", "both or neither", f"LSTMCell._weight_gradients: {_BELOW} → {_BELOW.replace('and', 'or')}"),
+    **alike("nn/gru.py", "both or neither", f"GRUCell._weight_gradients: {_BELOW} → {_BELOW.replace('and', 'or')}"),
     **alike(
         "nn/dropout.py",
         "the slower way to the same bits",
@@ -569,58 +599,54 @@ EQUIVALENT = {
         "network_gradients: 1 → 2 (3)",
         "network_gradients: 1 → 0 (3)",
     ),
-    **alike("nn/lstm.py", "one row", "LSTM.arrange: 0 → -1 (2)"),
-    **alike("nn/gru.py", "one row", "GRU.arrange: 0 → -1 (2)"),
-    **alike("nn/lstm.py", "a block of no steps before the first", "LSTM.backward: 0 → -1 (3)"),
-    **alike("nn/gru.py", "a block of no steps before the first", "GRU.backward: 0 → -1 (2)"),
+    **alike("nn/gru.py", "one row", "GRUCell.arrange: 0 → -1 (2)"),
+    **alike("nn/lstm.py", "a block of no steps before the first", "LSTMCell.backward: 0 → -1 (3)"),
+    **alike("nn/gru.py", "a block of no steps before the first", "GRUCell.backward: 0 → -1 (2)"),
     **alike(
         "nn/lstm.py",
         "only the block that starts at 0 is short",
-        *(f"LSTM._factors: stop - start → {end}{nth}" for end in ("stop + start", "stop") for nth in ("", " (2)")),
-        "LSTM._factors: :stop - start → : (2)",
+        *(f"LSTMCell._factors: stop - start → {end}{nth}" for end in ("stop + start", "stop") for nth in ("", " (2)")),
+        "LSTMCell._factors: :stop - start → : (2)",
     ),
     **alike(
         "nn/gru.py",
         "only the block that starts at 0 is short",
-        "GRU._factors: stop - start → stop + start",
-        "GRU._factors: stop - start → stop",
+        "GRUCell._factors: stop - start → stop + start",
+        "GRUCell._factors: stop - start → stop",
     ),
-    **alike("nn/lstm.py", "another array that is free", "LSTM._factors: 3 → 2 (15)"),
+    **alike("nn/lstm.py", "another array that is free", "LSTMCell._factors: 3 → 2 (10)"),
     **alike(
         "nn/lstm.py",
         "there is no fifth gate",
-        "LSTM._weight_gradients: 4 → 5 (5)",
-        "LSTM._weight_gradients: 4 → 5 (6)",
-    ),
-    **alike(
-        "layers.py",
-        "of an array that nobody else reads",
-        "Embedding.forward: ws.outputs.reshape(*found.shape, -1).copy() → ws.outputs.reshape(*found.shape, -1)",
-        "Dropout._turned: steps[0].copy() → steps[0]",
+        "LSTMCell._weight_gradients: 4 → 5 (5)",
+        "LSTMCell._weight_gradients: 4 → 5 (6)",
     ),
     **alike(
         "layers.py",
         "one layer, one step",
         "Dropout.forward: 0 → -1",
-        "Dropout.forward: 0 → -1 (2)",
         "Dropout.backward: 0 → -1",
-        "Dropout._turned: 0 → -1",
+        "Dropout._as_given: 0 → -1",
     ),
+    **alike("layers.py", "copies more than is due", "_numbers: False → True"),
+    **alike("layers.py", "only the names of its fields count", *(f"Recurrent.check_state: 1 → {n}" for n in (2, 0))),
     **alike(
         "layers.py",
-        "zeros",
-        f"Recurrent.backward: None if d_state is None else {_ANSWERED} → {_ANSWERED}",
+        "all arrays of a state have one shape, or it is refused",
+        *(f"Recurrent.check_state: 0 → -1{nth}" for nth in ("", " (2)")),
     ),
     **alike(
         "layers.py",
         "a message",
         *(f"Recurrent._time_major: '(B, T' if self.batch_first else '(T, B' → '({axes}'" for axes in ("B, T", "T, B")),
+        *(f"Recurrent.check_state: {_WANTED} → {part}" for part in ("'(B'", "f'({B}'")),
+        "Recurrent.check_state: B is None → B is not None",
     ),
-    **alike("layers.py", "copies more than is due", "Recurrent._time_major: False → True"),
     **alike(
         "layers.py",
-        "a new workspace where the old one would do",
-        *(f"Recurrent._workspace: {change}" for change in ("if self._room[0] != form: → if True:", "0 → 1", "0 → -1")),
+        "new room where the old would do",
+        "Recurrent._prepare: if self._room[0] != form: → if True:",
+        "Recurrent._prepare: 0 → -1",
     ),
 }
 

@@ -68,7 +68,7 @@ def test_a_text_of_any_name_has_a_run_that_is_found_again(name: str, number: int
     [
         ("book.txt", r"book\.txt ends in \.txt: name a file that ends in \.npz"),
         ("book", r"book has no ending"),
-        ("a/book-best.npz", r"a/book-best\.npz: so ends the name of another run's best model, -best\.npz"),
+        ("a/book-best.npz", r"a/book-best\.npz: names that end in -best\.npz"),
         ("book-step-12.npz", "choose another"),
     ],
 )

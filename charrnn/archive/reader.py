@@ -1,22 +1,15 @@
-"""Read an archive that may be anything at all: damaged, hostile, or not an archive.
+"""Read an archive that may be damaged, hostile, or not an archive at all.
 
-Nothing is taken on trust. Every size is checked before memory is allocated for it, every byte of every
-member is read so that its checksum counts, no text in the file is evaluated, and only arrays of finite
-numbers come out.
+An archive is a plain zip file: its members follow one another from the first byte, the directory follows them, and the
+file ends with the 22 bytes of the end record. Each member is one ``.npy`` array.
 
-``zipfile`` is not used, because it forgives what must be refused here: members that overlap, bytes before
-or after the archive, checksums of members that are not read to their end. The few records that matter are
-unpacked below (PKWARE, ".ZIP File Format Specification", APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16).
+Every size is checked before memory is allocated for it, every byte of every member is read so that its checksum counts,
+no text in the file is evaluated, and only arrays of finite numbers are returned. ``zipfile`` is not used, because it
+accepts members that overlap, bytes before or after the archive, and wrong checksums of members that are not read to
+their end. The few records that matter are unpacked below (PKWARE, ".ZIP File Format Specification", APPNOTE.TXT,
+sections 4.3.7, 4.3.12 and 4.3.16).
 
-What an archive may hold: the rules that the reader enforces and the writer keeps.
-
-A charrnn archive is the plainest zip file there is: its members follow one another from the first byte, the
-directory follows them, and the file ends with the 22 bytes of the end record. Each member is one ``.npy``
-array.
-
-Recognise the files that people give by mistake, from their first bytes.
-
-Plain values out of a file that nobody vouches for: each is of the type it should be, or an error says so.
+The functions at the end check the values of a JSON description: each has the type it should have, or an error says so.
 """
 
 import difflib
@@ -41,22 +34,23 @@ from charrnn.paths import LOCAL_CHECKPOINTS
 
 LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
 DEFAULT_LIMIT = 1 << 30  # bytes
-MAX_ARRAYS = 1024  # the deepest network, with an optimizer's memories and a state to go back to, has 900
+MAX_ARRAYS = 1024  # the deepest network, with its optimizer and a state to fall back to, has 900
+HEAD_LENGTH = 512  # bytes that show what kind of file it is
 DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
 NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
 
 
 class RefusedError(Exception):
-    """Why a file is not an archive of ours, worded to follow the file's name."""
+    """Why a file cannot be read as an archive; the sentence follows the file's name."""
 
 
 def damaged(what: str) -> RefusedError:
-    """Refusal of a file that was perhaps ours once."""
+    """Return the refusal of a damaged archive."""
     return RefusedError(f"is damaged ({what}); use another copy or an earlier checkpoint")
 
 
 def reason(error: BaseException) -> str:
-    """Plain words for a failure of the system; never empty, though ``strerror`` and the message may be."""
+    """Describe an error of the system; never empty, although ``strerror`` and the message may be."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -66,7 +60,7 @@ def size_limit() -> int:
     Raises
     ------
     ConfigError
-        If the variable holds something other than a whole number of bytes.
+        If the variable is not a whole number of bytes.
     """
     text = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_LIMIT)
     if not re.fullmatch(r"[0-9]{1,18}", text):
@@ -74,9 +68,7 @@ def size_limit() -> int:
     return int(text)
 
 
-HEAD_LENGTH = 512
-
-# The first pattern that matches at the start of the file names it.
+# Files that users give by mistake, recognised by their beginning; the first match counts.
 _KINDS = [
     (rb"PK\x03\x04.{26,}?data\.pkl", "a PyTorch checkpoint"),
     (rb"PK\x03\x04.{26}(metadata|config)\.json", "a Keras model"),
@@ -92,20 +84,20 @@ _KINDS = [
 
 
 def looks_like(head: bytes) -> str | None:
-    """Name the kind of file that begins with ``head``, or return None for a kind that is not known."""
+    """Name the kind of file that begins with `head`; None if it is unknown."""
     for pattern, kind in _KINDS:
         if re.match(pattern, head, re.DOTALL):
             return kind
     return None
 
 
-# Little-endian; the fields that nothing here depends on (versions, dates, attributes) are skipped with `x`.
+# Little-endian; fields that do not matter here (versions, dates, attributes) are skipped with `x`.
 _LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
 _ENTRY = struct.Struct("<4s4x2H4x3L4H6xL")  # signature; flags, method; checksum, two sizes; four to be read; offset
 _END = struct.Struct("<4s4H2LH")  # signature; two disks, two counts; length and start of the directory; comment
 
 _STORED, _DEFLATED = 0, 8
-_UNPACKED_BEYOND_FILE = 64 << 20  # bytes; what a compressed file may ask for beyond its own size
+_UNPACKED_BEYOND_FILE = 64 << 20  # bytes that a compressed file may unpack to beyond its own size
 
 # The header that NumPy writes for a C-ordered array of at most two dimensions, and nothing else.
 _DTYPE = b"|".join(re.escape(dtype.encode()) for dtype in sorted(DTYPES))
@@ -119,7 +111,7 @@ _PIECE = 1 << 16  # bytes, decompressed at once
 
 
 class _Member(NamedTuple):
-    """One array's place in the file, as the directory tells it; sizes and offset in bytes."""
+    """One array's place in the file according to the directory; sizes and offset in bytes."""
 
     name: str
     method: int
@@ -148,7 +140,7 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     Raises
     ------
     CheckpointError
-        If the file is missing, unreadable, too large, damaged, or something else than an archive.
+        If the file is missing, unreadable, too large, damaged, or not an archive.
     ConfigError
         If ``CHARRNN_MAX_CHECKPOINT_BYTES`` is not a number.
     """
@@ -171,7 +163,7 @@ def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
     Raises
     ------
     RefusedError
-        If the file is not an archive as ``layout`` describes it.
+        If the file is not such an archive.
     OSError
         If reading fails.
     """
@@ -179,7 +171,7 @@ def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
 
 
 def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield each array with its name, as `read_stream` has them; the file is right when the last has been asked for."""
+    """Yield each array with its name; the file is known to be correct once all have been read."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
@@ -199,7 +191,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _nearby(path: str | os.PathLike[str]) -> str:
-    """Name archives that may have been meant, or list a few in the folder where one was looked for."""
+    """Name archives that may have been meant, or a few in the same folder."""
     folders = (Path(path).parent, LOCAL_CHECKPOINTS)
     known = [found for folder in folders for found in sorted(folder.glob("*.npz"))]
     names = list(dict.fromkeys(found.name for found in known))
@@ -211,7 +203,7 @@ def _nearby(path: str | os.PathLike[str]) -> str:
 
 
 def _checked_size(stream: BufferedIOBase, limit: int) -> int:
-    """Size in bytes of a regular file that is neither empty nor over the limit."""
+    """Return the size in bytes of a regular file that is neither empty nor over the limit."""
     status = os.fstat(stream.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise RefusedError("is not a regular file; give the path of a checkpoint (.npz)")
@@ -230,7 +222,7 @@ def _too_large(size: int, limit: int) -> RefusedError:
 
 
 def _check_kind(stream: BufferedIOBase) -> None:
-    """Refuse, by its likely name, a file that never was an archive of ours."""
+    """Refuse a file that was never a charrnn archive, and say what it looks like."""
     stream.seek(0)
     head = stream.read(HEAD_LENGTH)
     kind = looks_like(head)
@@ -291,7 +283,7 @@ def _read_entry(stream: BufferedIOBase) -> _Member:
 
 
 def _check_sizes(members: list[_Member], packed_limit: int, limit: int) -> None:
-    """Refuse members that together claim more bytes than the file has, or than may be unpacked."""
+    """Refuse members that claim more bytes than the file has, or that unpack to too many."""
     if sum(member.packed_size for member in members) > packed_limit:
         raise damaged("its members claim more bytes than the file has")
     total = sum(member.size for member in members)
@@ -317,14 +309,14 @@ def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray | memoryv
 
 
 def _inflate(packed: bytearray, size: int) -> memoryview:
-    """Decompress piece by piece into memory of the declared size: never twice, and none for what does not come."""
+    """Decompress piece by piece into memory of the declared size."""
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     unpacked, filled, taken = np.empty(size, np.uint8).data, 0, 0
     try:
         while taken < len(packed) and not decompressor.eof:
             rest, piece = bytes(packed[taken : taken + _PIECE]), b""
             taken += len(rest)
-            while rest or len(piece) == _PIECE:  # a full piece: there may be more without more input
+            while rest or len(piece) == _PIECE:  # a full piece: more output may be ready
                 piece = decompressor.decompress(rest, _PIECE)
                 filled += len(piece)
                 if filled > size:
@@ -339,7 +331,7 @@ def _inflate(packed: bytearray, size: int) -> memoryview:
 
 
 def _to_array(name: str, data: bytearray | memoryview) -> NDArray[Any]:
-    """Interpret a member as an array; the array takes over ``data`` as its memory."""
+    """Interpret a member as an array, whose memory is `data`."""
     header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
     if not header or int.from_bytes(header[1], "little") != header.end() - 10:  # 10: magic, version, this length
         raise damaged(f"{shortened(name)!a} is not a plain array of numbers")
@@ -362,7 +354,7 @@ _MOST_DIGITS = 1000  # a random seed of 128 bits has 39
 
 
 def parse(text: bytes) -> Any:
-    """Read JSON in which no name stands twice and every number is finite.
+    """Read JSON in which no name is repeated and every number is finite.
 
     Raises
     ------
@@ -374,7 +366,7 @@ def parse(text: bytes) -> Any:
     except RecursionError as error:
         raise ValueError("meta is nested too deeply") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError("meta is no JSON") from error
+        raise ValueError("meta is not JSON") from error
 
 
 def _in_words(kind: type) -> str:
@@ -382,7 +374,7 @@ def _in_words(kind: type) -> str:
 
 
 def typed(value: object, kind: type[T]) -> T:
-    """Return a value that is exactly of this type: no bool for an int."""
+    """Return a value if it has exactly this type (a bool is not an int)."""
     if type(value) is not kind or not isinstance(value, kind):
         raise TypeError(f"meta has {_in_words(type(value))} where {_in_words(kind)} belongs")
     return value

@@ -12,9 +12,9 @@ from charrnn.errors import ConfigError, TextError, WrongGradientError
 _HELP = """\
 Compare every gradient with numeric ones and with plain equations.
 
-Without CHECKPOINT, small networks of every kind are checked, every entry of every array, and wide ones on longer
-sequences; with it, that model at its own sizes on a slice of text, some entries of each array, and all at once on a
-longer slice. Exits with 1 if any gradient is wrong.
+Without CHECKPOINT, checks small networks of every kind, entry by entry, and wide ones on longer sequences. With
+CHECKPOINT, checks that model on a slice of text: some entries of each array, and all at once on a longer slice. Exits
+with 1 if any gradient is wrong.
 """
 
 
@@ -24,7 +24,7 @@ longer slice. Exits with 1 if any gradient is wrong.
     "--text",
     type=TextName(),
     metavar="TEXT",
-    help="With CHECKPOINT: text to check on.  [default: the one it was trained on]",
+    help="With CHECKPOINT: text to check on.  [default: the text it was trained on]",
 )
 @click.option(
     "--rng-seed",
@@ -56,7 +56,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
         rows = list(check_checkpoint(trained.model, trained.params, ids, rng))
     elif text is not None:
-        raise ConfigError("--text goes with a CHECKPOINT; the small networks are checked on random characters")
+        raise ConfigError("--text goes with a CHECKPOINT; without one, random characters are read")
     else:
         rows = list(check_small_models(rng))
     if as_json:

@@ -21,7 +21,7 @@ _SECTIONS = options.sections(
     {
         "Seed text": ("seed_text", "seed_file", "encoding", "unknown", "interactive"),
         "Sampling": ("temperatures", "top_k", "top_p", "min_p", "allow", "ban", "rng_seed"),
-        "When to stop": (),
+        "Length": (),
         "Output": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
     },
 )
@@ -45,15 +45,17 @@ what follows it go to stdout, each character as soon as it is drawn; stderr name
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @click.option("--seed", "--prompt", "seed_text", metavar="TEXT", help="Text to continue.  [default: a line start]")
-@click.option("--seed-file", metavar="FILE", type=TextName(), help="Continue the text of a file; - for stdin.")
+@click.option("--seed-file", metavar="FILE", type=TextName(), help="Read the seed text from a file; - for stdin.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the seed file.")
 @click.option("-i", "--interactive", is_flag=True, help="Take turns with the model, line by line.")
 @options.settings(SampleConfig, _DEFAULTS)
 @click.option("--rng-seed", metavar="SEED", type=options.count, help="Random seed.  [default: a new one each time]")
-@click.option("--no-echo", is_flag=True, help="Leave the seed text out.")
+@click.option("--no-echo", is_flag=True, help="Do not print the seed text.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")
 @click.option("--raw", is_flag=True, help="Send control characters to the terminal, which may obey them.")
-@click.option("--report", is_flag=True, help="Print on stderr how much of the sample is copied from the training text.")
+@click.option(
+    "--report", is_flag=True, help="Report on stderr how much of the sample is copied from the training text."
+)
 @options.quiet
 def sample(
     checkpoint: Path | None,

@@ -19,12 +19,12 @@ _BLOCK_NUMBERS = 32_768
 
 
 def tiling(B: int, H: int) -> tuple[int, int]:
-    """Into how many blocks of rows, and of columns for each gate, a step's (B, H) · (H, H) product is cut.
+    """Return the numbers of row blocks and of column panels that a step's (B, H) · (H, H) product is cut into.
 
-    Panels of 64 columns or, where H is no multiple of that, the widest up to 100; and rows so few that a tile stays
+    Panels of 64 columns or, where H is not a multiple of 64, the widest up to 100; and so few rows that a tile stays
     under OpenBLAS's limit for small-matrix kernels. At (B, H) = (32, 512) this takes the forward loop from 80 to 56 ms,
     at (16, 384) from 10.4 to 6.2, at (16, 256) from 5.1 to 3.4. One row, as in sampling, is not cut. A rule by shape,
-    not a timing, so that a run computes the same bits each time.
+    not by timing, so that a run computes the same bits each time.
     """
     widths = [N for N in range(32, min(H, 100) + 1) if H % N == 0]
     if not widths or B < 4:
@@ -59,7 +59,7 @@ def by_gate(packed: Array, G: int) -> Array:
 
 
 def block_steps(T: int, B: int, H: int) -> int:
-    """Return how many steps of B streams and H units the backward pass prepares at once."""
+    """Return how many steps of B streams and H units the backward pass prepares at once, K."""
     return min(T, max(1, _BLOCK_NUMBERS // (B * H)))
 
 

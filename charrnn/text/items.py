@@ -1,42 +1,37 @@
-"""The items of a text, each learned separately: names, one a line, or poems with a blank line between.
+"""A text of items, each learned separately: names, one a line, or poems with a blank line between.
 
 Where an item begins and ends
 -----------------------------
-A text is one or more files, or a string, which counts as one file. CRLF and CR line ends are LF by then.
+A text is one or more files, or a string, which counts as one file. Line ends are LF by now.
 
 - An item begins at the beginning of a file, or directly after a separator.
-- It ends at the next separator, or at the end of its file. Separators are found from the left and do not overlap, as
-  ``str.split`` finds them. None reaches from one file into the next.
-- The line end at the very end of a file belongs to no item. Only one is left out, and only where no separator ends
-  there: ``a⏎⏎b⏎`` and ``a⏎⏎b`` have the same two items.
-- An item that is empty, or has white space alone, is left out and counted as blank. White space after the last
-  separator of a file is no item, and is not counted.
-- Two items may be equal. They are two items, unless repetitions are dropped (`Items.repeats`).
+- It ends at the next separator, or at the end of its file. Separators are found from the left and do not overlap, as in
+  ``str.split``. No separator reaches from one file into the next.
+- The last line end of a file belongs to no item, unless it is part of a separator: ``a⏎⏎b⏎`` and ``a⏎⏎b`` have the same
+  two items.
+- An item that is empty or only white space is left out and counted as blank. White space after the last separator of a
+  file is not counted.
+- Equal items count separately, unless repetitions are dropped (`Items.repeats`).
 
 `ItemCleaner` drops the characters that belong to no item while a text is read, before they are numbered: the vocabulary
 is that of the items and the separator. The borders of items are then found once, by `find_items`, and kept as numbers.
-They are never searched for in items that were joined again: an item and the separator after it may have a separator
-between them that was not there before.
+They are never searched for in items that were joined again: where an item meets the separator after it, a new
+separator may have come about.
 
 How an item is read
 -------------------
-An item is read from the last character of the separator, whether the text has one before it or not. To be guessed are
-its own characters and then the whole separator, which ends it::
+The model reads an item from the last character of the separator on, whether or not the text has one before it. It
+predicts the item's characters and then the whole separator, which ends it::
 
-    ormesby ness ⏎        reads   ⏎ o r m e s b y   n e s s
-                          guesses o r m e s b y   n e s s ⏎
+    ormesby ness ⏎        reads    ⏎ o r m e s b y   n e s s
+                          predicts o r m e s b y   n e s s ⏎
 
-An order by chance of any number of things that is computed where it is asked for, and nowhere kept.
-
-Orders in which items are read, B side by side: which items a batch has, and where in an epoch it ends.
-
-An order of many millions of items takes little memory: the items of a batch are computed where they are asked for, and
-only the places where the batches end are kept.
-
-Batches of items: each a sequence for itself, in an order that is new in every epoch.
-
-B items of similar lengths are read side by side from a zero state, T characters at a time, and what is shorter than the
-longest is filled up with places that do not count. Nothing passes from one batch to the next.
+In which order
+--------------
+B items of similar lengths are read side by side from a zero state, T characters at a time (`Documents`). Shorter items
+are padded with places that do not count. Nothing passes from one batch to the next. The order is new in every epoch. It
+takes little memory even for many millions of items: a `Permutation` is computed, not stored, and only the places where
+the batches end are kept.
 """
 
 import math
@@ -57,162 +52,11 @@ from charrnn.text.streams import NO_TARGET, Chunk, Cursor
 _PIECE_SIZE = 1 << 20  # ids searched at once, or items looked at
 _ITEMS_HASHED = 1 << 17  # at most so many at once
 _HASH_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2⁶⁴
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
-class Items:
-    """N items of a text, none of them empty; neither the text nor its items are ever copied whole.
-
-    Attributes
-    ----------
-    ids : (M,) array, the whole text; it may be a memory map
-    separator : (S,) ids of what stands between two items
-    starts, lengths : (N,) unsigned integers: where each item begins in the text, and its characters without the
-        separator; they may be memory maps
-    """
-
-    ids: NDArray[np.integer]
-    separator: NDArray[np.intp]
-    starts: NDArray[np.unsignedinteger]
-    lengths: NDArray[np.unsignedinteger]
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def spans(self, numbers: NDArray[np.intp] | slice) -> NDArray[np.intp]:
-        """Return the characters that are to be guessed in some items: their own, and the separator's."""
-        return self.lengths[numbers].astype(np.intp) + len(self.separator)
-
-    @cached_property
-    def characters(self) -> int:
-        """All that are to be guessed."""
-        return sum(int(self.spans(piece).sum()) for piece in self.pieces())
-
-    @cached_property
-    def longest(self) -> int:
-        """Characters of the longest item, without the separator; 0 where there is none."""
-        return max((int(self.lengths[piece].max()) for piece in self.pieces()), default=0)
-
-    def pieces(self) -> Iterator[slice]:
-        """Yield all items, a piece at a time; of a map each piece is let go when it was looked at."""
-        for start in range(0, len(self), _PIECE_SIZE):
-            yield slice(start, min(start + _PIECE_SIZE, len(self)))
-            release_pages(self.starts)
-            release_pages(self.lengths)
-
-    def choose(self, numbers: NDArray[np.intp] | NDArray[np.bool] | slice) -> Self:
-        """Return some of the items."""
-        return replace(self, starts=self.starts[numbers], lengths=self.lengths[numbers])
-
-    def part(
-        self, is_second: Callable[[NDArray[np.intp]], NDArray[np.bool]], place: Place | None = None
-    ) -> tuple[Self, Self]:
-        """Part the items in two, by a question that is answered for the numbers of some.
-
-        Their lengths are wanted by chance, and are therefore in memory: of lines, a byte each.
-
-        Parameters
-        ----------
-        place : where very many starts may go (see `charrnn.text.storage.Cells`)
-        """
-        kind = np.min_scalar_type(self.longest)
-        parts = [(GrowingArray(self.starts.dtype, place), GrowingArray(kind)) for _ in range(2)]
-        for piece in self.pieces():
-            second = is_second(np.arange(piece.start, piece.stop))
-            for (starts, lengths), chosen in zip(parts, (~second, second), strict=True):
-                starts.append(self.starts[piece][chosen])
-                lengths.append(self.lengths[piece][chosen])
-        first, last = (replace(self, starts=starts.finish(), lengths=lengths.finish()) for starts, lengths in parts)
-        return first, last
-
-    def window(self, numbers: NDArray[np.intp], start: int, stop: int) -> NDArray[np.intp]:
-        """Return a stretch of some items side by side: (stop − start, len(numbers)), fresh.
-
-        Place 0 of an item is the separator's last character, which it begins from. What comes after an item's end is
-        `NO_TARGET`.
-        """
-        places = np.arange(start, stop)[:, None]
-        starts, lengths = (array[numbers].astype(np.intp) for array in (self.starts, self.lengths))
-        is_within = (places > 0) & (places <= lengths)
-        text = self.ids[np.where(is_within, starts + places - 1, starts)]
-        after = places - lengths - 1
-        ends = np.where(after < len(self.separator), self.separator.take(after, mode="clip"), NO_TARGET)
-        ends = np.where(places == 0, self.separator[-1], ends)
-        return np.where(is_within, np.asarray(text, dtype=np.intp), ends)
-
-    def joined(self) -> NDArray[np.integer]:
-        """Return all items, each followed by its separator, as one text: fresh."""
-        starts, lengths = (array.astype(np.intp) for array in (self.starts, self.lengths))
-        spans = lengths + len(self.separator)
-        places = np.arange(self.characters) - np.repeat(np.cumsum(spans) - spans, spans)
-        after = places - np.repeat(lengths, spans)
-        own = self.ids[np.repeat(starts, spans) + np.minimum(places, np.repeat(lengths, spans) - 1)]
-        joined: NDArray[np.integer] = np.where(after < 0, own, self.separator.take(after, mode="clip"))
-        return joined.astype(self.ids.dtype)
-
-    def joined_starts(self) -> NDArray[np.intp]:
-        """Return where each item begins in what `joined` returns: (N,)."""
-        spans = self.spans(slice(None))
-        starts: NDArray[np.intp] = np.cumsum(spans) - spans
-        return starts
-
-    def copied(self) -> Self:
-        """Return the items in a text of their own, which has nothing else."""
-        return replace(self, ids=self.joined(), starts=self.joined_starts().astype(self.starts.dtype))
-
-    def repeats(self) -> NDArray[np.bool]:
-        """Return which items are equal to an earlier one: (N,).
-
-        They are compared by hashes of 64 bits. That takes about 32 bytes an item, and `starts` must rise.
-        """
-        is_repeat = np.ones(len(self), dtype=bool)
-        _, first = np.unique(self.hashes(), return_index=True)  # of equals, the first
-        is_repeat[first] = False
-        return is_repeat
-
-    def hashes(self) -> NDArray[np.uint64]:
-        """Return a hash of each item's characters: (N,)."""
-        base = np.uint64(_HASH_BASE)
-        size = min(_PIECE_SIZE, len(self.ids))
-        powers = np.cumprod(np.full(size, base))  # P, P², …, modulo 2⁶⁴
-        inverses = np.cumprod(np.full(size, np.uint64(pow(_HASH_BASE, -1, 1 << 64))))
-        found = np.empty(len(self), dtype=np.uint64)
-        number = 0
-        while number < len(self):
-            near = slice(number, number + _ITEMS_HASHED)
-            begin = int(self.starts[number])
-            stops = self.starts[near].astype(np.intp) - begin + self.lengths[near].astype(np.intp)
-            count = int(np.searchsorted(stops, _PIECE_SIZE, side="right"))
-            if not count:  # longer than a piece
-                found[number] = self._hash_of_long(number, powers)
-                number += 1
-                continue
-            # The hash of an item is Σ (id + 1) Pᵏ. A running sum gives those of all items in a piece at once.
-            block = self.ids[begin : begin + int(stops[count - 1])].astype(np.uint64) + np.uint64(1)
-            sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(block * powers[: len(block)])])
-            places = stops[:count] - self.lengths[number : number + count]
-            found[number : number + count] = (sums[stops[:count]] - sums[places]) * inverses[places]
-            number += count
-            release_pages(self.ids)
-        return found
-
-    def _hash_of_long(self, number: int, powers: NDArray[Any]) -> int:
-        start, length = int(self.starts[number]), int(self.lengths[number])
-        total, factor = 0, 1
-        for begin in range(start, start + length, _PIECE_SIZE):
-            block = self.ids[begin : min(begin + _PIECE_SIZE, start + length)].astype(np.uint64) + np.uint64(1)
-            # `powers` begins with P, and the sum that `hashes` makes with P⁰: hence one P less.
-            total += factor * int((block * powers[: len(block)]).sum()) * pow(_HASH_BASE, -1, 1 << 64)
-            factor = factor * pow(_HASH_BASE, len(block), 1 << 64) % (1 << 64)
-            release_pages(self.ids)
-        return total % (1 << 64)
-
-    def has(self, item: NDArray[np.integer]) -> bool:
-        """Whether one of the items is this very one, (n,) ids without a separator."""
-        starts = self.starts[self.lengths == len(item)].astype(np.intp)
-        for place, number in enumerate(item):
-            starts = starts[self.ids[starts + place] == number]
-        return bool(starts.size)
+_ROUNDS = 6  # of the Feistel network
+# Batches that are sorted by length together. With random items in a batch the longest is far above the average, and
+# much work would be spent on padding; within a pool chance still decides which items come together.
+_POOL = 32
+_POOLS_AT_ONCE = 64
 
 
 class ItemCleaner:
@@ -266,6 +110,163 @@ def clean_items(text: str, separator: str) -> str:
     return ItemCleaner(separator).clean(text, final=True)
 
 
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
+class Items:
+    """N items of a text, none of them empty; the text is never copied as a whole.
+
+    Attributes
+    ----------
+    ids : (M,) array, the whole text; it may be a memory map
+    separator : (S,) ids
+    starts, lengths : (N,) unsigned integers: where each item begins in the text, and its characters without the
+        separator; they may be memory maps
+    """
+
+    ids: NDArray[np.integer]
+    separator: NDArray[np.intp]
+    starts: NDArray[np.unsignedinteger]
+    lengths: NDArray[np.unsignedinteger]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def spans(self, numbers: NDArray[np.intp] | slice) -> NDArray[np.intp]:
+        """Return how many characters are predicted in some items: their own and the separator's."""
+        return self.lengths[numbers].astype(np.intp) + len(self.separator)
+
+    @cached_property
+    def characters(self) -> int:
+        """How many characters are predicted in all."""
+        return sum(int(self.spans(piece).sum()) for piece in self.pieces())
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of the longest item, without the separator; 0 if there are no items."""
+        return max((int(self.lengths[piece].max()) for piece in self.pieces()), default=0)
+
+    def pieces(self) -> Iterator[slice]:
+        """Yield slices of all items, and release the pages of a map after each."""
+        for start in range(0, len(self), _PIECE_SIZE):
+            yield slice(start, min(start + _PIECE_SIZE, len(self)))
+            release_pages(self.starts)
+            release_pages(self.lengths)
+
+    def choose(self, numbers: NDArray[np.intp] | NDArray[np.bool] | slice) -> Self:
+        """Return some of the items."""
+        return replace(self, starts=self.starts[numbers], lengths=self.lengths[numbers])
+
+    def part(
+        self, is_second: Callable[[NDArray[np.intp]], NDArray[np.bool]], place: Place | None = None
+    ) -> tuple[Self, Self]:
+        """Divide the items in two.
+
+        The lengths are read at random, and therefore kept in memory; for lines they take a byte each.
+
+        Parameters
+        ----------
+        is_second : told the numbers of some items, returns which of them belong to the second part
+        place : where very many starts may go (see `charrnn.text.storage.GrowingArray`)
+        """
+        kind = np.min_scalar_type(self.longest)
+        parts = [(GrowingArray(self.starts.dtype, place), GrowingArray(kind)) for _ in range(2)]
+        for piece in self.pieces():
+            second = is_second(np.arange(piece.start, piece.stop))
+            for (starts, lengths), chosen in zip(parts, (~second, second), strict=True):
+                starts.append(self.starts[piece][chosen])
+                lengths.append(self.lengths[piece][chosen])
+        first, last = (replace(self, starts=starts.finish(), lengths=lengths.finish()) for starts, lengths in parts)
+        return first, last
+
+    def window(self, numbers: NDArray[np.intp], start: int, stop: int) -> NDArray[np.intp]:
+        """Return a stretch of some items side by side, copied: (stop − start, len(numbers)).
+
+        Place 0 of an item is the separator's last character, from which the item is read. After an item's end comes
+        `NO_TARGET`.
+        """
+        places = np.arange(start, stop)[:, None]
+        starts, lengths = (array[numbers].astype(np.intp) for array in (self.starts, self.lengths))
+        is_within = (places > 0) & (places <= lengths)
+        text = self.ids[np.where(is_within, starts + places - 1, starts)]
+        after = places - lengths - 1
+        ends = np.where(after < len(self.separator), self.separator.take(after, mode="clip"), NO_TARGET)
+        ends = np.where(places == 0, self.separator[-1], ends)
+        return np.where(is_within, np.asarray(text, dtype=np.intp), ends)
+
+    def joined(self) -> NDArray[np.integer]:
+        """Return all items, each followed by the separator, as one new text."""
+        starts, lengths = (array.astype(np.intp) for array in (self.starts, self.lengths))
+        spans = lengths + len(self.separator)
+        places = np.arange(self.characters) - np.repeat(np.cumsum(spans) - spans, spans)
+        after = places - np.repeat(lengths, spans)
+        own = self.ids[np.repeat(starts, spans) + np.minimum(places, np.repeat(lengths, spans) - 1)]
+        joined: NDArray[np.integer] = np.where(after < 0, own, self.separator.take(after, mode="clip"))
+        return joined.astype(self.ids.dtype)
+
+    def joined_starts(self) -> NDArray[np.intp]:
+        """Return where each item begins in what `joined` returns: (N,)."""
+        spans = self.spans(slice(None))
+        starts: NDArray[np.intp] = np.cumsum(spans) - spans
+        return starts
+
+    def copied(self) -> Self:
+        """Return the same items in a new text that has nothing else."""
+        return replace(self, ids=self.joined(), starts=self.joined_starts().astype(self.starts.dtype))
+
+    def repeats(self) -> NDArray[np.bool]:
+        """Return which items are equal to an earlier one: (N,).
+
+        They are compared by hashes of 64 bits, which takes about 32 bytes an item; `starts` must rise.
+        """
+        is_repeat = np.ones(len(self), dtype=bool)
+        _, first = np.unique(self.hashes(), return_index=True)  # of equals, the first
+        is_repeat[first] = False
+        return is_repeat
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """Return a hash of each item's characters: (N,)."""
+        base = np.uint64(_HASH_BASE)
+        size = min(_PIECE_SIZE, len(self.ids))
+        powers = np.cumprod(np.full(size, base))  # P, P², …, modulo 2⁶⁴
+        inverses = np.cumprod(np.full(size, np.uint64(pow(_HASH_BASE, -1, 1 << 64))))
+        found = np.empty(len(self), dtype=np.uint64)
+        number = 0
+        while number < len(self):
+            near = slice(number, number + _ITEMS_HASHED)
+            begin = int(self.starts[number])
+            stops = self.starts[near].astype(np.intp) - begin + self.lengths[near].astype(np.intp)
+            count = int(np.searchsorted(stops, _PIECE_SIZE, side="right"))
+            if not count:  # longer than a piece
+                found[number] = self._hash_of_long(number, powers)
+                number += 1
+                continue
+            # The hash of an item is Σ (id + 1) Pᵏ. A running sum gives those of all items in a piece at once.
+            block = self.ids[begin : begin + int(stops[count - 1])].astype(np.uint64) + np.uint64(1)
+            sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(block * powers[: len(block)])])
+            places = stops[:count] - self.lengths[number : number + count]
+            found[number : number + count] = (sums[stops[:count]] - sums[places]) * inverses[places]
+            number += count
+            release_pages(self.ids)
+        return found
+
+    def _hash_of_long(self, number: int, powers: NDArray[Any]) -> int:
+        start, length = int(self.starts[number]), int(self.lengths[number])
+        total, factor = 0, 1
+        for begin in range(start, start + length, _PIECE_SIZE):
+            block = self.ids[begin : min(begin + _PIECE_SIZE, start + length)].astype(np.uint64) + np.uint64(1)
+            # `powers` begins with P, and the sum that `hashes` makes with P⁰: hence one P less.
+            total += factor * int((block * powers[: len(block)]).sum()) * pow(_HASH_BASE, -1, 1 << 64)
+            factor = factor * pow(_HASH_BASE, len(block), 1 << 64) % (1 << 64)
+            release_pages(self.ids)
+        return total % (1 << 64)
+
+    def has(self, item: NDArray[np.integer]) -> bool:
+        """Whether one of the items is equal to this one, (n,) ids without a separator."""
+        starts = self.starts[self.lengths == len(item)].astype(np.intp)
+        for place, number in enumerate(item):
+            starts = starts[self.ids[starts + place] == number]
+        return bool(starts.size)
+
+
 def find_items(
     ids: NDArray[np.integer], separator: NDArray[np.intp], place: Place | None = None, *, file_ends: Sequence[int] = ()
 ) -> tuple[Items, int]:
@@ -275,7 +276,7 @@ def find_items(
     ----------
     ids : (M,) array
     separator : (S,) ids, at least one
-    place : where the places of very many items may go (see `charrnn.text.storage`)
+    place : where the starts and lengths of very many items may go (see `charrnn.text.storage.GrowingArray`)
     file_ends : where each file ends, rising; by default the text is one file
     """
     kind = np.uint32 if len(ids) < 1 << 32 else np.uint64
@@ -352,15 +353,12 @@ def _apart(places: NDArray[np.intp], free: int, size: int) -> NDArray[np.intp]:
     return np.array(kept, dtype=np.intp)
 
 
-_ROUNDS = 6
-
-
 class Permutation:
-    """A bijection of the numbers 0 ... N-1 onto themselves, drawn by chance.
+    """A random permutation of 0 ... N-1 that is computed, not stored.
 
-    It is a Feistel network: a number's two halves take turns in being changed by the other, mixed with a key. That is a
-    bijection of as many numbers as two halves can name, whatever the mixing. A number that leaves 0 ... N-1 is sent
-    round again until it comes back, which the bijection guarantees. Mixing: the first half of SplitMix64's.
+    It is a Feistel network: the two halves of a number take turns in being changed by the other, mixed with a key. That
+    is a bijection on all numbers of that many bits, whatever the mixing. A number that leaves 0 ... N-1 is mapped again
+    until it comes back. Mixing: the first half of SplitMix64's.
 
     Parameters
     ----------
@@ -376,7 +374,7 @@ class Permutation:
         self._keys = rng.integers(1 << 64, size=_ROUNDS, dtype=np.uint64, endpoint=False)
 
     def __call__(self, numbers: NDArray[np.integer]) -> NDArray[np.intp]:
-        """Return where each of some numbers goes: fresh, of the same shape."""
+        """Return the images of some numbers, in a new array of the same shape."""
         images = self._once(numbers.astype(np.uint64))
         while (outside := images >= self._size).any():
             images[outside] = self._once(images[outside])
@@ -392,20 +390,14 @@ class Permutation:
         return left << self._half | right
 
 
-# Batches among whose items similar lengths are looked for. Of random items the longest is far above the average, and
-# much work would be done on places that do not count; here chance still decides which items come together.
-_POOL = 32
-_POOLS_AT_ONCE = 64
-
-
 class Order(Protocol):
     """How the items of one epoch follow each other."""
 
     def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch, B of them or, of the last, fewer."""
+        """Return the items of a batch: B of them, or fewer in the last batch."""
 
     def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of all batches: several at a time, (batches, B), or those of the last."""
+        """Yield the items of all batches, several batches at a time: (batches, B)."""
 
 
 class ByLength:
@@ -425,11 +417,11 @@ class ByLength:
 
 
 class Shuffled:
-    """Items in an order by chance, but that those of similar lengths come together; what fills no batch comes last.
+    """Items in random order, but with similar lengths together; those that fill no batch come last.
 
     Parameters
     ----------
-    rng : decides
+    rng : draws the order
     """
 
     def __init__(self, items: Items, batch_size: int, rng: np.random.Generator) -> None:
@@ -463,13 +455,13 @@ class Shuffled:
         return np.concatenate([self._sorted(*part) for part in parts if part[1]])
 
     def _sorted(self, first: int, batches: int, size: int) -> NDArray[np.intp]:
-        """Return so many batches from the first on, which are pools of some size; their lengths are alike."""
+        """Return some batches from the first on, in pools of `size`; within a pool they are made by length."""
         B = self._batch_size
         drawn = np.arange(first * B, (first + batches) * B).reshape(-1, size * B)  # places in the permutation
         numbers = self._permutation(drawn)
         alike = np.argsort(self._items.lengths[numbers], axis=1, kind="stable")
         firsts = np.take_along_axis(drawn, alike, axis=1).reshape(-1, size, B).min(axis=2)
-        # The batches of a pool in the order of the first that was drawn of each, which their lengths do not decide.
+        # The batches of a pool in the order in which their first items were drawn, so not by length.
         turns = np.argsort(firsts, axis=1)[:, :, None]
         found = np.take_along_axis(numbers, alike, axis=1).reshape(-1, size, B)
         return np.take_along_axis(found, turns, axis=1).reshape(-1, B)
@@ -484,23 +476,22 @@ class _Epoch(NamedTuple):
     number: int
     order: Order
     ends: NDArray[np.intp]
-    """Characters that are guessed when each batch is over."""
+    """Characters predicted up to the end of each batch."""
 
 
 class Documents:
-    """Batches of items, as pure functions of a cursor, whose `position` counts the characters guessed in its epoch.
+    """Batches of items, as pure functions of a cursor; its `position` counts the characters predicted in the epoch.
 
     Parameters
     ----------
     items : at least one
     batch_size : B
-    seq_length : T: most steps in a chunk, where no other length is asked for
-    shuffle : random stream of an epoch, by which its items are shuffled; without it they come by their lengths
+    seq_length : T: the most steps in a chunk, unless another length is asked for
+    shuffle : returns the random stream that shuffles an epoch; without it items are ordered by length
 
     Attributes
     ----------
-    chunks_per_epoch : chunks that take every item of the first epoch to its end; later ones have about so many, as
-        their order decides which items come together
+    chunks_per_epoch : chunks in the first epoch; later ones, in which other items come together, have about as many
 
     Raises
     ------
@@ -527,7 +518,7 @@ class Documents:
 
     @property
     def length(self) -> int:
-        """Characters that are guessed in an epoch."""
+        """Characters predicted in an epoch."""
         return self.items.characters
 
     @property
@@ -536,11 +527,11 @@ class Documents:
         return self.length / self.chunks_per_epoch
 
     def chunks_in(self, epochs: float) -> int:
-        """Return about how many chunks so many epochs have, or part of one."""
+        """Return about how many chunks some epochs have; the number may be a fraction."""
         return math.ceil(epochs * self.chunks_per_epoch)
 
     def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
-        """Return the chunk at a cursor, in arrays of its own: at most `seq_length` steps, or `length`.
+        """Return the chunk at a cursor, in new arrays of at most `seq_length` steps, or `length`.
 
         Parameters
         ----------
@@ -556,16 +547,16 @@ class Documents:
         stop = self._stop(numbers, offset, length)
         spans = self.items.spans(numbers)
         own = range(self.batch_size) if own is None else own
-        mine = numbers[own.start : own.stop]  # none, where the epoch's last batch ends before this stream
+        mine = numbers[own.start : own.stop]  # empty if the epoch's last batch has fewer streams
         window = np.full((stop - offset + 1, len(own)), NO_TARGET, dtype=np.intp)
         window[:, : len(mine)] = self.items.window(mine, offset, stop + 1)
         for array in (self.items.ids, self.items.starts):
-            release_pages(array)  # each item may have brought two megabytes of a map with it
+            release_pages(array)  # each item may have loaded two megabytes of a map
         return Chunk(
-            np.maximum(window[:-1], 0),  # what does not count is read as any character
+            np.maximum(window[:-1], 0),  # padding is read as any character
             window[1:],
             is_first=offset == 0,
-            characters=_guessed(spans, stop) - _guessed(spans, offset),
+            characters=_predicted(spans, stop) - _predicted(spans, offset),
             share=int(np.count_nonzero(spans > offset)) / self.batch_size,
             cursor=cursor,
             length=length,
@@ -574,16 +565,16 @@ class Documents:
     def advance(self, cursor: Cursor, length: int | None = None) -> Cursor:
         """Return the cursor of the chunk after this one, for which `length` was asked for."""
         numbers, offset, first = self._place(cursor)
-        position = first + _guessed(self.items.spans(numbers), self._stop(numbers, offset, length))
+        position = first + _predicted(self.items.spans(numbers), self._stop(numbers, offset, length))
         return Cursor(cursor.epoch, position) if position < self.length else Cursor(cursor.epoch + 1, 0)
 
     def cut(self, _own: range) -> tuple[tuple[NDArray[np.integer], ...], Callable[..., "Documents"]]:
-        """Return what all items are, any of which may come to any stream, and what makes batches of them elsewhere."""
+        """Return the arrays of all items, which any stream may read, and a function that makes batches of them."""
         make = partial(_over, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
         return (self.items.ids, self.items.starts, self.items.lengths), make
 
     def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
-        """Return the items of the batch at a cursor, how far they are read, and the position at which it began."""
+        """Return the items of the batch at a cursor, how far they are read, and the position where the batch began."""
         if not 0 <= cursor.position < self.length:
             raise IndexError(f"position {cursor.position} is not in an epoch of {self.length} characters")
         if cursor.epoch != self._epoch.number:
@@ -594,16 +585,20 @@ class Documents:
         numbers = self._epoch.order.batch(batch)
         spans = self.items.spans(numbers)
         steps = range(int(spans.max()))
-        return numbers, bisect_right(steps, cursor.position - first, key=lambda step: _guessed(spans, step)) - 1, first
+        return (
+            numbers,
+            bisect_right(steps, cursor.position - first, key=lambda step: _predicted(spans, step)) - 1,
+            first,
+        )
 
     def _stop(self, numbers: NDArray[np.intp], offset: int, length: int | None) -> int:
-        """Return where the chunk ends: what is left is cut evenly, so that no chunk is a crumb."""
+        """Return where the chunk ends; what is left is cut evenly, so that no chunk is very short."""
         left = int(self.items.spans(numbers).max()) - offset
         chunks = -(-left // (length or self.seq_length))
         return offset + -(-left // chunks)
 
     def _arrange(self, epoch: int) -> tuple[_Epoch, int]:
-        """Return an epoch, and how many chunks it has."""
+        """Return an epoch and the number of its chunks."""
         items, B = self.items, self.batch_size
         order: Order = Shuffled(items, B, self._shuffle(epoch)) if self._shuffle else ByLength(items, B)
         sizes, chunks = [], 0
@@ -625,13 +620,13 @@ def _over(
     return Documents(Items(ids, separator, starts, lengths), batch_size, seq_length, shuffle)
 
 
-def _guessed(spans: NDArray[np.intp], steps: int) -> int:
-    """Count the characters that are guessed in the first steps of a batch."""
+def _predicted(spans: NDArray[np.intp], steps: int) -> int:
+    """Count the characters predicted in the first steps of a batch."""
     return int(np.minimum(spans, steps).sum())
 
 
 def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
-    """Shrink the batch to the items there are.
+    """Shrink the batch if there are fewer items.
 
     Returns
     -------
@@ -641,7 +636,7 @@ def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
     Raises
     ------
     TextError
-        If there is no item.
+        If there are no items.
     """
     if not len(items):
         raise TextError("the text has no items: nothing stands between its separators")

@@ -1,4 +1,4 @@
-"""A text for a trained model to read, which may have characters that the model never saw."""
+"""A text for a trained model to read. It may have characters that the model never saw."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, u
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Passage:
-    """A text as ids, those of unseen characters following on the vocabulary's."""
+    """A text as ids; those of unseen characters follow the vocabulary's."""
 
     ids: NDArray[np.integer]
     """(N,), read-only: below V the vocabulary's, from V on those of characters the model never saw."""
@@ -27,17 +27,17 @@ class Passage:
     notes: tuple[str, ...]
     """What was changed in reading, a sentence each."""
     sha256: str = ""
-    """Of the bytes that were read; none where it is no text that was read."""
+    """Of the bytes that were read; empty if the text did not come from a file."""
     unknown: int | None = None
-    """The id of the model's symbol for all that it did not keep, which then stands for what it never saw."""
+    """The id of the model's symbol for rare characters, if it has one; the model reads unseen characters as it."""
     file_ends: tuple[int, ...] = ()
     """Where each file ends, rising; by default the text is one file."""
     item_starts: NDArray[np.intp] | None = None
-    """(K,) where each item begins, if the text is items and nothing else, each with its separator (see `as_items`)."""
+    """(K,) where each item begins, if the text consists of items, each with its separator (see `as_items`)."""
 
     @property
     def known(self) -> NDArray[np.integer]:
-        """The ids that the model reads, in order: of what it knows, and of its symbol for all else if it has one."""
+        """The ids that the model reads: unseen characters are left out, or read as its unknown symbol if it has one."""
         is_known = self.ids < self.vocab_size
         if self.unknown is None:
             return self.ids[is_known]
@@ -45,18 +45,18 @@ class Passage:
 
     @property
     def unseen(self) -> str:
-        """The distinct characters of the ids that the model never saw: what was left out has none."""
+        """The distinct characters that the model never saw."""
         beyond = np.unique(self.ids[self.ids >= self.vocab_size])
         return "".join(self.characters[number] for number in beyond)
 
     @property
     def num_unseen(self) -> int:
-        """How many of the text's characters those are that the model cannot read, as it has no symbol for them."""
+        """How many characters of the text the model cannot read, since it has no symbol for them."""
         return self._beyond if self.unknown is None else 0
 
     @property
     def num_unknown(self) -> int:
-        """How many of the text's characters it reads as its symbol for all else, though they are others."""
+        """How many characters of the text the model reads as its unknown symbol."""
         return 0 if self.unknown is None else self._beyond
 
     @property
@@ -70,18 +70,18 @@ class Passage:
         return self._cut(ends)
 
     def items(self) -> Iterator[Self]:
-        """Yield each item with the separator that ends it; of a running text there is none."""
+        """Yield each item with the separator that ends it; nothing for a running text."""
         return self._cut(np.array([], np.intp) if self.item_starts is None else self.item_starts)
 
     def as_items(self, separator: NDArray[np.intp]) -> Self:
-        """Return the items of the text joined, each with the separator (S,), and where each begins.
+        """Return the items of the text joined, each followed by the separator (S,).
 
-        What is left out, as `charrnn.text.items` says, is told in a note.
+        A note says how many blank items were left out.
 
         Raises
         ------
         TextError
-            If there is none.
+            If there are no items.
         """
         between = from_code_points(code_points(self.characters)[separator])
         numbering, file_ends = Numbering(self.characters), []
@@ -103,7 +103,7 @@ class Passage:
         return replace(self, ids=np.concatenate([self.ids[:0], *(piece.ids for piece in pieces)]))
 
     def _cut(self, places: NDArray[np.intp]) -> Iterator[Self]:
-        """Yield the pieces of the text between some places, but for empty ones."""
+        """Yield the pieces of the text between some places, except empty ones."""
         for ids in np.split(self.ids, places):
             if ids.size:
                 yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
@@ -122,18 +122,18 @@ def read_passage(
     normalize: str = "none",
     max_vocab: int = 0,
 ) -> Passage:
-    """Read texts, one after the other, as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
+    """Read texts as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
 
     Parameters
     ----------
-    max_vocab : how many characters the vocabulary's own text was capped to, if it was
+    max_vocab : the bound on the vocabulary that the model was trained with, or 0
 
     Raises
     ------
     TextError
-        If a text is missing, damaged or not in its encoding, or if there is not one character in all.
+        If a text is missing, damaged or not in its encoding, or if there are no characters in all.
     UnreadableTextError
-        If a text is there and cannot be read.
+        If a text exists but cannot be read.
     """
     sources, left_out = find_sources(names)
     check_memory_for(sources)

@@ -1,6 +1,8 @@
-"""From a source to code points, a block at a time, so that a text is never in memory whole.
+"""From the names that a user gives to code points, a block at a time.
 
-From the names a user gives to the files they mean.
+`find_sources` finds the files that names mean. `read_blocks` reads the bytes of one, unpacked. `TextDecoder` turns them
+into code points: decoded, with line ends as LF, normalized, and without what belongs to no item. A text is never in
+memory as a whole.
 """
 
 import codecs
@@ -29,13 +31,59 @@ from charrnn.text.vocabulary import Normalizer
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
-# In a folder, files of these kinds are no texts; what else is none shows by a NUL among its first bytes.
+# Files that are left out of a folder by their name; others are left out if there is a NUL among their first bytes.
 _NO_TEXT = re.compile(
     r".*\.(7z|avi|bin|bmp|bz2|class|db|dll|docx?|epub|exe|flac|gif|ico|ids|jar|jpe?g|mkv|mov|mp[34]|np[yz]|o|od[st]|ogg"
     r"|otf|parquet|pdf|pickle|pkl|png|pptx?|pth?|pyc|rar|safetensors|so|sqlite|tar|tar\.[gx]z|tgz|tiff?|ttf|wasm|wav"
     r"|web[mp]|woff2?|xlsx?|zip|zst|log\.jsonl)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+BLOCK_SIZE = 1 << 20  # bytes
+_PACKED_BLOCK = 1 << 16  # bytes of an xz file, read at once
+BYTE_ORDER_MARK = "\ufeff"
+REPLACEMENT = "\ufffd"
+# Stands for wrong bytes until they are counted, since a text may have U+FFFD of its own.
+_WRONG, _MARKING = "\udbff", "charrnn.mark"
+codecs.register_error(_MARKING, lambda error: (_WRONG, cast("UnicodeDecodeError", error).end))
+PACKED = (".gz", ".xz")  # suffixes of files that are unpacked as they are read
+
+_PACKED_KINDS = {
+    b"\x1f\x8b": "a gzip",
+    b"\xfd7zXZ\0": "an xz",
+    b"BZh": "a bzip2",
+    b"\x28\xb5\x2f\xfd": "a zstd",
+}
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16
+_MARKS = {
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+
+
+class Watcher(Protocol):
+    """Follows the reading of a long text."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Take note of how much is done, in bytes; the total is 0 if it is unknown."""
+
+    def say(self, sentence: str) -> None:
+        """Take note of a sentence that the user should see at once."""
+
+
+class NobodyWatching:
+    """A watcher that does nothing."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Do nothing."""
+
+
+NOBODY = NobodyWatching()
 
 
 @dataclass(frozen=True)
@@ -47,30 +95,29 @@ class Source:
     path: Path | None
     """Where it is; None for stdin."""
     is_in_folder: bool = False
-    """Whether only its folder was named, so that it is left out if it turns out to be no text."""
+    """Whether only its folder was named; then it is left out if it is not text."""
 
     @property
     def size(self) -> int:
-        """Its bytes, packed as they are; 0 for stdin."""
+        """Its bytes, still packed; 0 for stdin."""
         try:
             return self.path.stat().st_size if self.path else 0
-        except OSError:  # gone since: who opens it says so
+        except OSError:  # it is gone, which is noticed when it is opened
             return 0
 
 
 def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Find all files that names mean, folders taken apart.
+    """Find all files that names mean, those of folders included.
 
     Returns
     -------
     sources, notes
-        In the order of the names, those of a folder in the order of their paths; and what a user should know of what
-        was left out, a sentence each.
+        In the order of the names, and within a folder of the paths; and a sentence about each thing left out.
 
     Raises
     ------
     TextError, UnreadableTextError
-        As `find_text`; also if no name is given, stdin twice, or a folder without a text.
+        As for `find_text`; also if there is no name, if stdin is named twice, or if a folder has no text.
     """
     if not names:
         raise TextError("no text was given: name a file, a folder, a bundled text, or - for stdin")
@@ -104,15 +151,15 @@ def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
 def find_text(name: str) -> Path:
     """Find the file, or the folder, that a name means.
 
-    The path as given comes first; a bare name is then looked for in ``./corpora`` and among the bundled
-    texts, with and without ``.txt``. The first that exists is meant, whatever it is.
+    The path itself comes first; a bare name is then looked up in ``./corpora`` and among the bundled texts, with and
+    without ``.txt``. The first that exists is taken.
 
     Raises
     ------
     TextError
-        If there is none; the sentence names those that come near, and the bundled ones.
+        If there is no such file; the message names similar ones and the bundled texts.
     UnreadableTextError
-        If it is a pipe or a device, or cannot be looked at.
+        If it is a pipe or a device, or cannot be accessed.
     """
     for path in _candidates(name) if name else ():
         try:
@@ -128,14 +175,14 @@ def find_text(name: str) -> Path:
 
 def _candidates(name: str) -> list[Path]:
     given = Path(name)
-    if given.name != name:  # a path with folders in it means itself alone
+    if given.name != name:  # a path with folders is taken literally
         return [given]
     folders = (LOCAL_CORPORA, paths.CORPORA)
     return [given, *(folder / file for folder in folders for file in (name, f"{name}.txt"))]
 
 
 def _texts_below(folder: Path) -> Iterator[Path]:
-    """Yield the regular files of a folder and of those in it, but for hidden ones."""
+    """Yield the regular files in and below a folder, except hidden ones."""
 
     def refuse(error: OSError) -> None:
         raise UnreadableTextError(f"{shown(str(error.filename))} cannot be read ({error.strerror})") from error
@@ -170,58 +217,12 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-BLOCK_SIZE = 1 << 20  # bytes
-_PACKED_BLOCK = 1 << 16  # bytes of an xz file, read at once
-BYTE_ORDER_MARK = "\ufeff"
-REPLACEMENT = "\ufffd"
-# Stands for bytes that are not in the encoding until they are counted: a text may have U+FFFD of its own.
-_WRONG, _MARKING = "\udbff", "charrnn.mark"
-codecs.register_error(_MARKING, lambda error: (_WRONG, cast("UnicodeDecodeError", error).end))
-PACKED = (".gz", ".xz")  # suffixes of files that are unpacked as they are read
-
-_PACKED_KINDS = {
-    b"\x1f\x8b": "a gzip",
-    b"\xfd7zXZ\0": "an xz",
-    b"BZh": "a bzip2",
-    b"\x28\xb5\x2f\xfd": "a zstd",
-}
-
-# UTF-32 first: its little-endian mark begins with that of UTF-16
-_MARKS = {
-    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-}
-
-
-class Watcher(Protocol):
-    """Whoever waits while a long text is read."""
-
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Hear how much of a part of the work is done, in bytes; the total is 0 where nobody knows it."""
-
-    def say(self, sentence: str) -> None:
-        """Hear something at once that will not wait until all is ready."""
-
-
-class NobodyWatching:
-    """Hears nothing."""
-
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Do nothing."""
-
-    def say(self, sentence: str) -> None:
-        """Do nothing."""
-
-
-NOBODY = NobodyWatching()
-
-
 def read_blocks(source: Source, advance: Callable[[int], object] = lambda _: None) -> Generator[bytes]:
     """Yield the bytes of a source, unpacked if its file's name ends in ``.gz`` or ``.xz``; the last block is empty.
 
     Parameters
     ----------
-    advance : told how many bytes, packed as they are, a block took
+    advance : told how many bytes, still packed, each block took
 
     Raises
     ------
@@ -231,9 +232,9 @@ def read_blocks(source: Source, advance: Callable[[int], object] = lambda _: Non
         If it cannot be read.
     """
     try:
-        with _open(source) as (stream, raw):
+        with _open(source) as (file, raw):
             before = 0
-            while block := stream.read(BLOCK_SIZE):
+            while block := file.read(BLOCK_SIZE):
                 if source.path:
                     advance(raw.tell() - before)
                     before = raw.tell()
@@ -250,7 +251,7 @@ def read_blocks(source: Source, advance: Callable[[int], object] = lambda _: Non
 
 @contextmanager
 def _open(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a source; the second stream is the file, of which the first is what is in it."""
+    """Open a source, unpacked; the second file is the packed one, to see how far it is read."""
     if source.path is None:
         if sys.stdin is None:
             raise UnreadableTextError("stdin is closed: name a file instead of -")
@@ -262,15 +263,16 @@ def _open(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
             yield raw, raw
             return
         if not source.path.stat().st_size:
-            raise EOFError("it has no bytes")  # not even an empty text packs into none
-        with gzip.open(raw) if suffix == ".gz" else XzReader(raw) as stream:
-            yield cast("BinaryIO", stream), raw
+            raise EOFError("it has no bytes")  # even an empty text has some when packed
+        with gzip.open(raw) if suffix == ".gz" else XzReader(raw) as file:
+            yield cast("BinaryIO", file), raw
 
 
 class XzReader:
-    """Unpacks an xz file of one stream or several, with the zeros that may stand between them, or raises.
+    """Unpacks an xz file of one or more parts, with zeros between them.
 
-    `lzma.open` takes a damaged stream after the first for garbage that may be left out, and so reads half a text.
+    An xz file calls its parts streams. `lzma.open` silently ignores a damaged part after the first, and so reads only
+    half a text; this class raises.
 
     Parameters
     ----------
@@ -280,24 +282,24 @@ class XzReader:
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
         self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-        self._packed = b""  # read, and not yet given to the decoder
-        self._is_in_stream = True
+        self._packed = b""  # read, but not yet given to the decoder
+        self._is_in_part = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Do nothing: who opened the file closes it."""
+        """Do nothing: the caller closes the file."""
 
     def read(self, size: int) -> bytes:
-        """Return at most so many bytes; none at the end of the file.
+        """Return at most `size` bytes; none at the end of the file.
 
         Raises
         ------
         lzma.LZMAError, EOFError
             If the file is damaged or cut short.
         """
-        while self._is_in_stream:
+        while self._is_in_part:
             if self._decoder.needs_input and not self._packed:
                 self._packed = self._raw.read(_PACKED_BLOCK)
                 if not self._packed:
@@ -305,13 +307,13 @@ class XzReader:
             block = self._decoder.decompress(self._packed, size)
             self._packed = b""
             if self._decoder.eof:
-                self._begin_next_stream(self._decoder.unused_data)
+                self._begin_next_part(self._decoder.unused_data)
             if block:
                 return block
         return b""
 
-    def _begin_next_stream(self, packed: bytes) -> None:
-        """Skip the zeros after a stream, a multiple of four, and stand at the next stream or at the file's end."""
+    def _begin_next_part(self, packed: bytes) -> None:
+        """Skip the zeros after a part, a multiple of four, up to the next part or the end of the file."""
         zeros = 0
         while True:
             self._packed = packed.lstrip(b"\0")
@@ -320,15 +322,15 @@ class XzReader:
                 break
             packed = self._raw.read(_PACKED_BLOCK)
             if not packed:
-                self._is_in_stream = False
+                self._is_in_part = False
                 break
         if zeros % 4:
-            raise lzma.LZMAError(f"{zeros} zeros after a stream, which is no multiple of four")
+            raise lzma.LZMAError(f"{zeros} zeros after a stream, which is not a multiple of four")
         self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
 
 
 class TextDecoder:
-    """Bytes of one source to code points, with the encoding checked and every line end read as LF.
+    """Turns the bytes of one source into code points, with every line end as LF.
 
     Parameters
     ----------
@@ -337,16 +339,16 @@ class TextDecoder:
     encoding
         Any text encoding that Python knows.
     errors
-        What to do with bytes that are not in the encoding: ``strict`` refuses the source, ``replace`` reads U+FFFD.
+        What to do with bytes that are not in the encoding: ``strict`` refuses them, ``replace`` reads U+FFFD.
     form
-        What `charrnn.text.vocabulary` brings the text into.
+        The Unicode form of the result, ``none`` or ``nfc``.
     separator
-        What stands between two items of the text; what belongs to no item is then dropped.
+        What stands between two items; characters that belong to no item are then dropped.
 
     Raises
     ------
     TextError
-        If Python knows no such encoding, or it is not one of text (``hex``, ``rot13``).
+        If Python does not know the encoding, or it is not for text (``hex``, ``rot13``).
     """
 
     def __init__(
@@ -373,13 +375,13 @@ class TextDecoder:
         self._marks = 0
 
     def decode(self, block: bytes) -> NDArray[np.unsignedinteger]:
-        """Return the code points that a block completes, of ASCII as bytes; an empty block ends the source.
+        """Return the code points that a block completes, ASCII as bytes; an empty block ends the source.
 
         Raises
         ------
         TextError
-            If the bytes are not in the encoding; the sentence names the offset of the first wrong byte from
-            the start of the (unpacked) source. Also if they stand for a lone surrogate, as UTF-7 allows.
+            If the bytes are not in the encoding; the message has the offset of the first wrong byte in the
+            (unpacked) source. Also if they encode a lone surrogate, as UTF-7 allows.
         """
         final = not block
         text = self._characters(block, final=final)
@@ -404,7 +406,7 @@ class TextDecoder:
             ) from error
 
     def notes(self) -> list[str]:
-        """Return what the user should hear about the source once it has ended, a sentence each."""
+        """Return what was changed in reading, a sentence each, once the source has ended."""
         if not self._characters_in:
             return [f"{self._name} is empty"]
         pairs = self._characters_in - self._characters_out  # each CRLF lost one character
@@ -423,7 +425,7 @@ class TextDecoder:
             self._replacements += text.count(_WRONG)
             return text.replace(_WRONG, REPLACEMENT) if self._errors == "replace" else text
         except UnicodeDecodeError as error:
-            # error.object is what was kept from earlier blocks and then this block: both end at the same byte
+            # error.object is what was left of earlier blocks, and this block: it ends at the same byte
             offset = self._bytes_read - len(error.object) + error.start
             if len(error.object) == self._bytes_read and (kind := _packed_kind(error.object)):
                 raise TextError(
@@ -448,5 +450,5 @@ class TextDecoder:
 
 
 def _packed_kind(beginning: bytes) -> str | None:
-    """Name the kind of packed file that begins so."""
+    """Name the kind of packed file that has this beginning."""
     return next((kind for start, kind in _PACKED_KINDS.items() if beginning.startswith(start)), None)

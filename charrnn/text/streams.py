@@ -1,8 +1,8 @@
 """Batches for training: B streams that read a text side by side, T characters at a time.
 
-Those here are of one running text; `charrnn.text.items` has those of many short ones, each for itself. Each stream
-goes on where its last chunk ended, so the state of the network is carried from chunk to chunk. Where a run stands is a
-`Cursor`; the batches are pure functions of it, so a saved cursor resumes exactly.
+These are the batches of one running text; those of separate items are in `charrnn.text.items`. Each stream continues
+where its last chunk ended, so the state of the network is carried from chunk to chunk. The batches are pure functions
+of a `Cursor`, so a saved cursor resumes a run exactly.
 """
 
 import math
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from charrnn.errors import TextError
 from charrnn.text.storage import release_pages
 
-# Bytes that all streams together read of a memory map before they let go of what they have read.
+# Bytes that all streams together read of a memory map before they release what they have read.
 _MOST_MAPPED = 32 << 20
 
-NO_TARGET = -1  # where there is nothing to guess
+NO_TARGET = -1  # where there is nothing to predict
 
 
 class Cursor(NamedTuple):
@@ -29,11 +29,11 @@ class Cursor(NamedTuple):
     epoch: int
     """Passes over the text that are complete."""
     position: int
-    """Transitions that each stream has done in this epoch; of documents, those that all items together have done."""
+    """Transitions that each stream has read in this epoch; for items, the characters predicted in all of them."""
 
 
 class Chunk(NamedTuple):
-    """What one training step reads, in all B streams or in those that are asked for."""
+    """What one training step reads, in all B streams or some of them."""
 
     inputs: NDArray[np.intp]
     """(T, B)"""
@@ -44,7 +44,7 @@ class Chunk(NamedTuple):
     characters: int
     """How many targets all streams have."""
     share: float = 1.0
-    """Of all streams, those that have any."""
+    """The fraction of all streams that have any."""
     cursor: Cursor = Cursor(0, 0)
     """Where it begins."""
     length: int = 0
@@ -73,7 +73,7 @@ class Streams:
     seq_length: int
     """T: steps in a chunk, where no other length is asked for; the last chunk of an epoch may be shorter."""
     before: int = 0
-    """Characters of the text before `ids`, of which N are then a part: they are others' to read (see `cut`)."""
+    """Characters of the text before `ids`, which are read elsewhere (see `cut`)."""
     after: int = 0
     """Characters of the text after `ids`."""
 

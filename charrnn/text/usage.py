@@ -1,7 +1,7 @@
-"""What a model needs, beside its weights and its vocabulary, to be used as it was trained.
+"""How a model is to be used, apart from its weights and its vocabulary.
 
-Every form of a model carries all fields of `Usage`: the checkpoint, each exported file, the PyTorch module and the
-page. Every text that a person types for a model passes through `Usage.read`.
+All fields of `Usage` are in every form of a model: the checkpoint, each exported file, the PyTorch module and the page.
+Every text that a user types for a model passes through `Usage.read`.
 """
 
 import json
@@ -16,7 +16,7 @@ from charrnn.text.vocabulary import UNKNOWN, Vocabulary, normalize, unknown_symb
 
 @dataclass(frozen=True)
 class Usage:
-    """How a model is to be used. A model of a plain running text has the defaults.
+    """How a model is to be used. The defaults are for a model of running text.
 
     Raises
     ------
@@ -25,13 +25,13 @@ class Usage:
     """
 
     separator: str = ""
-    """What ends an item; empty where the model learned one running text."""
+    """What ends an item; empty for a model of running text."""
     longest_item: int = 0
-    """Characters of the longest item, without its separator; 0 where there are no items."""
+    """Characters of the longest item, without its separator; 0 if there are no items."""
     normalize: str = "none"
     """The Unicode form of all texts that the model reads: ``none`` or ``nfc``."""
     unknown: str = ""
-    """The symbol that stands for all rare characters, which is never written; empty where there is none."""
+    """The symbol that stands for all rare characters and is never written; empty if there is none."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -46,7 +46,7 @@ class Usage:
 
     @classmethod
     def of(cls, separator: str, corpus: CorpusInfo, vocabulary: Vocabulary) -> Self:
-        """Return how a model is used that learned a text."""
+        """Return the usage of a model trained on a text."""
         unknown = unknown_symbol(vocabulary, corpus.max_vocab)
         return cls(
             separator,
@@ -57,12 +57,12 @@ class Usage:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Take the fields out of a description."""
+        """Take the fields from a description; missing ones have their defaults."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
     @classmethod
     def from_strings(cls, strings: Mapping[str, str]) -> Self:
-        """Take the fields out of a description in which texts stand as they are and all else is JSON."""
+        """Take the fields from a description in which texts are plain and all else is JSON."""
         is_text = {field.name: isinstance(field.default, str) for field in fields(cls)}
         return cls.from_values(
             {name: text if is_text[name] else json.loads(text) for name, text in strings.items() if name in is_text}
@@ -93,9 +93,9 @@ class Usage:
         )
 
     def read(self, text: str) -> str:
-        """Return a text that a person typed in the form that the model's own text has."""
+        """Return a typed text, normalized as the model's own text was."""
         return normalize(text, self.normalize)
 
     def never_written(self, vocabulary: Vocabulary) -> tuple[int, ...]:
-        """Return the ids that are not drawn whatever is asked for."""
+        """Return the ids that are never drawn."""
         return tuple(vocabulary.encode(self.unknown).tolist())

@@ -1,16 +1,9 @@
 """Characters to ids and back.
 
-A character is one Unicode code point. The ids follow code-point order, so the same set of characters always
-gives the same vocabulary, whatever text it came from.
-
-One long sequence into many short ones of one length, for whoever trains on rows of their own.
-
-A text in the characters that a model knows: what it never saw is replaced by what comes nearest, or left out.
-
-Unicode's composed form, NFC: a letter and its accent as one character where there is one for both.
-
-A text to learn comes in blocks, and a mark that opens a block may belong to the letter that closed the one before.
-(Unicode Standard Annex #15, "Unicode normalization forms", section 13 on concatenation.)
+A character is one Unicode code point. The ids follow code-point order, so the same set of characters always gives the
+same `Vocabulary`. `tokenize` cuts ids into rows of one length. Characters that a model does not know are replaced by
+the nearest known ones (`nearest`) or left out (`leave_out`). `normalize` brings a text into Unicode's composed form,
+NFC, in which a letter and its accent are one character where possible; `Normalizer` does so block by block.
 """
 
 import re
@@ -24,56 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import UnknownCharacterError
 
-
-def tokenize(ids: ArrayLike, seq_length: int, *, stride: int | None = None) -> NDArray[np.integer]:
-    """Cut a sequence into rows of fixed length, (n, T).
-
-    Targets are cut apart from inputs: those of ``tokenize(ids[:-1], T)`` are ``tokenize(ids[1:], T)``. The ids at the
-    end that fill no row are left out. (A `charrnn.Trainer` needs no rows: its streams lose nothing, and carry the
-    network's state from one chunk to the next.)
-
-    Parameters
-    ----------
-    ids : (N,) integers, read; from text `charrnn.Vocabulary.encode` makes them, and `charrnn.Vocabulary.tokenize` does
-        both
-    seq_length : T
-    stride : how far one row begins after the one before it; by default T, so that none overlap
-
-    Returns
-    -------
-    ``(N − T) // stride + 1`` rows, fresh; none where N < T
-
-    Raises
-    ------
-    ValueError
-        If `ids` has not one dimension, or `seq_length` or `stride` is below 1.
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> charrnn.tokenize([1, 2, 3, 4, 5, 6, 7], 3)
-    array([[1, 2, 3],
-           [4, 5, 6]])
-    >>> charrnn.tokenize([1, 2, 3, 4, 5], 3, stride=1)
-    array([[1, 2, 3],
-           [2, 3, 4],
-           [3, 4, 5]])
-
-    """
-    sequence, step = np.asarray(ids), seq_length if stride is None else stride
-    if sequence.ndim != 1 or seq_length < 1 or step < 1:
-        raise ValueError(
-            f"tokenize cuts one sequence (N,) into rows of at least 1 by a stride of at least 1, not an array of shape "
-            f"{sequence.shape} by {seq_length} and {step}"
-        )
-    if len(sequence) < seq_length:
-        return np.empty((0, seq_length), sequence.dtype)
-    rows: NDArray[np.integer] = np.lib.stride_tricks.sliding_window_view(sequence, seq_length)[::step].copy()
-    return rows
-
-
 MOST_LISTED = 10
-UNKNOWN = "\ufffd"  # Unicode's own sign for what cannot be shown; here for rare characters, where they are capped
+UNKNOWN = "\ufffd"  # Unicode's replacement character; here it stands for rare characters (--max-vocab)
 # Unicode's last two planes, for private use: no text has these code points.
 _FIRST_STAND_IN, _STAND_INS = 0xF0000, 0x20000
 
@@ -137,19 +82,19 @@ class Vocabulary:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Make the vocabulary of a text's own characters."""
+        """Make the vocabulary of the characters of a text."""
         return cls("".join(sorted(set(text))))
 
     @classmethod
     def of_integers(cls, vocab_size: int) -> Self:
-        """Make a vocabulary for integers that are no text: private-use characters stand for 0…V−1.
+        """Make a vocabulary for data that is not text: private-use characters stand for the integers 0…V−1.
 
-        So a model of any integer sequence has a vocabulary, as a checkpoint and a sampler need one.
+        A checkpoint and a sampler need a vocabulary, whatever the model was trained on.
 
         Raises
         ------
         ValueError
-            If there are more than 131,072, or none.
+            If V is not 1 to 131,072.
         """
         if not 1 <= vocab_size <= _STAND_INS:
             raise ValueError(f"integers 0…V−1 need a V of 1 to {_STAND_INS:,}, not {vocab_size:,}")
@@ -205,8 +150,54 @@ class Vocabulary:
         return from_code_points(np.setdiff1d(code_points(text), code_points(self.characters)))
 
 
+def tokenize(ids: ArrayLike, seq_length: int, *, stride: int | None = None) -> NDArray[np.integer]:
+    """Cut a sequence into rows of fixed length, (n, T).
+
+    Inputs and targets are cut separately: the targets of ``tokenize(ids[:-1], T)`` are ``tokenize(ids[1:], T)``. Ids at
+    the end that fill no row are left out. (A `charrnn.Trainer` needs no rows: its streams use every character, and
+    carry the network's state from one chunk to the next.)
+
+    Parameters
+    ----------
+    ids : (N,) integers; `charrnn.Vocabulary.tokenize` takes a text
+    seq_length : T
+    stride : how far apart two rows begin; by default T, so that rows do not overlap
+
+    Returns
+    -------
+    ``(N − T) // stride + 1`` rows, copied; 0 if N < T
+
+    Raises
+    ------
+    ValueError
+        If `ids` has not one dimension, or `seq_length` or `stride` is below 1.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> charrnn.tokenize([1, 2, 3, 4, 5, 6, 7], 3)
+    array([[1, 2, 3],
+           [4, 5, 6]])
+    >>> charrnn.tokenize([1, 2, 3, 4, 5], 3, stride=1)
+    array([[1, 2, 3],
+           [2, 3, 4],
+           [3, 4, 5]])
+
+    """
+    sequence, step = np.asarray(ids), seq_length if stride is None else stride
+    if sequence.ndim != 1 or seq_length < 1 or step < 1:
+        raise ValueError(
+            f"tokenize cuts one sequence (N,) into rows of at least 1 by a stride of at least 1, not an array of shape "
+            f"{sequence.shape} by {seq_length} and {step}"
+        )
+    if len(sequence) < seq_length:
+        return np.empty((0, seq_length), sequence.dtype)
+    rows: NDArray[np.integer] = np.lib.stride_tricks.sliding_window_view(sequence, seq_length)[::step].copy()
+    return rows
+
+
 def unknown_symbol(vocabulary: Vocabulary, max_vocab: int) -> int | None:
-    """Return the id of the symbol that stands for all rare characters; None where none were capped.
+    """Return the id of the symbol that stands for all rare characters; None if there is no such symbol.
 
     Parameters
     ----------
@@ -215,7 +206,7 @@ def unknown_symbol(vocabulary: Vocabulary, max_vocab: int) -> int | None:
     return vocabulary.characters.index(UNKNOWN) if max_vocab and UNKNOWN in vocabulary.characters else None
 
 
-# Signs that stand for each other; the first of a row that the model knows is taken.
+# Signs that can replace each other; the first of a row that the model knows is taken.
 _KIN = ("'’‘‛′ʼ`´‹›‚", '"”“‟″„«»', "-–—―‐‑‒−", "…⋯", "·•∙*")
 # fmt: off
 _SPELT = {
@@ -229,11 +220,11 @@ _MOST_STEPS = 3
 
 @dataclass(frozen=True)
 class Fitted:
-    """A text that a model can read, and what was done to make it so."""
+    """A text in the characters of a model, and what was replaced."""
 
     text: str
     replaced: dict[str, str]
-    """What was replaced, in order of appearance, and by what: nothing where it was left out."""
+    """What was replaced, in order of appearance, and by what; an empty text if it was left out."""
 
 
 def leave_out(text: str, vocabulary: Vocabulary) -> Fitted:
@@ -242,12 +233,12 @@ def leave_out(text: str, vocabulary: Vocabulary) -> Fitted:
 
 
 def nearest(text: str, vocabulary: Vocabulary) -> Fitted:
-    """Replace what is not in the vocabulary by what comes nearest to it.
+    """Replace each character that is not in the vocabulary by the nearest one that is.
 
-    It is what the fewest of these steps lead to, of as many the first in this order: the same character composed or
-    taken apart (é as one code point or as two), its compatible form (NFKC: ligatures, full-width letters, no-break
-    space), another quote or dash, the other case, the letter without its accents, and more letters for one (ß, æ). An
-    accent that follows as a code point of its own goes with its letter. What has nothing near it is left out.
+    The nearest is reached by the fewest of these steps, on a tie by the first in this order: the same character
+    composed or decomposed (é as one code point or two), its compatible form (NFKC: ligatures, full-width letters,
+    no-break space), another quote or dash, the other case, the letter without its accents, several letters for one
+    (ß, æ). An accent that is a code point of its own stays with its letter. A character with no near one is left out.
     """
     known = frozenset(vocabulary.characters)
     return _fit(text, known, lambda unit: _reach(unit, known))
@@ -275,7 +266,7 @@ def _units(text: str) -> Iterator[str]:
 
 
 def _reach(unit: str, known: frozenset[str]) -> str:
-    """Return the first known text on the way from an unknown one, fewest steps first; else what of it is known."""
+    """Return the first known text reached from an unknown one; else the known characters of it."""
     reached, fresh = {unit}, [unit]
     for _ in range(_MOST_STEPS):
         fresh = list(dict.fromkeys(text for old in fresh for text in _steps(old) if text not in reached))
@@ -296,12 +287,12 @@ def _steps(text: str) -> Iterable[str]:
     yield "".join(_SPELT.get(c, c) for c in text)
 
 
-# Before one of these a text may be cut, for they join nothing: ASCII, kana, Chinese characters, Hangul syllables.
+# A text may be cut before any of these, since they never combine with what precedes: ASCII, kana, Han, Hangul.
 _JOINS_NOTHING = re.compile(r"[\x00-\x7f\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]")
 
 
 def as_read(text: str, form: str) -> str:
-    """Return a typed text as `charrnn.text.sources.TextDecoder` would read it: line ends as LF, then in a form."""
+    """Return a typed text as `charrnn.text.sources.TextDecoder` would read it: with line ends as LF, normalized."""
     return normalize(text.replace("\r\n", "\n").replace("\r", "\n"), form)
 
 
@@ -311,7 +302,10 @@ def normalize(text: str, form: str) -> str:
 
 
 class Normalizer:
-    """Brings a text into a form piece by piece, as `normalize` would the whole.
+    """Normalizes a text block by block, as `normalize` does the whole.
+
+    A mark at the beginning of a block may belong to the letter at the end of the one before. (Unicode Standard Annex
+    #15, "Unicode normalization forms", section 13 on concatenation.)
 
     Parameters
     ----------
@@ -320,10 +314,10 @@ class Normalizer:
 
     def __init__(self, form: str) -> None:
         self._form = form
-        self._kept = ""  # the end of the last piece, which may yet be joined by what follows
+        self._kept = ""  # the end of the last block, which may combine with the next
 
     def normalize(self, text: str, *, final: bool) -> str:
-        """Return what a piece completes."""
+        """Return what a block completes."""
         if self._form == "none":
             return text
         text = self._kept + text

@@ -48,7 +48,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*TRAIN, "--separator", r"\n\n"), 2, r"a real one, $'\n' in most shells"),
     ((*TRAIN, "--separator", "|", "--by-line"), 2, "--by-line and --separator are two ways to part items; give one"),
     ((*TRAIN, "--checkpoint", "lamp.txt", "--overwrite"), 2, "lamp.txt ends in .txt: name a file that ends in .npz"),
-    ((*TRAIN, "--checkpoint", "a-best.npz"), 2, "so ends the name of another run's best model"),
+    ((*TRAIN, "--checkpoint", "a-best.npz"), 2, "names that end in -best.npz or -step-400.npz are for the best model"),
     (
         ("train", "lamp.txt", "--init-from", "good.npz", "--tied"),
         2,

@@ -94,7 +94,7 @@ class Shell:
         """Type a line, which may have tabs in it, and Enter; return the arguments that the program gets."""
         self.arguments.unlink(missing_ok=True)
         self.process.send(line + "\r")
-        deadline = 200
+        deadline = 600
         while not self.arguments.exists() and (deadline := deadline - 1):
             self.process.expect([pexpect.TIMEOUT, r".+"], timeout=0.05)  # what is shown must be read
         assert self.arguments.exists(), self.process.before

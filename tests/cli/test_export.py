@@ -22,9 +22,9 @@ NEEDED = {".json": "json", ".safetensors": "safetensors", ".onnx": "onnx"}
 @pytest.mark.parametrize(
     ("suffix", "use"),
     [
-        (".safetensors", "tensors by PyTorch's names; its metadata has the vocabulary"),
-        (".onnx", "ids and state become log_probs and final_state"),
-        (".json", "arrays are plain lists under params"),
+        (".safetensors", "tensors with PyTorch's names; the metadata has the vocabulary"),
+        (".onnx", "a graph from ids and state to log_probs and final_state"),
+        (".json", "params has the arrays as lists"),
     ],
 )
 def test_each_form_says_what_it_wrote_and_replaces_an_older_file(

@@ -58,3 +58,14 @@ def test_the_beginning_imports_nothing_that_takes_long() -> None:
     code = "import sys; before = set(sys.modules); import charrnn.__main__; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert not {"numpy", "click", "tqdm", "typing", "charrnn.cli.main"} & set(done.stdout.split())
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = (
+        "import sys\nfrom charrnn.__main__ import run\nsys.argv = ['charrnn', '--help']\n"
+        "try:\n    run()\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded = {name for name in done.stderr.split() if name.startswith("charrnn")}
+    assert len(loaded) <= 15
+    assert not loaded & {"charrnn.cli.train", "charrnn.cli.options", "charrnn.cli.completion"}

@@ -206,7 +206,7 @@ CASES: dict[int, Case] = {
             *refused("json-twice.npz", words="a name stands twice in meta"),
             *refused("json-long.npz", words="a number of 100,000 digits in meta"),
             *refused("json-type.npz", words="meta has a text where a whole number belongs"),
-            *refused("json-not.npz", words="meta is no JSON"),
+            *refused("json-not.npz", words="meta is not JSON"),
         ),
     ),
     22: Case(
@@ -214,7 +214,7 @@ CASES: dict[int, Case] = {
         (
             *refused("doubled.npz", words="must be distinct and in code-point order"),
             *refused("surrogate.npz", words="a surrogate is half a character"),
-            *refused("beyond.npz", words="meta is no JSON"),  # beyond Unicode there is no character to write
+            *refused("beyond.npz", words="meta is not JSON"),  # beyond Unicode there is no character to write
             *refused("shorter.npz", words=", the vocabulary "),
         ),
     ),
