@@ -169,13 +169,6 @@ MODELS: Mapping[str, Make] = {
     "model.t7": lambda _: struct.pack("<3i", 4, 1, 3),
     "text.npz": lambda _: b"the lamp went round\n",
     "newer.npz": described(lambda meta: meta.update(format=3)),
-    "older.npz": described(
-        lambda meta: (
-            [meta.pop(name) for name in ("fallback", "machine")]
-            + [meta["progress"].pop("rollbacks")]
-            + [meta["corpus"].pop(name) for name in ("errors", "normalize")]
-        )
-    ),
     "other-size.npz": described(lambda meta: meta["model"].update(hidden_sizes=[64])),
     "huge-size.npz": described(lambda meta: meta["model"].update(hidden_sizes=[10**30])),
     "json-nan.npz": rewritten(b'"step": 60', b'"step": NaN'),
