@@ -225,12 +225,12 @@ def test_a_library_function_never_writes_the_unknown_symbol_and_ends_an_item() -
     assert writer.bounds.length == 1400  # twice the longest item
 
 
-def test_a_trainer_is_used_as_its_checkpoint_is() -> None:
+def test_a_run_is_used_as_its_checkpoint_is() -> None:
     for separator in ("", "|"):
         sizes: dict[str, Any] = {"hidden_sizes": (4,), "batch_size": 2, "seq_length": 10}
-        trainer = library.start_training("abc|de|f|" * 20, separator=separator, steps=1, **sizes)
-        assert trainer.usage == trainer.checkpoint().usage
-        assert trainer.usage == Usage(separator, longest_item=3 if separator else 0)
+        run = library.train("abc|de|f|" * 20, separator=separator, steps=1, **sizes)
+        assert run.usage == run.checkpoint().usage
+        assert run.usage == Usage(separator, longest_item=3 if separator else 0)
 
 
 def test_pages_compose_what_is_typed(browser: Browser, charrnn: Charrnn, french: str) -> None:

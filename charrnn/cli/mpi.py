@@ -127,5 +127,5 @@ def _wait(reading: int) -> None:
     os.dup2(null, 0)
     os.dup2(null, 1)
     if not os.read(reading, 1):
-        os.write(2, b"charrnn: a rank died, and with it the job; go on from the last checkpoint with --resume\n")
+        os.write(2, b"charrnn: a rank died, and with it the job; resume from the last checkpoint with --resume\n")
     os._exit(0)

@@ -46,7 +46,6 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.run import Run
-from charrnn.training.start import PreparedRun
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
@@ -57,11 +56,10 @@ _NARROW = 72  # columns of a terminal, below which the bar's line has no room fo
 _FEWEST_STEPS = 20  # that make a curve
 
 
-def describe(prepared: PreparedRun, speed: float) -> list[str]:
+def describe(run: Run, speed: float) -> list[str]:
     """Say what was read and what will be done, a few lines; `speed` is in characters a second."""
-    run = prepared.run
     trainer, config, corpus = run.trainer, run.config, run.corpus
-    held_out = prepared.validation_characters
+    held_out = run.held_out_characters
     sizes = "+".join(map(str, trainer.model.hidden_sizes))
     inputs = f"embedding {config.embedding_size}" if config.embedding_size else "one-hot"
     layers = f"{config.cell} {sizes}, {inputs} input, {trainer.params.vector.size:,} parameters in {config.dtype}"
@@ -104,19 +102,19 @@ class Progress:
 
     Parameters
     ----------
-    prepared : the run to show
+    run : the run to show
     is_quiet : show nothing but what went wrong
     """
 
-    def __init__(self, prepared: PreparedRun, *, is_quiet: bool = False) -> None:
-        self.run = run = prepared.run
+    def __init__(self, run: Run, *, is_quiet: bool = False) -> None:
+        self.run = run
         self.is_quiet = is_quiet
         if not is_quiet and not run.is_finished:
-            for note in prepared.notes:
+            for note in run.notes:
                 self.say(note)
-            for line in describe(prepared, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
+            for line in describe(run, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
                 self.say(line, _INDENT)
-        for sentence in () if run.is_finished else prepared.warnings:
+        for sentence in () if run.is_finished else run.warnings:
             self.warn(sentence)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
@@ -186,6 +184,8 @@ class Progress:
 
     def _end(self, event: Stopped) -> None:
         path = self.run.path
+        if path is None:
+            return
         name = shown(str(path))
         if not (self._characters or self.run.is_fresh):
             self.say(f"{name} is at the end of its run, step {event.step:,}; {self._bound()} to go on")
@@ -209,7 +209,7 @@ class Progress:
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, its earlier parts included, if there is a log of them."""
-        if self.is_quiet:
+        if self.is_quiet or self.run.path is None:
             return
         with contextlib.suppress(LogError):
             curves = read_curves(log_path(self.run.path))

@@ -39,9 +39,8 @@ from charrnn.scoring.yardsticks import Comparison, Figure
 from charrnn.text.corpus import CorpusInfo, text_identity
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import list_characters
-from charrnn.training.data import training_part
+from charrnn.training.data import epochs, parts, training_part
 from charrnn.training.log import read_log, stamp
-from charrnn.training.retracing import command_for, epochs, parts
 
 _INDENT = 10  # columns of the names
 _COMMANDS = ("command", "then")
@@ -77,7 +76,7 @@ def gather(path: Path) -> dict[str, Any]:
         "rollbacks": progress.rollbacks,
         "evaluations": [list(evaluation) for evaluation in progress.history],
         "best": _best(trained),
-        "command": command_for(trained.corpus, config) if trained.corpus.sources else None,
+        "command": trained.command or None,
         "log": _log(path, progress.step),
     }
 
@@ -212,10 +211,10 @@ def _settings(config: TrainConfig) -> str:
 
 
 def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what was typed, where a log knows it, and else the command that trains the same."""
+    """Return what was typed: for each part of the run where a log knows it, else to start it."""
     log = values["log"]
     if not (log and log["commands"]):
-        return [("command", values["command"]), ("", "(by its settings, as there is no log of what was typed)")]
+        return [("command", values["command"])] if values["command"] else []
     first, *others = log["commands"]
     return [("command", first), *(("then", command) for command in others), ("log", log["path"])]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.training.start import resume_run
+from charrnn.training.start import resume
 from tests.conftest import Charrnn
 from tests.faults.conftest import Tried
 
@@ -35,6 +35,6 @@ def test_an_old_checkpoint_samples_what_it_sampled_when_it_was_new(charrnn: Char
 def test_an_old_checkpoint_can_be_gone_on_from(path: Path) -> None:
     shutil.copy(path, "old.npz")
     shutil.copy(MUSEUM / "lamp.txt", "lamp.txt")
-    for _ in resume_run([], {"steps": 90}, path=Path("old.npz")).run.events():
+    for _ in resume(Path("old.npz"), steps=90).events():
         pass
     assert checkpoint.load("old.npz").progress.step == 90

@@ -256,7 +256,7 @@ def test_a_rank_that_dies_ends_the_job_with_one_line_and_the_last_checkpoint_who
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
     ours = [line for line in err.splitlines() if line.startswith("charrnn:")]  # a launcher has words of its own
-    assert ours == ["charrnn: a rank died, and with it the job; go on from the last checkpoint with --resume"]
+    assert ours == ["charrnn: a rank died, and with it the job; resume from the last checkpoint with --resume"]
     step = checkpoint.load("run.npz").progress.step
     assert run(1, "train", "--resume", "--checkpoint", "run.npz", "--steps", str(step + 1)).code == 0
     assert set(contents(Path())) == {"run.npz", "run-best.npz", "run.log.jsonl"}
