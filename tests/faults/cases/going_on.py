@@ -22,7 +22,7 @@ def another_text(desk: Desk) -> None:
     Path("lamp.txt").unlink()
     desk.refuse((*RESUME, "run.npz"), 2, "say where it is now: charrnn train TEXT --resume")
     new = ("train", "other.txt", "--resume", "--checkpoint", "run.npz", "--steps", "9", "--allow-new-text")
-    assert "goes on with another text: other, from its beginning" in desk.do(*new).err
+    assert "continues on another text: other, from its beginning" in desk.do(*new).err
     after = checkpoint.load("run.npz")
     assert (after.progress.step, after.corpus.name) == (9, "other")
     desk.do(*RESUME, "run.npz", "--steps", "11")
