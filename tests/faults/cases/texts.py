@@ -195,7 +195,7 @@ CASES: dict[int, Case] = {
     ),
     86: Case("an empty prompt", story=no_character_is_assumed),
     87: Case("a prompt that is no UTF-8", filters((("--seed", "a\udcff"), "U+DCFF"))),
-    88: Case("lengths", filters((("-n", "-5"), "-5 is not in the range x>=-1")), lengths),
+    88: Case("lengths", filters((("-n", "-5"), "--length must be at least -1, not -5")), lengths),
     89: Case(
         "a console of few characters",
         story=a_console_of_few_characters,
