@@ -129,7 +129,7 @@ def charrnn(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[
         monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capfdbinary.readouterr()
-        code = main._exit_code()
+        code = main.invoke()
         sys.stdout.flush()
         captured = capfdbinary.readouterr()
         return Outcome(code, captured.out, captured.err.decode())

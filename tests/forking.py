@@ -82,6 +82,7 @@ class Fork:
         stuck.start()
         said = self.stderr.read()
         stuck.cancel()
+        self.stderr.close()
         return self.wait(), said
 
 

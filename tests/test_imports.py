@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -51,8 +52,13 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def imports(module: str, *, deferred: bool | None = None) -> Iterator[str]:
+@cache
+def imports(module: str, *, deferred: bool | None = None) -> list[str]:
     """Modules that one module imports; those inside functions, those outside, or (None) all."""
+    return list(_imports(module, deferred))
+
+
+def _imports(module: str, deferred: bool | None) -> Iterator[str]:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}

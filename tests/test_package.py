@@ -16,6 +16,7 @@ from charrnn import paths
 from charrnn.archive import read_arrays
 from charrnn.checkpoint import load
 from tests.conftest import REPOSITORY
+from tests.faults.mutants import MODULES
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -43,6 +44,12 @@ def test_the_model_that_ships_is_small_and_learned_a_text_that_ships() -> None:
     assert f"{model.corpus.name}.txt" in paths.corpus_names()
     assert all(name == "meta" or name.startswith("params/") for name in read_arrays(paths.PRETRAINED))
     assert model.progress.best
+
+
+def test_the_modules_that_are_changed_and_the_tests_that_must_see_it_exist() -> None:
+    for module, tests in MODULES.items():
+        for path in (f"charrnn/{module}", *(f"tests/{test}" for test in tests)):
+            assert (REPOSITORY / path).is_file(), path
 
 
 @pytest.mark.slow

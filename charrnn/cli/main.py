@@ -68,7 +68,7 @@ def run() -> NoReturn:
         use_one_thread(always=rank is not None)
         open_closed_streams()
         escape_unencodable()
-        code = _exit_code() if rank is None else exit_code_of(rank, _exit_code, _failed)
+        code = invoke() if rank is None else exit_code_of(rank, invoke, _failed)
         ignore_signals()
         sys.stdout.flush()
     except OSError as error:
@@ -78,7 +78,8 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
-def _exit_code(team: "Team | None" = None) -> int:
+def invoke(team: "Team | None" = None) -> int:
+    """Run the command line, say what went wrong, and return the exit code."""
     if "_CHARRNN_COMPLETE" in os.environ:
         from charrnn.cli.completion import answer_shells
 

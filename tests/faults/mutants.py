@@ -40,7 +40,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "text/corpus.py": (
         "text/test_corpus.py",
         "text/test_max_vocab.py",
-        "text/test_cells.py",
+        "text/test_storage.py",
         "text/test_normalizing.py",
         "cache/test_loading.py",
     ),
@@ -50,7 +50,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "text/test_orders.py",
         "text/test_permutation.py",
     ),
-    "text/passage.py": ("text/test_passage.py", "scoring/test_score.py"),
+    "text/passage.py": ("text/test_passage.py", "scoring/test_reading.py"),
     "text/sources.py": (
         "text/test_finding.py",
         "text/test_corpus.py",
@@ -58,7 +58,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "text/test_normalizing.py",
         "faults/test_texts.py",
     ),
-    "text/storage.py": ("text/test_cells.py", "text/test_mapped.py", "text/test_corpus.py"),
+    "text/storage.py": ("text/test_storage.py", "text/test_mapped.py", "text/test_corpus.py"),
     "text/streams.py": ("text/test_batches.py",),
     "text/vocabulary.py": (
         "text/test_vocabulary.py",

@@ -49,11 +49,13 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, int]:
     """Kill and look, again and again."""
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
     path = folder / "run.npz"
-    write_arrays(path, {"W": np.zeros(9, np.float32), "number": np.array([0], np.int64)})
+    began = time.monotonic()
+    write_arrays(path, {"W": np.zeros(NUMBERS[1], np.float32), "number": np.array([0], np.int64)})
+    longest = max(0.15, 3 * (time.monotonic() - began))  # on a slow or busy disk, too, some saves must end
     number = saves = strays = unreadable = older = 0
     for _ in range(kills):
         before = number
-        said = kill_once(path, number + 1, rng.randint(*NUMBERS), rng.uniform(0, 0.15))
+        said = kill_once(path, number + 1, rng.randint(*NUMBERS), rng.uniform(0, longest))
         strays += len(sweep_temporaries(folder))
         if [file.name for file in folder.iterdir()] != ["run.npz"]:
             raise AssertionError(f"left behind: {sorted(path.name for path in folder.iterdir())}")

@@ -12,9 +12,10 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.archive import sweep_temporaries
-from tests.conftest import REPOSITORY, command
+from tests.conftest import REPOSITORY
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
+from tests.forking import Fork, Forks
 
 # Saves so often that a kill comes in the middle of one as likely as not.
 RUN = ("--hidden-size", "40,40", "--batch-size", "4", "--seq-length", "12", "--warmup-steps", "5", "--steps", "400")
@@ -36,25 +37,19 @@ def test_a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one(tmp_
     assert counts["strays"] > kills / 10, "hardly a kill came in the middle of a save"
 
 
-def train(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command(["train", *arguments, "-q"]), stderr=subprocess.PIPE)
-
-
-def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-    """Wait until it ends; return its exit code and what it said."""
-    _, stderr = process.communicate(timeout=60)
-    return process.returncode, stderr.decode()
-
-
 @pytest.mark.parametrize("chain", range(trials(2, 40)))
 def test_a_training_killed_again_and_again_ends_in_the_bytes_of_one_that_was_not(
-    text_file: Path, chain: int, tried: Tried
+    text_file: Path, chain: int, forks: Forks, tried: Tried
 ) -> None:
     rng = random.Random(chain)  # noqa: S311 - moments, not secrets
     cell = ("gru", "lstm", "vanilla")[chain % 3]
     options = (str(text_file), *RUN, *OFTEN, "--cell", cell, "--checkpoint")
+
+    def train(*arguments: str) -> Fork:
+        return forks.start("train", *arguments, "-q")
+
     began = time.monotonic()
-    assert end(train(*options, "whole.npz")) == (0, "")
+    assert train(*options, "whole.npz").end() == (0, "")
     whole_seconds = time.monotonic() - began
     strays = 0
     for kill in range(KILLS_A_RUN):
@@ -62,15 +57,15 @@ def test_a_training_killed_again_and_again_ends_in_the_bytes_of_one_that_was_not
         process = train("--resume", "--checkpoint", "cut.npz") if exists else train(*options, "cut.npz")
         time.sleep(rng.uniform(0.3, 1.1) * whole_seconds / (1 if kill == 0 else 2))
         process.send_signal(signal.SIGKILL)
-        code, said = end(process)
+        code, said = process.end()
         assert (code, said) in ((-signal.SIGKILL, ""), (0, ""))
         strays += len(list(Path().glob(".*.tmp")))
         for path in map(Path, ("cut.npz", "cut-best.npz")):
             if path.exists():
                 checkpoint.load(path)
     if not Path("cut.npz").exists():
-        assert end(train(*options, "cut.npz")) == (0, "")
-    assert end(train("--resume", "--checkpoint", "cut.npz")) == (0, "")
+        assert train(*options, "cut.npz").end() == (0, "")
+    assert train("--resume", "--checkpoint", "cut.npz").end() == (0, "")
     for kept, wanted in (("cut.npz", "whole.npz"), ("cut-best.npz", "whole-best.npz")):
         assert Path(kept).read_bytes() == Path(wanted).read_bytes()
     sweep_temporaries(Path())

@@ -25,7 +25,7 @@ AS_NOBODY = f"""
 import os, sys
 from charrnn.cli import main
 arguments, sys.argv[1:] = sys.argv[1:], [*sys.argv[1:-1], "warm.npz"]
-assert main._exit_code() == 0
+assert main.invoke() == 0
 os.chdir(arguments[-1].rpartition("/")[0])
 os.setgroups([])
 os.setgid({NOBODY})

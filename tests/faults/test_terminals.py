@@ -28,7 +28,7 @@ import json, sys
 from charrnn.cli import main
 for arguments in json.load(open(sys.argv[1])):
     sys.argv[1:] = arguments
-    sys.stderr.write(f"<{main._exit_code()}>"); sys.stderr.flush()
+    sys.stderr.write(f"<{main.invoke()}>"); sys.stderr.flush()
 """
 TEXT = "".join(f"{name}: {sequence}\n" for name, sequence in hostile.SEQUENCES.items()) * 4
 

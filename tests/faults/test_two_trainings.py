@@ -30,7 +30,7 @@ for _ in sys.stdin:
             sys.stderr = open(f"stderr-{number}", "w")
             os.write(ready[1], b".")
             os.read(go[0], 1)
-            code = main._exit_code()
+            code = main.invoke()
             sys.stderr.close()
             os._exit(code)
         children[child] = number

@@ -75,7 +75,7 @@ def the_log_is_full(desk: Desk) -> None:
     """A limit that the checkpoint keeps within, and the log outgrows."""
     log = Path("run.log.jsonl")
     with desk.training(*LONG) as process:
-        wait_for(lambda: log.stat().st_size > 2 * Path("run.npz").stat().st_size)
+        wait_for(lambda: log.exists() and log.stat().st_size > 2 * Path("run.npz").stat().st_size)
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, most))
         warning = next(line for line in process.stderr if "warning: " in line)
