@@ -1,1 +1,1 @@
-"""Drawing text: `filters` shape one distribution, `sampler` walks from character to character, `writing` to the end."""
+"""Writing text: `filters` shape one distribution, `sampler` draws character after character, `writing` whole texts."""

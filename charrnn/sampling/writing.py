@@ -243,6 +243,7 @@ class Writer:
     Attributes
     ----------
     samples : one for each text, one temperature after another
+    bounds : where each text ends
 
     Raises
     ------
@@ -270,11 +271,11 @@ class Writer:
         writable = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
         _check_ends(config, writable, usage.separator)
         self._writes_lines = "\n" in writable
-        self._bounds = Bounds(config.most_characters, config.lines, config.stops, usage.separator)
+        self.bounds = Bounds(config.most_characters, config.lines, config.stops, usage.separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
         self._filters: Shaper = SideBySide(filters) if len(filters) > 1 else filters[0]
         self.samples = [
-            Sample(rng_seed + k, temperature, Ending(self._bounds))
+            Sample(rng_seed + k, temperature, Ending(self.bounds))
             for temperature in config.temperatures
             for k in range(config.num)
         ]
@@ -303,15 +304,15 @@ class Writer:
 
     def turns(self) -> "Turns":
         """Return the first text as one written by turns, each of which is a line unless more are asked for."""
-        bounds = replace(self._bounds, lines=self._bounds.lines or int(self._writes_lines))
-        if self._bounds.separator == "\n":  # the line that ends a turn ends its item too
+        bounds = replace(self.bounds, lines=self.bounds.lines or int(self._writes_lines))
+        if self.bounds.separator == "\n":  # the line that ends a turn ends its item too
             bounds = replace(bounds, separator="")
         return Turns(self._trained, self._filters, bounds, np.random.default_rng(self.samples[0].rng_seed))
 
     def _steps(self, seed_text: str, *, with_log_probs: bool) -> Iterator[list[str]]:
-        vocabulary, samples, separator = self._trained.vocabulary, self.samples, self._bounds.separator
+        vocabulary, samples, separator = self._trained.vocabulary, self.samples, self.bounds.separator
         for own in samples:
-            own.ending, own.log_probs = Ending(self._bounds, seed_text if separator else ""), []
+            own.ending, own.log_probs = Ending(self.bounds, seed_text if separator else ""), []
         generators = [np.random.default_rng(own.rng_seed) for own in samples]
         begin = partial(line_start, vocabulary, separator=separator)
         seeds = [seed_text if seed_text and not separator else begin(rng) + seed_text for rng in generators]

@@ -1,1 +1,1 @@
-"""Honest figures: how well a model reads a text, what simple methods reach on it, and what a sample has copied."""
+"""How well a model predicts a text, how well simple methods do, and how much of a sample is copied."""
