@@ -38,7 +38,7 @@ from charrnn.archive.reader import count, parse, typed
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import storage
-from charrnn.text.corpus import Corpus, Numbering, Reading, check_memory_for, read_sources
+from charrnn.text.corpus import Corpus, Decoding, Numbering, check_memory_for, read_sources
 from charrnn.text.sources import NOBODY, PACKED, Source, Watcher, find_sources, find_text
 from charrnn.text.vocabulary import Vocabulary
 
@@ -85,7 +85,7 @@ def load_corpus(
     CacheError
         If the disk fails when the file of the cache is completed.
     """
-    reading = Reading(encoding, errors, normalize, max_vocab, separator, vocabulary)
+    reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
     sources, left_out = find_sources(names)
     text = _Text(tuple(names), tuple(sources), tuple(left_out), reading)
     if vocabulary and text.can_be_kept and text.size > storage.MOST_IN_MEMORY:
@@ -103,7 +103,7 @@ class _Text:
     names: tuple[str, ...]
     sources: tuple[Source, ...]
     left_out: tuple[str, ...]
-    reading: Reading
+    reading: Decoding
 
     @property
     def can_be_kept(self) -> bool:

@@ -104,6 +104,7 @@ class Checkpoint:
     progress: Progress = field(default_factory=Progress)
     resume: Resume | None = None
     machine: Mapping[str, str] = field(default_factory=dict)  # what decides the last bits of its sums, if known
+    command: str = ""  # that the user typed to start the run; empty where a program did
 
     @property
     def separator(self) -> str:
@@ -148,6 +149,7 @@ def save(path: PathLike, checkpoint: Checkpoint) -> None:
         "optimizer_updates": updates,
         "fallback": earlier,
         "machine": dict(checkpoint.machine),
+        "command": checkpoint.command,
     }
     try:
         text = json.dumps(meta, sort_keys=True, allow_nan=False)
@@ -251,7 +253,8 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.c
     if bool(config["separator"]) != (corpus.items is not None):
         raise ValueError("the text has items without a separator, or a separator without items")
     machine = {name: typed(value, str) for name, value in typed(meta["machine"], dict).items()}
-    return Checkpoint(model, params, vocabulary, corpus, config, progress, resume, machine)
+    command = typed(meta["command"], str)
+    return Checkpoint(model, params, vocabulary, corpus, config, progress, resume, machine, command)
 
 
 def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:

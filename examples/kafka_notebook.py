@@ -32,6 +32,7 @@ losses end within 3 % of these, and its samples after step 0 are others.
     'se aselpeth\ntar, he ablindywise boof, warced the tkdo hang an bing whasg," foyler noores t'
 """
 
+import math
 import sys
 
 import charrnn
@@ -44,10 +45,10 @@ print("As a one-hot vector:")
 print(charrnn.one_hot(vocabulary.encode("a")[0], len(vocabulary)).astype(int))
 
 # The recipe has the notebook's sizes, Adagrad, weights from N(0, 0.01²) and gradients clipped to ±5.
-trainer = charrnn.start_training(ids, vocabulary=vocabulary, recipe="min-char-rnn", steps=4_000, dtype="float64")
-config = trainer.config
+run = charrnn.train(ids, vocabulary=vocabulary, recipe="min-char-rnn", steps=4_000, dtype="float64")
+config = run.config
 print(f"hidden {config.hidden_sizes[0]}, sequence {config.seq_length}, {config.optimizer} {config.learning_rate}")
-for name, array in trainer.params.items():
+for name, array in run.params.items():
     print(f"{name:12} {array.shape}")
 inputs, targets = ids[: config.seq_length], ids[1 : config.seq_length + 1]
 for name, given in ("inputs", inputs), ("targets", targets):
@@ -55,14 +56,14 @@ for name, given in ("inputs", inputs), ("targets", targets):
     print(*given)
 
 
-def show(step: int) -> None:
+def show(step: int, smoothed_loss: float) -> None:
     """Print what the notebook prints every 1,000 steps."""
     how = charrnn.SampleConfig(length=90)
-    print(f"step {step}, smoothed loss {config.seq_length * trainer.smoothed_loss:.2f}")
-    print(repr("".join(charrnn.sample_text(trainer, "a", how, rng_seed=0))))
+    print(f"step {step}, smoothed loss {config.seq_length * smoothed_loss:.2f}")
+    print(repr("".join(charrnn.sample_text(run, "a", how, rng_seed=0))))
 
 
-show(0)
-for report in trainer:
-    if report.step % 1000 == 0:
-        show(report.step)
+show(0, math.log(len(vocabulary)))  # of guessing blindly
+for event in run:
+    if isinstance(event, charrnn.StepReport) and event.step % 1000 == 0:
+        show(event.step, event.smoothed_loss)

@@ -47,9 +47,10 @@ text, fresh = write(200_000), write(200_000)
 surprise = -np.log2(table[fresh[:-2], fresh[1:-1], fresh[2:]]).mean()
 print(f"Who knows the source reads the fresh text at {surprise:.3f} bits a symbol.")
 
-trainer = charrnn.start_training(
+run = charrnn.train(
     text,
-    vocab_size=V,
+    vocabulary=charrnn.Vocabulary.of_integers(V),
+    val_fraction=0,
     hidden_sizes=(24,),
     batch_size=32,
     seq_length=25,
@@ -58,10 +59,10 @@ trainer = charrnn.start_training(
     weight_drop=0.0,
     dtype="float64",
 )
-evaluator, never_below = charrnn.Evaluator(trainer.model, fresh), True
-for report in trainer:
-    if report.step in (1, 10, 50, 100, 200, 400, 800):
-        bits = evaluator.loss(trainer.params) / np.log(2)
+evaluator, never_below = charrnn.Evaluator(run.model, fresh), True
+for event in run:
+    if isinstance(event, charrnn.StepReport) and event.step in (1, 10, 50, 100, 200, 400, 800):
+        bits = evaluator.loss(run.params) / np.log(2)
         never_below &= bool(bits > max(entropy, surprise))
-        print(f"step {report.step:3}: {bits:.3f} bits on the fresh text, {bits / entropy - 1:.1%} above the entropy")
+        print(f"step {event.step:3}: {bits:.3f} bits on the fresh text, {bits / entropy - 1:.1%} above the entropy")
 print("It was never below the entropy:", never_below)

@@ -41,6 +41,8 @@ corpus = charrnn.read_corpus(["weather-court.txt"])
 training, held_out = charrnn.split(corpus.ids, 0.1)
 how: dict[str, Any] = {
     "vocabulary": corpus.vocabulary,
+    "val_fraction": 0,  # held_out is kept back already
+    "sample_every": 0,
     "cell": "lstm",
     "embedding_size": 16,
     "hidden_sizes": (48, 24),
@@ -55,19 +57,20 @@ how: dict[str, Any] = {
 # Every optimizer, each at its own rate, 150 minibatches of 16 × 25 characters.
 losses = {}
 for name in ("sgd", "rmsprop", "adam", "adagrad"):
-    trainer = charrnn.start_training(training, optimizer=name, steps=150, **how)
-    losses[name] = [report.smoothed_loss for report in trainer]
-    nats = charrnn.Evaluator(trainer.model, held_out).loss(trainer.params)
+    run = charrnn.train(training, optimizer=name, steps=150, **how)
+    losses[name] = [event.smoothed_loss for event in run if isinstance(event, charrnn.StepReport)]
+    nats = charrnn.Evaluator(run.model, held_out).loss(run.params)
     print(f"{name}: {nats:.2f} nats a character on the text held out")
 print(charrnn.draw_losses(losses, height=7))
 
 # Stop, and continue as if nothing had been.
-first = charrnn.start_training(training, optimizer="adagrad", steps=50, **how)
-half = [report.smoothed_loss for report in first]
+first = charrnn.train(training, optimizer="adagrad", steps=50, **how)
+half = [event.smoothed_loss for event in first if isinstance(event, charrnn.StepReport)]
 with tempfile.TemporaryDirectory() as folder:
     charrnn.save(f"{folder}/model.npz", first.checkpoint())
     saved = charrnn.load(f"{folder}/model.npz")
-rest = [report.smoothed_loss for report in charrnn.resume_training(saved, training, steps=150)]
+second = charrnn.resume(saved, training, steps=150)
+rest = [event.smoothed_loss for event in second if isinstance(event, charrnn.StepReport)]
 print("50 steps, saved and loaded, and 100 more are the 150:", half + rest == losses["adagrad"])
 
 # A power on the probabilities is a temperature: pᵏ, made to sum to 1 again, is temperature 1/k.
@@ -76,4 +79,4 @@ print("squared", (probs**2 / (probs**2).sum()).round(4))
 print("at temperature 1/2", charrnn.Filters(temperature=1 / 2).apply(np.log(probs)).round(4))
 for power in (1, 2, 4):
     sample = charrnn.SampleConfig(temperatures=(1 / power,), length=60)
-    print(f"power {power}:", repr("".join(charrnn.sample_text(trainer, "The ", sample, rng_seed=1))))
+    print(f"power {power}:", repr("".join(charrnn.sample_text(run, "The ", sample, rng_seed=1))))

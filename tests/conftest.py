@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 from charrnn.cli import main
-from charrnn.training.start import start_run
+from charrnn.training.start import train
 from tests.faults.amount import trials
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
     path = tmp_path_factory.mktemp("trained") / "lamp.npz"
     changes: dict[str, Any] = {"hidden_sizes": (16,), "batch_size": 4, "seq_length": 20, "steps": 60, "eval_every": 20}
     changes |= {"warmup_steps": 10, "dropout": 0.0, "weight_drop": 0.0}  # it learns little enough in 60 steps
-    for _ in start_run([str(text_file)], changes, path=path).run.events():
+    for _ in train([str(text_file)], checkpoint=path, **changes).events():
         pass
     return path
 

@@ -23,7 +23,8 @@ from charrnn.nn.model import CharRNN
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.text.corpus import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.start import resume_run, resume_training, start_training
+from charrnn.training.events import StepReport
+from charrnn.training.start import resume, train
 from tests.conftest import TEXT, Charrnn
 
 Arrays = dict[str, NDArray[Any]]
@@ -324,7 +325,7 @@ def test_whatever_the_description_says_only_our_own_errors_are_raised(data: st.D
         assert len(str(error)) < 1000  # noqa: PT017
         return
     try:
-        for event in resume_run([], {"steps": 1 << 40}, path=path).run.events(stop=lambda: True):
+        for event in resume(path, steps=1 << 40).events(stop=lambda: True):
             assert len(str(event)) < 10_000
         checkpoint.load(path)
     except CharRNNError as error:
@@ -343,9 +344,9 @@ def put(meta: Any, way: tuple[Any, ...], value: Any) -> bytes:
 @pytest.mark.parametrize("value", [10**400, -1, "x" * 100_000], ids=["huge", "negative", "long"])
 def test_with_any_value_in_any_place_a_training_in_memory_goes_on_or_says_why_not(value: Any) -> None:
     changes: dict[str, Any] = {"hidden_sizes": (8,), "seq_length": 10, "dropout": 0.0, "weight_drop": 0.0}
-    trainer = start_training(TEXT, steps=2, schedule="constant", **changes)
-    assert len(list(trainer)) == 2
-    checkpoint.save("memory.npz", trainer.checkpoint(trainer.progress(history=((1, 3.0),))))
+    run = train(TEXT, steps=2, schedule="constant", **changes)
+    list(run)
+    checkpoint.save("memory.npz", run.checkpoint())
     arrays = read_arrays("memory.npz")
     meta = json.loads(arrays["meta"].tobytes())
     went_on = 0
@@ -353,8 +354,8 @@ def test_with_any_value_in_any_place_a_training_in_memory_goes_on_or_says_why_no
         arrays["meta"] = np.frombuffer(put(meta, way, value), np.uint8)
         write_arrays("mutant.npz", arrays)
         try:
-            resumed = resume_training(checkpoint.load("mutant.npz"), TEXT, steps=3)
-            assert all(report.step == 3 for report in resumed), way
+            resumed = resume(checkpoint.load("mutant.npz"), TEXT, steps=3)
+            assert all(event.step == 3 for event in resumed if isinstance(event, StepReport)), way
         except CharRNNError as error:
             assert len(str(error)) < 1000, way  # noqa: PT017
         else:

@@ -24,9 +24,9 @@ def test_a_type_checker_knows_what_everything_is() -> None:
     assert_type(state, charrnn.LSTMState)
     assert_type(charrnn.GRU(2, 3, rng=0).zero_state(1), charrnn.GRUState)
     assert_type(charrnn.Vocabulary.from_text("a"), charrnn.Vocabulary)
-    trainer = charrnn.start_training([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
-    assert_type([report.loss for report in trainer], list[float])
-    assert_type(trainer.checkpoint().params, charrnn.Parameters)
+    run = charrnn.train([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
+    assert_type([event.loss for event in run if isinstance(event, charrnn.StepReport)], list[float])
+    assert_type(run.checkpoint().params, charrnn.Parameters)
     with pytest.raises(ValueError, match="state must be"):
         lstm.forward(np.ones((1, 4, 3)), charrnn.GRUState(np.ones((1, 2))))  # type: ignore[arg-type]
 

@@ -16,8 +16,9 @@ from charrnn.machine import openblas
 set_threads(2)
 import charrnn
 from charrnn.machine import with_one_thread
-trainer = charrnn.start_training([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
-print(with_one_thread(threads)(), trainer.machine["BLAS"][-1], len(list(trainer)), threads())
+run = charrnn.train([0, 1] * 9, steps=1, hidden_sizes=(2,), batch_size=1, seq_length=5)
+steps = sum(isinstance(event, charrnn.StepReport) for event in run)
+print(with_one_thread(threads)(), run.checkpoint().machine["BLAS"][-1], steps, threads())
 """
 # Arrays that note how many threads there are at the moment when they are read.
 LAYERS = """
@@ -46,8 +47,8 @@ for kind in (charrnn.Vanilla, charrnn.LSTM, charrnn.GRU, charrnn.Linear):
     layer = kind(3, 4, rng=0)
     outputs = layer.forward(Noting(np.ones((2, 5, 3))))
     layer.backward(Noting(np.ones_like(outputs if kind is charrnn.Linear else outputs[0])))
-trainer = charrnn.start_training("abc" * 99, steps=1, hidden_sizes=(4,))
-charrnn.Evaluator(trainer.model, Noting(np.zeros(99, int))).loss(trainer.params)
+run = charrnn.train("abc" * 99, steps=1, hidden_sizes=(4,))
+charrnn.Evaluator(run.model, Noting(np.zeros(99, int))).loss(run.params)
 print(*set(seen), len(seen) >= 9, get())
 """
 
@@ -83,13 +84,16 @@ from charrnn.machine import openblas
 get, _ = openblas("get_num_threads", "set_num_threads")
 seen = set()
 ids = [0, 1, 2] * 2000
-trainer = charrnn.start_training(ids, steps=2, cell="lstm", hidden_sizes=(128,), batch_size=4, seq_length=20, threads=2)
+sizes = {"hidden_sizes": (128,), "batch_size": 4, "seq_length": 20, "val_fraction": 0, "sample_every": 0}
+run = charrnn.train(ids, steps=2, cell="lstm", **sizes, threads=2)
 sys.setprofile(lambda frame, *_: seen.add(get()) if frame.f_code.co_name in ("forward", "backward") else None)
-list(trainer)
+for event in run:
+    if isinstance(event, charrnn.StepReport) and event.step == 2:
+        break
 sys.setprofile(None)
 (worker,) = open(f"/proc/self/task/{os.getpid()}/children").read().split()
-print(*seen, get(), trainer.machine["BLAS"][-1], len(os.listdir(f"/proc/{worker}/task")))
-trainer.close()
+print(*seen, get(), run.checkpoint().machine["BLAS"][-1], len(os.listdir(f"/proc/{worker}/task")))
+run.close()
 """
 
 

@@ -1,6 +1,5 @@
 """What `import charrnn` offers: sorted, typed, described, and shown in examples that run."""
 
-import ast
 import doctest
 import importlib
 import inspect
@@ -14,26 +13,12 @@ from tests.conftest import REPOSITORY
 
 CALLABLES = [name for name in charrnn.__all__ if callable(getattr(charrnn, name))]
 EXTRAS = {"from_safetensors": "safetensors"}  # what an example needs that not everybody has
-SOURCE = ast.parse((REPOSITORY / "charrnn" / "__init__.py").read_text(encoding="utf-8"))
 
 
 def test_the_public_names_are_sorted_and_each_is_there() -> None:
     assert charrnn.__all__ == sorted(set(charrnn.__all__))
     assert all(hasattr(charrnn, name) for name in charrnn.__all__)
     assert set(charrnn.__all__) <= set(dir(charrnn))
-
-
-def test_type_checkers_and_python_find_each_name_in_the_same_module() -> None:
-    typed = {
-        alias.name: node.module
-        for block in SOURCE.body
-        if isinstance(block, ast.If)
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert typed == charrnn._HOME
-    assert {*typed, "__version__"} == set(charrnn.__all__)
 
 
 def test_no_public_name_hides_a_module() -> None:
@@ -50,7 +35,7 @@ def test_importing_the_package_loads_nothing_of_it() -> None:
     code = (
         "import sys, charrnn\n"
         "names = {name for name in sys.modules if name.startswith('charrnn.')}\n"
-        "assert names == {'charrnn.version'} and 'numpy' not in sys.modules, names"
+        "assert not names and 'numpy' not in sys.modules, names"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

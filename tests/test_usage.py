@@ -220,13 +220,13 @@ def test_a_library_function_never_writes_the_unknown_symbol_and_ends_an_item() -
     assert "|\n" not in text
 
 
-def test_a_trainer_is_used_as_its_checkpoint_is() -> None:
+def test_a_run_is_used_as_its_checkpoint_is() -> None:
     for separator in ("", "|"):
         sizes: dict[str, Any] = {"hidden_sizes": (4,), "batch_size": 2, "seq_length": 10}
         text = "|".join(["abc", *(a + b for a in "abcdef" for b in "abcdef")]) + "|"
-        trainer = library.start_training(text, separator=separator, steps=1, **sizes)
-        assert trainer.usage == trainer.checkpoint().usage
-        assert trainer.usage == Usage(separator, longest_item=3 if separator else 0)
+        run = library.train(text, separator=separator, steps=1, val_fraction=0.0, **sizes)
+        assert run.usage == run.checkpoint().usage
+        assert run.usage == Usage(separator, longest_item=3 if separator else 0)
 
 
 def test_pages_compose_what_is_typed(browser: Browser, charrnn: Charrnn, french: str) -> None:

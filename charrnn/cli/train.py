@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import fields
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,13 @@ from charrnn.config import FORMS, LINE_END, RECIPES
 from charrnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from charrnn.text.sources import Watcher
-    from charrnn.training.start import PreparedRun
+    from charrnn.training.run import Caller, Run
 
-# What a run is begun with, and cannot be gone on with.
+# Options that only make sense for a new run.
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
 
+
+_OUTSIDE = ("--checkpoint", "--overwrite", "--quiet", "-q", "--json", "--yardsticks")
 
 _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
@@ -124,46 +126,51 @@ def train(
     from charrnn.report.tables import scores_table, yardsticks_json
     from charrnn.report.terminal import say
     from charrnn.training.log import RunLog
-    from charrnn.training.run import compare_held_out
+    from charrnn.training.run import Caller, compare_held_out
+    from charrnn.training.trainer import ALONE
 
+    words = sys.argv[1:]
+    team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
     with Preparation(is_quiet=quiet) as watcher:
-        prepared = _prepare(texts, checkpoint, given, watcher, resume=resume, allow_new_text=allow_new_text)
-    if yardsticks and not prepared.run.evaluator:
+        caller = Caller(team, watcher, began, command_line(["charrnn", *_that_matter(words)]))
+        run = _run(texts, checkpoint, given, caller, resume=resume, allow_new_text=allow_new_text)
+    if yardsticks and not run.evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
+    path = str(run.path)
     interruption = Interruption()
-    prepared.run.trainer.heed(interruption.is_requested)
+    run.trainer.heed(interruption.is_requested)  # also while the speed is measured
     try:
         with (
             interruption,
-            Progress(prepared, is_quiet=quiet) as progress,
-            RunLog(prepared, command_line(["charrnn", *sys.argv[1:]]), progress.warn, echo) as log,
+            Progress(run, is_quiet=quiet) as progress,
+            RunLog(run.beginning(), command_line(["charrnn", *words]), progress.warn, echo) as log,
         ):
-            for event in prepared.run.events(stop=interruption.is_requested, began=began):
+            for event in run.events(interruption.is_requested):
                 log.record(event)
                 progress.show(event)
     except KeyboardInterrupt:  # a second signal
-        say(f"stopped at once; {prepared.run.path} is as it was last saved")
+        say(f"stopped at once; {path} is as it was last saved")
         click.get_current_context().exit(exit_code())
     if interruption.is_requested():
         click.get_current_context().exit(interruption.exit_code)
-    if yardsticks and (evaluator := prepared.run.evaluator):
-        comparison = compare_held_out(prepared.run, evaluator, TextProgress(is_quiet=quiet).track)
-        step = prepared.run.trainer.step
+    if yardsticks and run.evaluator:
+        comparison = compare_held_out(run, run.evaluator, TextProgress(is_quiet=quiet).track)
+        step = run.trainer.step
         click.echo(yardsticks_json(comparison, step) if as_json else scores_table(comparison, stdout_width()), nl=False)
 
 
-def _prepare(
+def _run(
     texts: tuple[str, ...],
     checkpoint: Path | None,
     given: dict[str, Any],
-    watcher: "Watcher",
+    caller: "Caller",
     *,
     resume: bool,
     allow_new_text: bool,
-) -> "PreparedRun":
-    from charrnn.training.start import resume_run, start_run
-    from charrnn.training.trainer import ALONE
+) -> "Run":
+    from charrnn.training import start
+    from charrnn.training.data import Reading
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
@@ -171,13 +178,23 @@ def _prepare(
         given["separator"] = LINE_END
     if given["separator"]:  # as every text is read
         given["separator"] = given["separator"].replace("\r\n", LINE_END).replace("\r", LINE_END)
-    team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
-    setting = {name: value for name in _FRESH if (value := given.pop(name))}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if resume and setting:
-        raise ConfigError(f"--{min(setting).replace('_', '-')} does not go with --resume")
+    fresh = {name: value for name in _FRESH if (value := given.pop(name))}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if resume and fresh:
+        raise ConfigError(f"--{min(fresh).replace('_', '-')} does not go with --resume")
     if resume:
-        return resume_run(texts, changes, path=checkpoint, allow_new_text=allow_new_text, watcher=watcher, team=team)
+        return start.resume(checkpoint, texts, allow_new_text=allow_new_text, caller=caller, **settings)
     if allow_new_text:
         raise ConfigError("--allow-new-text goes with --resume")
-    return start_run(texts, changes, path=checkpoint, watcher=watcher, **setting, team=team)
+    reading = Reading(**{field.name: fresh.pop(field.name) for field in fields(Reading) if field.name in fresh})
+    return start.train(texts, checkpoint=checkpoint or True, reading=reading, caller=caller, **fresh, **settings)
+
+
+def _that_matter(words: list[str]) -> list[str]:
+    """Leave out of a command line what the model does not depend on: where it is saved, and what is shown."""
+    kept, is_value = [], False
+    for word in words:
+        if not is_value and word not in _OUTSIDE and not word.startswith("--checkpoint="):
+            kept.append(word)
+        is_value = word == "--checkpoint" and not is_value
+    return kept

@@ -34,7 +34,6 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.run import Run
-from charrnn.training.start import PreparedRun
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
@@ -45,11 +44,10 @@ _INDENT = len("speed  ")
 _FEWEST_STEPS = 20  # of a curve worth drawing
 
 
-def describe(prepared: PreparedRun, speed: float) -> list[str]:
+def describe(run: Run, speed: float) -> list[str]:
     """Return a few lines about the text, the model and the training; `speed` is in characters per second."""
-    run = prepared.run
     trainer, config, corpus = run.trainer, run.config, run.corpus
-    held_out = prepared.validation_characters
+    held_out = run.held_out_characters
     network = asdict(trainer.model) | {"parameters": trainer.params.vector.size, "dtype": config.dtype}
     items = asdict(corpus.items) if corpus.items else None
     division = describe_division(corpus.characters - held_out, held_out, items)
@@ -97,19 +95,19 @@ class Progress:
 
     Parameters
     ----------
-    prepared : the run to show
+    run : the run to show
     is_quiet : show only warnings
     """
 
-    def __init__(self, prepared: PreparedRun, *, is_quiet: bool = False) -> None:
-        self.run = run = prepared.run
+    def __init__(self, run: Run, *, is_quiet: bool = False) -> None:
+        self.run = run
         self.is_quiet = is_quiet
         if not is_quiet and not run.is_finished:
-            for note in prepared.notes:
+            for note in run.notes:
                 self.say(note)
-            for line in describe(prepared, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
+            for line in describe(run, run.trainer.measure_speed(_SECONDS_OF_MEASURING)):
                 self.say(line, _INDENT)
-        for sentence in () if run.is_finished else prepared.warnings:
+        for sentence in () if run.is_finished else run.warnings:
             self.warn(sentence)
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
@@ -179,6 +177,8 @@ class Progress:
 
     def _end(self, event: Stopped) -> None:
         path = self.run.path
+        if path is None:
+            return
         name = shown(str(path))
         if not (self._characters or self.run.is_fresh):
             self.say(f"{name} has finished its run at step {event.step:,}; {self._bound()} to continue")
@@ -202,7 +202,7 @@ class Progress:
 
     def _draw(self) -> None:
         """Draw the losses of the whole run, with its earlier parts, if it has a log."""
-        if self.is_quiet:
+        if self.is_quiet or self.run.path is None:
             return
         with contextlib.suppress(LogError):
             curves = read_curves(log_path(self.run.path))

@@ -32,9 +32,8 @@ from charrnn.scoring.yardsticks import Comparison, Figure
 from charrnn.text.corpus import text_identity
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import list_characters
-from charrnn.training.data import training_part
+from charrnn.training.data import epochs, parts, training_part
 from charrnn.training.log import read_log, stamp
-from charrnn.training.retracing import command_for, epochs, parts
 
 # ---- a checkpoint ----
 
@@ -73,7 +72,7 @@ def info_values(path: Path) -> dict[str, Any]:
         "rollbacks": progress.rollbacks,
         "evaluations": [list(evaluation) for evaluation in progress.history],
         "best": _best(trained),
-        "command": command_for(trained.corpus, config) if trained.corpus.sources else None,
+        "command": trained.command or None,
         "log": _log(path, progress.step),
     }
 
@@ -193,10 +192,10 @@ def _settings(config: TrainConfig) -> str:
 
 
 def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the commands in the log; without a log, one command that trains the same."""
+    """Return what was typed: for each part of the run where a log knows it, else to start it."""
     log = values["log"]
     if not (log and log["commands"]):
-        return [("command", values["command"]), ("", "(rebuilt from the settings, as there is no log)")]
+        return [("command", values["command"])] if values["command"] else []
     first, *others = log["commands"]
     return [("command", first), *(("then", command) for command in others), ("log", log["path"])]
 

@@ -54,7 +54,7 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Decoding:
     """How the bytes of a text become ids.
 
     Raises
@@ -134,7 +134,7 @@ def read_corpus(
     (139309, 61)
 
     """
-    reading = Reading(encoding, errors, normalize, max_vocab, separator, vocabulary)
+    reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering.for_reading(reading)
@@ -145,7 +145,7 @@ def read_sources(
     names: Sequence[str],
     sources: Sequence[Source],
     left_out: Sequence[str],
-    reading: Reading,
+    reading: Decoding,
     numbering: "Numbering",
     watcher: Watcher = NOBODY,
 ) -> tuple[Corpus, int]:
@@ -168,7 +168,7 @@ def read_sources(
 
 
 def number(
-    sources: Sequence[Source], numbering: "Numbering", reading: Reading, watcher: Watcher = NOBODY
+    sources: Sequence[Source], numbering: "Numbering", reading: Decoding, watcher: Watcher = NOBODY
 ) -> tuple[str, list[str], tuple[int, ...]]:
     """Decode sources, one after the other, into a numbering; the errors are those of `read_corpus`.
 
@@ -221,7 +221,7 @@ def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: S
 
 
 def _settle(
-    numbering: "Numbering", label: str, reading: Reading, watcher: Watcher
+    numbering: "Numbering", label: str, reading: Decoding, watcher: Watcher
 ) -> tuple[Vocabulary, list[str], int]:
     """Give a text its last ids; return its vocabulary, notes on rare characters, and the CRC-32 of the ids."""
     if len(numbering) == 0 and reading.separator:
@@ -283,7 +283,7 @@ class Numbering:
         self._admit(code_points(characters))
 
     @classmethod
-    def for_reading(cls, reading: Reading, place: Place | None = None) -> "Numbering":
+    def for_reading(cls, reading: Decoding, place: Place | None = None) -> "Numbering":
         """Make an empty one that knows the characters of the vocabulary, or of the separator."""
         if reading.vocabulary:
             return cls(reading.vocabulary.characters, place=place)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, counted
-from charrnn.text.corpus import Numbering, Reading, check_memory_for, describe_sources, number, text_identity
+from charrnn.text.corpus import Decoding, Numbering, check_memory_for, describe_sources, number, text_identity
 from charrnn.text.items import clean_items, find_items
 from charrnn.text.sources import find_sources
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
@@ -138,7 +138,7 @@ def read_passage(
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters)
-    sha256, notes, file_ends = number(sources, numbering, Reading(encoding, errors, normalize))
+    sha256, notes, file_ends = number(sources, numbering, Decoding(encoding, errors, normalize))
     unknown = unknown_symbol(vocabulary, max_vocab)
     if len(numbering) == 0:
         raise TextError(f"{describe_sources(sources)} is empty: give a text of at least one character")

@@ -1,15 +1,17 @@
-"""A text divided into what is trained on and what is held out, as one running text or as many items.
+"""What is trained on and what is held out: a text, from files or from memory, divided and read in chunks.
 
-Data that was given in memory: numbered, and described as a checkpoint remembers it.
-
-The text that a model was trained on, found again by what its checkpoint remembers.
+First a text is read (`read_data`), then divided in a part to train on and a held-out part (`divide`), one running text
+or many items; then come the batches and chunks that a part is read in, and last the way back: from a checkpoint to the
+text that its model learned (`divided`).
 """
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from os import PathLike, fspath
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +22,10 @@ from charrnn.config import LINE_END, TrainConfig, separator_option
 from charrnn.errors import CharRNNError, TextError, counted, shown
 from charrnn.nn.dropout import DropoutRates
 from charrnn.nn.embedding import check_ids
+from charrnn.paths import default_corpus
 from charrnn.randomness import random_stream
 from charrnn.text import storage
-from charrnn.text.corpus import CorpusInfo, ItemCounts, describe_joins, split, text_identity
+from charrnn.text.corpus import Corpus, CorpusInfo, ItemCounts, describe_joins, split, text_identity
 from charrnn.text.items import Documents, Items, Permutation, clean_items, find_items, fit_items, has_separator
 from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.streams import Streams, fit
@@ -33,6 +36,102 @@ _MOST_COMPARED = 4_000_000  # items: of more, repetitions are looked for only wh
 
 Part = NDArray[np.integer] | Items
 Batches = Streams | Documents
+
+
+Data = str | ArrayLike | PathLike[str] | Sequence[str | PathLike[str]] | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the bytes of a text become characters, and those a vocabulary.
+
+    Parameters
+    ----------
+    encoding : of the files, such as ``"utf-8"``
+    errors : ``"strict"``, or ``"replace"`` for bytes that are not in the encoding
+    normalize : ``"none"`` or ``"nfc"``; by default as the model of `init_from`, or ``"none"``
+    max_vocab : most characters to keep; 0 for all
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> reading = charrnn.Reading(encoding="latin-1", max_vocab=40)
+    >>> run = charrnn.train(["weather-court.txt"], reading=reading, steps=1, hidden_sizes=(8,))
+    >>> len(run.vocabulary)  # 40, and a symbol for all the others
+    41
+
+    """
+
+    encoding: str = "utf-8"
+    errors: str = "strict"
+    normalize: str | None = None
+    max_vocab: int = 0
+
+
+USUAL_READING = Reading()
+
+
+def read_data(
+    data: Data, reading: Mapping[str, Any], vocabulary: Vocabulary | None, separator: str, watcher: Watcher
+) -> Corpus:
+    """Return a text, integers or the text of files as a vocabulary and ids.
+
+    Parameters
+    ----------
+    data : a text; (N,) integers in 0…V−1; or names of files, as the command line takes them, none of them for the
+        bundled default
+    reading : of files, as `charrnn.cache.load_corpus` takes it
+    vocabulary : the characters, or what the integers stand for; by default the text's own, or `Vocabulary.of_integers`
+    separator : of items; its characters are in the vocabulary of files
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        If `data` is neither text nor names nor integers (N,) in 0…V−1.
+    TextError, UnknownCharacterError
+        If the text is empty, cannot be read, or has characters that are not in the vocabulary given.
+    """
+    names = file_names(data)
+    if names is None:
+        ids, vocabulary = _number(data, vocabulary, separator)
+        # Like a text from a pipe: a file of the same text has the same SHA-256.
+        sha256 = hashlib.sha256(vocabulary.decode(ids).encode()).hexdigest()
+        return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=())
+    return load_corpus(
+        names or [default_corpus(separator)],
+        **reading,
+        separator=separator,
+        vocabulary=vocabulary,
+        watcher=watcher,
+    )
+
+
+def file_names(data: Data) -> list[str] | None:
+    """Return the names of files that data is, or None where it is a text or integers."""
+    if data is None:
+        return []
+    if isinstance(data, PathLike):
+        return [fspath(data)]
+    if isinstance(data, list | tuple) and all(isinstance(name, str | PathLike) for name in data):
+        return [fspath(name) for name in data]
+    return None
+
+
+def _number(data: Any, vocabulary: Vocabulary | None, separator: str) -> tuple[NDArray[Any], Vocabulary]:
+    if isinstance(data, str):
+        if not data:
+            raise TextError("there is no text to train on: give at least two characters")
+        data = clean_items(data, separator)
+        vocabulary = vocabulary or Vocabulary.from_text(data)
+        return vocabulary.encode(data), vocabulary
+    ids = np.asarray(data)
+    if ids.ndim != 1:
+        raise ValueError(f"a sequence to train on must have the shape (N,), not {ids.shape}")
+    vocabulary = vocabulary or Vocabulary.of_integers(int(ids.max()) + 1 if ids.size else 1)
+    check_ids(ids, len(vocabulary))
+    if separator:
+        ids = vocabulary.encode(clean_items(vocabulary.decode(ids), separator))
+    return ids, vocabulary
 
 
 class Division(NamedTuple):
@@ -143,6 +242,35 @@ def batches_of(part: Part, config: TrainConfig) -> Batches:
     return Streams(part, config.batch_size, config.seq_length)
 
 
+_SHORTEST = 5  # characters in a chunk whose length is drawn
+_HALVED = 0.05  # share of the chunks that are about half as long
+
+
+def chunk_length(config: TrainConfig, number: int) -> int:
+    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
+
+    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
+    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
+    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
+    """
+    if not config.bptt_jitter:
+        return config.seq_length
+    rng = random_stream(config.rng_seed, "length", number)
+    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
+    drawn = rng.normal(usual, config.bptt_jitter)
+    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
+
+
+def longest_chunk(config: TrainConfig) -> int:
+    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
+    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
+
+
+def dropout_of(config: TrainConfig) -> DropoutRates:
+    """Return what a configuration drops while it trains."""
+    return DropoutRates(config.dropout, config.weight_drop, config.locked_dropout)
+
+
 def running(part: Part) -> NDArray[np.integer]:
     """Return a part as one text; items stand as a file would have them, after a separator and each with its own."""
     if not isinstance(part, Items):
@@ -180,60 +308,38 @@ def _find(
     )
 
 
-def describe_given(vocabulary: Vocabulary, part: Part) -> CorpusInfo:
-    """Describe a text without a file, like one from a pipe: ``--resume`` knows a file of the same text by its SHA-256.
+def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division) -> CorpusInfo:
+    """Return what a checkpoint remembers of a text that was read and divided this way."""
+    return CorpusInfo(
+        name=corpus.name,
+        sources=corpus.sources,
+        sha256=text_identity(corpus.sha256, corpus.file_ends, of_items=division.counts is not None),
+        characters=len(corpus.ids),
+        items=division.counts,
+        **decoding,
+    )
 
-    Parameters
-    ----------
-    part : (N,) ids, or all items of a text
-    """
-    ids = part.ids if isinstance(part, Items) else part
-    counts = Division(part, part.choose(slice(0))).counts if isinstance(part, Items) else None
-    text = vocabulary.decode(ids).encode()
-    return CorpusInfo("given text", (STDIN,), "utf-8", hashlib.sha256(text).hexdigest(), len(ids), items=counts)
+
+def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
+    """Characters of a text that were trained on, and that were held out; of items, with the separator of each."""
+    if corpus.items:
+        return corpus.items.training_characters, corpus.items.held_out_characters
+    text = np.broadcast_to(np.uint8(0), corpus.characters)  # as long as the text, and takes no room
+    training, held_out = split(text, config.val_fraction)
+    return len(training), len(held_out)
 
 
-def number_data(
-    data: str | ArrayLike,
-    vocabulary: Vocabulary | None = None,
-    vocab_size: int | None = None,
-    separator: str = "",
-) -> tuple[Vocabulary, NDArray[np.integer]]:
-    """Return a text, or integers, as a vocabulary and ids (N,).
-
-    Parameters
-    ----------
-    data : a text, or (N,) integers in 0…V−1
-    vocabulary : its characters, or what the integers stand for; by default the text's own, or `Vocabulary.of_integers`
-    vocab_size : V, of integers that are no text; by default the largest and one
-    separator : what stands between two items; the characters that belong to no item are then left out
-
-    Raises
-    ------
-    IndexError, TypeError
-        If `data` is neither, or `vocab_size` is given with a text or a vocabulary.
-    ValueError
-        If the integers have not one dimension, or V is too large for `Vocabulary.of_integers`.
-    TextError, UnknownCharacterError
-        If the text is empty, or has characters that are not in the vocabulary given.
-    """
-    if vocab_size is not None and (vocabulary or isinstance(data, str)):
-        raise TypeError("vocab_size is for integers that are no text; a text and a vocabulary have their own")
-    if isinstance(data, str):
-        if not data:
-            raise TextError("there is no text to train on: give at least two characters")
-        data = clean_items(data, separator)
-        vocabulary = vocabulary or Vocabulary.from_text(data)
-        return vocabulary, vocabulary.encode(data)
-    ids = np.asarray(data)
-    if ids.ndim != 1:
-        raise ValueError(f"a sequence to train on must have the shape (N,), not {ids.shape}")
-    if vocabulary is None:
-        vocabulary = Vocabulary.of_integers(vocab_size or (int(ids.max()) + 1 if ids.size else 1))
-    check_ids(ids, len(vocabulary))
-    if separator:
-        ids = vocabulary.encode(clean_items(vocabulary.decode(ids), separator))
-    return vocabulary, ids
+def epochs(trained: Checkpoint, config: TrainConfig) -> float:
+    """Count the passes over the training text that a checkpoint has behind it."""
+    characters, _ = parts(trained.corpus, config)
+    if not characters:  # of a model from elsewhere the text is not known
+        return 0.0
+    if trained.corpus.items:
+        return trained.progress.epoch + trained.progress.position / characters
+    if characters < 2:  # no text that was trained on, but a file may say so
+        return 0.0
+    streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
+    return trained.progress.epoch + trained.progress.position / streams.length
 
 
 def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
@@ -281,32 +387,3 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if division.counts != corpus.items:
         raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
     return division
-
-
-_SHORTEST = 5  # characters in a chunk whose length is drawn
-_HALVED = 0.05  # share of the chunks that are about half as long
-
-
-def chunk_length(config: TrainConfig, number: int) -> int:
-    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
-
-    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
-    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
-    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
-    """
-    if not config.bptt_jitter:
-        return config.seq_length
-    rng = random_stream(config.rng_seed, "length", number)
-    usual = config.seq_length / 2 if rng.random() < _HALVED else config.seq_length
-    drawn = rng.normal(usual, config.bptt_jitter)
-    return int(np.clip(drawn, min(_SHORTEST, config.seq_length), longest_chunk(config)))
-
-
-def longest_chunk(config: TrainConfig) -> int:
-    """Return the longest that `chunk_length` may be: two standard deviations more, at most twice `seq_length`."""
-    return config.seq_length + math.ceil(min(2 * config.bptt_jitter, config.seq_length))
-
-
-def dropout_of(config: TrainConfig) -> DropoutRates:
-    """Return what a configuration drops while it trains."""
-    return DropoutRates(config.dropout, config.weight_drop, config.locked_dropout)

@@ -1,7 +1,24 @@
-"""What happens in a run, for whoever watches it: a terminal, a notebook or a test. Losses are nats a character."""
+"""What happens in a run. Losses are nats a character."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What there is to say of a run before its first event, as plain values."""
+
+    step: int
+    is_fresh: bool
+    checkpoint: Path | None
+    corpus: Mapping[str, Any]
+    model: Mapping[str, Any]
+    config: Mapping[str, Any]
+    total_steps: int | None
+    rollbacks: int  # how often the run has gone back so far
+    saved_rollbacks: int  # the same in the checkpoint it resumes from; with another learning rate they count anew
 
 
 @dataclass(frozen=True)
@@ -11,9 +28,10 @@ class StepReport:
     Examples
     --------
     >>> import charrnn
-    >>> trainer = charrnn.start_training("abc" * 200, steps=2, hidden_sizes=(8,), seq_length=10)
-    >>> for report in trainer:
-    ...     print(f"step {report.step}, epoch {report.epoch:.2f}: {report.characters} characters")
+    >>> run = charrnn.train("abc" * 200, steps=2, hidden_sizes=(8,), seq_length=10, val_fraction=0)
+    >>> for event in run:
+    ...     if isinstance(event, charrnn.StepReport):
+    ...         print(f"step {event.step}, epoch {event.epoch:.2f}: {event.characters} characters")
     step 1, epoch 0.26: 160 characters
     step 2, epoch 0.53: 160 characters
 
@@ -43,8 +61,8 @@ class Evaluated:
     Examples
     --------
     >>> import charrnn
-    >>> prepared = charrnn.start_run(["weather-court.txt"], {"steps": 2, "hidden_sizes": (8,), "sample_every": 0})
-    >>> evaluations = [event for event in prepared.run.events() if isinstance(event, charrnn.Evaluated)]
+    >>> run = charrnn.train(["weather-court.txt"], steps=2, hidden_sizes=(8,))
+    >>> evaluations = [event for event in run if isinstance(event, charrnn.Evaluated)]
     >>> evaluations[-1].step, evaluations[-1].is_best
     (2, True)
 

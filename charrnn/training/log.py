@@ -1,13 +1,6 @@
-"""The log of a run, beside its checkpoint: ``kafka.log.jsonl`` beside ``kafka.npz``. What it says: `records`.
+"""The log of a run, next to its checkpoint: ``kafka.log.jsonl`` next to ``kafka.npz``.
 
-A file of JSON objects, one a line, that is whole up to its last line feed whatever happens to who writes it.
-
-A line goes to the system in one write. A process that is killed leaves whole lines, and at most a piece of one after
-them, which is cut off before anything is appended; and so does a disk that is full.
-
-A run's events as records: plain values that a log, or a program that reads one, can hold.
-
-Each record has ``event``, ``time`` (UTC) and ``step``; losses are nats a character. They are
+It is a file of JSON objects, one a line. Each has ``event``, ``time`` (UTC) and ``step``; losses are nats a character:
 
 - ``start`` and ``resume``: the command, the text, the model and the whole configuration
 - ``progress``: one step's ``loss``, ``smoothed_loss``, ``learning_rate``, ``grad_norm``, and the speed since the last
@@ -15,10 +8,12 @@ Each record has ``event``, ``time`` (UTC) and ``step``; losses are nats a charac
   of `charrnn.training.events` have
 - ``end``, or ``failure`` with a reason
 
-Writes the log of a run while it goes on.
+A line goes to the system in one write. A process that is killed leaves whole lines and at most a piece of one, which is
+cut off before anything is appended. A resumed run first cuts off what the log says of steps after the checkpoint that
+it resumes from, so the log of a run in several parts reads as one run. No error of the log ends training.
 
-A run that goes on from its checkpoint first cuts off what the log says of steps that were lost since that was saved,
-and then appends: so the log of a run in several parts reads as one run. Nothing that happens to a log ends training.
+In this module stand first the file (`LineWriter`, `read_entries`), then reading a log, then the records of a run's
+events (`Recorder`), and last `RunLog`, which writes them.
 """
 
 import errno
@@ -33,17 +28,12 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from charrnn.errors import LogError, shown
 from charrnn.paths import log_path
-from charrnn.training.events import Event, RolledBack, Saved, StepReport, Stopped
-from charrnn.training.start import PreparedRun
+from charrnn.training.events import Beginning, Event, RolledBack, Saved, StepReport, Stopped
 from charrnn.version import __version__
-
-if TYPE_CHECKING:
-    from charrnn.training.start import PreparedRun
-
 
 _LONGEST_LINE = 1 << 24  # bytes: what has no line feed for so long is no such file
 
@@ -259,16 +249,16 @@ class Recorder:
 
     Parameters
     ----------
-    prepared : the run
+    beginning : what there is to say of the run before its first event
     command : what the user typed to start it
 
     Attributes
     ----------
-    beginning : the record of how the run starts, or goes on
+    beginning : the record of how the run starts or resumes
     """
 
-    def __init__(self, prepared: "PreparedRun", command: str) -> None:
-        self.beginning = _beginning(prepared, command)
+    def __init__(self, beginning: Beginning, command: str) -> None:
+        self.beginning = _beginning(beginning, command)
         self._last: StepReport | None = None
         self._recorded = 0  # the last step that was
         self._characters, self._seconds = 0, 0.0  # trained since the last record of progress
@@ -301,21 +291,12 @@ class Recorder:
         return stamp("progress", report.step) | _plain(asdict(report)) | {"characters_per_second": speed}
 
 
-def _beginning(prepared: "PreparedRun", command: str) -> Record:
-    run, trainer = prepared.run, prepared.run.trainer
-    text = {"symbols": len(trainer.vocabulary), "held_out": prepared.validation_characters}
-    return {
-        **stamp("start" if run.is_fresh else "resume", trainer.step),
-        "charrnn": __version__,
-        "log_format": LOG_FORMAT,
-        "command": command,
-        "checkpoint": str(run.path),
-        "corpus": asdict(run.corpus) | text,
-        "model": asdict(trainer.model) | {"parameters": trainer.params.vector.size},
-        "config": run.config.to_json(),
-        "total_steps": run.total_steps,
-        "rollbacks": trainer.rollbacks,
-    }
+def _beginning(beginning: Beginning, command: str) -> Record:
+    values = _plain(vars(beginning))
+    is_fresh, step = values.pop("is_fresh"), values.pop("step")
+    del values["saved_rollbacks"]
+    start = stamp("start" if is_fresh else "resume", step)
+    return start | {"charrnn": __version__, "log_format": LOG_FORMAT, "command": command} | values
 
 
 def _name(event: Event) -> str:
@@ -348,19 +329,18 @@ class RunLog:
 
     Parameters
     ----------
-    prepared : the run
+    beginning : what there is to say of the run before its first event
     command : what the user typed to start it
     warn : told in a sentence that something could not be written, once for the file and once for the echo
     echo : where each line goes too, such as stdout; None for nowhere
     """
 
     def __init__(
-        self, prepared: "PreparedRun", command: str, warn: Callable[[str], None], echo: FileIO | None = None
+        self, beginning: Beginning, command: str, warn: Callable[[str], None], echo: FileIO | None = None
     ) -> None:
-        self.path = log_path(prepared.run.path)
-        self._run = prepared.run
-        self._saved_rollbacks = prepared.saved_rollbacks
-        self._recorder = Recorder(prepared, command)
+        self.path = beginning.checkpoint and log_path(beginning.checkpoint)
+        self._beginning = beginning
+        self._recorder = Recorder(beginning, command)
         self._warn = warn
         self._writers = [LineWriter(echo, self._warner("the events"), can_cut=False)] if echo else []
         self._has_begun = False
@@ -380,20 +360,22 @@ class RunLog:
         """Write down what there is to say of an event."""
         if not self._has_begun:
             self._has_begun = True
-            if self._run.is_fresh or not isinstance(event, Stopped):  # else there was nothing to do
+            if self._beginning.is_fresh or not isinstance(event, Stopped):  # else there was nothing to do
                 self._open()
             self._write(self._recorder.beginning)
         for record in self._recorder.records(event):
             self._write(record)
 
     def _open(self) -> None:
+        if self.path is None:
+            return
         tell = self._warner(f"the log {shown(str(self.path))}")
         try:
             kept = 0
-            if not self._run.is_fresh:
-                kept = length_until(self.path, self._recorder.beginning["step"], self._saved_rollbacks)
+            if not self._beginning.is_fresh:
+                kept = length_until(self.path, self._beginning.step, self._beginning.saved_rollbacks)
             stream = open_to_append(self.path, kept)
-            step = self._recorder.beginning["step"]
+            step = self._beginning.step
             is_save_missing = bool(kept) and lacks_save(self.path, step)
         except OSError as error:
             tell(error)
@@ -402,8 +384,8 @@ class RunLog:
         else:
             log = LineWriter(stream, tell, can_cut=True)
             self._writers.append(log)
-            if is_save_missing:
-                for record in self._recorder.records(Saved(step, self._run.path)):
+            if is_save_missing and self._beginning.checkpoint:
+                for record in self._recorder.records(Saved(step, self._beginning.checkpoint)):
                     log.write(record)
 
     def _write(self, record: dict[str, Any]) -> None:

@@ -1,28 +1,21 @@
-"""From what a user asks for to a `Run` of files or a `Trainer` in memory; `resuming` has those that go on.
+"""The two ways into a run: `train` starts one, `resume` continues one from a checkpoint. Both return a `Run`.
 
-A run that is ready to start, and what both ways to one have in common.
-
-How much memory a run will take, known before any is taken.
-
-From a checkpoint to the run that goes on from it.
-
-How often a run will read its text: what decides whether it learns it by heart.
+Below them stands what both need: the settings that suit a text, the memory a run takes, and the free name and the lock
+of a checkpoint.
 """
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from math import prod
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from charrnn import checkpoint
+from charrnn import checkpoint as checkpoints
 from charrnn.archive import Lock, released_on_failure
-from charrnn.cache import load_corpus
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.commands import command
 from charrnn.config import (
@@ -45,7 +38,6 @@ from charrnn.paths import (
     FOLDER,
     best_path,
     check_name,
-    default_corpus,
     default_path,
     is_kept,
     kept_path,
@@ -54,37 +46,230 @@ from charrnn.paths import (
     newest,
 )
 from charrnn.scoring.reading import CHUNK_LENGTH, MAX_STREAMS
-from charrnn.text.corpus import Corpus, CorpusInfo, text_identity
+from charrnn.text.corpus import Corpus, text_identity
 from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.vocabulary import Vocabulary, as_read
 from charrnn.training.data import (
+    USUAL_READING,
+    Data,
     Division,
     Part,
+    Reading,
     batches_of,
     can_train,
     characters_in,
-    describe_given,
+    corpus_info,
     divide,
+    file_names,
     fit_part,
     longest_chunk,
-    number_data,
+    read_data,
 )
-from charrnn.training.run import Run
+from charrnn.training.run import NO_CALLER, Caller, Material, Run, Saving
 from charrnn.training.trainer import ALONE, RANKS, Team, Trainer, build_model
 from charrnn.training.workers import worker_count
 
 
-@dataclass(frozen=True)
-class PreparedRun:
-    """A run and what a user should know before it starts."""
+def train(
+    data: Data = None,
+    *,
+    checkpoint: str | PathLike[str] | bool | None = None,
+    overwrite: bool = False,
+    recipe: str | None = None,
+    init_from: str | PathLike[str] | None = None,
+    vocabulary: Vocabulary | None = None,
+    reading: Reading = USUAL_READING,
+    caller: Caller = NO_CALLER,
+    **settings: Any,
+) -> Run:
+    """Start a run. Iterating it trains.
 
-    run: Run
-    notes: tuple[str, ...]
-    validation_characters: int
-    warnings: tuple[str, ...] = ()
-    """Notes that concern what the run promises: not for quiet ears to miss."""
-    saved_rollbacks: int = 0
-    """Of the checkpoint that a resumed run starts from; another learning rate makes the run itself forget them."""
+    Parameters
+    ----------
+    data : a text (str); any integers (N,) in 0…V−1; or a list of names of files, folders and bundled texts, as the
+        command line takes them. Without it the bundled default text.
+    checkpoint : where to save; None for a run in memory, which writes no file; True for a free name in ./checkpoints,
+        after the text
+    overwrite : whether `checkpoint` may exist
+    recipe : name of the settings to start from; by default the one for a running text, or that for items
+    init_from : checkpoint whose weights the run starts from; the model then has its cell and sizes
+    vocabulary : characters of a text in memory, or what its integers stand for; by default the text's own characters,
+        or `Vocabulary.of_integers`
+    reading : how files are read
+    settings : fields of the `TrainConfig` that differ from the recipe's; also ``num_layers``, for as many layers of the
+        one hidden size
+
+    Raises
+    ------
+    CheckpointError
+        If `init_from` cannot be used, `checkpoint` cannot be written, or another process writes to it.
+    ConfigError
+        If a setting cannot be used, `checkpoint` exists, or there is not enough memory.
+    TextError, UnreadableTextError, UnknownCharacterError
+        If the text cannot be used.
+    IndexError, TypeError, ValueError
+        If `data` is neither text nor names nor integers (N,) in 0…V−1, or a setting is unknown.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> run = charrnn.train(["weather-court.txt"], checkpoint=True, steps=2, hidden_sizes=(8,), sample_every=0)
+    >>> for event in run:
+    ...     print(event.step, type(event).__name__)
+    0 Saved
+    1 StepReport
+    2 StepReport
+    2 Evaluated
+    2 Saved
+    2 Stopped
+    >>> str(run.path)
+    'checkpoints/weather-court.npz'
+
+    """
+    base = RECIPES[recipe or usual_recipe(settings.get("separator", ""))]
+    path = None if checkpoint is None or isinstance(checkpoint, bool) else Path(checkpoint)
+    if path:
+        check_name(path)
+    source = checkpoints.load(init_from) if init_from else None
+    num_layers = settings.pop("num_layers", None)
+    like = _like(source, settings, num_layers) if source else {}
+    config = _stack(change(base.config, {**settings, **like}), num_layers)
+    if reading.normalize is None:  # a model knows the characters of its own form
+        reading = replace(reading, normalize=source.usage.normalize if source else "none")
+    decoding = asdict(reading)
+    config = replace(config, separator=as_read(config.separator, decoding["normalize"]))
+    lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
+    with released_on_failure(lock):
+        corpus = read_data(data, decoding, vocabulary, config.separator, caller.watcher)
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+        config, shrunk = _fitted(config, settings, corpus.vocabulary, division.training, base.is_suited, caller)
+    notes = list(corpus.notes)
+    if checkpoint is True:
+        path, lock = _free_path(corpus.name, notes)
+    elif path and lock is None:
+        lock = _hold(path, overwrite=overwrite)
+    with released_on_failure(lock):
+        trainer = Trainer(config, corpus.vocabulary, division.training, source=source, team=caller.team)
+        notes += [*shrunk, *division.notes, *_early_end(config)]
+        if source:
+            known, symbols = trainer.known, len(corpus.vocabulary)
+            start = f"starts from {shown(str(init_from))}"
+            notes.append(f"{start}: {known} of {symbols} characters known, {symbols - known} new")
+        info = corpus_info(corpus, decoding, division)
+        material = Material(info, division.held_out, caller.command, tuple(notes))
+        return Run(trainer, material, Saving(path, lock) if path else None, caller=caller)
+
+
+def resume(
+    start: str | PathLike[str] | Checkpoint | None = None,
+    data: Data = None,
+    *,
+    allow_new_text: bool = False,
+    caller: Caller = NO_CALLER,
+    **settings: Any,
+) -> Run:
+    """Continue a run exactly where its checkpoint stands.
+
+    Parameters
+    ----------
+    start : the file of the checkpoint, to which the run is saved again; or a `Checkpoint`, for a run in memory; by
+        default the newest file in ./checkpoints
+    data : the text it was trained on, as `train` takes it, with any part that is held out; needed where it is not a
+        file that is still found under its name
+    allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
+        are then kept, and the place in the text, the streams' states and the evaluations so far are not
+    settings : fields of the `TrainConfig` to change; only those in `RESUMABLE`
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is missing, cannot be resumed, or is in use by another process.
+    ConfigError
+        If the text is another one, or a setting may not change.
+    TextError, UnreadableTextError
+        If the text cannot be read.
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> text = "the lamp went round. " * 50
+    >>> run = charrnn.train(text, steps=3, hidden_sizes=(8,), schedule="constant")
+    >>> _ = list(run)
+    >>> run = charrnn.resume(run.checkpoint(), text, steps=5)
+    >>> [event.step for event in run if isinstance(event, charrnn.StepReport)]
+    [4, 5]
+
+    """
+    if isinstance(start, Checkpoint):
+        return _resume(start, data, None, allow_new_text, caller, settings)
+    path = Path(start) if start is not None else newest(for_resume=True)
+    if path is None:
+        raise CheckpointError(f"nothing to resume: no checkpoint in {FOLDER}/; name one with --checkpoint")
+    if is_kept(path):
+        raise CheckpointError(
+            f"{shown(str(path))} is a state that a run keeps; copy it under another name to resume from it"
+        )
+    lock = Lock(path) if path.exists() else None
+    with released_on_failure(lock):
+        loaded = checkpoints.load(path)
+        return _resume(loaded, data, Saving(path, lock), allow_new_text, caller, settings)
+
+
+def _resume(
+    start: Checkpoint,
+    data: Data,
+    saving: Saving | None,
+    allow_new_text: bool,
+    caller: Caller,
+    changes: Mapping[str, Any],
+) -> Run:
+    name = shown(str(saving.path)) if saving else "the checkpoint"
+    if start.resume is None:
+        raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
+    config = _resumed_config(start, name, changes)
+    before = TrainConfig.from_json(start.config)  # with what old files lack
+    changed = _changes(before.to_json(), config)
+    rollbacks = start.progress.rollbacks
+    if config.learning_rate != before.learning_rate:
+        start = _without_rollbacks(start, start.resume)
+    corpus = _read_again(data, start, saving, caller.watcher)
+    division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+    sha256 = text_identity(corpus.sha256, corpus.file_ends, of_items=bool(config.separator))
+    if sha256 != start.corpus.sha256:
+        if not allow_new_text:
+            raise ConfigError(
+                f"the text has changed since {name} was saved "
+                f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
+                "give the text it was trained on, or learn this one with --allow-new-text"
+            )
+        start, config, shrunk = _on_new_text(start, config, corpus, division)
+        changed = [f"continues on another text: {shown(corpus.name)}, from its beginning", *shrunk, *changed]
+    elif file_names(data) and STDIN not in corpus.sources:  # it has been moved: the next resume finds it
+        start = replace(start, corpus=replace(start.corpus, sources=corpus.sources))
+    if not _fits(start, config, division):
+        raise CheckpointError(f"{name} is damaged (its model or its place in the text is not its run's)")
+    check_memory(config, len(corpus.vocabulary), characters_in(division.training), caller.team, caller.watcher)
+    trainer = Trainer(config, corpus.vocabulary, division.training, start, team=caller.team)
+    notes = [
+        *corpus.notes,
+        *division.notes,
+        f"resumes from {name} at step {start.progress.step:,}",
+        *_redistributed(start, trainer),
+        *changed,
+        *_rate_jump(trainer, before, start.progress.elapsed_seconds / 60),
+        *_early_end(config),
+    ]
+    warnings = _warnings(start, trainer, saving)
+    material = Material(start.corpus, division.held_out, start.command, tuple(notes), warnings, rollbacks)
+    return Run(trainer, material, saving, start, caller)
+
+
+def _early_end(config: TrainConfig) -> list[str]:
+    """Say where a run goes on after its cosine schedule has ended, when it learns nothing more."""
+    last = config.schedule_steps
+    if config.schedule != "cosine" or not 0 < last < config.steps:
+        return []
+    return [f"the learning rate is 0 after step {last:,}, where --schedule-steps ends the cosine schedule"]
 
 
 def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
@@ -94,55 +279,239 @@ def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     return replace(config.with_bounds(bounds), **others)
 
 
-def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division) -> CorpusInfo:
-    """Return what a checkpoint remembers of a text that was read and divided so."""
-    return CorpusInfo(
-        name=corpus.name,
-        sources=corpus.sources,
-        sha256=text_identity(corpus.sha256, corpus.file_ends, of_items=division.counts is not None),
-        characters=len(corpus.ids),
-        items=division.counts,
-        **decoding,
+_JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
+
+
+def _resumed_config(start: Checkpoint, name: str, changes: Mapping[str, Any]) -> TrainConfig:
+    try:
+        config = TrainConfig.from_json(start.config)
+    except ConfigError as error:
+        raise CheckpointError(f"{name} is damaged ({error})") from error
+    if "separator" in changes:
+        changes = {**changes, "separator": as_read(changes["separator"], start.corpus.normalize)}
+    for field in changes:
+        if field not in RESUMABLE and changes[field] != getattr(config, field):
+            may_change = ", ".join(map(flag, RESUMABLE))
+            said = separator_option(changes[field])[0] if field == "separator" else flag(field)
+            raise ConfigError(
+                f"{said} cannot change when a run is resumed; leave it out, or start a new run "
+                f"(what may change: {may_change})"
+            )
+    return change(config, changes)
+
+
+def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
+    """Say which fields are others than before."""
+    after = config.to_json()
+    changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
+    return [f"changed: {', '.join(changed)}"] if changed else []
+
+
+def _read_again(data: Data, start: Checkpoint, saving: Saving | None, watcher: Watcher) -> Corpus:
+    how = ["--resume", "--checkpoint", str(saving.path)] if saving else ["--resume"]
+    names = file_names(data)
+    if names == [] and STDIN in start.corpus.sources:
+        again = command("train", [STDIN], how)
+        raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {again}")
+    try:
+        where = list(start.corpus.sources) if names == [] else data
+        return read_data(where, start.corpus.decoding, start.vocabulary, start.separator, watcher)
+    except TextError as error:
+        if names != []:
+            raise
+        raise TextError(
+            f"the text that {shown(str(saving.path)) if saving else 'the checkpoint'} was trained on cannot be read "
+            f"again ({error.reason}); say where it is now: {command('train', ['TEXT'], how)}"
+        ) from error
+
+
+def _on_new_text(
+    start: Checkpoint, config: TrainConfig, corpus: Corpus, division: Division
+) -> tuple[Checkpoint, TrainConfig, tuple[str, ...]]:
+    """Put a run at the beginning of another text."""
+    batch_size, seq_length, notes = fit_part(division.training, config)
+    config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    resume = start.resume and Resume(
+        start.resume.optimizer_state, start.model.zero_state(batch_size, start.params.vector.dtype)
+    )
+    progress = replace(start.progress, position=0, history=())
+    info = corpus_info(corpus, start.corpus.decoding, division)
+    return replace(start, corpus=info, progress=progress, resume=resume), config, notes
+
+
+def _fits(start: Checkpoint, config: TrainConfig, division: Division) -> bool:
+    """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
+    if start.model != build_model(config, len(start.vocabulary)) or start.resume is None:
+        return False
+    if start.corpus.items != division.counts or not can_train(division.training):
+        return False
+    streams = batches_of(division.training, config)
+    moments = [(start.progress, start.resume)]
+    if fallback := start.resume.fallback:
+        moments.append((fallback.progress, fallback.resume))
+    return all(
+        progress.position < streams.length and len(resume.state[0].h) == config.batch_size
+        for progress, resume in moments
     )
 
 
-def prepare(
-    config: TrainConfig,
-    vocabulary: Vocabulary,
-    division: Division,
-    info: CorpusInfo,
-    path: Path,
-    lock: Lock,
-    notes: tuple[str, ...],
-    *,
-    start: Checkpoint | None = None,
-    source: Checkpoint | None = None,
-    team: Team = ALONE,
-) -> PreparedRun:
-    """Build the network and all that trains it.
+def _without_rollbacks(start: Checkpoint, resume: Resume) -> Checkpoint:
+    """Forget the halvings of another learning rate than the one that is asked for now."""
+    fallback = resume.fallback
+    if fallback:
+        fallback = replace(fallback, progress=replace(fallback.progress, rollbacks=0))
+    progress = replace(start.progress, rollbacks=0)
+    return replace(start, progress=progress, resume=replace(resume, fallback=fallback))
+
+
+def _rate_jump(trainer: Trainer, before: TrainConfig, minutes: float) -> list[str]:
+    """Say where a schedule that follows other bounds than before takes the learning rate.
 
     Parameters
     ----------
-    vocabulary, division : of the text
-    info : what the checkpoint remembers of it
-    path, lock : where to save, and what keeps other runs off it
-    start : checkpoint to go on from
-    source : checkpoint whose weights a fresh run starts from
-    team : who trains it
+    before : the configuration until now
+    minutes : that the run has taken until now
     """
-    trainer = Trainer(config, vocabulary, division.training, start, source, team)
-    trainer.corpus = info
-    evaluator = team.evaluator(trainer.model, division.held_out)
-    run = Run(trainer, info, evaluator, path, start, lock)
-    return PreparedRun(run, (*notes, *division.notes, *_early_end(config)), characters_in(division.held_out))
-
-
-def _early_end(config: TrainConfig) -> list[str]:
-    """Say where a run goes on after its cosine schedule has ended, when it learns nothing more."""
-    last = config.schedule_steps
-    if config.schedule != "cosine" or not 0 < last < config.steps:
+    config = trainer.config
+    was, now = trainer.next_rate(before, minutes), trainer.next_rate(config, minutes)
+    if math.isclose(was, now, rel_tol=_JUMP):
         return []
-    return [f"the learning rate is 0 after step {last:,}, where --schedule-steps ends the cosine schedule"]
+    why = f"as the {config.schedule} schedule follows what has changed"
+    return [f"the learning rate jumps at step {trainer.step:,} from {was:.3g} to {now:.3g}, {why}"]
+
+
+def _warnings(start: Checkpoint, trainer: Trainer, saving: Saving | None) -> tuple[str, ...]:
+    """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
+    warnings = []
+    if saving and start.progress.history and not saving.best_path.exists():
+        best = shown(str(saving.best_path))
+        warnings.append(f"the best model so far, {best}, is gone; only a better one makes it anew")
+    differing = [
+        f"{name} {shown(start.machine[name])} then, {value} now"
+        for name, value in trainer.machine.items()
+        if start.machine.get(name, value) != value
+    ]
+    if differing:
+        warnings.append(f"exact resume not guaranteed: {'; '.join(differing)}")
+    return tuple(warnings)
+
+
+def _redistributed(start: Checkpoint, trainer: Trainer) -> list[str]:
+    """Say that the streams are divided anew, where there were more ranks or fewer."""
+    ranks, before = trainer.plan.ranks, start.machine.get(RANKS, "1")
+    if before == str(ranks):
+        return []
+    streams = trainer.config.batch_size
+    return [f"the {streams:,} streams are redistributed (ranks until now: {shown(before)}; from here on: {ranks})"]
+
+
+def _fitted(
+    config: TrainConfig,
+    changes: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    training: Part,
+    is_suited: bool,
+    caller: Caller,
+) -> tuple[TrainConfig, tuple[str, ...]]:
+    """Fit a configuration to the text that is trained on, and to the machine.
+
+    Returns
+    -------
+    config, notes : the one that fits, and a sentence for each part that had to shrink
+    """
+    batch_size, seq_length, notes = fit_part(training, config)
+    config = replace(config, batch_size=batch_size, seq_length=seq_length)
+    characters = characters_in(training)
+    check_memory(config, len(vocabulary), characters, caller.team, caller.watcher)
+    if is_suited:
+        config = _suit(config, changes, vocabulary, training, caller.team)
+        check_memory(config, len(vocabulary), characters, caller.team)
+    return config, notes
+
+
+def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None) -> dict[str, Any]:
+    """Return the cell and the sizes of a model whose weights a run is to start from.
+
+    Raises
+    ------
+    ConfigError
+        If one of those was asked for and is another.
+    """
+    model = source.model
+    theirs: dict[str, Any] = {
+        "cell": model.cell,
+        "hidden_sizes": model.hidden_sizes,
+        "embedding_size": model.embedding_size,
+        "tied": model.tied,
+    }
+    asked = {**theirs, **changes}
+    layers = len(model.hidden_sizes)
+    if num_layers == layers and len(asked["hidden_sizes"]) == 1:
+        asked["hidden_sizes"] = tuple(asked["hidden_sizes"]) * layers
+    elif num_layers not in (None, layers):
+        asked["hidden_sizes"] = ()  # not theirs, whatever they are
+    for name, value in theirs.items():
+        if asked[name] != value:
+            own = format_sizes(value) if isinstance(value, tuple) else value
+            has = f"is not {flag(name)}" if value is False else f"has {flag(name)} {own}"
+            raise ConfigError(f"the model of --init-from {has}; leave that option out")
+    return theirs
+
+
+def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
+    if num_layers is None:
+        return config
+    if not 1 <= num_layers <= MOST_LAYERS:
+        raise ConfigError(f"--num-layers must be 1 to {MOST_LAYERS}, not {num_layers}")
+    sizes = config.hidden_sizes
+    if len(sizes) not in (1, num_layers):
+        raise ConfigError(f"--num-layers {num_layers} does not fit the {len(sizes)} sizes of --hidden-size")
+    return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
+
+
+def _suit(
+    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part, team: Team
+) -> TrainConfig:
+    """Choose what a default recipe drops and how fast Adagrad learns, where that was not asked for."""
+    names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
+    if all(name in changes for name in names):
+        return config
+    passes = planned_passes(config, vocabulary, training, team)
+    suited: dict[str, Any] = suited_settings(passes, of_items=bool(config.separator))
+    return replace(config, **{name: suited[name] for name in names if name not in changes})
+
+
+def _standing(path: Path) -> Path | None:
+    """Return the first that exists of the files that a run saved to `path` would write."""
+    kept = (kept_path(path, step) for step in kept_states(path))
+    return next((file for file in (path, best_path(path), log_path(path), *kept) if file.exists()), None)
+
+
+_SECONDS_OF_MEASURING = 0.25
+
+
+def planned_passes(config: TrainConfig, vocabulary: Vocabulary, part: Part, team: Team = ALONE) -> float:
+    """Return how many passes over a text the bounds of a run leave it, whichever of them comes first.
+
+    A run whose schedule is spread over a number of steps is a part of one so long, and those are what counts. Where the
+    clock is a bound, what this machine computes in a moment is measured.
+
+    Parameters
+    ----------
+    vocabulary, part : of the text to train on
+    team : who will train
+    """
+    passes = [config.epochs or math.inf]
+    if steps := config.schedule_steps or config.steps:
+        characters = steps * config.accumulate * batches_of(part, config).characters_per_chunk
+        passes.append(characters / characters_in(part))
+    if config.schedule_steps:
+        return passes[-1]
+    if config.minutes:
+        trainer = Trainer(config, vocabulary, part, team=team)
+        passes.append(60 * config.minutes * trainer.measure_speed(_SECONDS_OF_MEASURING) / characters_in(part))
+        trainer.close()
+    return min(passes)
 
 
 # For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
@@ -223,528 +592,6 @@ def _workspace(model: CharRNN, config: TrainConfig, steps: int, copies: int) -> 
     for cell in model.cells[1:]:
         kept += steps * cell.input_size  # the gradient of what it reads
     return kept + _COPIES[config.cell] * cells * copies
-
-
-_JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
-
-
-def resume_run(
-    texts: Sequence[str],
-    changes: Mapping[str, Any],
-    *,
-    path: Path | None = None,
-    allow_new_text: bool = False,
-    watcher: Watcher = NOBODY,
-    team: Team = ALONE,
-) -> PreparedRun:
-    """Prepare a run that goes on exactly where its checkpoint stands.
-
-    Parameters
-    ----------
-    texts : the text it was trained on, if it is not found any more under the name it had
-    changes : fields of the configuration to change; only those in `RESUMABLE`
-    path : the checkpoint; by default the newest in ./checkpoints
-    allow_new_text : whether the text may be another, of characters that the model knows; weights, optimizer and step
-        are then kept, and the place in the text, the streams' states and the evaluations so far are not
-    watcher : hears how far a long text is read, and how much memory the run will take before it takes it
-    team : who trains; the streams are divided among its ranks, however many there were before
-
-    Raises
-    ------
-    CheckpointError
-        If there is none, it cannot be gone on from, or another process does so.
-    InputError, UnreadableTextError
-        If the text is another or not there, or a field may not change.
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> changes = {"steps": 3, "hidden_sizes": (8,), "sample_every": 0}
-    >>> _ = list(charrnn.start_run(["weather-court.txt"], changes).run.events())
-    >>> prepared = charrnn.resume_run([], {"steps": 5})
-    >>> [event.step for event in prepared.run.events() if isinstance(event, charrnn.StepReport)]
-    [4, 5]
-
-    """
-    path = path or newest(for_resume=True)
-    if path is None:
-        raise CheckpointError(f"nothing to resume: no checkpoint in {FOLDER}/; name one with --checkpoint")
-    name = shown(str(path))
-    if is_kept(path):
-        raise CheckpointError(f"{name} is a state that a run keeps; copy it under another name to go on from it")
-    lock = Lock(path) if path.exists() else None
-    with released_on_failure(lock):
-        start = checkpoint.load(path)
-        if start.resume is None or lock is None:
-            raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
-        config = _resumed_config(start, path, changes)
-        before = TrainConfig.from_json(start.config)  # with what old files lack
-        notes = _changes(before.to_json(), config)
-        rollbacks = start.progress.rollbacks
-        if config.learning_rate != start.config["learning_rate"]:
-            start = _without_rollbacks(start, start.resume)
-        corpus = _read(texts, start, path, watcher)
-        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
-        sha256 = text_identity(corpus.sha256, corpus.file_ends, of_items=bool(config.separator))
-        if sha256 != start.corpus.sha256:
-            if not allow_new_text:
-                raise ConfigError(
-                    f"the text has changed since {name} was saved "
-                    f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
-                    "give the text it was trained on, or learn this one with --allow-new-text"
-                )
-            start, config, shrunk = _on_new_text(start, config, corpus, division)
-            notes = [f"goes on with another text: {shown(corpus.name)}, from its beginning", *shrunk, *notes]
-        elif texts and STDIN not in corpus.sources:  # it has been moved: the next resume finds it
-            start = replace(start, corpus=replace(start.corpus, sources=corpus.sources))
-        if not _fits(start, config, division):
-            raise CheckpointError(f"{name} is damaged (its model or its place in the text is not its run's)")
-        check_memory(config, len(corpus.vocabulary), characters_in(division.training), team, watcher)
-        vocabulary, info = corpus.vocabulary, start.corpus
-        prepared = prepare(config, vocabulary, division, info, path, lock, corpus.notes, start=start, team=team)
-    notes = [
-        f"goes on from {name} at step {start.progress.step:,}",
-        *_redistributed(start, prepared),
-        *notes,
-        *_rate_jump(prepared.run.trainer, before, start.progress.elapsed_seconds / 60),
-    ]
-    notes = [*prepared.notes, *notes]
-    return replace(prepared, notes=tuple(notes), warnings=_warnings(start, prepared), saved_rollbacks=rollbacks)
-
-
-def resume_training(start: Checkpoint, data: str | ArrayLike, **changes: Any) -> Trainer:
-    """Prepare a training that goes on in memory exactly where a checkpoint stands.
-
-    Parameters
-    ----------
-    start : the checkpoint, such as `charrnn.load` returns
-    data : the text or the integers it was trained on, and any part held out by a run of files
-    changes : fields of the configuration to change; only those in `RESUMABLE`
-
-    Warns
-    -----
-    UserWarning
-        If the learning rate jumps, as it does where a cosine schedule is stretched over more steps.
-
-    Raises
-    ------
-    CheckpointError
-        If it was kept for sampling only.
-    ConfigError
-        If `data` is not what it was trained on, or a field may not change.
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> text = "the lamp went round. " * 50
-    >>> trainer = charrnn.start_training(text, steps=3, hidden_sizes=(8,), schedule="constant")
-    >>> _ = list(trainer)
-    >>> charrnn.save("lamp.npz", trainer.checkpoint())
-    >>> trainer = charrnn.resume_training(charrnn.load("lamp.npz"), text, steps=5)
-    >>> [report.step for report in trainer]
-    [4, 5]
-
-    """
-    if start.resume is None:
-        raise CheckpointError("this checkpoint was kept for sampling only; resume from the run's own")
-    config = _resumed_config(start, "the checkpoint", changes)
-    vocabulary, ids = number_data(data, start.vocabulary, separator=start.separator)
-    division = divide(ids, vocabulary, config)
-    if describe_given(vocabulary, ids).sha256 != start.corpus.sha256:
-        raise ConfigError(f"this is not the text of {start.corpus.characters:,} characters that was trained on")
-    if not _fits(start, config, division):
-        raise CheckpointError("the checkpoint is damaged (its model or its place in the text is not its run's)")
-    check_memory(config, len(vocabulary), characters_in(division.training))
-    trainer = Trainer(config, vocabulary, division.training, start)
-    for note in _rate_jump(trainer, TrainConfig.from_json(start.config), 0.0):
-        warnings.warn(note, stacklevel=2)
-    return trainer
-
-
-def _read(texts: Sequence[str], start: Checkpoint, path: Path, watcher: Watcher) -> Corpus:
-    if not texts and STDIN in start.corpus.sources:
-        how = command("train", [STDIN], ["--resume", "--checkpoint", str(path)])
-        raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {how}")
-    try:
-        names = texts or start.corpus.sources
-        decoding = {**start.corpus.decoding, "separator": start.separator}
-        return load_corpus(names, vocabulary=start.vocabulary, **decoding, watcher=watcher)
-    except TextError as error:
-        if texts:
-            raise
-        how = command("train", ["TEXT"], ["--resume", "--checkpoint", str(path)])
-        raise TextError(
-            f"the text that {shown(str(path))} was trained on cannot be read again ({error.reason}); "
-            f"say where it is now: {how}"
-        ) from error
-
-
-def _resumed_config(start: Checkpoint, path: Path | str, changes: Mapping[str, Any]) -> TrainConfig:
-    try:
-        config = TrainConfig.from_json(start.config)
-    except ConfigError as error:
-        raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
-    if "separator" in changes:
-        changes = {**changes, "separator": as_read(changes["separator"], start.corpus.normalize)}
-    for name in changes:
-        if name not in RESUMABLE and changes[name] != getattr(config, name):
-            may_change = ", ".join(map(flag, RESUMABLE))
-            said = separator_option(changes[name])[0] if name == "separator" else flag(name)
-            raise ConfigError(
-                f"{said} cannot change when a run goes on; leave it out, or start a new run "
-                f"(what may change: {may_change})"
-            )
-    return change(config, changes)
-
-
-def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
-    """Say which fields are others than before."""
-    after = config.to_json()
-    changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
-    return [f"changed: {', '.join(changed)}"] if changed else []
-
-
-def _rate_jump(trainer: Trainer, before: TrainConfig, minutes: float) -> list[str]:
-    """Say where a schedule that follows other bounds than before takes the learning rate.
-
-    Parameters
-    ----------
-    before : the configuration until now
-    minutes : that the run has taken until now
-    """
-    config = trainer.config
-    was, now = trainer.next_rate(before, minutes), trainer.next_rate(config, minutes)
-    if math.isclose(was, now, rel_tol=_JUMP):
-        return []
-    why = f"as the {config.schedule} schedule follows what has changed"
-    return [f"the learning rate jumps at step {trainer.step:,} from {was:.3g} to {now:.3g}, {why}"]
-
-
-def _warnings(start: Checkpoint, prepared: PreparedRun) -> tuple[str, ...]:
-    """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
-    run, warnings = prepared.run, []
-    best = run.saving.best_path
-    if start.progress.history and not best.exists():
-        warnings.append(f"the best model so far, {shown(str(best))}, is gone; only a better one makes it anew")
-    differing = [
-        f"{name} {shown(start.machine[name])} then, {value} now"
-        for name, value in run.machine.items()
-        if start.machine.get(name, value) != value
-    ]
-    if differing:
-        warnings.append(f"exact resume not guaranteed: {'; '.join(differing)}")
-    return tuple(warnings)
-
-
-def _redistributed(start: Checkpoint, prepared: PreparedRun) -> list[str]:
-    """Say that the streams are divided anew, where there were more ranks or fewer."""
-    ranks, before = prepared.run.trainer.plan.ranks, start.machine.get(RANKS, "1")
-    if before == str(ranks):
-        return []
-    streams = prepared.run.config.batch_size
-    return [f"the {streams:,} streams are redistributed (ranks until now: {shown(before)}; from here on: {ranks})"]
-
-
-def _on_new_text(
-    start: Checkpoint, config: TrainConfig, corpus: Corpus, division: Division
-) -> tuple[Checkpoint, TrainConfig, tuple[str, ...]]:
-    """Put a run at the beginning of another text."""
-    batch_size, seq_length, notes = fit_part(division.training, config)
-    config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    resume = start.resume and Resume(
-        start.resume.optimizer_state, start.model.zero_state(batch_size, start.params.vector.dtype)
-    )
-    progress = replace(start.progress, position=0, history=())
-    info = corpus_info(corpus, start.corpus.decoding, division)
-    return replace(start, corpus=info, progress=progress, resume=resume), config, notes
-
-
-def _fits(start: Checkpoint, config: TrainConfig, division: Division) -> bool:
-    """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
-    if start.model != build_model(config, len(start.vocabulary)) or start.resume is None:
-        return False
-    if start.corpus.items != division.counts or not can_train(division.training):
-        return False
-    streams = batches_of(division.training, config)
-    moments = [(start.progress, start.resume)]
-    if fallback := start.resume.fallback:
-        moments.append((fallback.progress, fallback.resume))
-    return all(
-        progress.position < streams.length and len(resume.state[0].h) == config.batch_size
-        for progress, resume in moments
-    )
-
-
-def _without_rollbacks(start: Checkpoint, resume: Resume) -> Checkpoint:
-    """Forget the halvings of another learning rate than the one that is asked for now."""
-    fallback = resume.fallback
-    if fallback:
-        fallback = replace(fallback, progress=replace(fallback.progress, rollbacks=0))
-    progress = replace(start.progress, rollbacks=0)
-    return replace(start, progress=progress, resume=replace(resume, fallback=fallback))
-
-
-_SECONDS_OF_MEASURING = 0.25
-
-
-def planned_passes(config: TrainConfig, vocabulary: Vocabulary, part: Part, team: Team = ALONE) -> float:
-    """Return how many passes over a text the bounds of a run leave it, whichever of them comes first.
-
-    A run whose schedule is spread over a number of steps is a part of one so long, and those are what counts. Where the
-    clock is a bound, what this machine computes in a moment is measured.
-
-    Parameters
-    ----------
-    vocabulary, part : of the text to train on
-    team : who will train
-    """
-    passes = [config.epochs or math.inf]
-    if steps := config.schedule_steps or config.steps:
-        characters = steps * config.accumulate * batches_of(part, config).characters_per_chunk
-        passes.append(characters / characters_in(part))
-    if config.schedule_steps:
-        return passes[-1]
-    if config.minutes:
-        trainer = Trainer(config, vocabulary, part, team=team)
-        passes.append(60 * config.minutes * trainer.measure_speed(_SECONDS_OF_MEASURING) / characters_in(part))
-        trainer.close()
-    return min(passes)
-
-
-def start_run(
-    texts: Sequence[str],
-    changes: Mapping[str, Any],
-    *,
-    recipe: str | None = None,
-    num_layers: int | None = None,
-    encoding: str = "utf-8",
-    errors: str = "strict",
-    normalize: str | None = None,
-    max_vocab: int = 0,
-    path: Path | None = None,
-    overwrite: bool = False,
-    init_from: Path | None = None,
-    watcher: Watcher = NOBODY,
-    team: Team = ALONE,
-) -> PreparedRun:
-    """Prepare a fresh run.
-
-    Parameters
-    ----------
-    texts : names as `charrnn.cache.load_corpus` takes them; none for the bundled default
-    changes : fields of the configuration that differ from the recipe's
-    recipe : name of the configuration to start from; by default the one for a running text, or that for items
-    num_layers : layers of the one hidden size
-    encoding, errors, normalize, max_vocab : of the texts, as `charrnn.cache.load_corpus` takes them; `normalize` is by
-        default that of `init_from`, or ``"none"``
-    path : where to save; by default the text's name in ./checkpoints, or the next that is free
-    overwrite : whether `path` may exist
-    init_from : checkpoint whose weights the run starts from; the model is then like its own
-    watcher : hears how far a long text is read, and how much memory the run will take before it takes it
-    team : who trains
-
-    Raises
-    ------
-    CheckpointError
-        If `init_from` cannot be used, nothing can be saved at `path`, or another process does so.
-    InputError, UnreadableTextError
-        If the text or the options cannot be used.
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> changes = {"steps": 4, "hidden_sizes": (8,), "sample_every": 0}
-    >>> prepared = charrnn.start_run(["weather-court.txt"], changes)
-    >>> for event in prepared.run.events():
-    ...     print(event.step, type(event).__name__)
-    0 Saved
-    1 StepReport
-    2 StepReport
-    3 StepReport
-    4 StepReport
-    4 Evaluated
-    4 Saved
-    4 Stopped
-    >>> str(prepared.run.path)
-    'checkpoints/weather-court.npz'
-
-    """
-    base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
-    if path:
-        check_name(path)
-    source = checkpoint.load(init_from) if init_from else None
-    like = _like(source, changes, num_layers) if source else {}
-    config = _stack(change(base.config, {**changes, **like}), num_layers)
-    if normalize is None:  # a model knows the characters of its own form
-        normalize = source.usage.normalize if source else "none"
-    config = replace(config, separator=as_read(config.separator, normalize))
-    lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
-    decoding: dict[str, Any] = {"encoding": encoding, "errors": errors, "normalize": normalize, "max_vocab": max_vocab}
-    with released_on_failure(lock):
-        corpus = load_corpus(
-            texts or [default_corpus(config.separator)], **decoding, separator=config.separator, watcher=watcher
-        )
-        notes = list(corpus.notes)
-        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
-        config, shrunk = _fitted(
-            config, changes, corpus.vocabulary, division.training, is_suited=base.is_suited, team=team, watcher=watcher
-        )
-    if path is None:
-        path, lock = _free_path(corpus.name, notes)
-    lock = lock or _hold(path, overwrite=overwrite)
-    with released_on_failure(lock):
-        info = corpus_info(corpus, decoding, division)
-        prepared = prepare(
-            config, corpus.vocabulary, division, info, path, lock, (*notes, *shrunk), source=source, team=team
-        )
-    if init_from is None:
-        return prepared
-    known, symbols = prepared.run.trainer.known, len(corpus.vocabulary)
-    note = f"starts from {shown(str(init_from))}: {known} of {symbols} characters known, {symbols - known} new"
-    return replace(prepared, notes=(*prepared.notes, note))
-
-
-def start_training(
-    data: str | ArrayLike,
-    *,
-    vocabulary: Vocabulary | None = None,
-    vocab_size: int | None = None,
-    recipe: str | None = None,
-    **changes: Any,
-) -> Trainer:
-    """Prepare a fresh training of what is in memory: a text, or any integers. No file is read or written.
-
-    The configuration is fitted to the data as `start_run` does for the command line; a warning says where a short text
-    makes the batch smaller. All that is given is trained on: keep a part back, with `charrnn.split`, and give it to a
-    `charrnn.Evaluator`.
-
-    Parameters
-    ----------
-    data : a text, or (N,) integers in 0…V−1
-    vocabulary : characters of the text, or what the integers stand for; by default the text's own, or
-        `Vocabulary.of_integers`
-    vocab_size : V, of integers that are no text; by default the largest and one
-    recipe : name of the configuration to start from; by default the one for a running text, or that for items
-    changes : fields of the `TrainConfig` that differ from the recipe's; those for files and evaluations say nothing
-        here
-
-    Returns
-    -------
-    An iterator of reports. Its ``checkpoint()`` is what `charrnn.save` takes.
-
-    Raises
-    ------
-    ConfigError
-        If a value cannot be used, or there is not enough memory.
-    TextError, UnknownCharacterError
-        If there are fewer than two characters or integers, or characters that are not in the vocabulary.
-    IndexError, TypeError, ValueError
-        If `data` is neither a text nor integers (N,) in 0…V−1, or a field is unknown.
-
-    Examples
-    --------
-    >>> import charrnn
-    >>> trainer = charrnn.start_training("the lamp went round. " * 50, steps=60, hidden_sizes=(32,))
-    >>> losses = [report.loss for report in trainer]
-    >>> losses[0] > 2 > losses[-1]
-    True
-    >>> charrnn.save("lamp.npz", trainer.checkpoint())
-
-    """
-    if "val_fraction" in changes:
-        raise ConfigError("all that is given is trained on; keep a part back with charrnn.split")
-    vocabulary, ids = number_data(data, vocabulary, vocab_size, changes.get("separator", ""))
-    base = RECIPES[recipe or usual_recipe(changes.get("separator", ""))]
-    config = change(base.config, {**changes, "val_fraction": 0.0})
-    division = divide(ids, vocabulary, config)
-    config, shrunk = _fitted(config, changes, vocabulary, division.training, is_suited=base.is_suited, team=ALONE)
-    for note in (*shrunk, *division.notes):
-        warnings.warn(note, stacklevel=2)
-    return Trainer(config, vocabulary, division.training)
-
-
-def _fitted(
-    config: TrainConfig,
-    changes: Mapping[str, Any],
-    vocabulary: Vocabulary,
-    training: Part,
-    *,
-    is_suited: bool,
-    team: Team,
-    watcher: Watcher = NOBODY,
-) -> tuple[TrainConfig, tuple[str, ...]]:
-    """Fit a configuration to the text that is trained on, and to the machine.
-
-    Returns
-    -------
-    config, notes : the one that fits, and a sentence for each part that had to shrink
-    """
-    batch_size, seq_length, notes = fit_part(training, config)
-    config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    characters = characters_in(training)
-    check_memory(config, len(vocabulary), characters, team, watcher)  # before anything is measured with it
-    if is_suited:
-        config = _suit(config, changes, vocabulary, training, team)
-        check_memory(config, len(vocabulary), characters, team)
-    return config, notes
-
-
-def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None) -> dict[str, Any]:
-    """Return the cell and the sizes of a model whose weights a run is to start from.
-
-    Raises
-    ------
-    ConfigError
-        If one of those was asked for and is another.
-    """
-    model = source.model
-    theirs: dict[str, Any] = {
-        "cell": model.cell,
-        "hidden_sizes": model.hidden_sizes,
-        "embedding_size": model.embedding_size,
-        "tied": model.tied,
-    }
-    asked = {**theirs, **changes}
-    layers = len(model.hidden_sizes)
-    if num_layers == layers and len(asked["hidden_sizes"]) == 1:
-        asked["hidden_sizes"] = tuple(asked["hidden_sizes"]) * layers
-    elif num_layers not in (None, layers):
-        asked["hidden_sizes"] = ()  # not theirs, whatever they are
-    for name, value in theirs.items():
-        if asked[name] != value:
-            own = format_sizes(value) if isinstance(value, tuple) else value
-            has = f"is not {flag(name)}" if value is False else f"has {flag(name)} {own}"
-            raise ConfigError(f"the model of --init-from {has}; leave that option out")
-    return theirs
-
-
-def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
-    if num_layers is None:
-        return config
-    if not 1 <= num_layers <= MOST_LAYERS:
-        raise ConfigError(f"--num-layers must be 1 to {MOST_LAYERS}, not {num_layers}")
-    sizes = config.hidden_sizes
-    if len(sizes) not in (1, num_layers):
-        raise ConfigError(f"--num-layers {num_layers} does not fit the {len(sizes)} sizes of --hidden-size")
-    return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
-
-
-def _suit(
-    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part, team: Team
-) -> TrainConfig:
-    """Choose what a default recipe drops and how fast Adagrad learns, where that was not asked for."""
-    names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
-    if all(name in changes for name in names):
-        return config
-    passes = planned_passes(config, vocabulary, training, team)
-    suited: dict[str, Any] = suited_settings(passes, of_items=bool(config.separator))
-    return replace(config, **{name: suited[name] for name in names if name not in changes})
-
-
-def _standing(path: Path) -> Path | None:
-    """Return the first that exists of the files that a run saved to `path` would write."""
-    kept = (kept_path(path, step) for step in kept_states(path))
-    return next((file for file in (path, best_path(path), log_path(path), *kept) if file.exists()), None)
 
 
 def _hold(path: Path, *, overwrite: bool) -> Lock:

@@ -7,10 +7,8 @@ Nothing here prints or opens a file.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from time import monotonic
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,12 +23,9 @@ from charrnn.optim.clipping import clip_norm, clip_value, global_norm
 from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
 from charrnn.optim.schedules import learning_rate
 from charrnn.randomness import random_stream
-from charrnn.text.corpus import CorpusInfo
-from charrnn.text.items import Items
 from charrnn.text.streams import Chunk, Cursor
-from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.data import Batches, Part, batches_of, chunk_length, describe_given, dropout_of
+from charrnn.training.data import Batches, Part, batches_of, chunk_length, dropout_of
 from charrnn.training.evaluation import AnyEvaluator, evaluator_for
 from charrnn.training.events import StepReport
 from charrnn.training.workers import Plan, Workers, copy_of, worker_count
@@ -233,7 +228,6 @@ class Trainer:
 
     Attributes
     ----------
-    corpus : the text it learns, as its checkpoints describe it; None where that was given in memory
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character of guessing each symbol with the same probability
     plan : how each step is divided among ranks, and among worker processes of each
@@ -247,7 +241,6 @@ class Trainer:
     step: int
     smoothed_loss: float
     cursor: Cursor
-    corpus: CorpusInfo | None
 
     def __init__(
         self,
@@ -260,7 +253,6 @@ class Trainer:
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.corpus = start.corpus if start else None
         self.streams = batches_of(ids, config)
         self.known, self.blind_loss = 0, math.log(len(vocabulary))
         if start and start.resume:
@@ -340,19 +332,6 @@ class Trainer:
         return self.cursor.epoch + self.cursor.position / self.streams.length
 
     @property
-    def separator(self) -> str:
-        """What stands between two items; empty where it is one running text that is learned."""
-        return self.config.separator
-
-    @property
-    def usage(self) -> Usage:
-        """What the model needs, beside its weights and its vocabulary, to be used as it was trained."""
-        if self.corpus:
-            return Usage.of(self.config.separator, self.corpus, self.vocabulary)
-        part = self.streams.part
-        return Usage(self.config.separator, longest_item=part.longest if isinstance(part, Items) else 0)
-
-    @property
     def share_done(self) -> float:
         """Share of the configured steps or epochs that is done, whichever is more; from 1 on the run is over."""
         return self._share_of(self.config)
@@ -383,20 +362,6 @@ class Trainer:
         done = max(self._share_of(config), minutes / config.minutes if config.minutes else 0.0)
         return self._scheduled_rate(config, self._schedule_progress(config, done))
 
-    def __iter__(self) -> Iterator[StepReport]:
-        """Train to the end: as many steps or epochs in all as the configuration says, or its minutes from now.
-
-        Raises
-        ------
-        DivergedError
-            As `train_step` does.
-        """
-        pace = Pace(60 * self.config.minutes, 0.0)
-        while (done := max(self.share_done, pace.share())) < 1:
-            with pace.timing("step"):
-                report = self.train_step(self.schedule_progress(done))
-            yield report
-
     def schedule_progress(self, done: float) -> float:
         """Where the learning rate's schedule stands, 0 to 1, when this share of the run is done."""
         return self._schedule_progress(self.config, done)
@@ -411,25 +376,6 @@ class Trainer:
             elapsed_seconds=elapsed_seconds,
             history=history,
             rollbacks=self.rollbacks,
-        )
-
-    def checkpoint(self, progress: Progress | None = None, fallback: Fallback | None = None) -> Checkpoint:
-        """Return all that `charrnn.save` needs. The arrays are the trainer's own: save before the next step.
-
-        Parameters
-        ----------
-        progress : how far it has come; by default `progress`
-        fallback : an earlier state to go back to
-        """
-        return Checkpoint(
-            model=self.model,
-            params=self.params,
-            vocabulary=self.vocabulary,
-            corpus=self.corpus or describe_given(self.vocabulary, self.streams.part),
-            config=self.config.to_json(),
-            progress=progress or self.progress(),
-            resume=Resume(self.optimizer_state, self.state, fallback),
-            machine=self.machine,
         )
 
     def fallback(self, progress: Progress) -> Fallback:
@@ -532,54 +478,3 @@ def transfer(source: Checkpoint, model: CharRNN, params: Parameters, vocabulary:
             array[..., new] = trained[..., old]
         params[name] = array
     return len(new)
-
-
-# The newest measurement counts for a fifth: one slow save must not end a run early, nor be forgotten at once.
-_NEWEST = 0.2
-# What no clock here sees: the interpreter's start, and after the last save its end and that of the workers.
-_SECONDS_OUTSIDE = 0.3
-
-
-class Pace:
-    """The clock of a run that is bounded by time.
-
-    Parameters
-    ----------
-    budget : seconds the whole run may take; 0 for as long as it likes
-    earlier : seconds that its earlier parts took
-    """
-
-    def __init__(self, budget: float, earlier: float) -> None:
-        self.budget = budget
-        self.earlier = earlier
-        self.began = monotonic()
-        self._costs: dict[str, float] = {}
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds spent so far, those of earlier parts included."""
-        return self.earlier + monotonic() - self.began
-
-    @contextmanager
-    def timing(self, part: str, *, share: float = 1.0) -> Iterator[None]:
-        """Measure one go at a part of the run, or at this share of it."""
-        started = monotonic()
-        yield
-        seconds = (monotonic() - started) / share
-        before = self._costs.get(part, seconds)
-        self._costs[part] = before + _NEWEST * (seconds - before)
-
-    def cost(self, *parts: str) -> float:
-        """Seconds that these take, going by what they took; 0 for what was never measured."""
-        return sum(self._costs.get(part, 0.0) for part in parts)
-
-    def share(self, *ending: str) -> float:
-        """Share of the time for steps that is spent; from 1 on, one more step and the `ending` would end too late."""
-        if not self.budget:
-            return 0.0
-        planned = self.budget - self.cost("step", *ending) - _SECONDS_OUTSIDE
-        return self.elapsed / planned if planned > 0 else 1.0
-
-    def has_time_for(self, *parts: str) -> bool:
-        """Whether there is time for all of these."""
-        return not self.budget or self.elapsed + self.cost(*parts) + _SECONDS_OUTSIDE < self.budget

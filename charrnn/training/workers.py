@@ -432,6 +432,8 @@ class Workers:
 
     def _do(self, task: Task) -> list[float]:
         """Let every worker do its part of a step; return their answers in order."""
+        if not self.close.alive:
+            raise WorkerError("this training was closed, and its worker processes have ended; resume its checkpoint")
         if self._is_under_way:
             # Ctrl-C or an error broke off the last task here: the others may still be at it, or have answered.
             _end(self._helpers)

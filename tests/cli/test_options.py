@@ -108,10 +108,10 @@ TRAIN = {
         ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
     ),
     "--config": Example(("--config", "run.toml"), learned(val_fraction=0.2, seq_length=10, minutes=5)),
-    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("goes on from old.npz at step 60")),
+    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("resumes from old.npz at step 60")),
     "--allow-new-text": Example(
         (TEXT, TEXT, "--checkpoint", MODEL, "--resume", "--steps", "63", "--allow-new-text"),
-        err("goes on with another text: lamp, from its beginning"),
+        err("continues on another text: lamp, from its beginning"),
     ),
     "--json": Example(
         ("--json",), lambda outcome: outcome.out == Path("run.log.jsonl").read_bytes() and b'"end"' in outcome.out

@@ -96,7 +96,7 @@ def test_resume_refuses_options_that_belong_to_a_new_run(charrnn: Charrnn, text_
         assert (outcome.code, outcome.err) == (2, f"charrnn: {option[0]} does not go with --resume\n")
     changed = charrnn("train", "--resume", "--checkpoint", "run.npz", "--hidden-size", "9")
     assert changed.code == 2
-    assert changed.err.startswith("charrnn: --hidden-size cannot change when a run goes on")
+    assert changed.err.startswith("charrnn: --hidden-size cannot change when a run is resumed")
 
 
 def test_resume_with_another_text_shows_both_hashes(charrnn: Charrnn, text_file: Path) -> None:

@@ -23,7 +23,7 @@ from charrnn.errors import CheckpointError
 from charrnn.paths import best_path, kept_path, kept_states
 from charrnn.training.events import Evaluated, Event, Saved, SaveFailed, Stopped
 from charrnn.training.run import Run
-from charrnn.training.start import resume_run, start_run
+from charrnn.training.start import resume, train
 from tests.conftest import TEXT
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
@@ -51,7 +51,7 @@ class Training(RuleBasedStateMachine):
         self.saves: set[int] = set()
         self.best = self.best_on_disk = float("inf")
         self.asked_to_stop = False
-        self.run = start_run([str(self.folder / "lamp.txt")], {**SMALL, "cell": cell, "keep": keep}, path=self.path).run
+        self.run = train([str(self.folder / "lamp.txt")], checkpoint=self.path, **{**SMALL, "cell": cell, "keep": keep})
         self._begin()
 
     @rule(steps=st.integers(1, 12))
@@ -102,7 +102,7 @@ class Training(RuleBasedStateMachine):
     @precondition(lambda self: self.run is None)
     def resume(self) -> None:
         COUNTS["resumes"] += 1
-        self.run = resume_run([], {}, path=self.path).run
+        self.run = resume(self.path)
         assert self.run.trainer.step == self.saved
         self._begin()
         assert not list(self.path.parent.glob(".*.tmp"))

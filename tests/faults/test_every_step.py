@@ -13,7 +13,7 @@ import pytest
 
 from charrnn.paths import best_path
 from charrnn.training.events import Saved
-from charrnn.training.start import resume_run, start_run
+from charrnn.training.start import resume, train
 from tests.conftest import TEXT
 from tests.faults.conftest import Tried
 
@@ -41,7 +41,7 @@ def test_a_run_resumed_from_any_of_its_saves_ends_in_the_same_bytes(
     whole = Path("whole.npz")
     kept: list[Path] = []
     changes = SMALL | NETWORKS[network] | {"dtype": dtype, "batch_size": batch_size}
-    for event in start_run(["lamp.txt"], changes, path=whole).run.events():
+    for event in train(["lamp.txt"], checkpoint=whole, **changes).events():
         if isinstance(event, Saved):
             kept.append(Path(f"{len(kept)}.npz"))
             shutil.copy(whole, kept[-1])
@@ -49,7 +49,7 @@ def test_a_run_resumed_from_any_of_its_saves_ends_in_the_same_bytes(
                 shutil.copy(best_path(whole), best_path(kept[-1]))
     assert len(kept) == STEPS + 1
     for path in kept:
-        for _ in resume_run([], {}, path=path).run.events():
+        for _ in resume(path).events():
             pass
         assert path.read_bytes() == whole.read_bytes(), path
         assert best_path(path).read_bytes() == best_path(whole).read_bytes(), path

@@ -15,7 +15,8 @@ from charrnn import checkpoint
 from charrnn.errors import CharRNNError, InputError
 from charrnn.sampling.sampler import sample
 from charrnn.text.corpus import read_corpus
-from charrnn.training.start import start_run
+from charrnn.training.data import Reading
+from charrnn.training.start import train
 from tests.faults import hostile
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
@@ -42,7 +43,13 @@ LITTLE: dict[str, Any] = {
 
 def learn(path: Path, encoding: str = "utf-8") -> None:
     """Train, save, load and sample; every law that holds for any text is asserted on the way."""
-    run = start_run([str(path)], LITTLE, encoding=encoding, path=path.with_suffix(".npz"), overwrite=True).run
+    run = train(
+        [str(path)],
+        checkpoint=path.with_suffix(".npz"),
+        reading=Reading(encoding=encoding),
+        overwrite=True,
+        **LITTLE,
+    )
     for _ in run.events():
         pass
     loaded = checkpoint.load(path.with_suffix(".npz"))

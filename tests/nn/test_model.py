@@ -1,7 +1,7 @@
 """The whole network: equal to the plain equations, and true to the laws that any such network obeys."""
 
 import tracemalloc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -228,6 +228,24 @@ def test_a_session_never_reads_with_old_weights(model: CharRNN) -> None:
             found = session.losses(inputs[:T], targets[:T], state)[0]
             np.testing.assert_array_equal(found, model.session(params, 3).losses(inputs[:T], targets[:T], state)[0])
             assert not np.allclose(found, read[:T])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_are_arranged_once_a_change_whatever_the_lengths(monkeypatch: pytest.MonkeyPatch, cell: str) -> None:
+    arrange, calls = CELLS[cell].arrange, list[int]()
+
+    def counted(*arguments: Any) -> None:
+        calls.append(1)
+        arrange(*arguments)
+
+    monkeypatch.setattr(CELLS[cell], "arrange", counted)
+    model, params, inputs, targets, state = draw(CharRNN(V, cell, (5,)))
+    session = model.session(params, 3)
+    for changes in (1, 2):
+        for T in (5, 1, 2, 3, 5):
+            session.losses(inputs[:T], targets[:T], state)
+        assert len(calls) == changes
+        params.changed()
 
 
 def test_many_lengths_take_the_memory_of_a_few() -> None:

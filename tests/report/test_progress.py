@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import pytest
 from charrnn.report import progress
 from charrnn.report.progress import Preparation, Progress, TextProgress, describe
 from charrnn.report.terminal import describe_loss, duration
-from charrnn.training import trainer
 from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, StepReport, Stopped
-from charrnn.training.start import PreparedRun, start_run
+from charrnn.training.run import Run
+from charrnn.training.start import train
 from tests.report.conftest import Terminal
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8, 4), "batch_size": 2, "seq_length": 10, "steps": 58}
@@ -22,14 +21,14 @@ STEP = StepReport(step=1, epoch=0.1, characters=20, loss=2.0, smoothed_loss=2.5,
 
 
 @pytest.fixture
-def prepared(text_file: Path) -> PreparedRun:
-    return start_run([str(text_file)], SMALL)
+def run(text_file: Path) -> Run:
+    return train([str(text_file)], checkpoint=True, **SMALL)
 
 
-def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: PreparedRun) -> None:
-    text, model, train, speed = describe(prepared, speed=100.0)
+def test_the_introduction_says_what_was_read_and_what_will_be_done(run: Run) -> None:
+    text, model, train, speed = describe(run, speed=100.0)
     assert text == "text   lamp: 22 symbols, 588 characters to train on, 66 held out"
-    parameters = prepared.run.trainer.params.vector.size
+    parameters = run.trainer.params.vector.size
     assert model == f"model  gru 8+4, one-hot input, {parameters:,} parameters in float32"
     assert train == "train  batch 2 × seq 10, adagrad 0.15 cosine, 58 steps = 1.9 epochs"
     assert speed == "speed  100 characters/s, about 12 s left"
@@ -37,7 +36,7 @@ def test_the_introduction_says_what_was_read_and_what_will_be_done(prepared: Pre
 
 def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> None:
     def lines(**bounds: float) -> list[str]:
-        return describe(start_run([str(text_file)], {**SMALL, "steps": 0, **bounds}), speed=1.0)[-2:]
+        return describe(train([str(text_file)], checkpoint=True, **{**SMALL, "steps": 0, **bounds}), speed=1.0)[-2:]
 
     def plan(**bounds: float) -> str:
         plan = "; ".join(lines(**bounds))
@@ -48,8 +47,8 @@ def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> 
     assert plan(epochs=2) == "60 steps = 2.0 epochs; speed  1 characters/s, about 20 min left"
 
 
-def test_events_become_lines_on_stderr(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(prepared) as display:
+def test_events_become_lines_on_stderr(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(run) as display:
         display.show(STEP)
         display.show(Sampled(10, "the lamp\x1b[2J"))
         display.show(Evaluated(20, 1.0, is_best=True))
@@ -69,9 +68,9 @@ def test_events_become_lines_on_stderr(prepared: PreparedRun, capsys: pytest.Cap
     assert f"out of patience at step 60: {best}" in captured.err
 
 
-def test_after_a_rollback_the_bar_counts_from_there(prepared: PreparedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_rollback_the_bar_counts_from_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal(80, 24, monkeypatch))
-    with Progress(prepared) as display:
+    with Progress(run) as display:
         for _ in range(5):
             display.show(STEP)
         display.show(RolledBack(2, "it diverged", 0.05))
@@ -79,18 +78,17 @@ def test_after_a_rollback_the_bar_counts_from_there(prepared: PreparedRun, monke
 
 
 def test_a_resumed_run_has_only_the_rest_of_its_minutes_left(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "monotonic", lambda: 5.0)
-    prepared = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 3})
+    run = train([str(text_file)], checkpoint=True, **{**SMALL, "steps": 0, "minutes": 3})
     for earlier, left in ((150.0, "30 s"), (200.0, "0 s")):
-        prepared.run.pace.earlier = earlier
-        assert describe(prepared, speed=1.0)[-1].endswith(f"about {left} left")
+        monkeypatch.setattr(run.pace, "earlier", earlier)
+        assert describe(run, speed=1.0)[-1].endswith(f"about {left} left")
 
 
 def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(
-    prepared: PreparedRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
-    with Progress(prepared) as display:
+    with Progress(run) as display:
         display.show(STEP)
     assert "step 1: loss 3.607 bits/char, " in capsys.readouterr().err
 
@@ -99,13 +97,13 @@ def test_a_recipe_that_follows_the_sum_shows_the_sum_of_a_chunk(
     text_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
-    with Progress(start_run([str(text_file)], {"steps": 3}, recipe="min-char-rnn")) as display:
+    with Progress(train([str(text_file)], checkpoint=True, recipe="min-char-rnn", steps=3)) as display:
         display.show(STEP)
     assert "step 1: loss 62.5 nats per 25 chars, " in capsys.readouterr().err
 
 
-def test_quiet_shows_only_what_went_wrong(prepared: PreparedRun, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(prepared, is_quiet=True) as display:
+def test_quiet_shows_only_what_went_wrong(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(run, is_quiet=True) as display:
         for event in (STEP, Sampled(1, "x"), Evaluated(1, 1.0, is_best=True), Stopped(1, interrupted=True)):
             display.show(event)
         display.show(SaveFailed(40, "the disk is full"))
@@ -113,23 +111,25 @@ def test_quiet_shows_only_what_went_wrong(prepared: PreparedRun, capsys: pytest.
 
 
 def test_warnings_of_what_a_run_promises_are_heard_by_quiet_ears_too(
-    prepared: PreparedRun, capsys: pytest.CaptureFixture[str]
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, sentence in (("notes", "a note"), ("warnings", "exact no more")):
+        monkeypatch.setattr(run, name, (sentence,))
     for is_quiet in (True, False):
-        Progress(replace(prepared, notes=("a note",), warnings=("exact no more",)), is_quiet=is_quiet)
+        Progress(run, is_quiet=is_quiet)
         said = capsys.readouterr().err
         assert said.count("warning: exact no more\n") == 1
         assert ("a note" in said) != is_quiet
 
 
 def test_80_columns_have_room_for_the_bar_and_fewer_for_the_time_left_and_the_loss(
-    prepared: PreparedRun, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_FIGURES", 0.0)
     shown = {}
     for columns in (45, 80):
         monkeypatch.setattr(sys, "stderr", terminal := Terminal(columns, 24, monkeypatch))
-        with Progress(prepared) as display:
+        with Progress(run) as display:
             display.show(STEP)
         shown[columns] = terminal.getvalue().rstrip()
     assert re.search(r" left, loss 3\.607 bits/char,", shown[45])
@@ -140,8 +140,8 @@ def test_80_columns_have_room_for_the_bar_and_fewer_for_the_time_left_and_the_lo
 
 def test_the_bar_of_a_run_bounded_by_time_is_its_time(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_FIGURES", 0.0)
-    run = start_run([str(text_file)], {**SMALL, "steps": 0, "minutes": 2})
-    monkeypatch.setattr(trainer, "monotonic", lambda: run.run.pace.began + 30)
+    run = train([str(text_file)], checkpoint=True, **{**SMALL, "steps": 0, "minutes": 2})
+    monkeypatch.setattr(run.pace, "earlier", 30.0)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal(100, 24, monkeypatch))
     with Progress(run) as display:
         display.show(STEP)
@@ -173,10 +173,10 @@ def test_on_a_terminal_work_on_a_text_has_a_bar_that_leaves_nothing_behind(monke
 
 @pytest.mark.parametrize("is_interrupted", [False, True])
 def test_the_end_says_where_all_went_and_what_to_type_next(
-    prepared: PreparedRun, capsys: pytest.CaptureFixture[str], is_interrupted: bool
+    text_file: Path, capsys: pytest.CaptureFixture[str], is_interrupted: bool
 ) -> None:
-    prepared.run.path = Path("my models/lamp.npz")
-    with Progress(prepared) as display:
+    run = train([str(text_file)], checkpoint="my models/lamp.npz", **SMALL)
+    with Progress(run) as display:
         display.show(STEP)
         display.show(Stopped(58, interrupted=is_interrupted))
     ending = capsys.readouterr().err.splitlines()[4:]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import start_training
+from charrnn import train
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.text import items as module
 from charrnn.text.items import ItemCleaner, Items, find_items
@@ -165,5 +165,5 @@ def test_what_belongs_to_no_item_is_not_learned(
     Path("t.txt").write_text(plain, newline="")
     outcome = charrnn("train", "t.txt", "--resume", "--checkpoint", "run.npz", "--steps", "5", "--allow-new-text")
     assert outcome.code == 0, outcome.err
-    trainers = [start_training(text, separator=models[0].separator, steps=1) for text in (plain, more)]
-    assert trainers[0].vocabulary == trainers[1].vocabulary
+    runs = [train(text, separator=models[0].separator, steps=1, val_fraction=0) for text in (plain, more)]
+    assert runs[0].vocabulary == runs[1].vocabulary

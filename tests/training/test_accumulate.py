@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from charrnn.errors import ConfigError
 from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import chunk_length
-from charrnn.training.start import start_run
+from charrnn.training.start import train
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -70,8 +71,8 @@ def test_each_chunk_has_masks_and_a_length_of_its_own() -> None:
 
 
 def test_passes_over_the_text_end_after_as_many_characters_and_fewer_updates(text_file: Path) -> None:
-    changes = {"hidden_sizes": (4,), "batch_size": 4, "seq_length": 10, "epochs": 2.0, "accumulate": 5}
-    run = start_run([str(text_file)], changes).run
+    changes: dict[str, Any] = {"hidden_sizes": (4,), "batch_size": 4, "seq_length": 10, "epochs": 2.0, "accumulate": 5}
+    run = train([str(text_file)], checkpoint=True, **changes)
     whole = 2 * run.trainer.streams.chunks_per_epoch
     assert run.total_steps == -(-whole // 5)
     for _ in run.events():

@@ -18,7 +18,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import workers
 from charrnn.training.data import chunk_length, longest_chunk
 from charrnn.training.events import StepReport
-from charrnn.training.start import resume_run, start_run
+from charrnn.training.start import resume, train
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -86,8 +86,14 @@ def test_the_rate_of_a_mean_is_in_proportion_to_the_length(reduction: str) -> No
 
 
 def test_a_run_ends_when_its_epochs_are_complete(text_file: Path) -> None:
-    changes = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "bptt_jitter": 4.0, "eval_every": 0}
-    run = start_run([str(text_file)], {**changes, "epochs": 1.5, "sample_every": 0}).run
+    changes: dict[str, Any] = {
+        "hidden_sizes": (8,),
+        "batch_size": 2,
+        "seq_length": 10,
+        "bptt_jitter": 4.0,
+        "eval_every": 0,
+    }
+    run = train([str(text_file)], checkpoint=True, **{**changes, "epochs": 1.5, "sample_every": 0})
     epochs = [event.epoch for event in run.events() if isinstance(event, StepReport)]
     assert epochs[-2] < 1.5 <= epochs[-1]
 
@@ -104,18 +110,18 @@ def test_several_workers_equal_one(changes: Mapping[str, Any], monkeypatch: pyte
 
 
 def test_stopping_after_any_step_and_going_on_equals_never_stopping(text_file: Path) -> None:
-    changes = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 20, "bptt_jitter": 5.0, "steps": 12}
+    changes: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 20, "bptt_jitter": 5.0, "steps": 12}
     changes |= {"schedule_steps": 12, "eval_every": 5, "sample_every": 0, "save_every": 4}
-    list(start_run([str(text_file)], changes, path=Path("whole.npz")).run.events())
+    list(train([str(text_file)], checkpoint=Path("whole.npz"), **changes).events())
     for k in range(1, 12):
-        list(start_run([str(text_file)], {**changes, "steps": k}, path=Path(f"{k}.npz")).run.events())
-        list(resume_run([], {"steps": 12}, path=Path(f"{k}.npz")).run.events())
+        list(train([str(text_file)], checkpoint=Path(f"{k}.npz"), **{**changes, "steps": k}).events())
+        list(resume(Path(f"{k}.npz"), steps=12).events())
         assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
     assert checkpoint.load("whole.npz").progress.epoch > 0
 
 
 def test_the_lengths_of_a_step_that_is_lost_are_those_of_its_repetition(text_file: Path) -> None:
-    trainer = start_run([str(text_file)], {"hidden_sizes": (8,), "bptt_jitter": 9.0, "seq_length": 30}).run.trainer
+    trainer = train([str(text_file)], checkpoint=True, hidden_sizes=(8,), bptt_jitter=9.0, seq_length=30).trainer
     fallback = trainer.fallback(Progress(smoothed_loss=math.log(2)))
     first = [trainer.train_step(0.0).characters for _ in range(6)]
     trainer.fall_back(fallback)

@@ -23,8 +23,8 @@ from charrnn.text.passage import Passage, read_passage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import characters_in, divide, joined_starts, learned, running, training_part
 from charrnn.training.evaluation import Evaluator, ItemEvaluator
-from charrnn.training.run import compare_held_out
-from charrnn.training.start import PreparedRun, resume_run, start_run
+from charrnn.training.run import Run, compare_held_out
+from charrnn.training.start import resume, train
 
 NAMES = [f"{first}{middle}{last}" for first in "abc" for middle in ("na", "lo", "rimi") for last in ("x", "by", "wick")]
 SMALL: Mapping[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "batch_size": 4, "steps": 30, "eval_every": 10}
@@ -36,11 +36,11 @@ def names() -> str:
     return "names.txt"
 
 
-def start(text: str, path: str = "run.npz", **changes: Any) -> PreparedRun:
-    prepared = start_run([text], {**SMALL, **changes}, path=Path(path))
-    for _ in prepared.run.events():
+def start(text: str, path: str = "run.npz", **changes: Any) -> Run:
+    run = train([text], checkpoint=Path(path), **{**SMALL, **changes})
+    for _ in run.events():
         pass
-    return prepared
+    return run
 
 
 def words(part: Any, vocabulary: Vocabulary) -> list[str]:
@@ -48,9 +48,9 @@ def words(part: Any, vocabulary: Vocabulary) -> list[str]:
     return vocabulary.decode(part.joined()).split("\n")[:-1]
 
 
-def evaluator_of(prepared: PreparedRun) -> ItemEvaluator:
-    assert isinstance(prepared.run.evaluator, ItemEvaluator)
-    return prepared.run.evaluator
+def evaluator_of(run: Run) -> ItemEvaluator:
+    assert isinstance(run.evaluator, ItemEvaluator)
+    return run.evaluator
 
 
 @pytest.mark.parametrize("val_fraction", [0.0, 0.1, 0.5, 0.99])
@@ -102,17 +102,17 @@ def test_a_text_without_its_separator_is_refused() -> None:
 
 
 def test_every_part_of_the_program_has_the_same_held_out_items(names: str) -> None:
-    prepared = start(names)
-    evaluator, model = evaluator_of(prepared), checkpoint.load("run.npz")
+    run = start(names)
+    evaluator, model = evaluator_of(run), checkpoint.load("run.npz")
     held_out = words(evaluator.items, model.vocabulary)
     # what is trained on, in training and when a later command asks
-    assert isinstance(prepared.run.trainer.streams, Documents)
-    trained_on = words(prepared.run.trainer.streams.items, model.vocabulary)
+    assert isinstance(run.trainer.streams, Documents)
+    trained_on = words(run.trainer.streams.items, model.vocabulary)
     assert sorted(trained_on + held_out) == sorted(NAMES)
     assert words(learned(model), model.vocabulary) == trained_on
     assert model.vocabulary.decode(training_part(model)) == "\n".join(["", *trained_on, ""])
     # a run that goes on
-    resumed = resume_run([], {"steps": 40}, path=Path("run.npz"))
+    resumed = resume(Path("run.npz"), steps=40)
     assert words(evaluator_of(resumed).items, model.vocabulary) == held_out
     # the command `score`, and the yardsticks
     Path("held.txt").write_text("\n\n".join(held_out), newline="")
@@ -120,14 +120,14 @@ def test_every_part_of_the_program_has_the_same_held_out_items(names: str) -> No
     assert passage.text() == "\n".join([*held_out, ""])
     scored = Scorer(model.model, model.params, model.vocabulary, model.separator).mean(passage)
     assert scored == pytest.approx(evaluator.loss(model.params), rel=1e-6)
-    compared = compare_held_out(prepared.run, evaluator)
+    compared = compare_held_out(run, evaluator)
     assert compared.characters == evaluator.transitions == len(passage.ids)
     assert compared.model.nats == model.progress.best[1] if model.progress.best else False
 
 
 def test_an_evaluation_is_the_mean_over_items_read_one_at_a_time(names: str) -> None:
-    prepared = start(names, val_fraction=0.6, dtype="float64")
-    model, params, evaluator = prepared.run.trainer.model, prepared.run.trainer.params, evaluator_of(prepared)
+    run = start(names, val_fraction=0.6, dtype="float64")
+    model, params, evaluator = run.trainer.model, run.trainer.params, evaluator_of(run)
     total = 0.0
     for number in range(len(evaluator.items)):
         own = np.array([number])
@@ -144,16 +144,16 @@ def test_of_very_many_held_out_items_a_few_from_everywhere_are_scored(
     names: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charrnn.training.evaluation.MOST_CHARACTERS", 40)
-    prepared = start(names, val_fraction=0.6)
-    vocabulary, evaluator = prepared.run.trainer.vocabulary, evaluator_of(prepared)
-    held_out = divide(vocabulary.encode("\n".join(NAMES)), vocabulary, prepared.run.trainer.config).held_out
-    assert prepared.validation_characters == characters_in(held_out) in range(121, 160)
+    run = start(names, val_fraction=0.6)
+    vocabulary, evaluator = run.trainer.vocabulary, evaluator_of(run)
+    held_out = divide(vocabulary.encode("\n".join(NAMES)), vocabulary, run.trainer.config).held_out
+    assert run.held_out_characters == characters_in(held_out) in range(121, 160)
     every_fourth = words(held_out, vocabulary)[::4]
     assert words(evaluator.items, vocabulary) == every_fourth
     assert evaluator.transitions == sum(map(len, every_fourth)) + len(every_fourth) < 60
     # However many score them together, each is scored once: a part's own items may be longer than the bound.
     monkeypatch.setattr("charrnn.training.evaluation.MOST_CHARACTERS", 8)
-    params = prepared.run.trainer.params
+    params = run.trainer.params
     parts = [part for part in (evaluator.part(index, 3) for index in range(3)) if part]
     assert sum(len(text) - 1 for part in parts for text in part.texts) == evaluator.transitions
     total = sum(part.total(params) for part in parts)
@@ -220,7 +220,7 @@ def test_a_model_whose_choice_cannot_be_made_again_has_no_training_text_and_cann
     model = checkpoint.load("run.npz")
     changed("run.npz", config={"rng_seed": 5})
     with pytest.raises(CheckpointError, match="damaged"):
-        resume_run([], {"steps": 40}, path=Path("run.npz"))
+        resume(Path("run.npz"), steps=40)
     with pytest.raises(TextError, match="cannot be chosen again"):
         learned(replace(model, config={**model.config, "rng_seed": 5}))
 
@@ -228,9 +228,9 @@ def test_a_model_whose_choice_cannot_be_made_again_has_no_training_text_and_cann
 def test_a_run_goes_on_with_another_list(names: str) -> None:
     start(names)
     Path("other.txt").write_text("wickby\nlolo\nnaxi\n", newline="")
-    prepared = resume_run(["other.txt"], {"steps": 40}, path=Path("run.npz"), allow_new_text=True)
-    assert "batch size 2 instead of 4: so few items are there to train on" in prepared.notes
-    for _ in prepared.run.events():
+    run = resume(Path("run.npz"), ["other.txt"], allow_new_text=True, steps=40)
+    assert "batch size 2 instead of 4: so few items are there to train on" in run.notes
+    for _ in run.events():
         pass
     counts = checkpoint.load("run.npz").corpus.items
     assert counts
@@ -240,21 +240,21 @@ def test_a_run_goes_on_with_another_list(names: str) -> None:
 def test_the_separator_cannot_change_when_a_run_goes_on(names: str) -> None:
     start(names)
     with pytest.raises(ConfigError, match=r"^--separator cannot change"):
-        resume_run([], {"steps": 40, "separator": "a"}, path=Path("run.npz"))
+        resume(Path("run.npz"), steps=40, separator="a")
 
 
 def test_items_in_memory_are_all_learned_saved_and_gone_on_with() -> None:
     text = "\n".join([*NAMES, ""])
     how: dict[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "schedule_steps": 9, "batch_size": 4}
-    whole = charrnn.start_training(text, steps=9, **how)
-    first = charrnn.start_training(text, steps=5, **how)
-    assert [len(list(trainer)) for trainer in (whole, first)] == [9, 5]
+    whole, first = (charrnn.train(text, steps=steps, val_fraction=0, **how) for steps in (9, 5))
+    for run in (whole, first):
+        list(run)
     charrnn.save("names.npz", first.checkpoint())
     saved = charrnn.load("names.npz")
     assert saved.corpus.items
     assert (saved.corpus.items.training, saved.corpus.items.held_out) == (27, 0)
-    resumed = charrnn.resume_training(saved, text, steps=9)
-    assert [report.step for report in resumed] == [6, 7, 8, 9]
+    resumed = charrnn.resume(saved, text, steps=9)
+    assert [event.step for event in resumed if isinstance(event, charrnn.StepReport)] == [6, 7, 8, 9]
     assert resumed.params.vector.tobytes() == whole.params.vector.tobytes()
     written = ["".join(charrnn.sample_text(trained, rng_seed=3)) for trained in (whole, resumed.checkpoint())]
     assert written[0] == written[1]
@@ -285,7 +285,7 @@ def test_no_yardstick_depends_on_what_stands_around_an_item() -> None:
         Path(name).write_text(text)
     Path("all").write_text("ob aba xox aba obo aba bbx aba xoab".replace(" ", ""))
     changes: dict[str, Any] = {"separator": "aba", "hidden_sizes": (4,), "steps": 1, "val_fraction": 0.0}
-    for _ in start_run(["all", *files], changes, path=Path("items.npz")).run.events():
+    for _ in train(["all", *files], checkpoint=Path("items.npz"), **changes).events():
         pass
     model = checkpoint.load("items.npz")
     part = learned(model)

@@ -1,6 +1,7 @@
 """The held-out comparison is of the run's best figure, on the characters that the evaluator scores."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,12 +9,12 @@ from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.corpus import read_corpus
 from charrnn.training.events import Evaluated
 from charrnn.training.run import compare_held_out
-from charrnn.training.start import resume_run, start_run
+from charrnn.training.start import resume, train
 
 
 def test_the_best_figure_stands_beside_yardsticks_on_the_same_characters(text_file: Path) -> None:
-    changes = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 5, "eval_every": 2}
-    run = start_run([str(text_file)], changes).run
+    changes: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 5, "eval_every": 2}
+    run = train([str(text_file)], checkpoint=True, **changes)
     losses = [event.loss for event in run.events() if isinstance(event, Evaluated)]
     assert run.evaluator
     found = compare_held_out(run, run.evaluator)
@@ -25,7 +26,7 @@ def test_the_best_figure_stands_beside_yardsticks_on_the_same_characters(text_fi
 
 
 def test_a_run_that_has_no_figure_yet_gets_one(trained: Path, text_file: Path) -> None:
-    run = resume_run([str(text_file)], {"eval_every": 0}, path=trained).run
+    run = resume(trained, [str(text_file)], eval_every=0)
     run.history.clear()
     assert list(run.events())
     assert run.evaluator

@@ -11,7 +11,7 @@ from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import start
-from charrnn.training.start import estimate_memory, start_run
+from charrnn.training.start import estimate_memory, train
 from charrnn.training.trainer import Trainer
 
 VOCABULARY = Vocabulary("".join(map(chr, range(65, 130))))
@@ -72,10 +72,10 @@ def test_the_memory_of_a_run_is_known_before_it_is_taken(tmp_path: Path, changes
     text = VOCABULARY.decode(IDS[:16_000])
     (tmp_path / "t.txt").write_text(text, newline="")
     changes = {"steps": 20, "eval_every": 3, "save_every": 5, "sample_every": 0, "threads": 1, **changes}
-    for _ in start_run([str(tmp_path / "t.txt")], {"hidden_sizes": (2,), "steps": 1}).run.events():
+    for _ in train([str(tmp_path / "t.txt")], checkpoint=True, hidden_sizes=(2,), steps=1).events():
         pass  # modules are loaded, and what Python keeps for good is there
     tracemalloc.start()
-    run = start_run([str(tmp_path / "t.txt")], changes).run
+    run = train([str(tmp_path / "t.txt")], checkpoint=True, **changes)
     for _ in run.events():
         pass
     _, peak = tracemalloc.get_traced_memory()

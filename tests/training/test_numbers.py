@@ -1,7 +1,6 @@
 """Every number that a run takes can be saved and read again as it is, or is refused in a line."""
 
 import math
-import warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from charrnn import checkpoint
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError
-from charrnn.training.start import start_training
+from charrnn.training.start import train
 from tests.conftest import TEXT, TINY, Charrnn
 
 NUMBERS = [field.name for field in fields(TrainConfig) if type(field.default) in (int, float)]
@@ -38,15 +37,14 @@ def test_a_number_can_be_read_again_as_it_was_given_or_is_refused(name: str) -> 
         if name == "threads" and value not in (0, 1) and 0 < value <= 256:
             continue  # that many processes would start
         try:
-            with warnings.catch_warnings(action="ignore"):
-                trainer = start_training(TEXT, **{**SMALL, name: value})
+            run = train(TEXT, **{**SMALL, name: value})
         except ConfigError as error:
             assert len(str(error)) < 300  # noqa: PT017
             continue
-        trainer.close()
-        checkpoint.save("run.npz", trainer.checkpoint())
+        run.close()
+        checkpoint.save("run.npz", run.checkpoint())
         config = TrainConfig.from_json(checkpoint.load("run.npz").config)
-        assert config == trainer.config
+        assert config == run.config
         if name not in ("batch_size", "seq_length"):  # which shrink to what the text fills
             assert getattr(config, name) == type(getattr(config, name))(value)
 

@@ -9,7 +9,7 @@ import pytest
 from charrnn.config import TrainConfig, suited_settings
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import start
-from charrnn.training.start import planned_passes, start_run
+from charrnn.training.start import planned_passes, train
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -66,7 +66,7 @@ def test_more_passes_never_learn_faster() -> None:
 def test_adagrad_s_rate_goes_by_the_passes_and_another_s_does_not(
     text_file: Path, changes: dict[str, Any], rate: float
 ) -> None:
-    assert start_run([str(text_file)], SMALL | changes).run.config.learning_rate == rate
+    assert train([str(text_file)], checkpoint=True, **(SMALL | changes)).config.learning_rate == rate
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_adagrad_s_rate_goes_by_the_passes_and_another_s_does_not(
 def test_what_is_asked_for_stands_and_the_rest_is_chosen(
     text_file: Path, changes: dict[str, Any], dropout: float, weight_drop: float
 ) -> None:
-    run = start_run([str(text_file)], SMALL | changes).run
+    run = train([str(text_file)], checkpoint=True, **(SMALL | changes))
     assert (run.config.dropout, run.config.weight_drop) == (dropout, weight_drop)
 
 
@@ -91,5 +91,5 @@ def test_another_recipe_drops_what_it_says_and_measures_nothing(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "planned_passes", None)
-    run = start_run([str(text_file)], {"minutes": 1.0}, recipe="min-char-rnn").run
+    run = train([str(text_file)], checkpoint=True, recipe="min-char-rnn", minutes=1.0)
     assert (run.config.dropout, run.config.weight_drop) == (0.0, 0.0)

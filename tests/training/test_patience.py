@@ -8,9 +8,9 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import ConfigError
+from charrnn.training import start as runs
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Event, OutOfPatience, Stopped
-from charrnn.training.start import resume_run, start_run
 from charrnn.training.trainer import Trainer
 
 SMALL: Mapping[str, Any] = {
@@ -42,11 +42,11 @@ def known_losses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(text: Path, path: str = "run.npz", **changes: Any) -> list[Event]:
-    return list(start_run([str(text)], {**SMALL, **changes}, path=Path(path)).run.events())
+    return list(runs.train([str(text)], checkpoint=Path(path), **{**SMALL, **changes}).events())
 
 
 def resume(path: str = "run.npz", **changes: Any) -> list[Event]:
-    return list(resume_run([], changes, path=Path(path)).run.events())
+    return list(runs.resume(Path(path), **changes))
 
 
 @pytest.mark.parametrize(("patience", "end"), [(0, 24), (1, 6), (2, 12), (3, 14), (4, 24), (100, 24)])

@@ -19,8 +19,8 @@ from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.config import flag
 from charrnn.errors import CheckpointError, ConfigError, TextError
+from charrnn.training import start as runs
 from charrnn.training.events import Event, StepReport, Stopped
-from charrnn.training.start import resume_run, start_run
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, unix
 
 N = 12
@@ -64,16 +64,16 @@ def text(tmp_path: Path) -> str:
 
 
 def start(text: str, path: str, **changes: Any) -> list[Event]:
-    return list(start_run([text], {**SMALL, **changes}, path=Path(path)).run.events())
+    return list(runs.train([text], checkpoint=Path(path), **{**SMALL, **changes}).events())
 
 
 def resume(path: str, **changes: Any) -> list[Event]:
-    return list(resume_run([], changes, path=Path(path)).run.events())
+    return list(runs.resume(Path(path), **changes))
 
 
 def start_and_stop(text: str, path: str, k: int, **changes: Any) -> None:
     """Train k of N steps and stop as Ctrl-C would; 0 steps: be killed after the first save."""
-    run = start_run([text], {**SMALL, **changes}, path=Path(path)).run
+    run = runs.train([text], checkpoint=Path(path), **{**SMALL, **changes})
     events: Iterator[Event] = run.events(stop=lambda: run.trainer.step == k)
     for _ in events if k else itertools.islice(events, 1):
         pass
@@ -138,7 +138,7 @@ def test_a_best_model_of_another_run_keeps_its_bounds(text: str) -> None:
     start(text, "other.npz", **{**VANILLA, "hidden_sizes": (7,)}, steps=5)
     shutil.copy("other-best.npz", "run-best.npz")
     before = Path("run-best.npz").read_bytes()
-    events = resume_run([], {"steps": N}, path=Path("run.npz")).run.events()
+    events = runs.resume(Path("run.npz"), steps=N).events()
     assert isinstance(next(iter(events)), StepReport)
     assert Path("run-best.npz").read_bytes() == before
 
@@ -208,7 +208,7 @@ def test_a_text_that_moved_is_taken_from_its_new_place(text: str) -> None:
     shutil.move(text, "moved.txt")
     with pytest.raises(TextError, match="there is no text"):
         resume("run.npz", steps=4)
-    assert resume_run(["moved.txt"], {"steps": 4}, path=Path("run.npz")).run.config.steps == 4
+    assert runs.resume(Path("run.npz"), ["moved.txt"], steps=4).config.steps == 4
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_text_that_moved_is_taken_from_its_new_place(text: str) -> None:
 )
 def test_what_makes_another_run_cannot_change(text: str, name: str, value: Any) -> None:
     start(text, "run.npz", **VANILLA)
-    with pytest.raises(ConfigError, match=f"^{flag(name)} cannot change when a run goes on"):
+    with pytest.raises(ConfigError, match=f"^{flag(name)} cannot change when a run is resumed"):
         resume("run.npz", **{name: value})
     unchanged = checkpoint.load("run.npz").config[name]
     resume("run.npz", **{name: tuple(unchanged) if isinstance(unchanged, list) else unchanged})
@@ -252,7 +252,7 @@ def test_evaluations_stay_whatever_the_schedule_is_afterwards(text: str) -> None
     assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10]
     resume("run.npz", steps=11)
     assert [step for step, _ in checkpoint.load("run.npz").progress.history] == [2, 4, 6, 10, 11]
-    finished = resume_run([], {}, path=Path("run.npz")).run
+    finished = runs.resume(Path("run.npz"))
     assert [type(event) for event in finished.events()] == [Stopped]
     assert [step for step, _ in finished.history] == [2, 4, 6, 10, 11]
     resume("run.npz", steps=13)  # that of step 11 was made because the run ended there
@@ -261,10 +261,10 @@ def test_evaluations_stay_whatever_the_schedule_is_afterwards(text: str) -> None
 
 def test_a_run_that_could_not_be_prepared_holds_nothing(text: str) -> None:
     with pytest.raises(TextError) as kept:
-        start_run(["missing.txt"], SMALL, path=Path("run.npz"))
+        runs.train(["missing.txt"], checkpoint=Path("run.npz"), **SMALL)
     start(text, "run.npz", **VANILLA)
     with pytest.raises(ConfigError) as kept_too:
-        resume_run([], {"hidden_sizes": (9,)}, path=Path("run.npz"))
+        runs.resume(Path("run.npz"), hidden_sizes=(9,))
     resume("run.npz", steps=N + 1)
     assert kept.tb
     assert kept_too.tb
@@ -283,7 +283,7 @@ def test_a_state_that_a_run_keeps_stays_as_it_is(text: str) -> None:
 
 def test_without_any_checkpoint_there_is_nothing_to_resume() -> None:
     with pytest.raises(CheckpointError, match="nothing to resume: no checkpoint in checkpoints/"):
-        resume_run([], {})
+        runs.resume()
 
 
 def test_the_best_model_is_for_sampling_and_cannot_be_resumed(text: str) -> None:
@@ -299,7 +299,7 @@ def test_resume_without_a_name_takes_the_newest_run_and_never_a_best_model(text:
             start(text, str(path), **VANILLA)
         os.utime(path, (time.time() - age,) * 2)
     os.utime("checkpoints/old-best.npz", (time.time() - 40,) * 2)
-    assert resume_run([], {}).run.path == Path("checkpoints/new.npz")
+    assert runs.resume().path == Path("checkpoints/new.npz")
 
 
 @unix

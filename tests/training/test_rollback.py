@@ -1,7 +1,7 @@
 """A run that diverges goes back to its last good state at half the rate, so too after a resume, and not for ever."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pytest
 from charrnn import checkpoint
 from charrnn.checkpoint import Progress
 from charrnn.errors import CheckpointError, DivergedError
+from charrnn.text.streams import Chunk
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Evaluated, Event, RolledBack, Saved, StepReport, Stopped
 from charrnn.training.run import Run
-from charrnn.training.start import resume_run, start_run
-from charrnn.training.workers import Shard
+from charrnn.training.start import resume, train
+from charrnn.training.trainer import OneProcess
 from tests.test_checkpoint import edited
 
 SMALL: Mapping[str, Any] = {
@@ -41,7 +42,7 @@ WILD: Mapping[str, Any] = {
 
 
 def start(text: Path, path: str = "run.npz", **changes: Any) -> Run:
-    return start_run([str(text)], {**SMALL, **changes}, path=Path(path)).run
+    return train([str(text)], checkpoint=Path(path), **{**SMALL, **changes})
 
 
 def rollbacks(events: list[Event]) -> list[tuple[int, float]]:
@@ -50,16 +51,16 @@ def rollbacks(events: list[Event]) -> list[tuple[int, float]]:
 
 def plant(monkeypatch: pytest.MonkeyPatch, wrong: float, *, at: int, times: int = 1) -> None:
     """Spoil the gradient of the step after step `at`, so many times."""
-    compute, left = Shard.compute, [times]
+    right, left = OneProcess.gradient, [times]
 
-    def spoilt(shard: Shard, step: int, T: int, scale: float, **options: bool) -> float:
-        loss = compute(shard, step, T, scale, **options)
+    def spoilt(engine: OneProcess, chunks: Sequence[Chunk], step: int, scale: float) -> tuple[float, float]:
+        loss, norm = right(engine, chunks, step, scale)
         if step == at and left[0]:
             left[0] -= 1
-            shard.grads.vector[3] = wrong
-        return loss
+            engine.grads.vector[3] = norm = wrong
+        return loss, norm
 
-    monkeypatch.setattr(Shard, "compute", spoilt)
+    monkeypatch.setattr(OneProcess, "gradient", spoilt)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
@@ -83,7 +84,7 @@ def test_after_a_rollback_all_is_as_in_a_run_that_came_to_that_step_by_itself(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list(start(text_file, "first.npz", steps=5, learning_rate=0.1).events())
-    list(resume_run([], {"steps": 10, "learning_rate": 0.05}, path=Path("first.npz")).run.events())
+    list(resume(Path("first.npz"), steps=10, learning_rate=0.05).events())
     plant(monkeypatch, math.nan, at=7)
     list(start(text_file, "run.npz", steps=10, learning_rate=0.1).events())
     expected, found = checkpoint.load("first.npz"), checkpoint.load("run.npz")
@@ -115,7 +116,7 @@ def test_a_run_with_rollbacks_that_is_stopped_after_any_step_and_goes_on_ends_in
         run = start(text_file, f"{k}.npz", **WILD)
         for _ in run.events(stop=lambda run=run, k=k: run.trainer.step == k):  # type: ignore[misc]
             pass
-        list(resume_run([], {}, path=Path(f"{k}.npz")).run.events())
+        list(resume(Path(f"{k}.npz")).events())
         assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
 
 
@@ -195,9 +196,11 @@ def test_a_new_learning_rate_at_a_resume_is_taken_as_it_is_given(
     plant(monkeypatch, math.nan, at=7)
     list(start(text_file, learning_rate=0.08, steps=9).events())
     saved = Path("run.npz").read_bytes()
-    for changes, rate in (({}, 0.04), ({"learning_rate": 0.08}, 0.04), ({"learning_rate": 0.02}, 0.02)):
+    rates: list[tuple[dict[str, Any], float]]
+    rates = [({}, 0.04), ({"learning_rate": 0.08}, 0.04), ({"learning_rate": 0.02}, 0.02)]
+    for changes, rate in rates:
         Path("run.npz").write_bytes(saved)
-        run = resume_run([], {"steps": 10, **changes}, path=Path("run.npz")).run
+        run = resume(Path("run.npz"), steps=10, **changes)
         assert run.trainer.full_learning_rate == rate
         assert next(event for event in run.events() if isinstance(event, StepReport)).learning_rate == rate
 
@@ -210,4 +213,4 @@ def test_a_checkpoint_whose_fallback_is_not_of_its_run_is_damaged(text_file: Pat
     assert saved.resume.fallback.progress.step == 5
     edited("run.npz", lambda meta: meta["fallback"]["progress"].update(position=10**9))
     with pytest.raises(CheckpointError, match=r"run\.npz is damaged"):
-        resume_run([], {"steps": 9}, path=Path("run.npz"))
+        resume(Path("run.npz"), steps=9)

@@ -13,7 +13,8 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError, ConfigError
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Evaluated, Event, Sampled, Saved, SaveFailed, StepReport, Stopped
-from charrnn.training.start import PreparedRun, resume_run, start_run
+from charrnn.training.run import Run
+from charrnn.training.start import resume, train
 from tests.conftest import bytes_in
 
 SMALL: Mapping[str, Any] = {
@@ -28,9 +29,8 @@ SMALL: Mapping[str, Any] = {
 }
 
 
-def start(text: Path, path: str | None = None, *, overwrite: bool = False, **changes: Any) -> PreparedRun:
-    given = Path(path) if path else None
-    return start_run([str(text)], {**SMALL, **changes}, path=given, overwrite=overwrite)
+def start(text: Path, path: str | None = None, *, overwrite: bool = False, **changes: Any) -> Run:
+    return train([str(text)], checkpoint=path or True, overwrite=overwrite, **{**SMALL, **changes})
 
 
 def told(events: list[Event]) -> list[tuple[str, int]]:
@@ -38,7 +38,7 @@ def told(events: list[Event]) -> list[tuple[str, int]]:
 
 
 def test_events_come_when_they_are_due(text_file: Path) -> None:
-    events = list(start(text_file).run.events())
+    events = list(start(text_file).events())
     assert [event.step for event in events if isinstance(event, StepReport)] == [1, 2, 3, 4, 5, 6]
     assert told(events) == [
         ("Saved", 0),
@@ -56,57 +56,57 @@ def test_events_come_when_they_are_due(text_file: Path) -> None:
 
 
 def test_zero_means_never_but_the_first_and_the_last_save(text_file: Path) -> None:
-    events = list(start(text_file, eval_every=0, sample_every=0, save_every=0, val_fraction=0.0).run.events())
+    events = list(start(text_file, eval_every=0, sample_every=0, save_every=0, val_fraction=0.0).events())
     assert told(events) == [("Saved", 0), ("Saved", 6), ("Stopped", 6)]
 
 
 def test_a_request_to_stop_saves_and_ends_after_the_step_in_hand(text_file: Path) -> None:
-    run = start(text_file).run
+    run = start(text_file)
     events = list(run.events(stop=lambda: run.trainer.step == 3))
     assert told(events)[-2:] == [("Saved", 3), ("Stopped", 3)]
     assert events[-1] == Stopped(3, interrupted=True)
 
 
 def test_epochs_end_the_run_at_the_first_chunk_that_completes_them(text_file: Path) -> None:
-    run = start(text_file, steps=0, epochs=1.5).run
+    run = start(text_file, steps=0, epochs=1.5)
     chunks = run.trainer.streams.chunks_per_epoch
     assert run.total_steps == -(-3 * chunks // 2)
 
 
 def test_a_second_run_of_a_text_takes_the_next_free_name_and_says_so(text_file: Path) -> None:
     first, second = start(text_file), None
-    list(first.run.events())
+    list(first.events())
     before = bytes_in(Path("checkpoints"))
     second = start(text_file, rng_seed=1)
-    assert second.run.path == Path("checkpoints/lamp-2.npz")
+    assert second.path == Path("checkpoints/lamp-2.npz")
     assert "checkpoints/lamp.npz is taken; this run saves to checkpoints/lamp-2.npz" in second.notes
-    list(second.run.events())
-    assert start(text_file).run.path == Path("checkpoints/lamp-3.npz")
+    list(second.events())
+    assert start(text_file).path == Path("checkpoints/lamp-3.npz")
     after = bytes_in(Path("checkpoints"))
     assert before.keys() < after.keys()
     assert {name: after[name] for name in before} == before
 
 
 def test_a_best_model_left_alone_also_takes_its_run_s_name(text_file: Path) -> None:
-    list(start(text_file).run.events())
+    list(start(text_file).events())
     Path("checkpoints/lamp.npz").unlink()
-    assert start(text_file).run.path == Path("checkpoints/lamp-2.npz")
+    assert start(text_file).path == Path("checkpoints/lamp-2.npz")
 
 
 def test_a_named_checkpoint_is_replaced_only_with_overwrite(text_file: Path) -> None:
-    list(start(text_file, "run.npz").run.events())
+    list(start(text_file, "run.npz").events())
     before = bytes_in(Path())
     with pytest.raises(ConfigError, match=r"run\.npz exists; go on from it with --resume.*--overwrite"):
         start(text_file, "run.npz")
     assert bytes_in(Path()) == before
-    list(start(text_file, "run.npz", overwrite=True, rng_seed=1).run.events())
+    list(start(text_file, "run.npz", overwrite=True, rng_seed=1).events())
     assert bytes_in(Path())["run.npz"] != before["run.npz"]
 
 
 def test_overwriting_a_run_takes_its_best_model_away_too(text_file: Path) -> None:
-    list(start(text_file, "run.npz").run.events())
+    list(start(text_file, "run.npz").events())
     assert Path("run-best.npz").exists()
-    list(start(text_file, "run.npz", overwrite=True, val_fraction=0.0).run.events())
+    list(start(text_file, "run.npz", overwrite=True, val_fraction=0.0).events())
     assert not Path("run-best.npz").exists()  # or `charrnn sample` would write with a model of another run
 
 
@@ -120,7 +120,7 @@ def test_the_best_model_by_the_held_out_figure_is_kept_weights_only(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses_in_turn(monkeypatch, 3.0, 2.0, 2.5)
-    events = list(start(text_file, "run.npz").run.events())
+    events = list(start(text_file, "run.npz").events())
     assert [(e.step, e.is_best) for e in events if isinstance(e, Evaluated)] == [(2, True), (4, True), (6, False)]
     best = checkpoint.load("run-best.npz")
     assert (best.progress.step, best.progress.best, best.resume) == (4, (4, 2.0), None)
@@ -129,11 +129,11 @@ def test_the_best_model_by_the_held_out_figure_is_kept_weights_only(
 
 def test_a_resumed_run_never_replaces_a_better_best(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses_in_turn(monkeypatch, 2.0, 2.5, 2.4, 1.9)
-    run = start(text_file, "run.npz").run
+    run = start(text_file, "run.npz")
     # Killed after its best was kept, and before its own file knew of it.
     list(itertools.takewhile(lambda event: event.step < 3, run.events()))
     best, kept = Path("run-best.npz"), {}
-    for event in resume_run([], {}, path=Path("run.npz")).run.events():
+    for event in resume(Path("run.npz")).events():
         if isinstance(event, StepReport):
             kept[event.step] = checkpoint.load(best).progress.history
     assert kept[3] == kept[5] == ((2, 2.0),)
@@ -158,9 +158,9 @@ class FailingSave:
 def test_a_save_on_the_way_that_fails_is_reported_and_the_run_goes_on(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(start(text_file, "whole.npz", eval_every=0, save_every=2).run.events())
+    list(start(text_file, "whole.npz", eval_every=0, save_every=2).events())
     monkeypatch.setattr(checkpoint, "save", FailingSave(1))
-    events = list(start(text_file, "run.npz", eval_every=0, save_every=2).run.events())
+    events = list(start(text_file, "run.npz", eval_every=0, save_every=2).events())
     assert [e for e in events if isinstance(e, SaveFailed)] == [SaveFailed(2, "the disk is full")]
     assert [e.step for e in events if isinstance(e, Saved)] == [0, 4, 6]
     assert Path("run.npz").read_bytes() == Path("whole.npz").read_bytes()
@@ -170,7 +170,7 @@ def test_a_best_model_that_cannot_be_saved_does_not_end_the_run(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "save", FailingSave(1))
-    events = list(start(text_file, "run.npz").run.events())
+    events = list(start(text_file, "run.npz").events())
     assert [e for e in events if isinstance(e, SaveFailed)] == [SaveFailed(2, "the disk is full")]
     assert events[-1] == Stopped(6, interrupted=False)
 
@@ -180,15 +180,15 @@ def test_the_first_and_the_last_save_must_not_fail(
     text_file: Path, monkeypatch: pytest.MonkeyPatch, failing: int, steps: int
 ) -> None:
     monkeypatch.setattr(checkpoint, "save", FailingSave(failing))
-    run = start(text_file, "run.npz", val_fraction=0.0, save_every=0).run
+    run = start(text_file, "run.npz", val_fraction=0.0, save_every=0)
     with pytest.raises(CheckpointError, match="the disk is full"):
         list(run.events())
     assert run.trainer.step == steps
 
 
 def test_sampling_and_evaluating_more_often_changes_no_weight(text_file: Path) -> None:
-    list(start(text_file, "seldom.npz", eval_every=0, sample_every=0).run.events())
-    list(start(text_file, "often.npz", eval_every=1, sample_every=1, sample_length=50).run.events())
+    list(start(text_file, "seldom.npz", eval_every=0, sample_every=0).events())
+    list(start(text_file, "often.npz", eval_every=1, sample_every=1, sample_length=50).events())
     seldom, often = checkpoint.load("seldom.npz"), checkpoint.load("often.npz")
     assert np.array_equal(seldom.params.vector, often.params.vector)
     assert seldom.progress.smoothed_loss == often.progress.smoothed_loss
@@ -196,18 +196,18 @@ def test_sampling_and_evaluating_more_often_changes_no_weight(text_file: Path) -
 
 def test_a_text_too_short_for_the_batch_shrinks_it_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("abcabcabcabcabcabcabc")
-    prepared = start(tmp_path / "short.txt", batch_size=16, seq_length=30)
-    config = prepared.run.config
+    run = start(tmp_path / "short.txt", batch_size=16, seq_length=30)
+    config = run.config
     assert (config.batch_size, config.seq_length) == (1, 17)
-    assert prepared.notes == (
+    assert run.notes == (
         "batch size 1 instead of 16: the text has only 18 characters",
         "sequence length 17 instead of 30: the text has only 18 characters",
     )
-    assert list(prepared.run.events())[-1] == Stopped(6, interrupted=False)
+    assert list(run.events())[-1] == Stopped(6, interrupted=False)
 
 
 def test_measuring_the_speed_learns_nothing(text_file: Path) -> None:
-    run = start(text_file).run
+    run = start(text_file)
     before = run.trainer.params.vector.tobytes()
     assert run.trainer.measure_speed(0.01) > 0
     assert run.trainer.params.vector.tobytes() == before

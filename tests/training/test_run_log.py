@@ -15,9 +15,10 @@ import pytest
 from charrnn import checkpoint
 from charrnn.errors import DivergedError
 from charrnn.paths import log_path
+from charrnn.training import start as runs
 from charrnn.training.events import Event, RolledBack, Saved, StepReport
 from charrnn.training.log import RunLog, is_recorded, read_log
-from charrnn.training.start import PreparedRun, resume_run, start_run
+from charrnn.training.run import Run
 from tests.conftest import TEXT, TINY, command
 
 N = 12
@@ -51,24 +52,24 @@ def text(tmp_path: Path) -> str:
 
 
 def watch(
-    prepared: PreparedRun,
+    run: Run,
     stop: Callable[[], bool] = lambda: False,
     events: Callable[[Iterator[Event]], Iterator[Event]] = iter,
 ) -> list[str]:
     """Go through a run with its log, and return what was warned of; `events` may cut it short, as a kill would."""
     warnings: list[str] = []
-    with RunLog(prepared, "charrnn train lamp.txt", warnings.append) as log:
-        for event in events(prepared.run.events(stop=stop)):
+    with RunLog(run.beginning(), "charrnn train lamp.txt", warnings.append) as log:
+        for event in events(run.events(stop=stop)):
             log.record(event)
     return warnings
 
 
-def start(text: str, path: str, **changes: Any) -> PreparedRun:
-    return start_run([text], {**SMALL, **changes}, path=Path(path))
+def start(text: str, path: str, **changes: Any) -> Run:
+    return runs.train([text], checkpoint=Path(path), **{**SMALL, **changes})
 
 
-def resume(path: str, **changes: Any) -> PreparedRun:
-    return resume_run([], changes, path=Path(path))
+def resume(path: str, **changes: Any) -> Run:
+    return runs.resume(Path(path), **changes)
 
 
 def told(path: str) -> list[Record]:
@@ -87,13 +88,13 @@ def happened(path: str) -> list[tuple[str, int]]:
 
 
 def test_a_log_begins_with_the_configuration_and_tells_every_event_with_its_step_and_time(text: str) -> None:
-    prepared = start(text, "run.npz")
-    assert watch(prepared) == []
+    run = start(text, "run.npz")
+    assert watch(run) == []
     first, *others = records = read_log(Path("run.log.jsonl"))
     assert (first["event"], first["step"], first["command"]) == ("start", 0, "charrnn train lamp.txt")
-    assert first["config"] == prepared.run.config.to_json()
-    assert first["model"]["parameters"] == prepared.run.trainer.params.vector.size
-    assert first["corpus"]["sha256"] == prepared.run.corpus.sha256
+    assert first["config"] == run.config.to_json()
+    assert first["model"]["parameters"] == run.trainer.params.vector.size
+    assert first["corpus"]["sha256"] == run.corpus.sha256
     assert first["corpus"]["characters"] == 110
     assert (first["corpus"]["held_out"], first["total_steps"]) == (22, N)
     counts = {name: sum(record["event"] == name for record in others) for name in {r["event"] for r in others}}
@@ -118,14 +119,14 @@ def test_a_kill_between_a_save_and_its_line_leaves_no_gap(text: str) -> None:
 
 
 def test_a_log_has_the_figures_of_the_steps_themselves(text: str) -> None:
-    prepared, reports = start(text, "run.npz"), []
+    run, reports = start(text, "run.npz"), []
 
     def keep(events: Iterator[Event]) -> Iterator[Event]:
         for event in events:
             reports.append(event)
             yield event
 
-    watch(prepared, events=keep)
+    watch(run, events=keep)
     steps = [event for event in reports if isinstance(event, StepReport)]
     progress = [record for record in read_log(Path("run.log.jsonl")) if record["event"] == "progress"]
     for report, record in zip(steps, progress, strict=True):
@@ -141,7 +142,7 @@ def test_steps_are_recorded_as_densely_as_they_are_late_and_never_more_than_128_
 
 def test_writing_a_log_changes_no_byte_of_a_checkpoint(text: str) -> None:
     watch(start(text, "logged.npz"))
-    for _ in start(text, "plain.npz").run.events():
+    for _ in start(text, "plain.npz").events():
         pass
     for name in ("{}.npz", "{}-best.npz"):
         assert Path(name.format("logged")).read_bytes() == Path(name.format("plain")).read_bytes()
@@ -151,7 +152,7 @@ def test_writing_a_log_changes_no_byte_of_a_checkpoint(text: str) -> None:
 def test_the_log_of_a_run_that_was_stopped_and_went_on_reads_as_that_of_one_that_never_was(text: str, k: int) -> None:
     watch(start(text, "whole.npz"))
     stopped = start(text, "cut.npz")
-    watch(stopped, stop=lambda: stopped.run.trainer.step == k)
+    watch(stopped, stop=lambda: stopped.trainer.step == k)
     watch(resume("cut.npz"))
     assert [record for record in told("cut.log.jsonl") if record != {"event": "save", "step": k}] == [
         record for record in told("whole.log.jsonl") if record != {"event": "save", "step": k}
@@ -222,7 +223,7 @@ def test_after_a_kill_between_a_save_and_its_line_the_log_has_one_history_in_spi
     watch(start(text, "whole.npz", **WILD))
     whole = unsaved("whole.log.jsonl")
     assert sum(record["event"] == "rollback" for record in whole) >= 2
-    seen: list[Event] = list(start(text, "plain.npz", **WILD).run.events())
+    seen: list[Event] = list(start(text, "plain.npz", **WILD).events())
     saves = [(at, event.step) for at, event in enumerate(seen) if isinstance(event, Saved)]
     again = [at for number, (at, step) in enumerate(saves) if step in [earlier for _, earlier in saves[:number]]]
     went_back = [at for at, event in enumerate(seen) if isinstance(event, RolledBack)]
@@ -238,7 +239,7 @@ def test_after_a_kill_between_a_save_and_its_line_the_log_has_one_history_in_spi
 
     assert again  # of one step there are saves before and after a rollback
     for at in (again[0], again[-1], went_back[1]):
-        watch(start_run([text], {**SMALL, **WILD}, path=Path("cut.npz"), overwrite=True), events=killed(at))
+        watch(runs.train([text], checkpoint=Path("cut.npz"), overwrite=True, **{**SMALL, **WILD}), events=killed(at))
         watch(resume("cut.npz"), events=killed(0))  # and again before a step is made
         watch(resume("cut.npz"))
         assert unsaved("cut.log.jsonl") == whole, at
@@ -273,7 +274,7 @@ def test_a_process_that_is_killed_leaves_a_log_of_whole_lines(text: str) -> None
 
 def test_a_log_that_cannot_be_written_is_told_once_and_training_goes_on(text: str) -> None:
     Path("run.log.jsonl").mkdir()
-    warnings = watch(start_run([text], SMALL, path=Path("run.npz"), overwrite=True))
+    warnings = watch(runs.train([text], checkpoint=Path("run.npz"), overwrite=True, **SMALL))
     assert warnings == [
         "cannot write the log run.log.jsonl: it is not a regular file; training goes on",
     ]
@@ -307,14 +308,14 @@ def test_a_run_that_is_at_its_end_leaves_its_log_as_it_is(text: str) -> None:
 
 
 def test_a_run_that_ends_by_an_error_says_so_in_its_log(text: str) -> None:
-    prepared = start(text, "run.npz")
+    run = start(text, "run.npz")
 
     def diverge(events: Iterator[Event]) -> Iterator[Event]:
         yield from itertools.islice(events, 6)
         raise DivergedError("training diverged at step 5")
 
     with pytest.raises(DivergedError):
-        watch(prepared, events=diverge)
+        watch(run, events=diverge)
     last = read_log(Path("run.log.jsonl"))[-1]
     assert (last["event"], last["reason"]) == (
         "failure",
@@ -323,8 +324,8 @@ def test_a_run_that_ends_by_an_error_says_so_in_its_log(text: str) -> None:
 
 
 def test_the_last_step_before_a_stop_is_recorded_though_its_turn_is_not_yet(text: str) -> None:
-    prepared = start(text, "run.npz", steps=1000, eval_every=0, sample_every=0, save_every=0)
-    watch(prepared, stop=lambda: prepared.run.trainer.step == 259)
+    run = start(text, "run.npz", steps=1000, eval_every=0, sample_every=0, save_every=0)
+    watch(run, stop=lambda: run.trainer.step == 259)
     events = happened("run.log.jsonl")
     assert events[-4:] == [("progress", 258), ("save", 259), ("progress", 259), ("end", 259)]
 

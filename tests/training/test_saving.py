@@ -15,7 +15,7 @@ from charrnn.paths import kept_path, kept_states
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import Saved
 from charrnn.training.run import Saving, kept_loss
-from charrnn.training.start import resume_run, start_run
+from charrnn.training.start import resume, train
 from tests.conftest import TEXT
 
 SMALL: Mapping[str, Any] = {"hidden_sizes": (8,), "batch_size": 2, "seq_length": 10, "steps": 4, "eval_every": 2}
@@ -28,7 +28,7 @@ def refuse(*_: object, **__: object) -> None:
 
 def trained_on(name: str, **changes: Any) -> None:
     Path(name).write_text(TEXT, newline="")
-    list(start_run([name], {**SMALL, **changes}, path=RUN).run.events())
+    list(train([name], checkpoint=RUN, **{**SMALL, **changes}).events())
 
 
 def test_a_best_model_on_disk_has_the_figure_that_it_was_kept_for() -> None:
@@ -47,20 +47,22 @@ def test_on_another_text_the_best_model_is_judged_anew_and_stays_until_it_is_bea
     trained_on("lamp.txt")
     old = BEST.read_bytes()
     Path("other.txt").write_text(TEXT[::-1], newline="")
-    prepared = resume_run(["other.txt"], {"steps": 8}, path=RUN, allow_new_text=True)
-    evaluator = prepared.run.evaluator
+    run = resume(RUN, ["other.txt"], allow_new_text=True, steps=8)
+    evaluator = run.evaluator
     assert evaluator
     anew = evaluator.loss(checkpoint.load(BEST).params)
-    assert prepared.run.saving.kept == anew
+    assert run.saving
+    assert run.saving.kept == anew
     with monkeypatch.context() as patch:
         patch.setattr(Evaluator, "loss", lambda *_: anew + 0.1)
-        list(prepared.run.events())
+        list(run.events())
     assert BEST.read_bytes() == old
-    better = resume_run([], {"steps": 10}, path=RUN)  # the text is the other one from here on
-    assert better.run.saving.kept == anew
+    better = resume(RUN, steps=10)  # the text is the other one from here on
+    assert better.saving
+    assert better.saving.kept == anew
     with monkeypatch.context() as patch:
         patch.setattr(Evaluator, "loss", lambda *_: anew - 0.1)
-        list(better.run.events())
+        list(better.events())
     assert checkpoint.load(BEST).corpus.name == "other"
 
 
@@ -69,16 +71,16 @@ def test_another_text_keeps_weights_and_step_and_begins_at_its_beginning() -> No
     before = checkpoint.load(RUN)
     Path("other.txt").write_text(TEXT[:50], newline="")
     with pytest.raises(ConfigError, match="--allow-new-text"):
-        resume_run(["other.txt"], {}, path=RUN)
-    prepared = resume_run(["other.txt"], {"steps": 9}, path=RUN, allow_new_text=True)
-    trainer = prepared.run.trainer
+        resume(RUN, ["other.txt"])
+    run = resume(RUN, ["other.txt"], allow_new_text=True, steps=9)
+    trainer = run.trainer
     assert trainer.step == 4
     assert trainer.cursor.position == 0
     assert trainer.params.vector.tobytes() == before.params.vector.tobytes()
     assert not any(array.any() for layer in trainer.state for array in layer)
-    assert prepared.run.history == []
-    assert "goes on with another text: other, from its beginning" in prepared.notes
-    list(prepared.run.events())
+    assert run.history == []
+    assert "continues on another text: other, from its beginning" in run.notes
+    list(run.events())
     after = checkpoint.load(RUN)
     assert (after.progress.step, after.corpus.name, after.corpus.characters) == (9, "other", 50)
     assert after.vocabulary == before.vocabulary
@@ -87,8 +89,8 @@ def test_another_text_keeps_weights_and_step_and_begins_at_its_beginning() -> No
 
 def test_the_same_text_may_be_allowed_to_be_another_and_nothing_is_reset() -> None:
     trained_on("lamp.txt")
-    prepared = resume_run([], {"steps": 9}, path=RUN, allow_new_text=True)
-    assert prepared.run.trainer.cursor.position == checkpoint.load(RUN).progress.position > 0
+    run = resume(RUN, allow_new_text=True, steps=9)
+    assert run.trainer.cursor.position == checkpoint.load(RUN).progress.position > 0
 
 
 def test_a_best_model_that_cannot_be_removed_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +112,7 @@ def test_the_states_of_the_last_saves_are_kept_and_the_last_is_the_run_s_own(kee
 def test_a_kept_state_is_one_to_go_on_from() -> None:
     trained_on("lamp.txt", steps=6, schedule_steps=6, save_every=2, keep=2)
     kept_path(RUN, 4).rename("earlier.npz")
-    list(resume_run([], {"steps": 6}, path=Path("earlier.npz")).run.events())
+    list(resume(Path("earlier.npz"), steps=6).events())
     assert Path("earlier.npz").read_bytes() == RUN.read_bytes()
 
 
@@ -120,7 +122,7 @@ def test_nothing_old_is_removed_before_the_new_state_is_on_the_disk(monkeypatch:
     before = {path.name: path.read_bytes() for path in Path().glob("*.npz")}
     monkeypatch.setattr("os.fsync", refuse)
     with pytest.raises(CheckpointError, match="Permission denied"):
-        Saving(RUN, None, keep=1).save(replace(state, progress=replace(state.progress, step=5)))
+        Saving(RUN, None).save(replace(state, progress=replace(state.progress, step=5)), keep=1)
     assert {path.name: path.read_bytes() for path in Path().glob("*.npz")} == before
 
 
@@ -128,9 +130,9 @@ def test_a_state_of_a_later_step_stays_when_a_run_has_gone_back() -> None:
     trained_on("lamp.txt", save_every=1, keep=1)
     state = checkpoint.load(RUN)
     progress = replace(state.progress, step=3, history=())
-    Saving(RUN, None, keep=1).save(replace(state, progress=progress))
+    Saving(RUN, None).save(replace(state, progress=progress), keep=1)
     assert kept_states(RUN) == [3, 4]
-    Saving(RUN, None, keep=1).save(state)
+    Saving(RUN, None).save(state, keep=1)
     assert kept_states(RUN) == [4]
 
 
@@ -140,8 +142,8 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     BEST.unlink()
     Path("run.log.jsonl").unlink(missing_ok=True)
     with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with --overwrite"):
-        start_run(["lamp.txt"], SMALL, path=RUN)
-    events = start_run(["lamp.txt"], SMALL, path=RUN, overwrite=True).run.events()
+        train(["lamp.txt"], checkpoint=RUN, **SMALL)
+    events = train(["lamp.txt"], checkpoint=RUN, overwrite=True, **SMALL).events()
     BEST.touch()
     assert isinstance(next(events), Saved)
     assert kept_states(RUN) == []  # from its first save on, whatever comes then

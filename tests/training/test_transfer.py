@@ -8,8 +8,10 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.errors import CheckpointError, ConfigError
+from charrnn.training.data import Reading
 from charrnn.training.evaluation import Evaluator
-from charrnn.training.start import PreparedRun, start_run
+from charrnn.training.run import Run
+from charrnn.training.start import train
 from tests.conftest import TEXT
 
 SMALL: dict[str, Any] = {"batch_size": 2, "seq_length": 10, "steps": 3, "eval_every": 0, "sample_every": 0}
@@ -20,7 +22,7 @@ OTHER = TEXT.replace("w", "é").replace("t", "T").replace("m", "q")
 @pytest.fixture(params=[0, 5], ids=["one-hot", "embedding"])
 def source(request: pytest.FixtureRequest, text_file: Path) -> Path:
     changes = {**SMALL, "cell": "vanilla", "hidden_sizes": (6, 4), "embedding_size": request.param, "steps": 30}
-    list(start_run([str(text_file)], changes, path=Path("source.npz")).run.events())
+    list(train([str(text_file)], checkpoint=Path("source.npz"), **changes).events())
     return Path("source.npz")
 
 
@@ -31,24 +33,24 @@ def other_text(tmp_path: Path) -> Path:
     return path
 
 
-def start(text: Path, source: Path, **changes: Any) -> PreparedRun:
-    return start_run([str(text)], {**SMALL, **changes}, path=Path("run.npz"), init_from=source)
+def start(text: Path, source: Path, **changes: Any) -> Run:
+    return train([str(text)], checkpoint=Path("run.npz"), init_from=source, **{**SMALL, **changes})
 
 
 def test_the_same_text_gives_the_same_model_with_nothing_else_remembered(source: Path, text_file: Path) -> None:
-    prepared, trained = start(text_file, source), checkpoint.load(source)
-    trainer = prepared.run.trainer
+    run, trained = start(text_file, source), checkpoint.load(source)
+    trainer = run.trainer
     assert trainer.params.vector.tobytes() == trained.params.vector.tobytes()
-    assert prepared.notes == ("starts from source.npz: 22 of 22 characters known, 0 new",)
-    assert (trainer.step, trainer.cursor, trainer.rollbacks, prepared.run.history) == (0, (0, 0), 0, [])
+    assert run.notes == ("starts from source.npz: 22 of 22 characters known, 0 new",)
+    assert (trainer.step, trainer.cursor, trainer.rollbacks, run.history) == (0, (0, 0), 0, [])
     assert not any(memory.vector.any() for memory in trainer.optimizer_state.memories.values())
     assert not any(array.any() for layer in trainer.state for array in layer)
 
 
 def test_each_character_keeps_its_weights_and_new_ones_are_fresh(source: Path, other_text: Path) -> None:
-    prepared, trained = start(other_text, source), checkpoint.load(source)
-    trainer = prepared.run.trainer
-    fresh = start_run([str(other_text)], prepared.run.config.to_json() | {"hidden_sizes": (6, 4)}, path=Path("f.npz"))
+    run, trained = start(other_text, source), checkpoint.load(source)
+    trainer = run.trainer
+    fresh = train([str(other_text)], checkpoint=Path("f.npz"), **(run.config.to_json() | {"hidden_sizes": (6, 4)}))
     table = "embedding.W_e" if trainer.model.embedding_size else "cells.0.W_xh"
     new = []
     for index, character in enumerate(trainer.vocabulary.characters):
@@ -56,7 +58,7 @@ def test_each_character_keeps_its_weights_and_new_ones_are_fresh(source: Path, o
             there, place = trained.params, trained.vocabulary.characters.index(character)
         else:
             new.append(character)
-            there, place = fresh.run.trainer.params, index
+            there, place = fresh.trainer.params, index
         np.testing.assert_array_equal(trainer.params[table][index], there[table][place])
         np.testing.assert_array_equal(trainer.params["linear.W_hy"][:, index], there["linear.W_hy"][:, place])
         assert trainer.params["linear.b_y"][index] == there["linear.b_y"][place]
@@ -64,13 +66,13 @@ def test_each_character_keeps_its_weights_and_new_ones_are_fresh(source: Path, o
         np.testing.assert_array_equal(trainer.params[name], trained.params[name])
     assert "".join(new) == "Tqé"
     size = len(trainer.vocabulary)
-    assert prepared.notes == (f"starts from source.npz: {size - 3} of {size} characters known, 3 new",)
-    assert [type(event).__name__ for event in prepared.run.events()][-1] == "Stopped"
+    assert run.notes == (f"starts from source.npz: {size - 3} of {size} characters known, 3 new",)
+    assert [type(event).__name__ for event in run.events()][-1] == "Stopped"
 
 
 def test_what_was_learned_is_worth_something_on_the_other_text(source: Path, other_text: Path) -> None:
-    run = start(other_text, source).run
-    fresh = start_run([str(other_text)], {**SMALL, "hidden_sizes": (6, 4), "cell": "vanilla"}, path=Path("f.npz")).run
+    run = start(other_text, source)
+    fresh = train([str(other_text)], checkpoint=Path("f.npz"), **{**SMALL, "hidden_sizes": (6, 4), "cell": "vanilla"})
     losses = [
         Evaluator(r.trainer.model, r.trainer.vocabulary.encode(OTHER)).loss(r.trainer.params) for r in (run, fresh)
     ]
@@ -78,7 +80,7 @@ def test_what_was_learned_is_worth_something_on_the_other_text(source: Path, oth
 
 
 def test_the_cell_and_the_sizes_are_the_model_s_own(source: Path, text_file: Path) -> None:
-    config = start(text_file, source).run.config
+    config = start(text_file, source).config
     trained = checkpoint.load(source).model
     assert (config.cell, config.hidden_sizes, config.embedding_size) == ("vanilla", (6, 4), trained.embedding_size)
     start(text_file, source, hidden_sizes=(6, 4), cell="vanilla")  # the same, said again
@@ -99,13 +101,13 @@ def test_another_cell_or_size_is_refused(source: Path, text_file: Path, changes:
 
 def test_layers_must_be_as_many(source: Path, text_file: Path) -> None:
     with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
-        start_run([str(text_file)], SMALL, num_layers=1, init_from=source)
+        train([str(text_file)], checkpoint=True, num_layers=1, init_from=source, **SMALL)
     with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
-        start_run([str(text_file)], SMALL, num_layers=10**12, init_from=source)
+        train([str(text_file)], checkpoint=True, num_layers=10**12, init_from=source, **SMALL)
 
 
 def test_the_weights_take_the_precision_that_is_asked_for(source: Path, text_file: Path) -> None:
-    params = start(text_file, source, dtype="float64").run.trainer.params
+    params = start(text_file, source, dtype="float64").trainer.params
     assert params.vector.dtype == np.float64
     np.testing.assert_array_equal(params.vector, checkpoint.load(source).params.vector)
 
@@ -116,13 +118,15 @@ def test_a_model_that_is_not_there_is_refused_before_anything_is_written(text_fi
     assert not Path("run.npz").exists()
 
 
-@pytest.mark.parametrize(("asked", "form", "symbols"), [({}, "nfc", 5), ({"normalize": "none"}, "none", 6)])
+@pytest.mark.parametrize(("asked", "form", "symbols"), [(None, "nfc", 5), ("none", "none", 6)])
 def test_a_text_is_composed_as_that_of_the_model_was(
-    tmp_path: Path, asked: dict[str, Any], form: str, symbols: int
+    tmp_path: Path, asked: str | None, form: str, symbols: int
 ) -> None:
     text, first = tmp_path / "taken-apart.txt", tmp_path / "first.npz"
     text.write_text("cafe\u0301 " * 50, encoding="utf-8")
-    for _ in start_run([str(text)], {**SMALL, "steps": 1}, path=first, normalize="nfc").run.events():
+    for _ in train([str(text)], checkpoint=first, reading=Reading(normalize="nfc"), **{**SMALL, "steps": 1}).events():
         pass
-    later = start_run([str(text)], SMALL, path=tmp_path / "later.npz", init_from=first, **asked).run
-    assert (later.trainer.usage.normalize, len(later.trainer.vocabulary)) == (form, symbols)
+    later = train(
+        [str(text)], checkpoint=tmp_path / "later.npz", init_from=first, reading=Reading(normalize=asked), **SMALL
+    )
+    assert (later.usage.normalize, len(later.trainer.vocabulary)) == (form, symbols)

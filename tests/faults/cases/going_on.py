@@ -22,7 +22,7 @@ def another_text(desk: Desk) -> None:
     Path("lamp.txt").unlink()
     desk.refuse((*RESUME, "run.npz"), 2, "say where it is now: charrnn train TEXT --resume")
     new = ("train", "other.txt", "--resume", "--checkpoint", "run.npz", "--steps", "9", "--allow-new-text")
-    assert "goes on with another text: other, from its beginning" in desk.do(*new).err
+    assert "continues on another text: other, from its beginning" in desk.do(*new).err
     after = checkpoint.load("run.npz")
     assert (after.progress.step, after.corpus.name) == (9, "other")
     desk.do(*RESUME, "run.npz", "--steps", "11")
@@ -61,7 +61,7 @@ def changed_options(desk: Desk) -> None:
     may_change = outcome.err.partition("(what may change: ")[2]
     assert all(option in may_change for option in ("--steps", "--learning-rate", "--save-every"))
     said = desk.do(*RESUME, "run.npz", "--steps", "7", "--learning-rate", "0.05", "--save-every", "3").err
-    assert "changed: --steps 7 (was 5), --save-every 3 (was 400), --learning-rate 0.05 (was 0.15)" in said
+    assert "changed: --learning-rate 0.05 (was 0.15), --steps 7 (was 5), --save-every 3 (was 400)" in said
 
 
 def another_machine(desk: Desk) -> None:
