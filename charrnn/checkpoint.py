@@ -186,13 +186,22 @@ def load(path: PathLike) -> Checkpoint:
         made_by_newer = count(meta["format"]) > FORMAT
         checkpoint = None if made_by_newer else _interpret(meta, arrays)
     except _CONTRADICTION as error:
-        raise CheckpointError(f"{where} is damaged or incomplete ({shown(str(error))}); use another copy") from error
+        raise CheckpointError(f"{where} is damaged or incomplete ({_reason(error)}); use another copy") from error
     if checkpoint is None:
         raise CheckpointError(
             f"{where} was made by a newer charrnn (format {meta['format']}, this one reads up to {FORMAT}); "
             "install the newer one"
         )
     return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    """Say in words what contradicts itself: Python's own errors of a look-up do not."""
+    if isinstance(error, KeyError):
+        return f"meta has no {shown(str(error.args[0]))}"
+    if isinstance(error, TypeError | AttributeError):
+        return "meta has a value of the wrong kind"
+    return shown(str(error))
 
 
 def _check(members: Iterable[tuple[str, Array]]) -> None:
@@ -203,7 +212,7 @@ def _check(members: Iterable[tuple[str, Array]]) -> None:
     try:
         _interpret(parse(arrays.pop("meta").tobytes()), arrays, _join_stand_ins)
     except _CONTRADICTION as error:
-        raise RefusedError(f"could not be read again ({shown(str(error))})") from error
+        raise RefusedError(f"could not be read again ({_reason(error)})") from error
 
 
 def _join_stand_ins(parts: Sequence[Array]) -> Array:
