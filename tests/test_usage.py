@@ -216,7 +216,9 @@ def test_library_functions_compose(french: str) -> None:
 
 def test_a_library_function_never_writes_the_unknown_symbol_and_ends_an_item() -> None:
     trained = model(**CHANGED)
-    trained.params["linear.b_y"][trained.vocabulary.characters.index("\ufffd")] = 50
+    biases = trained.params["linear.b_y"].copy()
+    biases[trained.vocabulary.characters.index("\ufffd")] = 50
+    trained.params["linear.b_y"] = biases
     text = "".join(library.sample_text(trained, rng_seed=0))
     assert "\ufffd" not in text
     assert "|\n" not in text

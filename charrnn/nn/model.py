@@ -5,7 +5,7 @@ with one state per layer. A `Session` runs it: it owns the arrays that a sequenc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -263,6 +263,12 @@ class Session:
         gates: Mapping[str, Array] = self._last().cells[layer].gates
         return gates
 
+    def bytes_for(self, T: int) -> int:
+        """Count the bytes of all arrays that a sequence of T steps fills; none of them is touched or kept."""
+        arrays: dict[int, Array] = {}
+        _collect(self._allocate(T), arrays)
+        return sum(array.nbytes for array in arrays.values())
+
     def _last(self) -> _Workspace:
         return next(reversed(self._workspaces.values()))
 
@@ -355,6 +361,20 @@ class Session:
     def _used(self, dropout: DropoutWorkspace | None, layer: int) -> Mapping[str, Array]:
         """Return a cell's parameters as this sequence uses them."""
         return dropout.weights(layer, self._groups[layer]) if dropout else self._groups[layer]
+
+
+def _collect(value: Any, arrays: dict[int, Array]) -> None:
+    """Find the arrays in a workspace and its parts, each once: of a view, the array that has the memory."""
+    if isinstance(value, np.ndarray):
+        while isinstance(value.base, np.ndarray):
+            value = value.base
+        arrays[id(value)] = value
+    elif isinstance(value, tuple):
+        for item in value:
+            _collect(item, arrays)
+    elif is_dataclass(value):
+        for field in fields(value):
+            _collect(getattr(value, field.name), arrays)
 
 
 def _seen(ws: _Workspace, dropout: DropoutWorkspace | None, layer: int) -> Array:
