@@ -5,7 +5,7 @@ with one state a layer. A `Session` runs it, and owns the arrays that a sequence
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -309,6 +309,13 @@ class Session:
                 d_table["W_e"] += self._d_output.T
         return tuple(reversed(d_state))
 
+    def bytes_for(self, T: int) -> int:
+        """Count the bytes of all arrays that a sequence of T steps fills; none of them is touched or kept."""
+        arrays: dict[int, Array] = {}
+        _collect(self._allocate(T), arrays)
+        _collect(tuple(self._weights), arrays)
+        return sum(array.nbytes for array in arrays.values())
+
     def _prepare(self, T: int, rng: np.random.Generator | None) -> _Workspace:
         """Return the workspace for T steps, with this sequence's masks in it, and see that the weights are right."""
         ws = self._workspaces.pop(T, None) or self._allocate(T)
@@ -339,3 +346,17 @@ class Session:
 
     def _last(self) -> _Workspace:
         return next(reversed(self._workspaces.values()))
+
+
+def _collect(value: Any, arrays: dict[int, Array]) -> None:
+    """Find the arrays in a workspace and its parts, each once: of a view, the array that has the memory."""
+    if isinstance(value, np.ndarray):
+        while isinstance(value.base, np.ndarray):
+            value = value.base
+        arrays[id(value)] = value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            _collect(item, arrays)
+    elif is_dataclass(value):
+        for field in fields(value):
+            _collect(getattr(value, field.name), arrays)

@@ -32,7 +32,7 @@ from charrnn.config import (
 )
 from charrnn.errors import CheckpointError, ConfigError, InUseError, TextError, shown
 from charrnn.machine import available_memory, format_bytes
-from charrnn.nn.model import CharRNN
+from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.paths import (
     FOLDER,
@@ -60,6 +60,7 @@ from charrnn.training.data import (
     characters_in,
     corpus_info,
     divide,
+    dropout_of,
     file_names,
     fit_part,
     longest_chunk,
@@ -514,10 +515,6 @@ def planned_passes(config: TrainConfig, vocabulary: Vocabulary, part: Part, team
     return min(passes)
 
 
-# For each kind of cell: numbers kept for a step of a stream and a hidden unit, and how often a chunk copies the
-# weights. The terms stand in the docstrings of the cells' workspaces.
-_KEPT = {"vanilla": 3, "gru": 5, "lstm": 7}
-_COPIES = {"vanilla": 1.0, "gru": 2.3, "lstm": 2.3}
 _WORTH_TELLING = 200_000_000  # bytes
 _PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
 
@@ -537,23 +534,40 @@ def check_memory(
     ConfigError
         If it takes more memory than is free; the sentence says how much.
     """
-    needed, free = team.ranks_here * estimate_memory(config, vocab_size, characters, team.ranks), available_memory()
-    if free is not None and needed > free:
+    free = available_memory()
+    room = math.inf if free is None else free / team.ranks_here
+    needed = least_memory(config, vocab_size, team.ranks)
+    if needed <= room:
+        try:
+            needed = estimate_memory(config, vocab_size, characters, team.ranks)
+        except MemoryError:  # under a limit that the system does not tell
+            room = 0
+    if needed > room:
         embedded, or_embedding = "", ""
         if config.embedding_size:
             embedded, or_embedding = f" embedded in {config.embedding_size}", " --embedding-size,"
         units = " and ".join(f"{size:,}" for size in config.hidden_sizes)
+        there = "that cannot be had" if free is None or room == 0 else f"{format_bytes(free)} are free"
         raise ConfigError(
-            f"a {config.cell} of {units} units over {vocab_size:,} symbols{embedded}, "
-            f"batch {config.batch_size} × seq {config.seq_length}, needs about {format_bytes(needed)} of memory, and "
-            f"{format_bytes(free)} are free; give a smaller --hidden-size,{or_embedding} --batch-size or --seq-length"
+            f"a {config.cell} of {units} units over {vocab_size:,} symbols{embedded}, batch {config.batch_size} × seq "
+            f"{config.seq_length}, needs about {format_bytes(team.ranks_here * needed)} of memory, and {there}; "
+            f"give a smaller --hidden-size,{or_embedding} --batch-size or --seq-length"
         )
-    if needed >= _WORTH_TELLING:
-        watcher.say(f"memory about {format_bytes(needed)} for the network and its training")
+    if team.ranks_here * needed >= _WORTH_TELLING:
+        watcher.say(f"memory about {format_bytes(team.ranks_here * needed)} for the network and its training")
+
+
+def least_memory(config: TrainConfig, vocab_size: int, ranks: int = 1) -> int:
+    """Return bytes that training takes at the very least, for sizes of which no array can even be described."""
+    streams = -(-config.batch_size // ranks)
+    logits = longest_chunk(config) * streams * (vocab_size + config.hidden_sizes[-1])
+    return np.dtype(config.dtype).itemsize * logits + _weights_memory(config, vocab_size, 1, ranks)
 
 
 def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks: int = 1) -> int:
     """Return about how many bytes training takes beyond the text and what Python and NumPy hold already.
+
+    The arrays of a step are made to be counted: what is not written to takes no memory.
 
     Parameters
     ----------
@@ -561,37 +575,30 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     ranks : that share the batch; the estimate is that of each
     """
     model = build_model(config, vocab_size)
-    size = np.dtype(config.dtype).itemsize
-    weights = sum(prod(shape) for shape in model.shapes().values())
-    memories = len(OPTIMIZERS[config.optimizer].memories)
     workers = worker_count(config, model, ranks)
-    batch_size = -(-config.batch_size // ranks)
-    # Weights, a gradient for each worker (and, where several chunks make an update, one of a chunk), the optimizer's
-    # memories, and a good state to go back to.
-    # Where there are other ranks, all that they send for one's own stretch are as many numbers as the weights.
-    state = weights * ((ranks > 1) + 1 + workers * (1 + (config.accumulate > 1)) + memories + 1 + memories)
-    # The usual chunk and an epoch's last have a workspace each; an evaluation has its own.
-    longest = longest_chunk(config)
-    # Of items the chunks have all lengths.
+    streams = -(-config.batch_size // (ranks * workers))  # of each worker
+    params = Parameters(model.shapes(), np.empty(sum(prod(shape) for shape in model.shapes().values()), config.dtype))
+    # The usual chunk and an epoch's last have a workspace each, of items those of two lengths; an evaluation has its
+    # own.
+    lengths = [longest_chunk(config)]
     last = config.seq_length if config.separator else -(-(characters - 1) // config.batch_size) % config.seq_length
-    training = _workspace(model, config, longest * batch_size, workers)
-    if last or longest > config.seq_length:
-        training += _workspace(model, config, (last or longest) * batch_size, workers)
-    evaluation = _workspace(model, config, CHUNK_LENGTH * MAX_STREAMS, 1) if config.val_fraction else 0
-    return int(size * (state + training + evaluation)) + (workers - 1) * _PROCESS
+    if last or lengths[0] > config.seq_length:
+        lengths.append(last or lengths[0])
+    session = model.session(params, streams, dropout=dropout_of(config))
+    step = workers * sum(session.bytes_for(T) for T in lengths)
+    evaluation = model.session(params, MAX_STREAMS).bytes_for(CHUNK_LENGTH) if config.val_fraction else 0
+    return _weights_memory(config, vocab_size, workers, ranks) + step + evaluation + (workers - 1) * _PROCESS
 
 
-def _workspace(model: CharRNN, config: TrainConfig, steps: int, copies: int) -> float:
-    """Numbers in the workspaces for so many steps of all streams together, in `copies` processes."""
-    kept = steps * (model.vocab_size + model.hidden_sizes[-1] + 2 * model.embedding_size)
-    cells = 0
-    for cell in model.cells:
-        kept += steps * cell.hidden_size * (_KEPT[config.cell] + 2 * bool(config.dropout))
-        cells += sum(prod(shape) for shape in cell.shapes().values())
-        cells += 2 * prod(cell.shapes()["W_hh"]) * bool(config.weight_drop)
-    for cell in model.cells[1:]:
-        kept += steps * cell.input_size  # the gradient of what it reads
-    return kept + _COPIES[config.cell] * cells * copies
+def _weights_memory(config: TrainConfig, vocab_size: int, workers: int, ranks: int) -> int:
+    """Bytes of the weights and of all that has their shape."""
+    memories = len(OPTIMIZERS[config.optimizer].memories)
+    gradients = workers * (2 if config.accumulate > 1 else 1)
+    fallback = 1 + memories  # a good state to return to
+    received = int(ranks > 1)  # what other ranks send for one's own stretch
+    count = 1 + gradients + memories + fallback + received
+    weights = sum(prod(shape) for shape in build_model(config, vocab_size).shapes().values())
+    return count * weights * np.dtype(config.dtype).itemsize
 
 
 def _hold(path: Path, *, overwrite: bool) -> Lock:

@@ -51,11 +51,11 @@ class OneProcess:
     def __init__(
         self, config: TrainConfig, model: CharRNN, params: Parameters, optimizer_state: OptimizerState, state: State
     ) -> None:
-        self.config, self.model = config, model
+        self.config = config
         self.params, self.grads = params.copy(), params.like()
         memories = {name: memory.copy() for name, memory in optimizer_state.memories.items()}
         self.optimizer_state = OptimizerState(memories, optimizer_state.updates)
-        self.state = copy_of(state)
+        self.state, self._zero = copy_of(state), model.zero_state(config.batch_size, config.dtype)
         self._optimizer = OPTIMIZERS[config.optimizer]()
         self._dropout = dropout_of(config)
         self._session = model.session(self.params, config.batch_size, dropout=self._dropout)
@@ -66,7 +66,7 @@ class OneProcess:
         total = 0.0
         for k, chunk in enumerate(chunks):
             if chunk.is_first:
-                self.state = self.model.zero_state(self.config.batch_size, self.config.dtype)
+                self.state = self._zero
             rng = random_stream(self.config.rng_seed, "dropout", number + k) if self._dropout else None
             grads = self.grads if k == 0 else self._chunk_grads
             result = self._session.gradient(chunk.inputs, chunk.targets, self.state, grads, scale=scale, rng=rng)
