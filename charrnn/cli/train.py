@@ -62,7 +62,7 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 @click.option(
     "--by-line",
     is_flag=True,
-    help="Learn lines, each for itself: names, words. The same as --separator with a line end.",
+    help="Learn each line separately: names, words. The same as --separator with a line end.",
 )
 @click.option(
     "--num-layers", type=options.WholeNumber(min=1), help="Layers, each of the one --hidden-size.  [default: 1]"
@@ -72,7 +72,7 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 @click.option(
     "--normalize",
     type=click.Choice(FORMS),
-    help="Compose letters and their marks (NFC), in the text and in whatever the model is to read.  "
+    help="Compose letters and their marks (NFC), in the text and in all that the model reads.  "
     "[default: none, or with --init-from as that model]",
 )
 @click.option(
@@ -86,12 +86,12 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
     "--checkpoint",
     metavar="FILE",
     type=CheckpointPath(),
-    help="Where to save (a .npz file), or with --resume what to go on from.  "
+    help="Where to save (a .npz file), or with --resume what to resume.  "
     "[default: checkpoints/NAME.npz, after the text]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a --checkpoint that exists.")
-@click.option("--resume", is_flag=True, help="Go on from --checkpoint, or from the newest in ./checkpoints.")
-@click.option("--allow-new-text", is_flag=True, help="With --resume: learn TEXT, though it is another than before.")
+@click.option("--resume", is_flag=True, help="Resume from --checkpoint, or from the newest in ./checkpoints.")
+@click.option("--allow-new-text", is_flag=True, help="With --resume: continue on a different TEXT.")
 @click.option(
     "--yardsticks",
     is_flag=True,
@@ -104,7 +104,7 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
     help="Start from this checkpoint's weights, on a text that may have other characters.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print what happens as JSON lines, as the log beside --checkpoint."
+    "--json", "as_json", is_flag=True, help="Print what happens as JSON lines, as in the log next to --checkpoint."
 )
 @options.quiet
 def train(
