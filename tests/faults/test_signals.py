@@ -120,7 +120,7 @@ def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
 
 # The text is in the cache by then, in a file that is not yet whole.
 PREPARING = (
-    "import time; from charrnn.text import cells; from charrnn.text.corpus import Numbering; cells.IN_MEMORY = 10; "
+    "import time; from charrnn.text import storage; from charrnn.text.corpus import Numbering; storage.IN_MEMORY = 10; "
     "Numbering.renumber = lambda *_: time.sleep(60); "
 )
 
