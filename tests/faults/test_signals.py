@@ -167,11 +167,11 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_save(
 EARLY = """
 import os, signal, weakref
 import charrnn.cli.train as command
-prepare = command._prepare
+prepare = command._run
 def interrupted(*arguments, **options):
     %s
     return prepare(*arguments, **options)
-command._prepare = interrupted
+command._run = interrupted
 """
 PRESS = "os.kill(os.getpid(), signal.SIGINT)"
 
