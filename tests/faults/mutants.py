@@ -49,7 +49,6 @@ MODULES: dict[str, tuple[str, ...]] = {
     "text/passage.py": ("tests/text/test_passage.py", "tests/scoring/test_score.py"),
     "text/permutation.py": ("tests/text/test_permutation.py",),
     "text/reading.py": ("tests/text/test_corpus.py", "tests/text/test_normalizing.py", "tests/faults/test_texts.py"),
-    "text/remembered.py": ("tests/training/test_retracing.py", "tests/test_checkpoint.py"),
     "text/sequences.py": ("tests/text/test_sequences.py",),
     "text/vocabulary.py": ("tests/text/test_vocabulary.py",),
     "gradcheck.py": ("tests/test_gradcheck.py", "tests/cli/test_gradcheck.py"),
