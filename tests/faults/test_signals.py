@@ -172,12 +172,12 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_save(
 # Ctrl-C comes before the run is prepared.
 EARLY = """
 import os, signal, weakref
-import charrnn.training.start as start
-prepare = start.start_run
+import charrnn.cli.train as command
+prepare = command._run
 def interrupted(*arguments, **options):
     %s
     return prepare(*arguments, **options)
-start.start_run = interrupted
+command._run = interrupted
 """
 PRESS = "os.kill(os.getpid(), signal.SIGINT)"
 
