@@ -14,7 +14,7 @@ from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
 from charrnn.cli.signals import Interruption, exit_code
-from charrnn.config import FORMS, LINE_END, RECIPES
+from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE
 from charrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
 
 
-_OUTSIDE = ("--checkpoint", "--overwrite", "--quiet", "-q", "--json", "--yardsticks")
+# Options that are not kept in the checkpoint with the command: where a run is saved and what is shown do not matter to
+# the model, and what a resume may change stands in the settings. So equal runs are equal files.
+_NOT_KEPT = frozenset(("checkpoint", "overwrite", "quiet", "as_json", "yardsticks", *RESUMABLE))
 
 _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
@@ -191,10 +193,21 @@ def _run(
 
 
 def _that_matter(words: list[str]) -> list[str]:
-    """Leave out of a command line what the model does not depend on: where it is saved, and what is shown."""
+    """Leave the options of `_NOT_KEPT` out of a command line."""
+    takes_value = {
+        spelling: not getattr(param, "is_flag", False)
+        for param in train.params
+        if param.name in _NOT_KEPT
+        for spelling in param.opts
+    }
+    end = words.index("--") if "--" in words else len(words)
     kept, is_value = [], False
-    for word in words:
-        if not is_value and word not in _OUTSIDE and not word.startswith("--checkpoint="):
+    for word in words[:end]:
+        option, has_value, _ = word.partition("=")
+        if is_value:
+            is_value = False
+        elif option in takes_value:
+            is_value = takes_value[option] and not has_value
+        else:
             kept.append(word)
-        is_value = word == "--checkpoint" and not is_value
-    return kept
+    return [*kept, *words[end:]]

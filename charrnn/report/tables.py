@@ -20,7 +20,7 @@ import numpy as np
 from charrnn import checkpoint
 from charrnn.cache import Kept
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import LINE_END, RECIPES, TrainConfig, flag
+from charrnn.config import BOUNDS, LINE_END, RECIPES, TrainConfig, flag
 from charrnn.errors import CheckpointError, ConfigError, LogError, TextError, counted, shown
 from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, EQUATIONS_GATE, Row
 from charrnn.machine import format_bytes
@@ -72,7 +72,7 @@ def info_values(path: Path) -> dict[str, Any]:
         "rollbacks": progress.rollbacks,
         "evaluations": [list(evaluation) for evaluation in progress.history],
         "best": _best(trained),
-        "command": trained.command or None,
+        "command": _command(trained),
         "log": _log(path, progress.step),
     }
 
@@ -189,6 +189,13 @@ def _settings(config: TrainConfig) -> str:
     names = ("clip_value", "clip_norm", "dropout", "weight_drop", "bptt_jitter")
     words += [f"{flag(name)[2:]} {getattr(config, name):g}" for name in names if getattr(config, name)]
     return ", ".join([*words, f"rng-seed {config.rng_seed}"])
+
+
+def _command(trained: Checkpoint) -> str | None:
+    """Return the command that started a run, with the bounds that it has now; None where a program did."""
+    bounds = [word for name in BOUNDS if trained.config[name] for word in (flag(name), f"{trained.config[name]:g}")]
+    options, dashes, texts = trained.command.partition(" -- ")
+    return " ".join([options, *bounds]) + dashes + texts if options else None
 
 
 def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:
