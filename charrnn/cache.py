@@ -305,7 +305,7 @@ class Description:
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
-class Entry:
+class CachedText:
     """A file of the cache, open."""
 
     path: Path
@@ -331,7 +331,7 @@ def append_description(stream: FileIO, description: Description, checksum: int) 
         tail = tail[stream.write(tail) :]
 
 
-def open_entry(path: Path) -> Entry | None:
+def open_entry(path: Path) -> CachedText | None:
     """Open a file of the cache; None if it is missing, damaged, or something else.
 
     The ids themselves are not checked (see `is_sound`).
@@ -343,7 +343,7 @@ def open_entry(path: Path) -> Entry | None:
         return None
 
 
-def is_sound(entry: Entry, watcher: Watcher = NOBODY) -> bool:
+def is_sound(entry: CachedText, watcher: Watcher = NOBODY) -> bool:
     """Whether the ids are those that were written, and each belongs to a character."""
     dtype, symbols = np.dtype(entry.description.dtype), len(entry.description.vocabulary)
     left = total = entry.ids.nbytes
@@ -363,7 +363,7 @@ def is_sound(entry: Entry, watcher: Watcher = NOBODY) -> bool:
     return checksum == entry.checksum
 
 
-def _open(path: Path, stream: BufferedReader) -> Entry | None:
+def _open(path: Path, stream: BufferedReader) -> CachedText | None:
     status = os.fstat(stream.fileno())
     if not stat.S_ISREG(status.st_mode) or status.st_size < _END.size:
         return None
@@ -384,7 +384,7 @@ def _open(path: Path, stream: BufferedReader) -> Entry | None:
     if description.characters * dtype.itemsize != end - length:
         return None
     mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    return Entry(path, description, np.frombuffer(mapped, dtype, description.characters), checksum)
+    return CachedText(path, description, np.frombuffer(mapped, dtype, description.characters), checksum)
 
 
 def _interpret(values: dict[str, Any]) -> Description:

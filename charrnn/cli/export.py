@@ -33,7 +33,7 @@ def export(checkpoint: Path | None, output: Path, quiet: bool) -> None:
     from charrnn.report.export import FORMATS
     from charrnn.report.export import export as write_model
     from charrnn.report.pages import check_suffix
-    from charrnn.report.tables import describe_model
+    from charrnn.report.samples import describe_model
     from charrnn.report.terminal import say
 
     check_suffix(output, tuple(FORMATS))

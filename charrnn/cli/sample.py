@@ -74,10 +74,8 @@ def sample(
 ) -> None:
     """Write text with a trained model."""
     from charrnn.checkpoint import load
-    from charrnn.cli.interactive import converse
     from charrnn.paths import newest
-    from charrnn.report.samples import describe_fitting, display_for
-    from charrnn.report.tables import describe_copying, introduce
+    from charrnn.report.samples import describe_fitting, display_for, introduce
     from charrnn.report.terminal import TextWriter, say
     from charrnn.sampling.writing import Writer, fit_seed, read_seed
 
@@ -104,12 +102,16 @@ def sample(
     display, labels = display_for(trained, writer.samples, seed.text, output, by_turns=interactive, **shown)
     try:
         if interactive:
+            from charrnn.cli.interactive import converse
+
             converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
         else:
             display.follow(writer.write(seed.text, with_log_probs=as_json))
         if labels and not quiet:
             say(labels.summary(display, seed.text))
     finally:
-        for pieces in display.pieces if report else ():
-            written = vocabulary.encode("".join(pieces)).tolist()
-            say(describe_copying(trained, written))
+        if report:
+            from charrnn.report.tables import describe_copying
+
+            for pieces in display.pieces:
+                say(describe_copying(trained, vocabulary.encode("".join(pieces)).tolist()))

@@ -46,7 +46,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.paths import newest
     from charrnn.report import tables
     from charrnn.report.progress import TextProgress
-    from charrnn.report.tables import describe_model
+    from charrnn.report.samples import describe_model
     from charrnn.report.terminal import TextWriter, say, stdout_width
     from charrnn.scoring.reading import Scorer, as_items
     from charrnn.scoring.yardsticks import Figure, Slice, compare

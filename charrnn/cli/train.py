@@ -32,7 +32,7 @@ _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
 
 Files may be compressed (.gz, .xz). The default TEXT is The Harbour Clerk, a novella that comes with the program, or
-with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
+with --by-line 1,200 names of villages. ProgressDisplay goes to stderr. Ctrl-C finishes the step, saves and stops.
 """
 
 
@@ -124,7 +124,7 @@ def train(
 
         click.echo(recipes_table(stdout_width()), nl=False)
         return
-    from charrnn.report.progress import Preparation, Progress, TextProgress
+    from charrnn.report.progress import Preparation, ProgressDisplay, TextProgress
     from charrnn.report.tables import scores_table, yardsticks_json
     from charrnn.report.terminal import say
     from charrnn.training.log import RunLog
@@ -145,7 +145,7 @@ def train(
     try:
         with (
             interruption,
-            Progress(run, is_quiet=quiet) as progress,
+            ProgressDisplay(run, is_quiet=quiet) as progress,
             RunLog(run.beginning(), command_line(["charrnn", *words]), progress.warn, echo) as log,
         ):
             for event in run.events(interruption.is_requested):

@@ -45,7 +45,7 @@ def view(words: tuple[str, ...], output: Path, length: int, encoding: str, quiet
     from charrnn.paths import newest
     from charrnn.report.pages import check_suffix, choose_passage, shorten, view_page, write_file
     from charrnn.report.progress import Preparation
-    from charrnn.report.tables import describe_model
+    from charrnn.report.samples import describe_model
     from charrnn.report.terminal import say
 
     check_suffix(output, (".html", ".htm"))

@@ -90,7 +90,7 @@ def _seconds_left(run: Run, speed: float) -> float:
     return min(bounds)
 
 
-class Progress:
+class ProgressDisplay:
     """The display of one run; a context manager that removes its bar.
 
     Parameters

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import TextError, counted
+from charrnn.errors import TextError, counted, shown
 from charrnn.report.terminal import (
     NARROWEST,
     TextWriter,
@@ -28,6 +28,37 @@ from charrnn.training.data import learned
 INTERRUPTED = "interrupted"
 SEEN, NEW, CUT = "seen", "new", "cut off"
 _LABEL_COLUMN = 30  # of a label on a terminal, if the item leaves room
+
+
+_INTRODUCTION, _SHORTEST_NAME = 80, 12  # columns of a model's introduction, and those its name has at least
+
+
+def describe_model(trained: Checkpoint, path: Path) -> str:
+    """Describe a model in a line: its file, its size, what it was trained on, and how good it is."""
+    text = f"trained on {shown(trained.corpus.name)} for {trained.progress.step:,} steps"
+    figure = _held_out_bits(trained)
+    return visible(f"{shown(str(path))}: {_cell_and_size(trained)}, {text}{figure and f', held out {figure}'}")
+
+
+def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
+    """Name the model that writes and the random seed that writes the same text again, in a line of 80 columns."""
+    figure = _held_out_bits(trained)
+    rest = f": {_cell_and_size(trained)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
+    name = visible(shown(path.name))
+    room = max(_INTRODUCTION - len(rest), _SHORTEST_NAME)
+    while text_width(name) > room:
+        name = f"{name.removesuffix('…')[:-1]}…"
+    return name + rest
+
+
+def _cell_and_size(trained: Checkpoint) -> str:
+    return f"{trained.model.cell} {'+'.join(map(str, trained.model.hidden_sizes))}"
+
+
+def _held_out_bits(trained: Checkpoint) -> str:
+    """Return the last held-out figure, or nothing if there is none."""
+    history = trained.progress.history
+    return f"{bits(history[-1][1]):.3f} bits/char" if history else ""
 
 
 def display_for(

@@ -40,7 +40,6 @@ from charrnn.training.log import read_log, stamp
 _INDENT = 10  # columns of the names
 _COMMANDS = ("command", "then")
 _MOST_SYMBOLS = 200  # that are listed one by one
-_INTRODUCTION, _SHORTEST_NAME = 80, 12  # columns of a model's introduction, and those its name has at least
 
 
 def info_values(path: Path) -> dict[str, Any]:
@@ -467,34 +466,6 @@ def _cache_values(kept: Kept) -> dict[str, object]:
 
 
 # ---- models, texts and recipes ----
-
-
-def describe_model(trained: Checkpoint, path: Path) -> str:
-    """Describe a model in a line: its file, its size, what it was trained on, and how good it is."""
-    learned = f"trained on {shown(trained.corpus.name)} for {trained.progress.step:,} steps"
-    figure = _held_out_bits(trained)
-    return visible(f"{shown(str(path))}: {_cell_and_size(trained)}, {learned}{figure and f', held out {figure}'}")
-
-
-def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
-    """Name the model that writes and the random seed that writes the same text again, in a line of 80 columns."""
-    figure = _held_out_bits(trained)
-    rest = f": {_cell_and_size(trained)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
-    name = visible(shown(path.name))
-    room = max(_INTRODUCTION - len(rest), _SHORTEST_NAME)
-    while text_width(name) > room:
-        name = f"{name.removesuffix('…')[:-1]}…"
-    return name + rest
-
-
-def _cell_and_size(trained: Checkpoint) -> str:
-    return f"{trained.model.cell} {'+'.join(map(str, trained.model.hidden_sizes))}"
-
-
-def _held_out_bits(trained: Checkpoint) -> str:
-    """Return the last held-out figure, or nothing if there is none."""
-    history = trained.progress.history
-    return f"{bits(history[-1][1]):.3f} bits/char" if history else ""
 
 
 def describe_layers(network: Mapping[str, Any]) -> str:

@@ -68,7 +68,7 @@ def untracked(
     return iter(pieces)
 
 
-class Chunk(NamedTuple):
+class ReadChunk(NamedTuple):
     """T characters of B texts, just read. Only `losses` survives the next chunk."""
 
     losses: Array
@@ -106,7 +106,7 @@ class Reader:
         self.model, self.params, self._may_diverge = model, params, may_diverge
         self._sessions: dict[int, Session] = {}  # by B; only the latest, since each may be large
 
-    def read(self, texts: Sequence[Ids]) -> Iterator[Chunk]:
+    def read(self, texts: Sequence[Ids]) -> Iterator[ReadChunk]:
         """Read B texts side by side, each from a zero state, and yield a chunk at a time.
 
         Parameters
@@ -128,7 +128,7 @@ class Reader:
                 losses = cross_entropy(logits, targets)  # turns the logits into probabilities
             if not self._may_diverge and not np.isfinite(losses).all():
                 raise DivergedError("the model's scores are not finite: its weights are too large to read a text with")
-            yield Chunk(losses, logits, session)
+            yield ReadChunk(losses, logits, session)
 
     def sums(self, texts: Sequence[Ids], track: Track = untracked) -> Floats:
         """Return the nats of each of many texts, summed over its characters: (len(texts),).

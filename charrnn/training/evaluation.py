@@ -21,7 +21,7 @@ MIN_STREAM_LENGTH = 500
 MOST_CHARACTERS = 250_000  # of a longer text no more are scored: they take seconds, and tell 0.01 nats apart
 
 
-class Shard(NamedTuple):
+class EvaluationShard(NamedTuple):
     """The texts of an evaluation that one process scores."""
 
     model: CharRNN
@@ -39,16 +39,16 @@ class _Evaluation:
 
     def __init__(self, model: CharRNN, count: int, transitions: int, total: Total | None) -> None:
         self.model, self.transitions, self._count = model, transitions, count
-        self._total = total or Shard(model, self._texts(range(count))).total
+        self._total = total or EvaluationShard(model, self._texts(range(count))).total
 
     def loss(self, params: Parameters) -> float:
         """Return the mean nats per character; the parameters are only read."""
         return self._total(params) / self.transitions
 
-    def part(self, index: int, count: int) -> Shard | None:
+    def part(self, index: int, count: int) -> EvaluationShard | None:
         """Return what process `index` of `count` scores, if anything."""
         own = share(self._count, index, count)
-        return Shard(self.model, self._texts(own)) if own else None
+        return EvaluationShard(self.model, self._texts(own)) if own else None
 
     def _texts(self, own: range) -> list[Ids]:
         """Return some of the texts, each after the id it is predicted from."""

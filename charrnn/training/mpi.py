@@ -28,7 +28,7 @@ from charrnn.optim.optimizers import OptimizerState
 from charrnn.text.storage import GrowingArray, is_mapped, release_pages
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share
-from charrnn.training.evaluation import AnyEvaluator, Shard, evaluator_for
+from charrnn.training.evaluation import AnyEvaluator, EvaluationShard, evaluator_for
 from charrnn.training.workers import Plan, Workers
 
 LEADER = 0
@@ -65,7 +65,7 @@ class TakeText:
 
 
 @dataclass(frozen=True)
-class Begin:
+class BeginTraining:
     """Start a training."""
 
     plan: Plan
@@ -73,7 +73,7 @@ class Begin:
 
 
 @dataclass(frozen=True)
-class Compute:
+class ComputeChunk:
     """Compute the gradient of a chunk, or add it (not first) to that of the chunks before."""
 
     cursor: Cursor
@@ -84,12 +84,12 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Join:
+class JoinGradients:
     """Add up the ranks' gradients along your stretch."""
 
 
 @dataclass(frozen=True)
-class Apply:
+class ApplyUpdate:
     """Update your stretch of the weights."""
 
     rate: float
@@ -136,7 +136,18 @@ class Leave:
 
 
 Message = (
-    TakeText | Begin | Compute | Join | Apply | GatherMemories | GatherState | Restore | End | TakePart | Score | Leave
+    TakeText
+    | BeginTraining
+    | ComputeChunk
+    | JoinGradients
+    | ApplyUpdate
+    | GatherMemories
+    | GatherState
+    | Restore
+    | End
+    | TakePart
+    | Score
+    | Leave
 )
 
 
@@ -160,7 +171,7 @@ class Rank:
         self._streams = [len(share(plan.config.batch_size, rank, comm.size)) for rank in range(comm.size)]
         self._loss = 0.0
 
-    def compute(self, task: Compute, chunk: Chunk) -> None:
+    def compute(self, task: ComputeChunk, chunk: Chunk) -> None:
         """Compute the gradient of this rank's streams."""
         loss = self.workers.compute(chunk, task.number, task.scale, is_first=task.is_first)
         self._loss = loss if task.is_first else self._loss + loss
@@ -264,7 +275,7 @@ class Leader:
         self, ranks: "Ranks", plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State
     ) -> None:
         self._ranks = ranks
-        begin = Begin(plan, Standing.of(params, optimizer_state, state))
+        begin = BeginTraining(plan, Standing.of(params, optimizer_state, state))
         with ranks.telling(begin):
             self._rank = Rank(ranks.comm, plan, begin.standing)
         self.params, self.grads = self._rank.workers.params, self._rank.workers.grads
@@ -288,16 +299,16 @@ class Leader:
     def gradient(self, chunks: Sequence[Chunk], number: int, scale: float) -> tuple[float, float]:
         """Let all ranks compute their part of the gradient and add it up; return loss and norm."""
         for k, chunk in enumerate(chunks):
-            task = Compute(chunk.cursor, chunk.length, number + k, scale, is_first=k == 0)
+            task = ComputeChunk(chunk.cursor, chunk.length, number + k, scale, is_first=k == 0)
             with self._ranks.telling(task):
                 self._rank.compute(task, chunk)
-        with self._ranks.telling(Join()):
+        with self._ranks.telling(JoinGradients()):
             losses, norms = self._rank.join().T.tolist()
         return sum(losses), math.hypot(*norms)
 
     def update(self, rate: float, norm: float) -> bool:
         """Let each rank update its stretch of the weights; return whether all are finite."""
-        with self._ranks.telling(Apply(rate, norm)):
+        with self._ranks.telling(ApplyUpdate(rate, norm)):
             return bool(self._rank.update(rate, norm).all())
 
     def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
@@ -409,7 +420,7 @@ class Follower:
         self._comm = MPI.COMM_WORLD
         self._streams: Batches
         self._rank: Rank
-        self._part: Shard | None
+        self._part: EvaluationShard | None
 
     def serve(self) -> None:
         """Do what each message says."""
@@ -417,7 +428,7 @@ class Follower:
             match message:
                 case TakeText():
                     self._streams = take(self._comm)
-                case Begin(plan, standing):
+                case BeginTraining(plan, standing):
                     self._rank = Rank(self._comm, plan, standing)
                 case TakePart():
                     self._part = self._comm.scatter(None)
@@ -430,11 +441,11 @@ class Follower:
     def _train(self, message: Message) -> None:
         rank, workers = self._rank, self._rank.workers
         match message:
-            case Compute(cursor, length):
+            case ComputeChunk(cursor, length):
                 rank.compute(message, self._streams.chunk(cursor, length, workers.plan.streams))
-            case Join():
+            case JoinGradients():
                 rank.join()
-            case Apply(rate, norm):
+            case ApplyUpdate(rate, norm):
                 rank.update(rate, norm)
             case GatherMemories():
                 rank.gather_memories()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from charrnn.report import progress
-from charrnn.report.progress import Preparation, Progress, TextProgress, describe
+from charrnn.report.progress import Preparation, ProgressDisplay, TextProgress, describe
 from charrnn.report.terminal import describe_loss, duration
 from charrnn.training.events import Evaluated, OutOfPatience, RolledBack, Sampled, SaveFailed, StepReport, Stopped
 from charrnn.training.run import Run
@@ -48,7 +48,7 @@ def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> 
 
 
 def test_events_become_lines_on_stderr(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(run) as display:
+    with ProgressDisplay(run) as display:
         display.show(STEP)
         display.show(Sampled(10, "the lamp\x1b[2J"))
         display.show(Evaluated(20, 1.0, is_best=True))
@@ -70,7 +70,7 @@ def test_events_become_lines_on_stderr(run: Run, capsys: pytest.CaptureFixture[s
 
 def test_after_a_rollback_the_bar_counts_from_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal(80, 24, monkeypatch))
-    with Progress(run) as display:
+    with ProgressDisplay(run) as display:
         for _ in range(5):
             display.show(STEP)
         display.show(RolledBack(2, "it diverged", 0.05))
@@ -88,7 +88,7 @@ def test_where_there_is_no_terminal_a_plain_line_comes_now_and_then(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
-    with Progress(run) as display:
+    with ProgressDisplay(run) as display:
         display.show(STEP)
     assert "step 1: loss 3.607 bits/char, " in capsys.readouterr().err
 
@@ -97,13 +97,13 @@ def test_a_recipe_that_follows_the_sum_shows_the_sum_of_a_chunk(
     text_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
-    with Progress(train([str(text_file)], checkpoint=True, recipe="min-char-rnn", steps=3)) as display:
+    with ProgressDisplay(train([str(text_file)], checkpoint=True, recipe="min-char-rnn", steps=3)) as display:
         display.show(STEP)
     assert "step 1: loss 62.5 nats per 25 chars, " in capsys.readouterr().err
 
 
 def test_quiet_shows_only_what_went_wrong(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(run, is_quiet=True) as display:
+    with ProgressDisplay(run, is_quiet=True) as display:
         for event in (STEP, Sampled(1, "x"), Evaluated(1, 1.0, is_best=True), Stopped(1, interrupted=True)):
             display.show(event)
         display.show(SaveFailed(40, "the disk is full"))
@@ -116,7 +116,7 @@ def test_warnings_of_what_a_run_promises_are_heard_by_quiet_ears_too(
     for name, sentence in (("notes", "a note"), ("warnings", "exact no more")):
         monkeypatch.setattr(run, name, (sentence,))
     for is_quiet in (True, False):
-        Progress(run, is_quiet=is_quiet)
+        ProgressDisplay(run, is_quiet=is_quiet)
         said = capsys.readouterr().err
         assert said.count("warning: exact no more\n") == 1
         assert ("a note" in said) != is_quiet
@@ -129,7 +129,7 @@ def test_80_columns_have_room_for_the_bar_and_fewer_for_the_time_left_and_the_lo
     shown = {}
     for columns in (45, 80):
         monkeypatch.setattr(sys, "stderr", terminal := Terminal(columns, 24, monkeypatch))
-        with Progress(run) as display:
+        with ProgressDisplay(run) as display:
             display.show(STEP)
         shown[columns] = terminal.getvalue().rstrip()
     assert re.search(r" left, loss 3\.607 bits/char,", shown[45])
@@ -143,7 +143,7 @@ def test_the_bar_of_a_run_bounded_by_time_is_its_time(text_file: Path, monkeypat
     run = train([str(text_file)], checkpoint=True, **{**SMALL, "steps": 0, "minutes": 2})
     monkeypatch.setattr(run.pace, "earlier", 30.0)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal(100, 24, monkeypatch))
-    with Progress(run) as display:
+    with ProgressDisplay(run) as display:
         display.show(STEP)
     assert re.search(r" 25%, 01:30 left, .*\| step 1", terminal.getvalue())
 
@@ -176,7 +176,7 @@ def test_the_end_says_where_all_went_and_what_to_type_next(
     text_file: Path, capsys: pytest.CaptureFixture[str], is_interrupted: bool
 ) -> None:
     run = train([str(text_file)], checkpoint="my models/lamp.npz", **SMALL)
-    with Progress(run) as display:
+    with ProgressDisplay(run) as display:
         display.show(STEP)
         display.show(Stopped(58, interrupted=is_interrupted))
     ending = capsys.readouterr().err.splitlines()[4:]
