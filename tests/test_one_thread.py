@@ -48,7 +48,14 @@ for kind in (charrnn.Vanilla, charrnn.LSTM, charrnn.GRU, charrnn.Linear):
     outputs = layer.forward(Noting(np.ones((2, 5, 3))))
     layer.backward(Noting(np.ones_like(outputs if kind is charrnn.Linear else outputs[0])))
 run = charrnn.train("abc" * 99, steps=1, hidden_sizes=(4,))
-charrnn.Evaluator(run.model, Noting(np.zeros(99, int))).loss(run.params)
+
+class NotingParameters(charrnn.Parameters):
+    def group(self, prefix):
+        seen.append(get())
+        return super().group(prefix)
+
+params = NotingParameters(run.params.shapes, run.params.vector)
+charrnn.Evaluator(run.model, np.zeros(99, int)).loss(params)
 print(*set(seen), len(seen) >= 9, get())
 """
 

@@ -1,5 +1,6 @@
 """The held-out figure: nats per character on text the model did not train on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class EvaluationShard(NamedTuple):
         return float(Reader(self.model, params, may_diverge=True).sums(self.texts).sum())
 
 
-class _Evaluation:
+class _Evaluation(ABC):
     """What evaluators of running text and of items have in common: `count` texts, which processes can share."""
 
     def __init__(self, model: CharRNN, count: int, transitions: int, total: Total | None) -> None:
@@ -50,9 +51,9 @@ class _Evaluation:
         own = share(self._count, index, count)
         return EvaluationShard(self.model, self._texts(own)) if own else None
 
+    @abstractmethod
     def _texts(self, own: range) -> list[Ids]:
         """Return some of the texts, each after the id it is predicted from."""
-        raise NotImplementedError
 
 
 class Evaluator(_Evaluation):

@@ -125,7 +125,7 @@ def test_a_run_that_diverges_at_once_each_time_gives_up_after_five_rollbacks(
 ) -> None:
     plant(monkeypatch, math.nan, at=7, times=6)
     events: list[Event] = []
-    with pytest.raises(DivergedError, match=r"diverged at step 8: .* gradient norm nan.*; try a lower --learning-rate"):
+    with pytest.raises(DivergedError, match=r"diverged at step 8: .* gradient norm nan.*; try a lower learning_rate"):
         events.extend(event for event in start(text_file, learning_rate=0.32).events() if isinstance(event, RolledBack))
     assert checkpoint.load("run.npz").progress.step == 4  # the state last saved
 

@@ -319,7 +319,7 @@ def test_a_run_that_ends_by_an_error_says_so_in_its_log(text: str) -> None:
     last = read_log(Path("run.log.jsonl"))[-1]
     assert (last["event"], last["reason"]) == (
         "failure",
-        "training diverged at step 5; try a lower --learning-rate",
+        "training diverged at step 5; try a lower learning_rate",
     )
 
 
