@@ -23,9 +23,22 @@ Each message is one sentence: what, where, and what to do. `cli/main.py` alone t
 an exit code.
 """
 
+import errno
 from collections.abc import Callable
 
 _LONGEST_SHOWN = 200  # characters of a name from outside that a message quotes
+
+
+# What to do about limits of the system, whichever file or process ran into them.
+SHORTAGES = {
+    errno.EMFILE: "the limit of this shell is reached; raise it with `ulimit -n 256`",
+    errno.ENFILE: "the limit of this machine is reached; close other programs and try again",
+}
+
+
+def remedy(error: BaseException) -> str:
+    """Say what to do about a file that could not be written."""
+    return SHORTAGES.get(getattr(error, "errno", None) or 0, "make room or choose another place")
 
 
 def shortened(name: str) -> str:

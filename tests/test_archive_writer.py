@@ -288,3 +288,12 @@ def test_target_that_is_open_elsewhere_is_waited_for(path: Path, monkeypatch: py
         write_arrays(path, OLD)
     assert files(path.parent) == ["run.npz"]
     assert read_arrays(path).keys() == NEW.keys()
+
+
+def test_too_many_open_files_are_not_told_as_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(writer, "replacing", refuse)
+    with pytest.raises(CheckpointError, match=r"Too many open files; .*ulimit -n"):
+        write_arrays("full.npz", {"a": np.zeros(1)})

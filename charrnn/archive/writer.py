@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from charrnn.archive.lock import LOCK_SUFFIX, remove_if_abandoned
 from charrnn.archive.reader import DTYPES, NAME, RefusedError, reason, size_limit, stream_arrays
-from charrnn.errors import CheckpointError, shortened
+from charrnn.errors import CheckpointError, remedy, shortened
 
 if sys.platform != "win32":
     import fcntl
@@ -83,7 +83,7 @@ def write_arrays(
     except RefusedError as refusal:
         raise CheckpointError(f"cannot save {shown}: what was to be saved {refusal}") from refusal
     except (OSError, ValueError, RuntimeError, zipfile.LargeZipFile, MemoryError) as error:
-        raise CheckpointError(f"cannot save {shown}: {reason(error)}; make room or choose another place") from error
+        raise CheckpointError(f"cannot save {shown}: {reason(error)}; {remedy(error)}") from error
 
 
 def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:

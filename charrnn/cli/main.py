@@ -17,18 +17,13 @@ from charrnn.cli.mpi import exit_code_of, launched_rank
 from charrnn.cli.signals import exit_code, ignore_signals, stop_on_signals
 from charrnn.config import flag
 from charrnn.environment import use_one_thread
-from charrnn.errors import CharRNNError, shortened
+from charrnn.errors import SHORTAGES, CharRNNError, shortened
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
     from charrnn.training.trainer import Team
 
 _HOW_TO_REPORT = "please report it, with the output of `charrnn --version` and of the same command with CHARRNN_DEBUG=1"
-# Limits of the system, whichever file or process ran into them.
-_SHORTAGES = {
-    errno.EMFILE: "the limit of this shell is reached; raise it with `ulimit -n 256`",
-    errno.ENFILE: "the limit of this machine is reached; close other programs and try again",
-}
 # Each is a module of `charrnn.cli` with a function of that name.
 _COMMANDS = {
     "train": "Train a model on a text.",
@@ -99,8 +94,8 @@ def invoke(team: "Team | None" = None) -> int:
 
 def _failed(error: Exception) -> int:
     cause = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
-        return _fail(f"{cause.strerror}: {_SHORTAGES[cause.errno]}", 1)
+    if isinstance(cause, OSError) and cause.errno in SHORTAGES:
+        return _fail(f"{cause.strerror}: {SHORTAGES[cause.errno]}", 1)
     match error:
         case CharRNNError() | click.ClickException():
             return _fail(_one_line(error), error.exit_code)

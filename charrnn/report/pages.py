@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.errors import ConfigError, PageError, TextError, shown
+from charrnn.errors import ConfigError, PageError, TextError, remedy, shown
 from charrnn.probing import NEAR, ONE, OPEN, PROBES, Recording, correlations, record
 from charrnn.report.terminal import bits, visible
 from charrnn.scoring.reading import as_items, beginning
@@ -57,7 +57,7 @@ def write_file(path: Path, data: bytes) -> int:
         temporary.replace(os.path.realpath(path))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise PageError(f"cannot write {shown(str(path))}: {why}; make room or choose another place") from error
+        raise PageError(f"cannot write {shown(str(path))}: {why}; {remedy(error)}") from error
     finally:
         with suppress(OSError, ValueError):  # it is gone after a success
             temporary.unlink()
