@@ -199,8 +199,8 @@ def _reason(error: Exception) -> str:
     """Say in words what contradicts itself: Python's own errors of a look-up do not."""
     if isinstance(error, KeyError):
         return f"meta has no {shown(str(error.args[0]))}"
-    if isinstance(error, TypeError | AttributeError):
-        return "meta has a value of the wrong kind"
+    if "indices must be" in str(error):
+        return "meta has a list or a text where an object belongs"
     return shown(str(error))
 
 

@@ -6,12 +6,14 @@ per character. All of these end with a line feed. ``describe_*`` return words fo
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import numpy as np
 from charrnn import checkpoint
 from charrnn.cache import Kept
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import BOUNDS, LINE_END, RECIPES, TrainConfig, flag
+from charrnn.config import BOUNDS, LINE_END, RECIPES, RESUMABLE, TrainConfig, flag, suited_settings, usual_recipe
 from charrnn.errors import CheckpointError, ConfigError, LogError, TextError, counted, shown
 from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, EQUATIONS_GATE, Row
 from charrnn.machine import format_bytes
@@ -191,10 +193,25 @@ def _settings(config: TrainConfig) -> str:
 
 
 def _command(trained: Checkpoint) -> str | None:
-    """Return the command that started a run, with the bounds that it has now; None where a program did."""
-    bounds = [word for name in BOUNDS if trained.config[name] for word in (flag(name), f"{trained.config[name]:g}")]
+    """Return the command that starts a run with the present settings; None where a program started it.
+
+    The checkpoint keeps what was typed but for the options that a resume may change, which stand in the settings.
+    """
+    if not trained.command:
+        return None
+    named = re.search(r"--recipe[ =](\S+)", trained.command)
+    recipe = RECIPES[named[1] if named else usual_recipe(trained.separator)]
+    usual, now = recipe.config.to_json(), trained.config
+    is_needed = {name: now[name] != usual[name] for name in RESUMABLE}
+    if recipe.is_suited and now["learning_rate"] in (
+        suited_settings(passes)["learning_rate"] for passes in (0, 10, 30)
+    ):
+        is_needed["learning_rate"] = False  # the recipe chose it by the length of the text
+    if any(is_needed[name] for name in BOUNDS):  # one that is given replaces the recipe's
+        is_needed |= {name: bool(now[name]) for name in BOUNDS}
+    words = [(flag(name), str(now[name]).removesuffix(".0")) for name in RESUMABLE if is_needed[name]]
     options, dashes, texts = trained.command.partition(" -- ")
-    return " ".join([options, *bounds]) + dashes + texts if options else None
+    return " ".join([options, *chain(*words)]) + dashes + texts
 
 
 def _commands(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -79,7 +79,6 @@ def test_a_model_from_elsewhere_is_saved_sampled_scored_and_described(charrnn: C
     assert_equal_models(load("model.npz"), from_torch(stored("gru_embedding"), CHARS))
     outcome = charrnn("sample", "model.npz", "--seed", "hello", "-n", "20")
     assert (outcome.code, outcome.out[:5]) == (0, b"hello")
-    assert "learned greetings for 0 steps" in outcome.err
     scored = charrnn("score", "model.npz", str(text_file))
     assert scored.code == 0, scored.err
     assert "the model is from elsewhere, and its training text is not known" in scored.err
