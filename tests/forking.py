@@ -194,7 +194,9 @@ def _load_everything() -> None:
             # What needs a package, or a library such as MPI's, that is not installed stays out.
             with contextlib.suppress(ImportError, RuntimeError):
                 importlib.import_module(module.name)
-    for encoding in ("ascii", "latin-1", "utf-32-le"):  # which somebody without rights might not find any more
+    # What is loaded late, which somebody without rights might not find any more.
+    importlib.import_module("numpy.ma")
+    for encoding in ("ascii", "latin-1", "utf-32-le"):
         codecs.lookup(encoding)
 
 

@@ -75,7 +75,7 @@ def sample(
     """Write text with a trained model."""
     from charrnn.checkpoint import load
     from charrnn.paths import newest
-    from charrnn.report.samples import describe_fitting, display_for, introduce
+    from charrnn.report.samples import Look, describe_fitting, display_for, introduce
     from charrnn.report.terminal import TextWriter, say
     from charrnn.sampling.writing import Writer, fit_seed, read_seed
 
@@ -98,8 +98,8 @@ def sample(
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
     output, json_of = TextWriter(raw=raw), path if as_json else None
-    shown: dict[str, Any] = {"json_of": json_of, "echo": echo, "is_quiet": quiet, "keep": keep}
-    display, labels = display_for(trained, writer.samples, seed.text, output, by_turns=interactive, **shown)
+    look = Look(by_turns=interactive, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
+    display, labels = display_for(trained, writer.samples, seed.text, output, look)
     try:
         if interactive:
             from charrnn.cli.interactive import converse

@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,42 +62,39 @@ def _held_out_bits(trained: Checkpoint) -> str:
     return f"{bits(history[-1][1]):.3f} bits/char" if history else ""
 
 
-def display_for(
-    trained: Checkpoint,
-    samples: Sequence[Sample],
-    seed: str,
-    writer: TextWriter,
-    *,
-    by_turns: bool,
-    json_of: Path | None,
-    echo: bool,
-    is_quiet: bool,
-    keep: bool,
-) -> "tuple[Display, Labels | None]":
-    """Return the display of some samples, and the labels of items if they will be shown.
+@dataclass(frozen=True)
+class Look:
+    """How samples are shown."""
 
-    Parameters
-    ----------
-    seed : the text that each sample starts with
-    by_turns : whether a person and the model take turns, and items are running text
-    json_of : the checkpoint to name in JSON lines; None for text
-    echo : show the seed too
-    keep : keep the texts (see `Display`)
-    """
-    is_terminal, shown = sys.stdout.isatty(), seed if echo else ""
-    if trained.separator and not by_turns:
-        labels = Labels(trained) if json_of or is_terminal or not is_quiet else None
-        if json_of:
-            return JsonLines(samples, seed, writer, json_of, labels.label if labels else None), labels
+    by_turns: bool = False
+    """Whether a person and the model take turns, and items are running text."""
+    json_of: Path | None = None
+    """The checkpoint to name in JSON lines; None for text."""
+    echo: bool = True
+    """Show the seed too."""
+    is_quiet: bool = False
+    keep: bool = False
+    """Keep the texts (see `Display`)."""
+
+
+def display_for(
+    trained: Checkpoint, samples: Sequence[Sample], seed: str, writer: TextWriter, look: Look
+) -> "tuple[Display, Labels | None]":
+    """Return the display of samples that start with `seed`, and the labels of items if they will be shown."""
+    is_terminal, shown, is_quiet = sys.stdout.isatty(), seed if look.echo else "", look.is_quiet
+    if trained.separator and not look.by_turns:
+        labels = Labels(trained) if look.json_of or is_terminal or not is_quiet else None
+        if look.json_of:
+            return JsonLines(samples, seed, writer, look.json_of, labels.label if labels else None), labels
         beside, separator = labels if is_terminal else None, trained.separator
         items = ItemLines(samples, shown, writer, separator=separator, labels=beside, seed=seed, is_quiet=is_quiet)
         return items, labels
-    if json_of:
-        return JsonLines(samples, seed, writer, json_of), None
+    if look.json_of:
+        return JsonLines(samples, seed, writer, look.json_of), None
     temperatures = len({sample.temperature for sample in samples})
     if is_terminal and temperatures > 1 and column_width(temperatures, _stdout_columns()) >= NARROWEST:
         return Columns(samples, shown, writer), None
-    return Apart(samples, shown, writer, keep=keep, is_quiet=is_quiet), None
+    return Apart(samples, shown, writer, keep=look.keep, is_quiet=is_quiet), None
 
 
 def _stdout_columns() -> int:
