@@ -5,7 +5,7 @@
 Each text is drawn line by line, by a fixed seed, from the bundled ones. Its preparation, the start of a second run on
 it and that run's steps are processes of their own, on one thread. The text and what the cache keeps of it lie in
 `--folder` and are removed before the next one; a text of N GB needs 2 N there. The step of a small text, the novella
-alone, stands beside that of each large one, measured just before. With `--by-line` each line is an item for itself,
+alone, stands beside that of each large one, measured just before. With `--by-line` each line is an item of its own,
 learned as the recipe for items does.
 """
 

@@ -33,7 +33,7 @@ Randomness = np.random.Generator | int
 
 
 class Layer(Protocol):
-    """What `Stack` and `charrnn.check_layer` ask of a layer, whoever wrote it: arrays in, arrays out, and the way back.
+    """What `Stack` and `charrnn.check_layer` ask of any layer: arrays in, arrays out, and the way back.
 
     ``backward`` belongs to the ``forward`` before it, and overwrites ``grads``. A layer without a state maps one array
     to one array; a `Recurrent` one takes and returns a state as well.

@@ -99,7 +99,7 @@ def _take(place: Path) -> int:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(descriptor)
-            # Whoever held it before may have removed it in between: then this lock is on a file that is gone.
+            # The process that held it may have removed it meanwhile: then this lock is on a file that is gone.
             is_there = place.exists() and os.path.samestat(place.stat(), os.fstat(descriptor))
         except BaseException:
             os.close(descriptor)

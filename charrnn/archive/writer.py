@@ -69,7 +69,7 @@ def write_arrays(
     Raises
     ------
     CheckpointError
-        If the file cannot be written, or an array is none that ``read_arrays`` would give back.
+        If the file cannot be written, or ``read_arrays`` would refuse an array.
     ConfigError
         If ``CHARRNN_MAX_CHECKPOINT_BYTES`` is not a number.
     """
@@ -90,7 +90,7 @@ def sweep_temporaries(folder: str | os.PathLike[str]) -> list[Path]:
     """Remove the temporaries and lock files that processes left when they were killed.
 
     Both are locked for as long as they are needed and the lock dies with its process; so a living run or
-    save is never disturbed, be it in this process, under a recycled process number, or in another
+    save is never disturbed, whether in this process, under a recycled process number, or in another
     container.
 
     Returns

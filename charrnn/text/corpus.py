@@ -486,7 +486,7 @@ def split(ids: NDArray[np.integer], val_fraction: float) -> tuple[NDArray[np.int
 
 @dataclass(frozen=True)
 class ItemCounts:
-    """How many items a text had, where each was learned for itself; characters are those that were guessed."""
+    """How many items a text had, if they were learned separately; characters are those that were guessed."""
 
     training: int
     training_characters: int

@@ -76,7 +76,7 @@ _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the se
 # Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
 _MOST_ROLLBACKS = 5
 # Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
-# larger, be it by chance, the good state before stays.
+# larger, even by chance, the good state before stays.
 _CALM_WITHIN = 1.0
 _TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
@@ -606,7 +606,7 @@ def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> fl
 
     Parameters
     ----------
-    run : the state it goes on from
+    run : the state it resumes from
     best : where that model is
     evaluator : scores the run's held-out part; it is asked where the model was judged by another text
     """

@@ -527,7 +527,7 @@ def _let_go(helpers: list[_Helper], file: IO[bytes] | None) -> None:
 def be_worker(descriptor: int) -> None:
     """Serve the `Workers` of another process until its connection closes."""
     connection: Connection[Any, Any] = Connection(descriptor)
-    # Whoever is killed closes the connection, perhaps in the middle of a step: nobody is left to be told.
+    # A process that is killed closes the connection, perhaps in the middle of a step: nobody is left to tell.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         begin = connection.recv()
         try:
