@@ -32,14 +32,14 @@ _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
 
 Files may be compressed (.gz, .xz). The default TEXT is The Harbour Clerk, a novella that comes with the program, or
-with --by-line 1,200 names of villages. ProgressDisplay goes to stderr. Ctrl-C finishes the step, saves and stops.
+with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
 """
 
 
 @click.command(
     cls=Command,
     sections=options.TRAIN_SECTIONS,
-    epilog="Example: charrnn train kafka.txt --hidden-size 256 --minutes 3",
+    epilog="Example: charrnn train book.txt --hidden-size 256 --minutes 3",
     help=_HELP,
 )
 @click.argument("texts", metavar="[TEXT]...", nargs=-1, type=TextName())
