@@ -22,7 +22,7 @@ CHECKPOINT is by default the newest in ./checkpoints, or else the model that com
 """
 
 
-@click.command(cls=Command, epilog="Example: charrnn export checkpoints/kafka-best.npz -o kafka.onnx", help=_HELP)
+@click.command(cls=Command, epilog="Example: charrnn export checkpoints/book-best.npz -o book.onnx", help=_HELP)
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())
 @options.output("model.html", "Output file (overwritten); its extension sets the format.")
 @options.quiet

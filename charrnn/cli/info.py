@@ -19,7 +19,7 @@ is by default the newest in ./checkpoints, or else the model that comes with the
 
 @click.command(
     cls=Command,
-    epilog="Example: charrnn info --json checkpoints/kafka.npz",
+    epilog="Example: charrnn info --json checkpoints/book.npz",
     help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())

@@ -23,7 +23,7 @@ part. Without --output, the drawing goes to stdout and is as wide as the termina
 
 
 @click.command(
-    cls=Command, epilog="Example: charrnn plot checkpoints/kafka.npz checkpoints/kafka-2.npz -o loss.svg", help=_HELP
+    cls=Command, epilog="Example: charrnn plot checkpoints/book.npz checkpoints/book-2.npz -o loss.svg", help=_HELP
 )
 @click.argument("runs", metavar="[CHECKPOINT|LOG]...", nargs=-1, type=CheckpointPath())
 @click.option(

@@ -24,7 +24,7 @@ own text that it was not trained on. A model trained on items (with --by-line, f
 @click.command(
     cls=Command,
     short_help="Write a page that shows what the cells look at.",
-    epilog="Example: charrnn view kafka.txt -o kafka.html",
+    epilog="Example: charrnn view book.txt -o book.html",
     help=_HELP,
 )
 @click.argument("words", metavar="[CHECKPOINT] [TEXT]...", nargs=-1, type=TextName(or_checkpoint=True))
