@@ -141,6 +141,10 @@ def test_a_state_to_fall_back_to_is_loaded_as_it_was_saved() -> None:
     halves = {n: a.astype("<f8") if n.startswith("fallback/") else a for n, a in whole.items()}
     write_arrays("other.npz", halves)
     assert "another data type" in refusal(Path("other.npz"))
+    meta = json.loads(whole["meta"].tobytes())
+    meta["progress"]["step"] = progress.step - 1
+    write_arrays("later.npz", whole | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
+    assert "later than the run's own" in refusal(Path("later.npz"))
 
 
 def test_a_checkpoint_for_sampling_only_is_loaded_without_a_way_to_resume() -> None:
@@ -180,6 +184,7 @@ for _ in range(200):
 WRONG_META: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "newer format": (lambda meta: meta.update(format=9), r"newer charrnn \(format 9, this one reads up to 1\)"),
     "no format": (lambda meta: meta.pop("format"), "format"),
+    "a format below the first": (lambda meta: meta.update(format=0), "meta has the format 0"),
     "hidden size unlike the arrays": (
         lambda m: m["model"].update(hidden_sizes=[5, 3]),
         r"cells.0.* \(6, 16\).* \(6, 20\)",
