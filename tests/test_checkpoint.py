@@ -142,7 +142,7 @@ def test_a_state_to_fall_back_to_is_loaded_as_it_was_saved() -> None:
     write_arrays("other.npz", halves)
     assert "another data type" in refusal(Path("other.npz"))
     meta = json.loads(whole["meta"].tobytes())
-    meta["progress"]["step"] = progress.step - 1
+    meta["progress"]["rollbacks"] = progress.rollbacks - 1
     write_arrays("later.npz", whole | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
     assert "later than the run's own" in refusal(Path("later.npz"))
 
