@@ -7,18 +7,18 @@ The public names are listed in ``__init__.pyi``. Each is loaded when it is first
 needs no NumPy.
 """
 
+# Nothing else is imported here: `python -m charrnn` loads this file before it has left the current folder out.
 from importlib import import_module
-from pathlib import Path
 
 _HOME: dict[str, str] = {}  # of each public name, filled when the first is asked for
 
 
 def _homes() -> dict[str, str]:
     if not _HOME:
-        listed = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
-        for words in map(str.split, listed.splitlines()):
-            if words[:1] == ["from"]:  # from module import name as name
-                _HOME[words[-1]] = words[1]
+        with open(f"{__file__}i", encoding="utf-8") as stub:  # noqa: PTH123 - pathlib would be imported too early
+            for words in map(str.split, stub):
+                if words[:1] == ["from"]:  # from module import name as name
+                    _HOME[words[-1]] = words[1]
     return _HOME
 
 
