@@ -354,11 +354,11 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
         weights, ws = cell.weights(B, dtype, from_ids=False), cell.workspace(T, B, dtype, from_ids=False)
         cell.arrange(arrays, weights)
         before = kind(*(arrays[f"state.{key}"] for key in kind._fields))
-        return weights, ws, cell.forward(weights, ws, arrays["inputs"], before)
+        return weights, ws, cell.forward(weights, ws, arrays["inputs"][None], before)
 
     def loss(arrays: Mapping[str, Array]) -> Any:
         _, ws, final = run(arrays)
-        return (ws.outputs * d_outputs).sum() + sum((a * d_a).sum() for a, d_a in zip(final, d_final, strict=True))
+        return (ws.outputs[0] * d_outputs).sum() + sum((a * d_a).sum() for a, d_a in zip(final, d_final, strict=True))
 
     def with_state(arrays: Mapping[str, Array], before: Any) -> dict[str, Array]:
         return {**arrays, **{f"state.{key}": array for key, array in zip(kind._fields, before, strict=True)}}
@@ -366,10 +366,10 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
     arrays = with_state({**params, "inputs": inputs}, state)
     weights, ws, _ = run(arrays)
     grads, plain = ({key: np.zeros_like(array) for key, array in params.items()} for _ in range(2))
-    d_state = cell.backward(weights, ws, grads, inputs, d_outputs, d_final)
+    d_state = cell.backward(weights, ws, [grads], inputs[None], d_outputs[None], d_final)
     steps = equations.layer_forward(name, params, inputs, state)
     d_inputs, d_plain = equations.layer_backward(name, params, plain, steps, d_outputs, d_final)
-    derived = with_state({**grads, "inputs": ws.d_inputs}, d_state)
+    derived = with_state({**grads, "inputs": ws.d_inputs[0]}, d_state)
     expected = with_state({**plain, "inputs": d_inputs}, d_plain)
     yield from check(loss, arrays, derived, plain=expected, model=label)
 

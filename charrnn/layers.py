@@ -188,11 +188,11 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
         before = self._state(state, B, "state")
         weights, ws = self._prepare(steps, B, from_ids=x.ndim == 2)
         self.cell.arrange(self.params.group(""), weights)
-        final: S = self.cell.forward(weights, ws, x, before)
+        final: S = self.cell.forward(weights, ws, x[None], before)
         self._tape = _SequenceTape(weights, ws, x, return_sequences)
         if return_sequences:
-            return _swapped(ws.outputs, batch_first=self.batch_first), final
-        return ws.outputs[-1].copy(), final
+            return _swapped(ws.outputs[0], batch_first=self.batch_first), final
+        return ws.outputs[0, -1].copy(), final
 
     @with_one_thread
     def backward(self, d_outputs: ArrayLike, d_state: S | None = None) -> tuple[Array | None, S]:
@@ -209,7 +209,7 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
         d_state : of the initial state, fresh
         """
         weights, ws, x, return_sequences = self._recorded()
-        steps, B, H = ws.outputs.shape
+        _, steps, B, H = ws.outputs.shape
         d_final = self._state(d_state, B, "d_state")
         if return_sequences:
             d = self._gradient(d_outputs, (B, steps, H) if self.batch_first else (steps, B, H))
@@ -218,8 +218,8 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
             d = self._gradient(d_outputs, (B, H))
             d_h = np.zeros((steps, B, H), self._dtype)
             d_h[-1] = d
-        d_initial: S = self.cell.backward(weights, ws, self.grads.group(""), x, d_h, d_final)
-        d_inputs = None if x.ndim == 2 else _swapped(ws.d_inputs, batch_first=self.batch_first)
+        d_initial: S = self.cell.backward(weights, ws, [self.grads.group("")], x[None], d_h[None], d_final)
+        d_inputs = None if x.ndim == 2 else _swapped(ws.d_inputs[0], batch_first=self.batch_first)
         return d_inputs, d_initial
 
     def zero_state(self, B: int) -> S:
@@ -375,7 +375,7 @@ class Embedding(_Weighted[tuple[EmbeddingWorkspace, Array]]):
     def forward(self, ids: ArrayLike) -> Array:
         """Look up the vectors of ids of any shape: (..., E), fresh."""
         found = as_ids(ids, self.table.vocab_size)
-        ws = self.table.workspace(found.size, 1, self._dtype)
+        ws = self.table.workspace((found.size, 1), self._dtype)
         self.table.forward(self.params, ws, found.reshape(-1, 1))
         self._tape = ws, found
         return ws.outputs.reshape(*found.shape, self.table.embedding_size)
@@ -507,7 +507,7 @@ class Dropout:
         masks = DropoutWorkspace.allocate(rates, [(H, H)], range(B), T, B, steps.dtype)
         masks.draw(np.random.default_rng(rng))
         self._tape = masks, x.shape
-        return self._as_given(masks.forward(0, steps), x.ndim)
+        return self._as_given(masks.forward(0, steps[None])[0], x.ndim)
 
     def backward(self, d_outputs: ArrayLike) -> Array:
         """Return the gradient of the inputs of the last ``forward``, given that of the outputs; same shape, fresh.
@@ -522,7 +522,7 @@ class Dropout:
         if masks is None:
             return d.copy()
         steps = self._time_major(d)
-        masks.backward(0, steps)
+        masks.backward(0, steps[None])
         return self._as_given(steps, d.ndim)
 
     def _time_major(self, x: Array) -> Array:

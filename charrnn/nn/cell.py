@@ -2,14 +2,18 @@
 
 A cell is an immutable description. What it computes with are two sets of arrays, each made once and reused:
 
-- *weights*: the parameters arranged as the products want them. They depend on the number of streams, not on the length
-  of a sequence. `arrange` fills them; it is due whenever the parameters have changed.
+- *weights*: the parameters arranged as the products want them. They depend on R, not on the length of a sequence.
+  `arrange` fills them; it is due whenever the parameters have changed.
 - a *workspace* for T steps: `forward` fills it, `backward` reads it and uses it up.
+
+The streams come in S shards of R streams each. Every product and every sum over streams is made shard by shard, and
+each shard has a gradient of its own, so that its bits are the same whether it is computed alone or beside others.
+Everything else is computed for all shards at once.
 
 `params` and `grads` are one layer's arrays by short name, such as ``W_hh``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -20,7 +24,7 @@ Group = Mapping[str, Array]
 
 
 class Cell(Protocol):
-    """D inputs into H hidden units, over T steps of B streams."""
+    """D inputs into H hidden units, over T steps of S·R streams."""
 
     @property
     def input_size(self) -> int:
@@ -44,17 +48,17 @@ class Cell(Protocol):
     def zero_state(self, B: int, dtype: np.dtype[Any]) -> Any:
         """Return the state before any character, a named tuple of (B, H) arrays."""
 
-    def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
+    def weights(self, R: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
         """Allocate arranged weights, for inputs that are ids or vectors."""
 
     def arrange(self, params: Group, weights: Any) -> None:
         """Copy the parameters into `weights`."""
 
-    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> Any:
+    def workspace(self, T: int, R: int, dtype: np.dtype[Any], *, from_ids: bool, S: int = 1) -> Any:
         """Allocate what `forward` and `backward` fill.
 
-        Its ``outputs`` (T, B, H) are the hidden states, its ``d_inputs`` (T, B, D) the gradient of vector inputs. Its
-        ``gates`` say how open each gate was, 0 to 1, (T, B, H) by its letter, until `backward` uses them up.
+        Its ``outputs`` (S, T, R, H) are the hidden states, its ``d_inputs`` (S, T, R, D) the gradient of vector inputs.
+        Its ``gates`` say how open each gate was, 0 to 1, (S, T, R, H) by its letter, until `backward` uses them up.
         """
 
     def forward(self, weights: Any, ws: Any, inputs: Array, state: Any) -> Any:
@@ -62,8 +66,8 @@ class Cell(Protocol):
 
         Parameters
         ----------
-        inputs : (T, B) ids or (T, B, D) vectors
-        state : initial state, read
+        inputs : (S, T, R) ids or (S, T, R, D) vectors
+        state : initial state of the S·R streams, read
 
         Returns
         -------
@@ -71,15 +75,15 @@ class Cell(Protocol):
         """
 
     def backward(
-        self, weights: Any, ws: Any, grads: Group, inputs: Array, d_outputs: Array, d_state: Any = None
+        self, weights: Any, ws: Any, grads: Sequence[Group], inputs: Array, d_outputs: Array, d_state: Any = None
     ) -> Any:
         """Run the sequence backwards from what `forward` left in `ws`.
 
         Parameters
         ----------
-        grads : every array is overwritten
+        grads : of each shard; every array is overwritten
         inputs : as given to `forward`
-        d_outputs : (T, B, H), gradient of the hidden states, read
+        d_outputs : (S, T, R, H), gradient of the hidden states, read
         d_state : gradient of the final state, if anything depends on it beyond `d_outputs`
 
         Returns

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from charrnn.nn.parameters import Array
+from charrnn.nn.parameters import Array, empty
 
 # Shares are rounded to 1/65,536, so that 64 random bits serve four numbers: 0.5 ms for the 750,000 of a step of the
 # default shape, where `Generator.random` took 1.1. Drawn in blocks that stay in the second-level cache.
@@ -47,7 +47,8 @@ class DropoutWorkspace:
     streams: range  # which of the whole batch's these are
     batch_size: int  # of the whole batch
     masks: tuple[Array, ...]  # (T or 1, B, H): 0, or 1 over the share that is kept
-    outputs: tuple[Array, ...]  # (T, B, H): a layer's outputs times their mask
+    by_shard: tuple[Array, ...]  # (S, T or 1, R, H): views of the masks
+    outputs: tuple[Array, ...]  # (S, T, R, H): a layer's outputs times their mask
     weight_masks: tuple[Array, ...]  # (H, G·H)
     W_hh: tuple[Array, ...]  # (H, G·H): W_hh times its mask
     on: bool = False  # whether this sequence drops anything
@@ -61,18 +62,22 @@ class DropoutWorkspace:
         T: int,
         batch_size: int,
         dtype: np.dtype[Any],
+        S: int = 1,
     ) -> Self:
-        """Make room; `shapes` are those of each layer's W_hh."""
+        """Make room for S shards; `shapes` are those of each layer's W_hh."""
         real = np.zeros(0, dtype).real.dtype  # gradcheck sends complex numbers through masks of real ones
         of_outputs, of_weights = (shapes if share else () for share in (rates.outputs, rates.weights))
+        B = len(streams)
+        masks = tuple(empty((1 if rates.locked else T, B, H), real) for H, _ in of_outputs)
         return cls(
             rates,
             streams,
             batch_size,
-            masks=tuple(np.empty((1 if rates.locked else T, len(streams), H), real) for H, _ in of_outputs),
-            outputs=tuple(np.empty((T, len(streams), H), dtype) for H, _ in of_outputs),
-            weight_masks=tuple(np.empty(shape, real) for shape in of_weights),
-            W_hh=tuple(np.empty(shape, dtype) for shape in of_weights),
+            masks=masks,
+            by_shard=tuple(mask.reshape(len(mask), S, B // S, -1).swapaxes(0, 1) for mask in masks),
+            outputs=tuple(empty((S, T, B // S, H), dtype) for H, _ in of_outputs),
+            weight_masks=tuple(empty(shape, real) for shape in of_weights),
+            W_hh=tuple(empty(shape, dtype) for shape in of_weights),
         )
 
     def draw(self, rng: np.random.Generator | None) -> None:
@@ -89,15 +94,15 @@ class DropoutWorkspace:
             _draw_mask(rng.bit_generator, mask.reshape(-1), self.rates.weights)
 
     def forward(self, layer: int, outputs: Array) -> Array:
-        """Return what the layer above sees of a layer's outputs (T, B, H)."""
+        """Return what the layer above sees of a layer's outputs (S, T, R, H)."""
         if not (self.on and self.masks):
             return outputs
-        return np.multiply(outputs, self.masks[layer], out=self.outputs[layer])
+        return np.multiply(outputs, self.by_shard[layer], out=self.outputs[layer])
 
     def backward(self, layer: int, d_outputs: Array) -> None:
         """Turn the gradient of what the layer above saw into that of the layer's outputs, in place."""
         if self.on and self.masks:
-            np.multiply(d_outputs, self.masks[layer], out=d_outputs)
+            np.multiply(d_outputs, self.by_shard[layer], out=d_outputs)
 
     @property
     def drops_weights(self) -> bool:

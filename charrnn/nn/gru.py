@@ -25,7 +25,7 @@ Backwards, with δ the gradients of what stands under σ and tanh, and of q:
 
 `equations` has this as plain steps. The parameters are stored in the form above; here they are arranged so:
 
-- *Planes.* As in `lstm`: ``(plane, T, B, H)``, in the order q r z n. So the three that take a product with W_hh lie
+- *Planes.* As in `lstm`: ``(plane, S, T, R, H)``, in the order q r z n. So the three that take a product with W_hh lie
   together, and so do the three that take one with W_xh.
 - *One tanh for both gates.* σ(a) = ½ + ½ tanh(a/2), with the inner ½ folded into the arranged weights of r and z.
 - *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast kernels (see `arrangement`).
@@ -34,6 +34,7 @@ Backwards, with δ the gradients of what stands under σ and tanh, and of q:
 - *Calls.* As in `lstm`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -43,7 +44,7 @@ from charrnn.nn import parameters
 from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiling, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
-from charrnn.nn.parameters import Array
+from charrnn.nn.parameters import Array, empty
 
 
 class GRUState(NamedTuple):
@@ -66,8 +67,8 @@ class GRUWeights(NamedTuple):
 
     W_xh: Array  # (3, D, H): r z n, for ids with the bias added
     W_xh_T: Array | None  # (3, H, D): r z n, for vectors
-    W_hh: Array  # (3, P, 1, H, H/P): q r z
-    W_hh_T: Array  # (3, P, 1, H, H/P): panels of each transpose
+    W_hh: Array  # (3, P, 1, 1, H, H/P): q r z
+    W_hh_T: Array  # (3, P, 1, 1, H, H/P): panels of each transpose
     b_h: Array  # (3, 1, H): r z n
     b_hn: Array  # (1, H)
     room: Array  # (H, H + 8), for `turned_panels`
@@ -76,10 +77,10 @@ class GRUWeights(NamedTuple):
 class _Step(NamedTuple):
     """Views of one step's arrays, made once: making them takes as long as a short step's arithmetic."""
 
-    h_rows: Array  # (1, row blocks, rows of one, H): h_{t−1}, as the product reads it
-    h_prev: Array  # (B, H)
-    gates: Array  # (2, B, H): r z
-    q: Array  # (B, H), as the others
+    h_rows: Array  # (S, row blocks, rows of one, H): h_{t−1}, as the product reads it
+    h_prev: Array  # (S, R, H)
+    gates: Array  # (2, S, R, H): r z
+    q: Array  # (S, R, H), as the others
     r: Array
     z: Array
     n: Array
@@ -89,21 +90,21 @@ class _Step(NamedTuple):
 class _StepBack(NamedTuple):
     """The same for the way back, where the planes hold factors and then δ."""
 
-    qrzn: Array  # (4, B, H)
-    rows: Array  # (3, 1, row blocks, rows of one, H): q r z, as the product reads them
+    qrzn: Array  # (4, S, R, H)
+    rows: Array  # (3, 1, S, row blocks, rows of one, H): q r z, as the product reads them
 
 
 @dataclass(frozen=True)
 class GRUWorkspace:
-    """Arrays for T steps of B streams, in blocks of K steps; `tiles`, `steps` and `steps_back` only view others."""
+    """Arrays for T steps of S·R streams, in blocks of K steps; `tiles`, `steps` and `steps_back` only view others."""
 
-    planes: Array  # (4, T, B, H): q r z n; after `backward` their δ
-    h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
-    products: Array  # (4, B, H): a step's products with W_hh, u_n u_r u_z; in `backward` d_h z behind them
-    tiles: Array  # (3, P, row blocks, rows of one, H/P): the first three, as the panels and blocks of rows leave them
-    term: Array  # (B, H): of a sum; backwards, what the step after sends to d_h
-    d_h: Array  # (B, H)
-    block: Array  # (3, K, B, H): a block's update gates, kept while their plane becomes δ, and room to work
+    planes: Array  # (4, S, T, R, H): q r z n; after `backward` their δ
+    h: Array  # (S, T + 1, R, H): h[:, 0] is the initial state, h[:, t + 1] follows input t
+    products: Array  # (4, S, R, H): a step's products with W_hh, u_n u_r u_z; in `backward` d_h z behind them
+    tiles: Array  # (3, P, S, row blocks, rows of one, H/P): the first three, as panels and blocks of rows leave them
+    term: Array  # (S, R, H): of a sum; backwards, what the step after sends to d_h
+    d_h: Array  # (S, R, H)
+    block: Array  # (3, S, K, R, H): a block's update gates, kept while their plane becomes δ, and room to work
     gathered: Array  # (3 · 64, H), for `lookup_backward`
     steps: tuple[_Step, ...]
     steps_back: tuple[_StepBack, ...]
@@ -111,17 +112,17 @@ class GRUWorkspace:
 
     @property
     def outputs(self) -> Array:
-        """(T, B, H): the hidden states."""
-        return self.h[1:]
+        """(S, T, R, H): the hidden states."""
+        return self.h[:, 1:]
 
     @property
     def gates(self) -> dict[str, Array]:
-        """Reset r and update z, (T, B, H) each, after `forward`."""
+        """Reset r and update z, (S, T, R, H) each, after `forward`."""
         return {"r": self.planes[1], "z": self.planes[2]}
 
     @property
     def d_inputs(self) -> Array | None:
-        """(T, B, D): gradient of the inputs, where they are vectors."""
+        """(S, T, R, D): gradient of the inputs, where they are vectors."""
         return self.below.d_inputs if self.below else None
 
 
@@ -148,18 +149,18 @@ class GRUCell:
         """Return the state before any character."""
         return GRUState(np.zeros((B, self.hidden_size), dtype))
 
-    def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWeights:
+    def weights(self, R: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWeights:
         """Allocate arranged weights."""
         D, H = self.input_size, self.hidden_size
-        _, P = tiling(B, H)
+        _, P = tiling(R, H)
         return GRUWeights(
-            W_xh=np.empty((3, D, H), dtype),
-            W_xh_T=None if from_ids else np.empty((3, H, D), dtype),
-            W_hh=np.empty((3, P, 1, H, H // P), dtype),
-            W_hh_T=np.empty((3, P, 1, H, H // P), dtype),
-            b_h=np.empty((3, 1, H), dtype),
-            b_hn=np.empty((1, H), dtype),
-            room=np.empty((H, H + 8), dtype),
+            W_xh=empty((3, D, H), dtype),
+            W_xh_T=None if from_ids else empty((3, H, D), dtype),
+            W_hh=empty((3, P, 1, 1, H, H // P), dtype),
+            W_hh_T=empty((3, P, 1, 1, H, H // P), dtype),
+            b_h=empty((3, 1, H), dtype),
+            b_hn=empty((1, H), dtype),
+            room=empty((H, H + 8), dtype),
         )
 
     def arrange(self, params: Group, weights: GRUWeights) -> None:
@@ -178,42 +179,50 @@ class GRUCell:
         else:
             weights.W_xh_T[...] = W_xh.swapaxes(1, 2)
 
-    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> GRUWorkspace:
+    def workspace(self, T: int, R: int, dtype: np.dtype[Any], *, from_ids: bool, S: int = 1) -> GRUWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
-        blocks, P = tiling(B, H)
-        planes, h, products = (np.empty(s, dtype) for s in ((4, T, B, H), (T + 1, B, H), (4, B, H)))
-        cut = (1, blocks, B // blocks, H)
+        blocks, P = tiling(R, H)
+        planes, h, products = (empty(s, dtype) for s in ((4, S, T, R, H), (S, T + 1, R, H), (4, S, R, H)))
+        cut = (S, blocks, R // blocks, H)
+        by_step = planes.transpose(2, 0, 1, 3, 4)  # (T, 4, S, R, H)
         return GRUWorkspace(
             planes=planes,
             h=h,
             products=products,
-            tiles=products[:3].reshape(3, blocks, B // blocks, P, H // P).transpose(0, 3, 1, 2, 4),
-            term=np.empty((B, H), dtype),
-            d_h=np.empty((B, H), dtype),
-            block=np.empty((3, block_steps(T, B, H), B, H), dtype),
-            gathered=np.empty((3 * GATHERED_ROWS, H), dtype),
+            tiles=products[:3].reshape(3, *cut[:3], P, H // P).transpose(0, 4, 1, 2, 3, 5),
+            term=empty((S, R, H), dtype),
+            d_h=empty((S, R, H), dtype),
+            block=empty((3, S, block_steps(T, S * R, H), R, H), dtype),
+            gathered=empty((3 * GATHERED_ROWS, H), dtype),
             steps=tuple(
                 _Step(
-                    h_rows=h[t].reshape(1, *cut), h_prev=h[t], gates=p[1:3], q=p[0], r=p[1], z=p[2], n=p[3], h=h[t + 1]
+                    h_rows=h[:, t].reshape(cut),
+                    h_prev=h[:, t],
+                    gates=p[1:3],
+                    q=p[0],
+                    r=p[1],
+                    z=p[2],
+                    n=p[3],
+                    h=h[:, t + 1],
                 )
-                for t, p in enumerate(planes.swapaxes(0, 1))
+                for t, p in enumerate(by_step)
             ),
-            steps_back=tuple(_StepBack(qrzn=p, rows=p[:3].reshape(3, *cut)) for p in planes.swapaxes(0, 1)),
-            below=None if from_ids else InputGradient.allocate(3, (T, B, D), dtype),
+            steps_back=tuple(_StepBack(qrzn=p, rows=p[:3].reshape(3, 1, *cut)) for p in by_step),
+            below=None if from_ids else InputGradient.allocate(3, (S, T, R, D), dtype),
         )
 
     def forward(self, weights: GRUWeights, ws: GRUWorkspace, inputs: Array, state: GRUState) -> GRUState:
         """Run the whole sequence (see `Cell.forward`)."""
-        T, B, H = ws.outputs.shape
+        S, T, R, H = ws.outputs.shape
         # x_t W_xh + b_h for every step at once, into the planes r z n
         if weights.W_xh_T is None:
             lookup(weights.W_xh, inputs, ws.planes[1:])
         else:
-            a = ws.planes[1:].reshape(3, T * B, H)
-            np.matmul(inputs.reshape(T * B, -1), weights.W_xh, out=a)
-            np.add(a, weights.b_h, out=a)
-        ws.h[0] = state.h
+            a = ws.planes[1:].reshape(3, S, T * R, H)
+            np.matmul(inputs.reshape(S, T * R, -1), weights.W_xh[:, None], out=a)
+            np.add(a, weights.b_h[:, None], out=a)
+        ws.h[:, 0] = state.h.reshape(S, R, H)
         W_hh, b_hn, tiles, term = weights.W_hh, weights.b_hn, ws.tiles, ws.term
         u_n, u_gates = ws.products[0], ws.products[1:3]
         matmul, add, subtract, multiply, tanh = np.matmul, np.add, np.subtract, np.multiply, np.tanh
@@ -234,51 +243,52 @@ class GRUCell:
             subtract(step.h_prev, step.n, term)
             multiply(step.z, term, term)
             add(step.n, term, step.h)
-        return GRUState(ws.h[-1].copy())
+        return GRUState(ws.h[:, -1].reshape(S * R, H, copy=True))
 
     def backward(
         self,
         weights: GRUWeights,
         ws: GRUWorkspace,
-        grads: Group,
+        grads: Sequence[Group],
         inputs: Array,
         d_outputs: Array,
         d_state: GRUState | None = None,
     ) -> GRUState:
         """Run the sequence backwards (see `Cell.backward`)."""
-        T, K = len(ws.steps), ws.block.shape[1]
+        (S, T, R, H), K = ws.outputs.shape, ws.block.shape[2]
         W_hh_T, products, tiles, d_h = weights.W_hh_T, ws.products, ws.tiles, ws.d_h
         through_z, from_next = products[3], ws.term
         matmul, add, multiply, add_up = np.matmul, np.add, np.multiply, np.add.reduce
-        from_next[...] = 0 if d_state is None else d_state.h
+        from_next[...] = 0 if d_state is None else d_state.h.reshape(S, R, H)
         for stop in range(T, 0, -K):
             start = max(0, stop - K)
             z = self._factors(ws, start, stop)
             for t in range(stop - 1, start - 1, -1):
                 step = ws.steps_back[t]
                 # d_h = d_outputs_t + what the step after sends
-                add(d_outputs[t], from_next, d_h)
+                add(d_outputs[:, t], from_next, d_h)
                 # δ_q, δ_r, δ_z, δ_n = d_h · their factors
                 multiply(step.qrzn, d_h, step.qrzn)
                 # for the step before: d_h z + (δ_r, δ_z, δ_q) W_hhᵀ
-                multiply(z[t - start], d_h, through_z)
+                multiply(z[:, t - start], d_h, through_z)
                 matmul(step.rows, W_hh_T, tiles)
                 add_up(products, axis=0, out=from_next)
-        self._weight_gradients(weights, ws, grads, inputs)
-        return GRUState(from_next.copy())
+        for shard, d_params in enumerate(grads):
+            self._weight_gradients(weights, ws, shard, d_params, inputs[shard])
+        return GRUState(from_next.reshape(S * R, H, copy=True))
 
     def _factors(self, ws: GRUWorkspace, start: int, stop: int) -> Array:
         """Replace the gates of steps start…stop−1 by the factors that turn d_h into δ.
 
-        Returns z, the share of d_h that reaches h_{t−1} directly: (stop − start, B, H), a view into the workspace.
+        Returns z, the share of d_h that reaches h_{t−1} directly: (S, stop − start, R, H), a view into the workspace.
         """
-        q, r, z, n = ws.planes[:, start:stop]
+        q, r, z, n = ws.planes[:, :, start:stop]
         kept_z: Array
-        kept_z, rest, work = ws.block[:, : stop - start]
+        kept_z, rest, work = ws.block[:, :, : stop - start]
         kept_z[...] = z
         np.subtract(1, z, out=rest)
         # of δ_z: (h_{t−1} − n) z (1 − z)
-        np.subtract(ws.h[start:stop], n, out=work)
+        np.subtract(ws.h[:, start:stop], n, out=work)
         np.multiply(work, rest, out=work)
         np.multiply(z, work, out=z)
         # of δ_n: (1 − z) (1 − n²)
@@ -292,11 +302,12 @@ class GRUCell:
         np.multiply(q, work, out=r)
         return kept_z
 
-    def _weight_gradients(self, weights: GRUWeights, ws: GRUWorkspace, grads: Group, inputs: Array) -> None:
-        """Write the gradients that need no recurrence from the δ in the planes, each one product a gate."""
-        T, B, H = ws.outputs.shape
-        d_q, d_a = ws.planes[0].reshape(T * B, H), ws.planes[1:].reshape(3, T * B, H)  # d_a: r z n
-        h_prev, ones = ws.h[:T].reshape(T * B, H), np.ones(T * B, d_q.dtype)
+    def _weight_gradients(self, weights: GRUWeights, ws: GRUWorkspace, shard: int, grads: Group, inputs: Array) -> None:
+        """Write the gradients that need no recurrence from a shard's δ in the planes, each one product a gate."""
+        _, T, R, H = ws.outputs.shape
+        planes = ws.planes[:, shard].reshape(4, T * R, H)
+        d_q, d_a = planes[0], planes[1:]  # d_a: r z n
+        h_prev, ones = ws.h[shard, :T].reshape(T * R, H), np.ones(T * R, d_q.dtype)
         d_W_xh, d_W_hh, d_b_h = by_gate(grads["W_xh"], 3), by_gate(grads["W_hh"], 3), grads["b_h"].reshape(3, H)
         np.matmul(h_prev.T, d_a[:2], out=d_W_hh[:2])
         np.matmul(h_prev.T, d_q, out=d_W_hh[2])
@@ -305,7 +316,7 @@ class GRUCell:
             lookup_backward(d_a, inputs, d_W_xh, ws.gathered)
             np.add.reduce(d_W_xh, axis=1, out=d_b_h)  # each position is one row of one-hot, which sums to 1
         else:
-            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=d_W_xh)
+            np.matmul(inputs.reshape(T * R, -1).T, d_a, out=d_W_xh)
             np.matmul(ones, d_a, out=d_b_h)
         if ws.below and weights.W_xh_T is not None:
-            ws.below.write(d_a, weights.W_xh_T)
+            ws.below.write(shard, d_a, weights.W_xh_T)

@@ -21,9 +21,9 @@ Backwards, with δ the gradients of the pre-activations a:
 
 `equations` has this as plain steps. The parameters are stored in the form above; here they are arranged so:
 
-- *Planes.* The gates of all steps lie gate by gate, ``(gate, T, B, H)`` in the order o i f g, so that every elementwise
-  call runs over contiguous memory and each weight gradient is one product a gate. A fifth plane holds c_{t−1} right
-  behind g: one multiplication of (i, f) by (g, c_{t−1}) gives both terms of c_t.
+- *Planes.* The gates of all steps lie gate by gate, ``(gate, S, T, R, H)`` in the order o i f g, so that every
+  elementwise call runs over contiguous memory and each weight gradient is one product a gate. A fifth plane holds
+  c_{t−1} right behind g: one multiplication of (i, f) by (g, c_{t−1}) gives both terms of c_t.
 - *One tanh for all gates.* σ(a) = ½ + ½ tanh(a/2), with the inner ½ folded into the arranged weights.
 - *Tiles.* A step's product is cut into tiles small enough for OpenBLAS's fast kernels (see `arrangement`).
 - *Factors.* What d_h and d_c are multiplied by needs no recurrence. It is made for a block of steps at once, small
@@ -31,6 +31,7 @@ Backwards, with δ the gradients of the pre-activations a:
 - *Calls.* The loops pass results by position: by keyword a call takes 60 ns more, up to 1 % of a step.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -40,7 +41,7 @@ from charrnn.nn import parameters
 from charrnn.nn.arrangement import InputGradient, block_steps, by_gate, panels, tiling, turned_panels
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
-from charrnn.nn.parameters import Array
+from charrnn.nn.parameters import Array, empty
 
 
 class LSTMState(NamedTuple):
@@ -63,8 +64,8 @@ class LSTMWeights(NamedTuple):
 
     W_xh: Array  # (4, D, H), for ids with the bias added
     W_xh_T: Array | None  # (4, H, D), for vectors
-    W_hh: Array  # (4, P, 1, H, H/P)
-    W_hh_T: Array  # (4, P, 1, H, H/P): panels of each gate's transpose
+    W_hh: Array  # (4, P, 1, 1, H, H/P)
+    W_hh_T: Array  # (4, P, 1, 1, H, H/P): panels of each gate's transpose
     b_h: Array  # (4, 1, H)
     room: Array  # (H, H + 8), for `turned_panels`
 
@@ -72,40 +73,40 @@ class LSTMWeights(NamedTuple):
 class _Step(NamedTuple):
     """Views of one step's arrays, made once: making them takes as long as a short step's arithmetic."""
 
-    gates: Array  # (4, B, H): o i f g
-    sigmoids: Array  # (3, B, H): o i f
-    o: Array  # (B, H)
-    i_f: Array  # (2, B, H)
-    g_c_prev: Array  # (2, B, H): what i and f are multiplied by
-    c: Array  # (B, H)
-    tanh_c: Array  # (B, H)
-    h: Array  # (B, H)
-    h_rows: Array  # (1, 1, row blocks, rows of one, H): the same, as the next step's product reads it
+    gates: Array  # (4, S, R, H): o i f g
+    sigmoids: Array  # (3, S, R, H): o i f
+    o: Array  # (S, R, H)
+    i_f: Array  # (2, S, R, H)
+    g_c_prev: Array  # (2, S, R, H): what i and f are multiplied by
+    c: Array  # (S, R, H)
+    tanh_c: Array  # (S, R, H)
+    h: Array  # (S, R, H)
+    h_rows: Array  # (S, row blocks, rows of one, H): the same, as the next step's product reads it
 
 
 class _StepBack(NamedTuple):
     """The same for the way back, where the gates' planes hold factors and then δ."""
 
-    o: Array  # (B, H)
-    ifg: Array  # (3, B, H)
-    rows: Array  # (4, 1, row blocks, rows of one, H): all four, as the product reads them
+    o: Array  # (S, R, H)
+    ifg: Array  # (3, S, R, H)
+    rows: Array  # (4, 1, S, row blocks, rows of one, H): all four, as the product reads them
 
 
 @dataclass(frozen=True)
 class LSTMWorkspace:
-    """Arrays for T steps of B streams, in blocks of K steps; `tiles`, `steps` and `steps_back` only view others."""
+    """Arrays for T steps of S·R streams, in blocks of K steps; `tiles`, `steps` and `steps_back` only view others."""
 
-    planes: Array  # (5, T, B, H): o i f g and c_{t−1}; after `backward` the first four hold δ
-    c: Array  # (T + 1, B, H): c[0] is the initial memory, c[t + 1] follows input t; all but the last are plane 4
-    tanh_c: Array  # (T, B, H)
-    h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
-    products: Array  # (4, B, H): a step's products with W_hh, gate by gate
-    tiles: Array  # (4, P, row blocks, rows of one, H/P): the same, as the panels and blocks of rows leave it
-    terms: Array  # (2, B, H): of a sum; forwards i g and f c_{t−1}
-    d_h: Array  # (B, H)
-    d_c: Array  # (B, H)
-    slopes: Array  # (4, K, B, H): a block's factors
-    forget: Array  # (K, B, H): a block's forget gates, kept while their plane becomes δ
+    planes: Array  # (5, S, T, R, H): o i f g and c_{t−1}; after `backward` the first four hold δ
+    c: Array  # (S, R, H): the last memory; those before it are plane 4
+    tanh_c: Array  # (S, T, R, H)
+    h: Array  # (S, T + 1, R, H): h[:, 0] is the initial state, h[:, t + 1] follows input t
+    products: Array  # (4, S, R, H): a step's products with W_hh, gate by gate
+    tiles: Array  # (4, P, S, row blocks, rows of one, H/P): the same, as the panels and blocks of rows leave it
+    terms: Array  # (2, S, R, H): of a sum; forwards i g and f c_{t−1}
+    d_h: Array  # (S, R, H)
+    d_c: Array  # (S, R, H)
+    slopes: Array  # (4, S, K, R, H): a block's factors
+    forget: Array  # (S, K, R, H): a block's forget gates, kept while their plane becomes δ
     d_W_xh: Array  # (4, D, H), gate by gate  # noqa: N815 - the gradient of W_xh
     gathered: Array  # (4 · 64, H), for `lookup_backward`
     steps: tuple[_Step, ...]
@@ -114,18 +115,18 @@ class LSTMWorkspace:
 
     @property
     def outputs(self) -> Array:
-        """(T, B, H): the hidden states."""
-        return self.h[1:]
+        """(S, T, R, H): the hidden states."""
+        return self.h[:, 1:]
 
     @property
     def gates(self) -> dict[str, Array]:
-        """Input i, forget f and output o, (T, B, H) each, after `forward`."""
+        """Input i, forget f and output o, (S, T, R, H) each, after `forward`."""
         o, i, f = self.planes[:3]
         return {"i": i, "f": f, "o": o}
 
     @property
     def d_inputs(self) -> Array | None:
-        """(T, B, D): gradient of the inputs, where they are vectors."""
+        """(S, T, R, D): gradient of the inputs, where they are vectors."""
         return self.below.d_inputs if self.below else None
 
 
@@ -156,17 +157,17 @@ class LSTMCell:
         """Return the state before any character."""
         return LSTMState(*np.zeros((2, B, self.hidden_size), dtype))
 
-    def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWeights:
+    def weights(self, R: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWeights:
         """Allocate arranged weights."""
         D, H = self.input_size, self.hidden_size
-        _, P = tiling(B, H)
+        _, P = tiling(R, H)
         return LSTMWeights(
-            W_xh=np.empty((4, D, H), dtype),
-            W_xh_T=None if from_ids else np.empty((4, H, D), dtype),
-            W_hh=np.empty((4, P, 1, H, H // P), dtype),
-            W_hh_T=np.empty((4, P, 1, H, H // P), dtype),
-            b_h=np.empty((4, 1, H), dtype),
-            room=np.empty((H, H + 8), dtype),
+            W_xh=empty((4, D, H), dtype),
+            W_xh_T=None if from_ids else empty((4, H, D), dtype),
+            W_hh=empty((4, P, 1, 1, H, H // P), dtype),
+            W_hh_T=empty((4, P, 1, 1, H, H // P), dtype),
+            b_h=empty((4, 1, H), dtype),
+            room=empty((H, H + 8), dtype),
         )
 
     def arrange(self, params: Group, weights: LSTMWeights) -> None:
@@ -184,29 +185,29 @@ class LSTMCell:
         if weights.W_xh_T is None:
             np.add(weights.W_xh, weights.b_h, out=weights.W_xh)
 
-    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> LSTMWorkspace:
+    def workspace(self, T: int, R: int, dtype: np.dtype[Any], *, from_ids: bool, S: int = 1) -> LSTMWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
-        blocks, P = tiling(B, H)
-        rows, tanh_c, h = (np.empty((steps, B, H), dtype) for steps in (5 * T + 1, T, T + 1))
-        planes, c = rows[: 5 * T].reshape(5, T, B, H), rows[4 * T :]
-        products = np.empty((4, B, H), dtype)
-        cut = (1, blocks, B // blocks, H)
-        K = block_steps(T, B, H)
+        blocks, P = tiling(R, H)
+        planes, h, products = (empty(s, dtype) for s in ((5, S, T, R, H), (S, T + 1, R, H), (4, S, R, H)))
+        tanh_c, last_c = empty((S, T, R, H), dtype), empty((S, R, H), dtype)
+        cut = (S, blocks, R // blocks, H)
+        K = block_steps(T, S * R, H)
+        by_step = planes.transpose(2, 0, 1, 3, 4)  # (T, 5, S, R, H)
         return LSTMWorkspace(
             planes=planes,
-            c=c,
+            c=last_c,
             tanh_c=tanh_c,
             h=h,
             products=products,
-            tiles=products.reshape(4, blocks, B // blocks, P, H // P).transpose(0, 3, 1, 2, 4),
-            terms=np.empty((2, B, H), dtype),
-            d_h=np.empty((B, H), dtype),
-            d_c=np.empty((B, H), dtype),
-            slopes=np.empty((4, K, B, H), dtype),
-            forget=np.empty((K, B, H), dtype),
-            d_W_xh=np.empty((4, D, H), dtype),
-            gathered=np.empty((4 * GATHERED_ROWS, H), dtype),
+            tiles=products.reshape(4, *cut[:3], P, H // P).transpose(0, 4, 1, 2, 3, 5),
+            terms=empty((2, S, R, H), dtype),
+            d_h=empty((S, R, H), dtype),
+            d_c=empty((S, R, H), dtype),
+            slopes=empty((4, S, K, R, H), dtype),
+            forget=empty((S, K, R, H), dtype),
+            d_W_xh=empty((4, D, H), dtype),
+            gathered=empty((4 * GATHERED_ROWS, H), dtype),
             steps=tuple(
                 _Step(
                     gates=p[:4],
@@ -214,32 +215,32 @@ class LSTMCell:
                     o=p[0],
                     i_f=p[1:3],
                     g_c_prev=p[3:],
-                    c=c[t + 1],
-                    tanh_c=tanh_c[t],
-                    h=h[t + 1],
-                    h_rows=h[t + 1].reshape(1, *cut),
+                    c=by_step[t + 1, 4] if t + 1 < T else last_c,
+                    tanh_c=tanh_c[:, t],
+                    h=h[:, t + 1],
+                    h_rows=h[:, t + 1].reshape(cut),
                 )
-                for t, p in enumerate(planes.swapaxes(0, 1))
+                for t, p in enumerate(by_step)
             ),
-            steps_back=tuple(_StepBack(o=p[0], ifg=p[1:4], rows=p[:4].reshape(4, *cut)) for p in planes.swapaxes(0, 1)),
-            below=None if from_ids else InputGradient.allocate(4, (T, B, D), dtype),
+            steps_back=tuple(_StepBack(o=p[0], ifg=p[1:4], rows=p[:4].reshape(4, 1, *cut)) for p in by_step),
+            below=None if from_ids else InputGradient.allocate(4, (S, T, R, D), dtype),
         )
 
     def forward(self, weights: LSTMWeights, ws: LSTMWorkspace, inputs: Array, state: LSTMState) -> LSTMState:
         """Run the whole sequence (see `Cell.forward`)."""
-        T, B, H = ws.outputs.shape
+        S, T, R, H = ws.outputs.shape
         # x_t W_xh + b_h for every step at once, into the planes of the gates
         if weights.W_xh_T is None:
             lookup(weights.W_xh, inputs, ws.planes[:4])
         else:
-            a = ws.planes[:4].reshape(4, T * B, H)
-            np.matmul(inputs.reshape(T * B, -1), weights.W_xh, out=a)
-            np.add(a, weights.b_h, out=a)
-        ws.h[0], ws.c[0] = state
+            a = ws.planes[:4].reshape(4, S, T * R, H)
+            np.matmul(inputs.reshape(S, T * R, -1), weights.W_xh[:, None], out=a)
+            np.add(a, weights.b_h[:, None], out=a)
+        ws.h[:, 0], ws.planes[4, :, 0] = (layer.reshape(S, R, H) for layer in state)
         W_hh, products, tiles, terms = weights.W_hh, ws.products, ws.tiles, ws.terms
         i_g, f_c = terms
         matmul, add, multiply, tanh = np.matmul, np.add, np.multiply, np.tanh
-        h_prev = ws.h[0].reshape(1, 1, *tiles.shape[2:4], H)
+        h_prev = ws.h[:, 0].reshape(*tiles.shape[2:5], H)
         for step in ws.steps:
             # a_t = x_t W_xh + b_h + h_{t−1} W_hh
             matmul(h_prev, W_hh, tiles)
@@ -255,56 +256,57 @@ class LSTMCell:
             tanh(step.c, step.tanh_c)
             multiply(step.o, step.tanh_c, step.h)
             h_prev = step.h_rows
-        return LSTMState(ws.h[T].copy(), ws.c[T].copy())
+        return LSTMState(*(last.reshape(S * R, H, copy=True) for last in (ws.h[:, T], ws.c)))
 
     def backward(
         self,
         weights: LSTMWeights,
         ws: LSTMWorkspace,
-        grads: Group,
+        grads: Sequence[Group],
         inputs: Array,
         d_outputs: Array,
         d_state: LSTMState | None = None,
     ) -> LSTMState:
         """Run the sequence backwards (see `Cell.backward`)."""
-        T, K = len(ws.outputs), len(ws.forget)
+        (S, T, R, H), K = ws.outputs.shape, ws.forget.shape[1]
         W_hh_T, products, tiles, d_h, d_c = weights.W_hh_T, ws.products, ws.tiles, ws.d_h, ws.d_c
         from_next, term = ws.terms
         matmul, add, multiply, add_up = np.matmul, np.add, np.multiply, np.add.reduce
-        from_next[...], d_c[...] = (0, 0) if d_state is None else d_state
+        from_next[...], d_c[...] = (0, 0) if d_state is None else (d.reshape(S, R, H) for d in d_state)
         for stop in range(T, 0, -K):
             start = max(0, stop - K)
             h_to_c = self._factors(ws, start, stop)
             for t in range(stop - 1, start - 1, -1):
                 step = ws.steps_back[t]
                 # d_h = d_outputs_t + δ_{t+1} W_hhᵀ
-                add(d_outputs[t], from_next, d_h)
+                add(d_outputs[:, t], from_next, d_h)
                 # d_c = d_c f_{t+1} + d_h o (1 − tanh² c); its first term is there already
-                multiply(d_h, h_to_c[t - start], term)
+                multiply(d_h, h_to_c[:, t - start], term)
                 add(d_c, term, d_c)
                 # δ_o = d_h · tanh(c) o', and (δ_i, δ_f, δ_g) = d_c · (g i', c_{t−1} f', i g'), with the slopes
                 # o' = o (1 − o) and so on, g' = 1 − g²
                 multiply(step.o, d_h, step.o)
                 multiply(step.ifg, d_c, step.ifg)
                 # for the step before: d_c f_t, and δ_t W_hhᵀ
-                multiply(d_c, ws.forget[t - start], d_c)
+                multiply(d_c, ws.forget[:, t - start], d_c)
                 matmul(step.rows, W_hh_T, tiles)
                 add_up(products, axis=0, out=from_next)
-        self._weight_gradients(weights, ws, grads, inputs)
-        return LSTMState(from_next.copy(), d_c.copy())
+        for shard, d_params in enumerate(grads):
+            self._weight_gradients(weights, ws, shard, d_params, inputs[shard])
+        return LSTMState(*(d.reshape(S * R, H, copy=True) for d in (from_next, d_c)))
 
     def _factors(self, ws: LSTMWorkspace, start: int, stop: int) -> Array:
         """Replace the gates of steps start…stop−1 by the factors that turn d_h and d_c into δ.
 
-        Returns o (1 − tanh² c), the share of d_h that reaches d_c: (stop − start, B, H), a view into the workspace.
+        Returns o (1 − tanh² c), the share of d_h that reaches d_c: (S, stop − start, R, H), a view into the workspace.
         """
-        o, i, f, g, _ = planes = ws.planes[:, start:stop]
-        tanh_c = ws.tanh_c[start:stop]
-        slopes = ws.slopes[:, : stop - start]
+        o, i, f, g, _ = planes = ws.planes[:, :, start:stop]
+        tanh_c = ws.tanh_c[:, start:stop]
+        slopes = ws.slopes[:, :, : stop - start]
         # o', i', f' = σ' = s (1 − s)
         np.subtract(1, planes[:3], out=slopes[:3])
         np.multiply(slopes[:3], planes[:3], out=slopes[:3])
-        ws.forget[: stop - start] = f
+        ws.forget[:, : stop - start] = f
         # i g' = i (1 − g²), before the planes of i and g are overwritten
         i_slope_g = slopes[3]
         np.multiply(g, g, out=i_slope_g)
@@ -322,17 +324,19 @@ class LSTMCell:
         np.multiply(slopes[0], tanh_c, out=o)
         return h_to_c
 
-    def _weight_gradients(self, weights: LSTMWeights, ws: LSTMWorkspace, grads: Group, inputs: Array) -> None:
-        """Write the gradients that need no recurrence from the δ in the planes, each one product a gate."""
-        T, B, H = ws.outputs.shape
-        d_a = ws.planes[:4].reshape(4, T * B, H)
-        h_prev = ws.h[:T].reshape(T * B, H)
+    def _weight_gradients(
+        self, weights: LSTMWeights, ws: LSTMWorkspace, shard: int, grads: Group, inputs: Array
+    ) -> None:
+        """Write the gradients that need no recurrence from a shard's δ in the planes, each one product a gate."""
+        _, T, R, H = ws.outputs.shape
+        d_a = ws.planes[:4, shard].reshape(4, T * R, H)
+        h_prev = ws.h[shard, :T].reshape(T * R, H)
         if weights.W_xh_T is None:
             lookup_backward(d_a, inputs, ws.d_W_xh, ws.gathered)
             d_b_h = np.add.reduce(ws.d_W_xh, axis=1)  # each position is one row of one-hot, which sums to 1
         else:
-            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=ws.d_W_xh)
-            d_b_h = np.matmul(np.ones(T * B, d_a.dtype), d_a)
+            np.matmul(inputs.reshape(T * R, -1).T, d_a, out=ws.d_W_xh)
+            d_b_h = np.matmul(np.ones(T * R, d_a.dtype), d_a)
         # (gate, rows, H) views of the packed gradients; plane 0 is o, the last gate, and planes 1… are i f g.
         d_W_xh, d_W_hh = by_gate(grads["W_xh"], 4), by_gate(grads["W_hh"], 4)
         for planes, gates in ((slice(1, 4), slice(0, 3)), (slice(0, 1), slice(3, 4))):
@@ -340,4 +344,4 @@ class LSTMCell:
             d_W_xh[gates] = ws.d_W_xh[planes]
             grads["b_h"].reshape(4, H)[gates] = d_b_h[planes]
         if ws.below and weights.W_xh_T is not None:
-            ws.below.write(d_a, weights.W_xh_T)
+            ws.below.write(shard, d_a, weights.W_xh_T)

@@ -4,7 +4,7 @@ A `CharRNN` is an immutable description of it. Its weights are a `Parameters`; w
 with one state a layer. A `Session` runs it, and owns the arrays that a sequence fills.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from charrnn.nn.embedding import EmbeddingTable, EmbeddingWorkspace, Ids
 from charrnn.nn.gru import GRUCell, GRUState
 from charrnn.nn.lstm import LSTMCell, LSTMState
 from charrnn.nn.output import OutputLayer, cross_entropy, cross_entropy_backward
-from charrnn.nn.parameters import Array, Parameters
+from charrnn.nn.parameters import Array, Parameters, empty
 from charrnn.nn.vanilla import VanillaCell, VanillaState
 
 # One named tuple per layer; the checkpoint stores its fields by name.
@@ -128,10 +128,16 @@ class CharRNN:
         return tuple(cell.zero_state(B, np.dtype(dtype)) for cell in self.cells)
 
     def session(
-        self, params: Parameters, batch_size: int, *, dropout: DropoutRates = NO_DROPOUT, streams: range | None = None
+        self,
+        params: Parameters,
+        batch_size: int,
+        *,
+        dropout: DropoutRates = NO_DROPOUT,
+        streams: range | None = None,
+        shards: int = 1,
     ) -> "Session":
         """Return what runs this network with these parameters; see `Session`."""
-        return Session(self, params, batch_size, dropout, streams)
+        return Session(self, params, batch_size, dropout, streams, shards)
 
 
 class Gradient(NamedTuple):
@@ -153,8 +159,8 @@ class _Workspace:
     cells: tuple[Any, ...]  # each cell's own workspace type
     dropout: DropoutWorkspace
     inputs: list[Array]  # what each cell read, lowest first, and at the end what the output layer read
-    logits: Array  # (T, B, V); `cross_entropy` turns them into probabilities, and the backward pass into their gradient
-    d_hidden: Array  # (T, B, H), gradient of what the output layer read
+    logits: Array  # (S, T, R, V); `cross_entropy` turns them into probabilities, and `gradient` into their gradient
+    d_hidden: Array  # (S, T, R, H), gradient of what the output layer read
 
 
 class Session:
@@ -171,6 +177,8 @@ class Session:
     dropout : what `losses` and `gradient` drop where they are given a generator
     streams : which streams of the batch are computed here, by default all. B is then their number, and a stream's masks
         do not depend on which session computes it
+    shards : S, the number of equal parts that the streams are computed in. Each has a gradient of its own, whose bits
+        do not depend on how many shards a session has
 
     """
 
@@ -181,18 +189,21 @@ class Session:
         batch_size: int,
         dropout: DropoutRates = NO_DROPOUT,
         streams: range | None = None,
+        shards: int = 1,
     ) -> None:
         self.model, self.params = model, params
         self._batch_size, self._dropout = batch_size, dropout
         self._streams = range(batch_size) if streams is None else streams
+        self._shards, self._rows = shards, len(self._streams) // shards  # S and R
         self._cells = [params.group(f"cells.{k}") for k in range(len(model.cells))]
         self._output = params.group("linear")
-        self._d_output: Array | None = None  # (H, V), gradient of W_hy where the output's weights are the embedding's
+        # (H, V) of each shard, gradient of W_hy where the output's weights are the embedding's
+        self._d_outputs: list[Array] = []
         if model.tied:
             self._output = {**self._output, "W_hy": params["embedding.W_e"].T}
-            self._d_output = np.empty_like(self._output["W_hy"], order="C")
+            self._d_outputs = [np.empty_like(self._output["W_hy"], order="C") for _ in range(shards)]
         self._weights = [
-            cell.weights(len(self._streams), params.vector.dtype, from_ids=self._from_ids(k))
+            cell.weights(self._rows, params.vector.dtype, from_ids=self._from_ids(k))
             for k, cell in enumerate(model.cells)
         ]
         self._arranged: int | None = None  # the version of `params` in `_weights`; None where some are dropped
@@ -212,8 +223,8 @@ class Session:
         state : after the last input, in arrays of its own
         """
         ws = self._prepare(len(inputs), None)
-        state = self._forward(ws, inputs, state)
-        return ws.logits, state
+        state = self._forward(ws, self._cut(inputs), state)
+        return _join(ws.logits), state
 
     def losses(
         self, inputs: Ids, targets: Ids, state: State, rng: np.random.Generator | None = None
@@ -232,15 +243,15 @@ class Session:
         state : after the last input, in arrays of its own
         """
         ws = self._prepare(len(inputs), rng)
-        state = self._forward(ws, inputs, state)
-        return cross_entropy(ws.logits, targets), state
+        state = self._forward(ws, self._cut(inputs), state)
+        return _join(cross_entropy(ws.logits, self._cut(targets))), state
 
     def gradient(
         self,
         inputs: Ids,
         targets: Ids,
         state: State,
-        grads: Parameters,
+        grads: Parameters | Sequence[Parameters],
         *,
         scale: float,
         rng: np.random.Generator | None = None,
@@ -252,22 +263,26 @@ class Session:
         Parameters
         ----------
         inputs, targets, state, rng : as in `losses`
-        grads : of the parameters' names and shapes
+        grads : of the parameters' names and shapes; where there are several shards, one for each
         scale : 1 for the gradient of the sum, ``1/(T·B)`` for that of the mean
         """
         losses, final = self.losses(inputs, targets, state, rng)
-        d_state = self._backward(self._last(), inputs, targets, grads, scale)
+        each = [grads] if isinstance(grads, Parameters) else grads
+        d_state = self._backward(self._last(), self._cut(inputs), self._cut(targets), each, scale)
         return Gradient(losses, final, d_state)
 
     def hidden(self, layer: int) -> Array:
         """Return a layer's hidden states (T, B, H) in the last sequence read; the next one overwrites them."""
-        outputs: Array = self._last().cells[layer].outputs
-        return outputs
+        return _join(self._last().cells[layer].outputs)
 
     def gates(self, layer: int) -> Mapping[str, Array]:
         """Return how open a layer's gates were in the last sequence read, 0 to 1, (T, B, H) by their letters."""
-        gates: Mapping[str, Array] = self._last().cells[layer].gates
-        return gates
+        return {name: _join(gate) for name, gate in self._last().cells[layer].gates.items()}
+
+    def _cut(self, ids: Ids) -> Ids:
+        """Cut (T, B) into shards, (S, T, R)."""
+        T, S = len(ids), self._shards
+        return ids[None] if S == 1 else np.ascontiguousarray(ids.reshape(T, S, self._rows).swapaxes(0, 1))
 
     def _forward(self, ws: _Workspace, inputs: Ids, state: State) -> State:
         """Run the network over a sequence; the scores are then in ``ws.logits``."""
@@ -282,31 +297,35 @@ class Session:
             final.append(cell.forward(self._weights[k], ws.cells[k], x, state[k]))
             x = ws.dropout.forward(k, ws.cells[k].outputs)
         ws.inputs.append(x)
-        model.linear.forward(self._output, x, ws.logits)
+        for hidden, logits in zip(x, ws.logits, strict=True):
+            model.linear.forward(self._output, hidden, logits)
         return tuple(final)
 
-    def _backward(self, ws: _Workspace, ids: Ids, targets: Ids, grads: Parameters, scale: float) -> State:
-        """Fill `grads` from what `losses` left in the workspace; return the gradient of the initial state."""
+    def _backward(self, ws: _Workspace, ids: Ids, targets: Ids, grads: Sequence[Parameters], scale: float) -> State:
+        """Fill each shard's gradient from what `losses` left; return the gradient of the initial state."""
         model = self.model
         *inputs, top = ws.inputs
         cross_entropy_backward(ws.logits, targets, scale)
-        d_linear = grads.group("linear")
-        if self._d_output is not None:
-            d_linear = {**d_linear, "W_hy": self._d_output}
-        model.linear.backward(self._output, d_linear, top, ws.logits, ws.d_hidden)
+        for shard, d_params in enumerate(grads):
+            d_linear = d_params.group("linear")
+            if self._d_outputs:
+                d_linear = {**d_linear, "W_hy": self._d_outputs[shard]}
+            model.linear.backward(self._output, d_linear, top[shard], ws.logits[shard], ws.d_hidden[shard])
         d_x = ws.d_hidden
         d_state: list[Any] = []
         for k in reversed(range(len(model.cells))):
-            d_params = grads.group(f"cells.{k}")
+            d_cells = [d_params.group(f"cells.{k}") for d_params in grads]
             ws.dropout.backward(k, d_x)
-            d_state.append(model.cells[k].backward(self._weights[k], ws.cells[k], d_params, inputs[k], d_x))
-            ws.dropout.weights_backward(k, d_params)
+            d_state.append(model.cells[k].backward(self._weights[k], ws.cells[k], d_cells, inputs[k], d_x))
+            for d_cell in d_cells:
+                ws.dropout.weights_backward(k, d_cell)
             d_x = ws.cells[k].d_inputs
         if model.embedding and ws.embedding:
-            d_table = grads.group("embedding")
-            model.embedding.backward(ws.embedding, d_table, ids, d_x)
-            if self._d_output is not None:
-                d_table["W_e"] += self._d_output.T
+            for shard, d_params in enumerate(grads):
+                d_table = d_params.group("embedding")
+                model.embedding.backward(ws.embedding, d_table, ids[shard], d_x[shard])
+                if self._d_outputs:
+                    d_table["W_e"] += self._d_outputs[shard].T
         return tuple(reversed(d_state))
 
     def bytes_for(self, T: int) -> int:
@@ -330,15 +349,17 @@ class Session:
         return ws
 
     def _allocate(self, T: int) -> _Workspace:
-        model, dtype, B = self.model, self.params.vector.dtype, len(self._streams)
+        model, dtype, S, R = self.model, self.params.vector.dtype, self._shards, self._rows
         shapes = [cell.shapes()["W_hh"] for cell in model.cells]
         return _Workspace(
-            embedding=model.embedding.workspace(T, B, dtype) if model.embedding else None,
-            cells=tuple(cell.workspace(T, B, dtype, from_ids=self._from_ids(k)) for k, cell in enumerate(model.cells)),
-            dropout=DropoutWorkspace.allocate(self._dropout, shapes, self._streams, T, self._batch_size, dtype),
+            embedding=model.embedding.workspace((S, T, R), dtype) if model.embedding else None,
+            cells=tuple(
+                cell.workspace(T, R, dtype, from_ids=self._from_ids(k), S=S) for k, cell in enumerate(model.cells)
+            ),
+            dropout=DropoutWorkspace.allocate(self._dropout, shapes, self._streams, T, self._batch_size, dtype, S),
             inputs=[],
-            logits=np.empty((T, B, model.vocab_size), dtype),
-            d_hidden=np.empty((T, B, model.hidden_sizes[-1]), dtype),
+            logits=empty((S, T, R, model.vocab_size), dtype),
+            d_hidden=empty((S, T, R, model.hidden_sizes[-1]), dtype),
         )
 
     def _from_ids(self, layer: int) -> bool:
@@ -346,6 +367,12 @@ class Session:
 
     def _last(self) -> _Workspace:
         return next(reversed(self._workspaces.values()))
+
+
+def _join(shards: Array) -> Array:
+    """Put (S, T, R, ...) together again, (T, B, ...); a view where there is one shard."""
+    S, T, R, *rest = shards.shape
+    return shards[0] if S == 1 else shards.swapaxes(0, 1).reshape(T, S * R, *rest)
 
 
 def _collect(value: Any, arrays: dict[int, Array]) -> None:

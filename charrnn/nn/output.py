@@ -77,28 +77,28 @@ def cross_entropy(logits: Array, targets: Ids) -> Array:
 
     Parameters
     ----------
-    logits : (T, B, V), overwritten with the softmax probabilities, ready for `cross_entropy_backward`
-    targets : (T, B) integers in 0…V−1, or below 0 where there is none
+    logits : (..., V), overwritten with the softmax probabilities, ready for `cross_entropy_backward`
+    targets : (...) integers in 0…V−1, or below 0 where there is none
 
     Returns
     -------
-    (T, B) array, fresh: ``−log p[target]``, 0 without a target
+    (...) array, fresh: ``−log p[target]``, 0 without a target
     """
-    T, B, V = logits.shape
+    V = logits.shape[-1]
     _shift(logits)
     losses = -logits.reshape(-1)[_flat_index(targets, V)]
     np.exp(logits, out=logits)
     total = np.add.reduce(logits, axis=-1, keepdims=True)
     losses += np.log(total).reshape(-1)
     logits /= total
-    losses = losses.reshape(T, B)
+    losses = losses.reshape(targets.shape)
     if _has_gaps(targets):
         losses[targets < 0] = 0
     return losses
 
 
 def cross_entropy_backward(probs: Array, targets: Ids, scale: float) -> None:
-    """Turn the probabilities (T, B, V) into the gradient ``scale · (p − one_hot(target))`` in place.
+    """Turn the probabilities (..., V) into the gradient ``scale · (p − one_hot(target))`` in place.
 
     `scale` is 1 for the sum over all targets, ``1/(T·B)`` for their mean.
     """
@@ -117,5 +117,5 @@ def _has_gaps(targets: Ids) -> bool:
 
 
 def _flat_index(targets: Ids, V: int) -> Ids:
-    """Where each target's entry lies in the flattened (T·B·V) scores."""
+    """Where each target's entry lies in the flattened scores."""
     return np.arange(0, targets.size * V, V) + targets.reshape(-1)

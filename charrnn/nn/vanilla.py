@@ -19,6 +19,7 @@ over all T·B rows. At batch 1 a step is so short that how NumPy is called decid
 60 ns less than by keyword, and `dot` half a microsecond less than `matmul`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -27,7 +28,7 @@ import numpy as np
 from charrnn.nn import parameters
 from charrnn.nn.cell import Group
 from charrnn.nn.embedding import GATHERED_ROWS, lookup, lookup_backward
-from charrnn.nn.parameters import Array
+from charrnn.nn.parameters import Array, empty
 
 
 class VanillaState(NamedTuple):
@@ -58,27 +59,27 @@ class VanillaWeights(NamedTuple):
 class _Step(NamedTuple):
     """Views of one step's arrays, made once: making them takes as long as a short step's arithmetic."""
 
-    h: Array  # (B, H)
-    slope: Array  # (B, H)
-    d_a: Array  # (B, H)
+    h: Array  # (R, H)
+    slope: Array  # (R, H)
+    d_a: Array  # (R, H)
 
 
 @dataclass(frozen=True)
 class VanillaWorkspace:
-    """Arrays for T steps of B streams."""
+    """Arrays for T steps of S·R streams."""
 
-    h: Array  # (T + 1, B, H): h[0] is the initial state, h[t + 1] follows input t
-    slope: Array  # (T, B, H): 1 − h²
-    d_a: Array  # (T, B, H): δ, the gradient of the pre-activations
-    product: Array  # (B, H): a step's product with W_hh
+    h: Array  # (S, T + 1, R, H): h[:, 0] is the initial state, h[:, t + 1] follows input t
+    slope: Array  # (S, T, R, H): 1 − h²
+    d_a: Array  # (S, T, R, H): δ, the gradient of the pre-activations
+    product: Array  # (R, H): a step's product with W_hh
     gathered: Array  # (64, H), for `lookup_backward`
-    steps: tuple[_Step, ...]
-    d_inputs: Array | None  # (T, B, D), where the inputs are vectors
+    steps: tuple[tuple[_Step, ...], ...]  # of each shard
+    d_inputs: Array | None  # (S, T, R, D), where the inputs are vectors
 
     @property
     def outputs(self) -> Array:
-        """(T, B, H): the hidden states."""
-        return self.h[1:]
+        """(S, T, R, H): the hidden states."""
+        return self.h[:, 1:]
 
     @property
     def gates(self) -> dict[str, Array]:
@@ -108,15 +109,15 @@ class VanillaCell:
         """Return the state before any character."""
         return VanillaState(np.zeros((B, self.hidden_size), dtype))
 
-    def weights(self, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> VanillaWeights:  # noqa: ARG002 - as every cell
+    def weights(self, R: int, dtype: np.dtype[Any], *, from_ids: bool) -> VanillaWeights:  # noqa: ARG002 - as every cell
         """Allocate arranged weights."""
         D, H = self.input_size, self.hidden_size
         return VanillaWeights(
-            W_xh=np.empty((D, H), dtype),
-            W_xh_T=None if from_ids else np.empty((H, D), dtype),
-            W_hh=np.empty((H, H), dtype),
-            W_hh_T=np.empty((H, H), dtype),
-            b_h=np.empty(H, dtype),
+            W_xh=empty((D, H), dtype),
+            W_xh_T=None if from_ids else empty((H, D), dtype),
+            W_hh=empty((H, H), dtype),
+            W_hh_T=empty((H, H), dtype),
+            b_h=empty((H,), dtype),
         )
 
     def arrange(self, params: Group, weights: VanillaWeights) -> None:
@@ -130,71 +131,83 @@ class VanillaCell:
             weights.W_xh[...] = params["W_xh"]
             weights.W_xh_T[...] = params["W_xh"].T
 
-    def workspace(self, T: int, B: int, dtype: np.dtype[Any], *, from_ids: bool) -> VanillaWorkspace:
+    def workspace(self, T: int, R: int, dtype: np.dtype[Any], *, from_ids: bool, S: int = 1) -> VanillaWorkspace:
         """Allocate what `forward` and `backward` fill."""
         D, H = self.input_size, self.hidden_size
-        h, slope, d_a = (np.empty((steps, B, H), dtype) for steps in (T + 1, T, T))
+        h, slope, d_a = (empty((S, steps, R, H), dtype) for steps in (T + 1, T, T))
         return VanillaWorkspace(
             h=h,
             slope=slope,
             d_a=d_a,
-            product=np.empty((B, H), dtype),
-            gathered=np.empty((GATHERED_ROWS, H), dtype),
-            steps=tuple(map(_Step, h[1:], slope, d_a)),
-            d_inputs=None if from_ids else np.empty((T, B, D), dtype),
+            product=empty((R, H), dtype),
+            gathered=empty((GATHERED_ROWS, H), dtype),
+            steps=tuple(tuple(map(_Step, *arrays)) for arrays in zip(h[:, 1:], slope, d_a, strict=True)),
+            d_inputs=None if from_ids else empty((S, T, R, D), dtype),
         )
 
     def forward(
         self, weights: VanillaWeights, ws: VanillaWorkspace, inputs: Array, state: VanillaState
     ) -> VanillaState:
         """Run the whole sequence (see `Cell.forward`)."""
-        T, B, H = ws.outputs.shape
+        S, T, R, H = ws.outputs.shape
         # x_t W_xh + b_h for every step at once, into the place where h_t will stand
         if weights.W_xh_T is None:
             lookup(weights.W_xh, inputs, ws.outputs)
         else:
-            np.matmul(inputs.reshape(T * B, -1), weights.W_xh, out=ws.outputs.reshape(T * B, H))
+            for shard, outputs in enumerate(ws.outputs):
+                np.matmul(inputs[shard].reshape(T * R, -1), weights.W_xh, out=outputs.reshape(T * R, H))
             ws.outputs[...] += weights.b_h
-        ws.h[0] = state.h
+        ws.h[:, 0] = state.h.reshape(S, R, H)
         W_hh, product, add, tanh = weights.W_hh, ws.product, np.add, np.tanh
-        h_prev = ws.h[0]
-        for step in ws.steps:
-            h = step.h
-            # h_t = tanh(x_t W_xh + b_h + h_{t−1} W_hh)
-            h_prev.dot(W_hh, product)
-            add(h, product, h)
-            tanh(h, h)
-            h_prev = h
-        return VanillaState(h_prev.copy())
+        for shard, steps in enumerate(ws.steps):
+            h_prev = ws.h[shard, 0]
+            for step in steps:
+                h = step.h
+                # h_t = tanh(x_t W_xh + b_h + h_{t−1} W_hh)
+                h_prev.dot(W_hh, product)
+                add(h, product, h)
+                tanh(h, h)
+                h_prev = h
+        return VanillaState(ws.h[:, T].reshape(S * R, H, copy=True))
 
     def backward(
         self,
         weights: VanillaWeights,
         ws: VanillaWorkspace,
-        grads: Group,
+        grads: Sequence[Group],
         inputs: Array,
         d_outputs: Array,
         d_state: VanillaState | None = None,
     ) -> VanillaState:
         """Run the sequence backwards (see `Cell.backward`)."""
-        T, B, H = ws.d_a.shape
+        S, _, R, H = ws.d_a.shape
         np.multiply(ws.outputs, ws.outputs, out=ws.slope)
         np.subtract(1, ws.slope, out=ws.slope)
         # d_outputs_t (1 − h_t²), the part of δ_t that needs no recurrence
         np.multiply(d_outputs, ws.slope, out=ws.d_a)
         product, W_hh_T, add, multiply = ws.product, weights.W_hh_T, np.add, np.multiply
-        product[...] = 0 if d_state is None else d_state.h
-        for step in reversed(ws.steps):
-            # δ_t += (δ_{t+1} W_hhᵀ) (1 − h_t²)
-            multiply(product, step.slope, product)
-            add(step.d_a, product, step.d_a)
-            step.d_a.dot(W_hh_T, product)
-        d_a = ws.d_a.reshape(T * B, H)
-        np.dot(ws.h[:T].reshape(T * B, H).T, d_a, out=grads["W_hh"])
-        np.ones(T * B, d_a.dtype).dot(d_a, grads["b_h"])
+        d_first = np.zeros((S * R, H), ws.d_a.dtype) if d_state is None else d_state.h.copy()
+        for shard, d_params in enumerate(grads):
+            product[...] = d_first[shard * R : (shard + 1) * R]
+            for step in reversed(ws.steps[shard]):
+                # δ_t += (δ_{t+1} W_hhᵀ) (1 − h_t²)
+                multiply(product, step.slope, product)
+                add(step.d_a, product, step.d_a)
+                step.d_a.dot(W_hh_T, product)
+            d_first[shard * R : (shard + 1) * R] = product
+            self._weight_gradients(weights, ws, shard, d_params, inputs[shard])
+        return VanillaState(d_first)
+
+    def _weight_gradients(
+        self, weights: VanillaWeights, ws: VanillaWorkspace, shard: int, grads: Group, inputs: Array
+    ) -> None:
+        """Write the gradients that need no recurrence from a shard's δ, each one product."""
+        _, T, R, H = ws.d_a.shape
+        d_a, h_prev = ws.d_a[shard].reshape(T * R, H), ws.h[shard, :T].reshape(T * R, H)
+        np.dot(h_prev.T, d_a, out=grads["W_hh"])
+        np.ones(T * R, d_a.dtype).dot(d_a, grads["b_h"])
         if weights.W_xh_T is None or ws.d_inputs is None:
             lookup_backward(d_a[None], inputs, grads["W_xh"][None], ws.gathered)
         else:
-            np.matmul(inputs.reshape(T * B, -1).T, d_a, out=grads["W_xh"])
-            np.matmul(d_a, weights.W_xh_T, out=ws.d_inputs.reshape(T * B, -1))
-        return VanillaState(product.copy())
+            np.matmul(inputs.reshape(T * R, -1).T, d_a, out=grads["W_xh"])
+            np.matmul(d_a, weights.W_xh_T, out=ws.d_inputs[shard].reshape(T * R, -1))

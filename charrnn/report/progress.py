@@ -55,7 +55,7 @@ def describe(run: Run, speed: float) -> list[str]:
     scored = run.evaluator.transitions + 1 if run.evaluator and not corpus.items else held_out
     part = f", {scored:,} of them scored each time" if scored < held_out else ""
     rate = f"{config.optimizer} {trainer.full_learning_rate:g} {config.schedule}"
-    ranks, streams, workers = trainer.plan.ranks, config.batch_size, trainer.plan.workers
+    ranks, streams, workers = trainer.plan.ranks, config.batch_size, trainer.plan.processes
     fewest, most = streams // ranks, -(-streams // ranks)
     each = f"{fewest} to {most}" if fewest < most else str(most)
     processes = f"{workers} process{'es' * (workers > 1)}"

@@ -68,7 +68,7 @@ from charrnn.training.data import (
 )
 from charrnn.training.run import NO_CALLER, Caller, Material, Run, Saving
 from charrnn.training.trainer import ALONE, RANKS, Team, Trainer, build_model
-from charrnn.training.workers import worker_count
+from charrnn.training.workers import Plan, shard_count
 
 
 def train(
@@ -575,8 +575,8 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     ranks : that share the batch; the estimate is that of each
     """
     model = build_model(config, vocab_size)
-    workers = worker_count(config, model, ranks)
-    streams = -(-config.batch_size // (ranks * workers))  # of each worker
+    plan = Plan(config, model, shard_count(config, model, ranks), ranks=ranks)
+    shards, processes = plan.shards, plan.processes
     params = Parameters(model.shapes(), np.empty(sum(prod(shape) for shape in model.shapes().values()), config.dtype))
     # The usual chunk and an epoch's last have a workspace each, of items those of two lengths; an evaluation has its
     # own.
@@ -584,16 +584,17 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     last = config.seq_length if config.separator else -(-(characters - 1) // config.batch_size) % config.seq_length
     if last or lengths[0] > config.seq_length:
         lengths.append(last or lengths[0])
-    session = model.session(params, streams, dropout=dropout_of(config))
-    step = workers * sum(session.bytes_for(T) for T in lengths)
+    session = model.session(params, len(plan.streams), dropout=dropout_of(config), shards=shards)
+    # The first of several processes works with the others or alone, and has a workspace for either.
+    step = (1 + (processes > 1)) * sum(session.bytes_for(T) for T in lengths)
     evaluation = model.session(params, MAX_STREAMS).bytes_for(CHUNK_LENGTH) if config.val_fraction else 0
-    return _weights_memory(config, vocab_size, workers, ranks) + step + evaluation + (workers - 1) * _PROCESS
+    return _weights_memory(config, vocab_size, shards, ranks) + step + evaluation + (processes - 1) * _PROCESS
 
 
-def _weights_memory(config: TrainConfig, vocab_size: int, workers: int, ranks: int) -> int:
+def _weights_memory(config: TrainConfig, vocab_size: int, shards: int, ranks: int) -> int:
     """Bytes of the weights and of all that has their shape."""
     memories = len(OPTIMIZERS[config.optimizer].memories)
-    gradients = workers * (2 if config.accumulate > 1 else 1)
+    gradients = shards * (2 if config.accumulate > 1 else 1)
     fallback = 1 + memories  # a good state to return to
     received = int(ranks > 1)  # what other ranks send for one's own stretch
     count = 1 + gradients + memories + fallback + received

@@ -28,9 +28,9 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import Batches, Part, batches_of, chunk_length, dropout_of
 from charrnn.training.evaluation import AnyEvaluator, evaluator_for
 from charrnn.training.events import StepReport
-from charrnn.training.workers import Plan, Workers, copy_of, worker_count
+from charrnn.training.workers import Plan, Workers, copy_of, shard_count
 
-RANKS = "MPI ranks"  # what a checkpoint calls their number
+RANKS, SHARDS = "MPI ranks", "shards"  # what a checkpoint calls their numbers
 # The smoothed loss forgets a thousandth every 25 characters: min-char-rnn's .999/.001, whatever the size of a chunk.
 _SMOOTHING = 0.999 ** (1 / 25)
 # Training is lost when the smoothed loss is this much, in nats a character, above that of blind guessing. Strange
@@ -170,7 +170,7 @@ class Alone:
         self, plan: Plan, _streams: Batches, params: Parameters, optimizer_state: OptimizerState, state: State
     ) -> Engine:
         """Return this process alone, or with its workers."""
-        if plan.workers == 1:
+        if plan.shards == 1:
             return OneProcess(plan.config, plan.model, params, optimizer_state, state)
         return Workers(plan, params, optimizer_state, state)
 
@@ -275,7 +275,8 @@ class Trainer:
                 f"a batch of {config.batch_size} streams cannot be divided among {team.ranks} ranks; "
                 "give a larger --batch-size, or start fewer"
             )
-        self.plan = Plan(config, self.model, worker_count(config, self.model, team.ranks), ranks=team.ranks)
+        shards = kept_shards(start) or shard_count(config, self.model, team.ranks)
+        self.plan = Plan(config, self.model, shards, ranks=team.ranks)
         self.engine = team.engine(self.plan, self.streams, params, optimizer_state, state)
         self.params, self.grads = self.engine.params, self.engine.grads  # both change in place
 
@@ -342,7 +343,7 @@ class Trainer:
         """What decides the last bits of its sums."""
         with one_thread(always=self.plan.is_shared):
             numerics = describe_numerics()
-        return {**numerics, "worker processes": str(self.plan.workers), RANKS: str(self.plan.ranks)}
+        return {**numerics, SHARDS: str(self.plan.most_shards), RANKS: str(self.plan.ranks)}
 
     @property
     def full_learning_rate(self) -> float:
@@ -449,6 +450,12 @@ class Trainer:
 def build_model(config: TrainConfig, vocab_size: int) -> CharRNN:
     """Return the network that a configuration describes."""
     return CharRNN(vocab_size, config.cell, config.hidden_sizes, config.embedding_size, config.tied)
+
+
+def kept_shards(start: Checkpoint | None) -> int:
+    """Return in how many shards a checkpoint's run is computed; 0 where it does not say."""
+    kept = start.machine.get(SHARDS, "") if start else ""
+    return int(kept) if kept.isdecimal() and len(kept) < 4 else 0
 
 
 def transfer(source: Checkpoint, model: CharRNN, params: Parameters, vocabulary: Vocabulary) -> int:

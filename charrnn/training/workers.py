@@ -1,10 +1,13 @@
-"""The same gradient by several processes: each takes some of the B streams, and some of the update.
+"""The same gradient by several processes: each takes some shards of the batch, and some of the update.
 
-A chunk's loss is a sum over its streams, and so is its gradient. Every worker computes the gradient of its own streams
-from the same weights, and the gradients are added in the order of the workers. So k workers equal one worker on the
-whole batch to rounding, and equal themselves bit for bit. A step has three tasks, and no worker begins one before all
-have ended the one before: `Compute` the gradient of one's streams, `Join` the gradients along a stretch of the flat
-vector, `Apply` the update to a stretch of the weights.
+A chunk's loss is a sum over its streams, and so is its gradient. The batch is cut into shards of equally many streams.
+Each shard has a gradient of its own, and these are added in the order of the shards. How many there are is settled when
+a run begins (`shard_count`), and kept when it is resumed. So the bits of a run do not depend on how many processes
+compute the shards, and that may change at any step: `Pace` finds out whether the others are worth waiting for, which
+they are not while another program has their core.
+
+A step has three tasks, and no process begins one before all have ended the one before: `Compute` the gradients of one's
+shards, `Join` the gradients along a stretch of the flat vector, `Apply` the update to a stretch of the weights.
 
 Workers are processes, not threads: most calls of a step are too short for the interpreter lock to change hands.
 Weights, gradients, the optimizer's memories, ids and states lie in shared memory, an unnamed file. The first worker is
@@ -29,9 +32,11 @@ import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from statistics import median
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -64,7 +69,7 @@ class Plan:
 
     config: TrainConfig
     model: CharRNN
-    workers: int = 1  # of each rank
+    most_shards: int = 1  # of each rank
     rank: int = 0  # the process of MPI that this memory is in
     ranks: int = 1
 
@@ -79,8 +84,19 @@ class Plan:
 
     @property
     def is_shared(self) -> bool:
-        """Whether several processes compute a step."""
-        return self.workers > 1 or self.ranks > 1
+        """Whether several processes may compute a step."""
+        return self.shards > 1 or self.ranks > 1
+
+    @property
+    def shards(self) -> int:
+        """Equal parts of this rank's streams, each with a gradient of its own."""
+        streams = len(self.streams)
+        return max(n for n in range(1, min(self.most_shards, streams) + 1) if streams % n == 0)
+
+    @property
+    def processes(self) -> int:
+        """How many there are for the shards."""
+        return min(self.shards, available_cores(self.config, self.ranks))
 
     @property
     def streams(self) -> range:
@@ -90,7 +106,7 @@ class Plan:
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what is shared in the model's type.
 
-        Weights, a gradient for each worker, what the optimizer remembers, all streams' states.
+        Weights, a gradient for each shard, what the optimizer remembers, all streams' states.
         """
         size = self.size
         states = {
@@ -98,7 +114,7 @@ class Plan:
             for layer, state in enumerate(self.model.zero_state(len(self.streams)))
             for name, array in state._asdict().items()
         }
-        grads = {f"grads.{k}": (size,) for k in range(self.workers)}
+        grads = {f"grads.{k}": (size,) for k in range(self.shards)}
         memories = {f"memory.{name}": (size,) for name in OPTIMIZERS[self.config.optimizer].memories}
         return {"params": (size,)} | grads | memories | states
 
@@ -121,36 +137,42 @@ class Memory:
     def __init__(self, plan: Plan, block: Any) -> None:
         ids = np.frombuffer(block, np.intp, _count(plan.ids()))
         numbers = np.frombuffer(block, plan.config.dtype, _count(plan.numbers()), offset=ids.nbytes)
-        self.ids, self.numbers = named_views(plan.ids(), ids), named_views(plan.numbers(), numbers)
+        self.ids, self.numbers = _views(plan.ids(), ids), _views(plan.numbers(), numbers)
 
 
-class Shard:
-    """One worker's streams, in whichever process it lives."""
+class Worker:
+    """What one of `count` processes computes, in whichever process it is: some shards, and a stretch of the update."""
 
-    def __init__(self, plan: Plan, memory: Memory, index: int) -> None:
-        self.config, model = plan.config, plan.model
-        own = share(len(plan.streams), index, plan.workers)
-        self.streams = plan.streams[own.start : own.stop]
-        self.params, self.grads = (
-            Parameters(model.shapes(), memory.numbers[name]) for name in ("params", f"grads.{index}")
-        )
-        self.state = stream_state(plan, memory, slice(own.start, own.stop))
-        self.inputs, self.targets = (memory.ids[name][:, own.start : own.stop] for name in ("inputs", "targets"))
-        added = _slice(share(plan.size, index, plan.workers))
-        self._parts = [memory.numbers[f"grads.{k}"][added] for k in range(plan.workers)]
+    def __init__(self, plan: Plan, memory: Memory, index: int, count: int) -> None:
+        self.config, model, numbers = plan.config, plan.model, memory.numbers
+        shards = share(plan.shards, index, count)
+        rows = len(plan.streams) // plan.shards
+        own = slice(shards.start * rows, shards.stop * rows)
+        self.params = Parameters(model.shapes(), numbers["params"])
+        self.grads = [Parameters(model.shapes(), numbers[f"grads.{k}"]) for k in shards]
+        self.state = stream_state(plan, memory, own)
+        self.inputs, self.targets = (memory.ids[name][:, own] for name in ("inputs", "targets"))
+        added = _slice(share(plan.size, index, count))
+        self._parts = [numbers[f"grads.{k}"][added] for k in range(plan.shards)]
         of_rank = share(plan.size, plan.rank, plan.ranks)
-        own = share(len(of_rank), index, plan.workers)
-        updated = _slice(of_rank[own.start : own.stop])
-        self._params, self._grads = (Stretch(memory.numbers[name][updated]) for name in ("params", "grads.0"))
+        here = share(len(of_rank), index, count)
+        updated = _slice(of_rank[here.start : here.stop])
+        self._params, self._grads = (Stretch(numbers[name][updated]) for name in ("params", "grads.0"))
         self._optimizer = OPTIMIZERS[self.config.optimizer]()
-        memories = {name: Stretch(memory.numbers[f"memory.{name}"][updated]) for name in self._optimizer.memories}
+        memories = {name: Stretch(numbers[f"memory.{name}"][updated]) for name in self._optimizer.memories}
         self._optimizer_state = OptimizerState(memories)
         self._dropout = dropout_of(self.config)
-        self._session = model.session(self.params, self.config.batch_size, dropout=self._dropout, streams=self.streams)
-        self._chunk_grads: Parameters | None = None
+        self._session = model.session(
+            self.params,
+            self.config.batch_size,
+            dropout=self._dropout,
+            streams=plan.streams[own],
+            shards=len(shards),
+        )
+        self._chunk_grads: list[Parameters] = []
 
-    def compute(self, number: int, T: int, scale: float, *, is_first: bool = True) -> float:
-        """Fill this worker's gradient for the first T steps of the ids; return its summed loss, in nats.
+    def compute(self, number: int, T: int, scale: float, *, is_first: bool = True) -> list[float]:
+        """Fill the gradients of these shards for the first T steps of the ids; return each one's loss, in nats.
 
         Parameters
         ----------
@@ -162,20 +184,22 @@ class Shard:
         if is_first:
             self.params.changed()  # by all workers, in the shared memory
         else:
-            grads = self._chunk_grads = self._chunk_grads or self.grads.like(np.empty_like(self.grads.vector))
+            self._chunk_grads = self._chunk_grads or [total.like() for total in self.grads]
+            grads = self._chunk_grads
         inputs, targets = self.inputs[:T], self.targets[:T]
         result = self._session.gradient(inputs, targets, self.state, grads, scale=scale, rng=rng)
-        if grads is not self.grads:
-            np.add(self.grads.vector, grads.vector, out=self.grads.vector)
+        if not is_first:
+            for total, part in zip(self.grads, grads, strict=True):
+                np.add(total.vector, part.vector, out=total.vector)
         copy_state(result.state, self.state)
-        return float(result.losses.sum(dtype=np.float64))
+        shards = np.split(result.losses, len(self.grads), axis=1)
+        return [float(losses.sum(dtype=np.float64)) for losses in map(np.ascontiguousarray, shards)]
 
-    def join(self) -> float:
-        """Add the gradients along this worker's stretch, in the order of the workers; return the sum's norm."""
+    def join(self) -> None:
+        """Add the gradients along this worker's stretch, in the order of the shards."""
         total, *others = self._parts
         for part in others:
             np.add(total, part, out=total)
-        return global_norm(total)
 
     def apply(self, updates: int, rate: float, norm: float) -> bool:
         """Clip this worker's stretch of the gradient and update the weights there; return whether all are finite.
@@ -223,8 +247,18 @@ def _slice(places: range) -> slice:
     return slice(places.start, places.stop)
 
 
+def _views(shapes: dict[str, tuple[int, ...]], vector: Array) -> dict[str, Array]:
+    """View a flat vector as arrays, each of which begins at a line of the cache (see `charrnn.nn.parameters.empty`)."""
+    padded = named_views({name: (_padded(shape),) for name, shape in shapes.items()}, vector)
+    return {name: padded[name][: prod(shape)].reshape(shape) for name, shape in shapes.items()}
+
+
 def _count(shapes: dict[str, tuple[int, ...]]) -> int:
-    return sum(prod(shape) for shape in shapes.values())
+    return sum(map(_padded, shapes.values()))
+
+
+def _padded(shape: tuple[int, ...]) -> int:
+    return -(-prod(shape) // 16) * 16
 
 
 # Multiplications by a weight in a step below which a second process costs more than it computes.
@@ -233,6 +267,11 @@ _RAM = Path("/dev/shm")  # noqa: S108 - the file made there has no name, so nobo
 # How long to wait for a worker: so many seconds, and so many times what the first process took for its own part.
 _PATIENCE, _SLOWER = 120.0, 20.0
 _PATIENCE_WHEN_STOPPING = 5.0
+# Trials of the other way to work: seconds after the start, after a trial that showed the others to be worth it, and
+# after one that did not; steps that count in a trial; the latest steps that are looked at, and how much slower than at
+# best they must be for a trial at once.
+_FIRST_TRIAL, _TRIAL_ALONE, _TRIAL_TOGETHER = 0.5, 10.0, 1.5
+_TRIAL, _RECENT, _SLOWED = 2, 5, 1.15
 _ADVICE = "resume from the last checkpoint with --resume, or use --threads 1"
 # The module path is set before anything is imported from it, and the signals of a whole group of processes, as Slurm
 # or systemd send them, are left to the first process: it finishes the step and saves before it lets its workers go.
@@ -249,34 +288,38 @@ be_worker({connection})
 
 @dataclass(frozen=True)
 class Begin:
-    """The first message to a worker: which of the workers of a plan it is, and the shared memory's descriptor."""
+    """The first message to a worker: which of how many of a plan it is, and the shared memory's descriptor."""
 
     plan: Plan
     index: int
+    count: int
     memory: int
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Compute the gradient of the next chunk, or add it (not first) to that of the chunks before; answer its loss."""
+    """Compute the gradients of the next chunk, or add them (not first) to those of the chunks before.
+
+    The answer is the loss of each shard.
+    """
 
     number: int
     length: int
     scale: float
     is_first: bool
 
-    def run(self, shard: Shard) -> float:
+    def run(self, worker: Worker) -> list[float]:
         """Do one worker's part."""
-        return shard.compute(self.number, self.length, self.scale, is_first=self.is_first)
+        return worker.compute(self.number, self.length, self.scale, is_first=self.is_first)
 
 
 @dataclass(frozen=True)
 class Join:
-    """Add up the workers' gradients along a stretch; answer the norm of the sum."""
+    """Add up the shards' gradients along a stretch."""
 
-    def run(self, shard: Shard) -> float:
+    def run(self, worker: Worker) -> None:
         """Do one worker's part."""
-        return shard.join()
+        worker.join()
 
 
 @dataclass(frozen=True)
@@ -287,9 +330,9 @@ class Apply:
     rate: float
     norm: float
 
-    def run(self, shard: Shard) -> float:
+    def run(self, worker: Worker) -> bool:
         """Do one worker's part."""
-        return shard.apply(self.updates, self.rate, self.norm)
+        return worker.apply(self.updates, self.rate, self.norm)
 
 
 Task = Compute | Join | Apply
@@ -299,7 +342,7 @@ Task = Compute | Join | Apply
 class Answer:
     """What came of a task."""
 
-    value: float
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -309,11 +352,8 @@ class Failure:
     reason: str
 
 
-def worker_count(config: TrainConfig, model: CharRNN, ranks: int = 1) -> int:
-    """Decide how many workers serve a shape: one where a step is short, else one for each thread.
-
-    A rule by shape, not a timing, so that a run computes the same bits each time. Without `config.threads` that is all
-    the cores this process may use, or one core where there are other ranks, of which a launcher starts one a core.
+def shard_count(config: TrainConfig, model: CharRNN, ranks: int = 1) -> int:
+    """Decide in how many shards, at most, a run computes its gradients: one where a step is short, else one a core.
 
     Parameters
     ----------
@@ -322,11 +362,57 @@ def worker_count(config: TrainConfig, model: CharRNN, ranks: int = 1) -> int:
     if sys.platform == "win32":  # a file cannot be handed on without a name there
         return 1
     weights = sum(prod(shape) for shape in model.shapes().values())
-    streams = config.batch_size // ranks
-    if streams * config.seq_length * weights < _LEAST_WORK:
+    is_short = config.batch_size // ranks * config.seq_length * weights < _LEAST_WORK
+    return 1 if is_short else available_cores(config, ranks)
+
+
+def available_cores(config: TrainConfig, ranks: int = 1) -> int:
+    """Count the cores that a run may use: those asked for, else all; of several ranks, one each."""
+    if sys.platform == "win32":
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(config.threads or (cores if ranks == 1 else 1), streams)
+    return config.threads or (cores if ranks == 1 else 1)
+
+
+class Pace:
+    """Whether the other processes are worth waiting for.
+
+    They are not while other programs have their cores. So both ways are tried now and then, for a moment: working alone
+    more often, as a core may come free, and working together also at once when it has become slower.
+    """
+
+    def __init__(self) -> None:
+        self.is_together = True
+        self._usual = True  # what was faster at the last trial
+        self._costs: list[float] = []  # seconds a character of the latest steps in this way
+        self._usual_cost = self._best = math.inf
+        self._next_trial = time.monotonic() + _FIRST_TRIAL
+
+    def record(self, cost: float) -> None:
+        """Take note of what the step just made cost, in seconds a character, and decide about the next."""
+        now = time.monotonic()
+        self._costs = [*self._costs[1 - _RECENT :], cost]
+        typical = median(self._costs)
+        if self.is_together is self._usual:
+            has_slowed = self._usual and len(self._costs) == _RECENT and typical > _SLOWED * self._best
+            if len(self._costs) >= _TRIAL and (now >= self._next_trial or has_slowed):
+                self._usual_cost = typical
+                self._switch()
+            elif self._usual and len(self._costs) == _RECENT:
+                self._best = min(self._best, typical)
+        elif len(self._costs) > _TRIAL:
+            # The first step after a change finds its numbers in another core's cache, and does not count.
+            if median(self._costs[1:]) < self._usual_cost:
+                self._usual = self.is_together
+            else:
+                self._switch()
+            self._best = math.inf
+            wait = _TRIAL_TOGETHER if not self._usual else _TRIAL_ALONE
+            self._next_trial = time.monotonic() + max(wait, 30 * cost)
+
+    def _switch(self) -> None:
+        self.is_together = not self.is_together
+        self._costs = []
 
 
 class Workers:
@@ -346,21 +432,26 @@ class Workers:
 
     def __init__(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
         self.plan = plan
+        self._count = plan.processes
+        self._pace = Pace()
+        self._spent, self._characters = 0.0, 0
         self._is_under_way = False
         self._is_asked_to_stop: Callable[[], bool] = lambda: False
         self._helpers: list[_Helper] = []
         self._file: IO[bytes] | None = None
-        if plan.workers == 1:
-            memory = Memory(plan, bytearray(plan.bytes_needed()))
+        if self._count == 1:
+            self._memory = Memory(plan, bytearray(plan.bytes_needed()))
         else:
             self._file = _shared_file(plan.bytes_needed())
-            memory = Memory(plan, mmap.mmap(self._file.fileno(), 0))
+            self._memory = Memory(plan, mmap.mmap(self._file.fileno(), 0))
         # Also where nobody calls `close`: a worker must not outlive what it works for.
         self.close = weakref.finalize(self, _let_go, self._helpers, self._file)
         self._start()
-        self._shard = Shard(plan, memory, 0)
+        memory = self._memory
+        self._together = Worker(plan, memory, 0, self._count)
         self._ids = memory.ids
-        self.params, self.grads, self.state = self._shard.params, self._shard.grads, stream_state(plan, memory)
+        self.params, self.state = self._together.params, stream_state(plan, memory)
+        self.grads = self._together.grads[0]
         memories = {name: params.like(memory.numbers[f"memory.{name}"]) for name in optimizer_state.memories}
         self.optimizer_state = OptimizerState(memories, optimizer_state.updates)
         self.restore(params, optimizer_state, state)
@@ -390,27 +481,35 @@ class Workers:
         WorkerError
             If a worker process has died.
         """
+        began = time.monotonic()
         loss = sum(self.compute(chunk, number + k, scale, is_first=k == 0) for k, chunk in enumerate(chunks))
-        return loss, self.join()
+        self.join()
+        norm = global_norm(self.grads.vector)
+        self._spent, self._characters = time.monotonic() - began, sum(chunk.characters for chunk in chunks)
+        return loss, norm
 
     def compute(self, chunk: Chunk, number: int, scale: float, *, is_first: bool) -> float:
-        """Let each worker compute the gradient of its streams, or (not first) add it to that of the chunks before."""
+        """Compute the shards' gradients, or add them (not first) to those of the chunks before; return the loss."""
         T = len(chunk.inputs)
         if chunk.is_first:
             for layer in self.state:
                 for array in layer:
                     array[...] = 0
         self._ids["inputs"][:T], self._ids["targets"][:T] = chunk.inputs, chunk.targets
-        return sum(self._do(Compute(number, T, scale, is_first)))
+        losses: list[list[float]] = self._do(Compute(number, T, scale, is_first))
+        return sum(loss for shards in losses for loss in shards)
 
-    def join(self) -> float:
-        """Add up the workers' gradients in `grads`; return the length of the sum."""
-        return math.hypot(*self._do(Join()))
+    def join(self) -> None:
+        """Add up the shards' gradients in `grads`."""
+        self._do(Join())
 
     def update(self, rate: float, norm: float) -> bool:
         """Clip the gradient, whose length is `norm`, and take a step by it; return whether all weights are finite."""
+        began = time.monotonic()
         is_finite = all(self._do(Apply(self.optimizer_state.updates, rate, norm)))
         self.optimizer_state.updates += 1
+        if self._helpers and self._characters:
+            self._pace.record((self._spent + time.monotonic() - began) / self._characters)
         return is_finite
 
     def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
@@ -421,8 +520,8 @@ class Workers:
         if self._file is None:
             return
         try:
-            for index in range(1, self.plan.workers):
-                self._helpers.append(_Helper(self.plan, self._file.fileno(), index))
+            for index in range(1, self._count):
+                self._helpers.append(_Helper(Begin(self.plan, index, self._count, self._file.fileno())))
         except OSError as error:
             self.close()
             raise WorkerError(
@@ -430,8 +529,8 @@ class Workers:
                 "of processes (`ulimit -u`)"
             ) from error
 
-    def _do(self, task: Task) -> list[float]:
-        """Let every worker do its part of a step; return their answers in order."""
+    def _do(self, task: Task) -> list[Any]:
+        """Do a task, with the others or without them; return the answers in order."""
         if not self.close.alive:
             raise WorkerError("this training was closed, and its worker processes have ended; resume its checkpoint")
         if self._is_under_way:
@@ -439,23 +538,29 @@ class Workers:
             _end(self._helpers)
             self._start()
         self._is_under_way = True
-        message = pickle.dumps(task) if self._helpers else b""
-        for helper in self._helpers:
+        helpers = self._helpers if self._pace.is_together else []
+        worker = self._together if self._pace.is_together else self._worker_alone
+        message = pickle.dumps(task) if helpers else b""
+        for helper in helpers:
             helper.send(message)
         began = time.monotonic()
         # Several processes with several threads each would wait for one another's cores, whatever the environment says.
         with one_thread(always=self.plan.is_shared):
-            own = float(task.run(self._shard))
+            own = task.run(worker)
         patience = _SLOWER * (time.monotonic() - began)
-        answers = [own, *(helper.receive(patience, self._is_asked_to_stop) for helper in self._helpers)]
+        answers = [own, *(helper.receive(patience, self._is_asked_to_stop) for helper in helpers)]
         self._is_under_way = False
         return answers
+
+    @cached_property
+    def _worker_alone(self) -> Worker:
+        return Worker(self.plan, self._memory, 0, 1)
 
 
 class _Helper:
     """A worker process, and the connection to it."""
 
-    def __init__(self, plan: Plan, memory: int, index: int) -> None:
+    def __init__(self, begin: Begin) -> None:
         self._connection, theirs = Pipe()
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
@@ -467,11 +572,11 @@ class _Helper:
                 stdout=subprocess.DEVNULL,
                 # The first process says in one line what went wrong.
                 stderr=None if os.environ.get("CHARRNN_DEBUG") else subprocess.DEVNULL,
-                pass_fds=[theirs.fileno(), memory],
+                pass_fds=[theirs.fileno(), begin.memory],
                 start_new_session=True,  # the terminal's signals are for the first process
                 env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ONE_THREAD,
             )
-        self.send(pickle.dumps(Begin(plan, index, memory)))
+        self.send(pickle.dumps(begin))
 
     def send(self, message: bytes) -> None:
         """Send a pickled message: `Begin`, then tasks."""
@@ -480,7 +585,7 @@ class _Helper:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._death() from error
 
-    def receive(self, patience: float, is_asked_to_stop: Callable[[], bool]) -> float:
+    def receive(self, patience: float, is_asked_to_stop: Callable[[], bool]) -> Any:
         """Return the answer to the task sent last; `patience` is in seconds, on top of what any worker is given."""
         began = time.monotonic()
         while not self._poll.poll(200):
@@ -498,7 +603,7 @@ class _Helper:
             raise self._death() from error
         if isinstance(message, Failure):
             raise WorkerError(f"a worker process failed ({message.reason}); {_ADVICE}")
-        return float(message.value)
+        return message.value
 
     def end(self) -> None:
         """Close the connection, upon which the worker leaves; kill one that does not, as it may be stopped."""
@@ -531,14 +636,15 @@ def be_worker(descriptor: int) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         begin = connection.recv()
         try:
-            shard = Shard(begin.plan, Memory(begin.plan, mmap.mmap(begin.memory, 0)), begin.index)
+            memory = Memory(begin.plan, mmap.mmap(begin.memory, 0))
+            worker = Worker(begin.plan, memory, begin.index, begin.count)
             while True:
                 task = connection.recv()
                 with np.errstate(
                     over="ignore", invalid="ignore"
                 ):  # the first process looks at the sum of the gradients
-                    value = task.run(shard)
-                connection.send_bytes(pickle.dumps(Answer(float(value))))
+                    value = task.run(worker)
+                connection.send_bytes(pickle.dumps(Answer(value)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the first process says it
