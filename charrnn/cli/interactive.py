@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from charrnn.cli.signals import Interruption
+from charrnn.config import flag
 from charrnn.errors import TextError, UnknownCharacterError, UnreadableTextError
 from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, say
@@ -57,7 +58,7 @@ def converse(
             try:
                 fitted = fit(line.removesuffix(_UNFINISHED))
             except UnknownCharacterError as error:
-                say(str(error))
+                say(error.worded(flag))
                 continue
             for note in () if quiet else describe_fitting(fitted):
                 say(note)

@@ -21,7 +21,7 @@ from charrnn.report.plot import Drawing, read_curves
 from charrnn.report.tables import describe_batch, describe_division, describe_layers
 from charrnn.report.terminal import describe_loss, duration, fold, say, visible
 from charrnn.scoring.reading import Piece
-from charrnn.text.sources import STDIN
+from charrnn.text.sources import STDIN, Watcher
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -282,14 +282,10 @@ class TextProgress:
                     _write(f"{task}: {done / max(total, 1):.0%}, {speed:,.0f} chars/s, about {left} left")
 
 
-class Preparation:
+class Preparation(Watcher):
     """The display of the preparation of a run: how much of a long text is read, and notes.
 
     A context manager that removes its bar. Parts that take less than a second are not shown.
-
-    Parameters
-    ----------
-    is_quiet : show nothing
     """
 
     def __init__(self, *, is_quiet: bool = False) -> None:

@@ -40,7 +40,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +60,10 @@ _POOLS_AT_ONCE = 64
 
 
 class ItemCleaner:
-    """Drops the characters of a file that belong to no item, a block at a time.
+    """Drops the characters of a file that belong to no item, a block at a time; without a separator, none.
 
     These are the white space of blank items and the file's last line end. What it returns has the same items and the
     same separators.
-
-    Parameters
-    ----------
-    separator : what stands between two items; without one the text stays as it is
     """
 
     def __init__(self, separator: str) -> None:
@@ -112,20 +108,12 @@ def clean_items(text: str, separator: str) -> str:
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Items:
-    """N items of a text, none of them empty; the text is never copied as a whole.
+    """N items of a text, none of them empty; the text is never copied as a whole. Arrays may be memory maps."""
 
-    Attributes
-    ----------
-    ids : (M,) array, the whole text; it may be a memory map
-    separator : (S,) ids
-    starts, lengths : (N,) unsigned integers: where each item begins in the text, and its characters without the
-        separator; they may be memory maps
-    """
-
-    ids: NDArray[np.integer]
-    separator: NDArray[np.intp]
-    starts: NDArray[np.unsignedinteger]
-    lengths: NDArray[np.unsignedinteger]
+    ids: NDArray[np.integer]  # (M,) the whole text
+    separator: NDArray[np.intp]  # (S,)
+    starts: NDArray[np.unsignedinteger]  # (N,) where each item begins in the text
+    lengths: NDArray[np.unsignedinteger]  # (N,) its characters, without the separator
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -158,16 +146,8 @@ class Items:
     def part(
         self, is_second: Callable[[NDArray[np.intp]], NDArray[np.bool]], place: Place | None = None
     ) -> tuple[Self, Self]:
-        """Divide the items in two.
-
-        The lengths are read at random, and therefore kept in memory; for lines they take a byte each.
-
-        Parameters
-        ----------
-        is_second : told the numbers of some items, returns which of them belong to the second part
-        place : where very many starts may go (see `charrnn.text.storage.GrowingArray`)
-        """
-        kind = np.min_scalar_type(self.longest)
+        """Divide the items in two; `is_second` returns which of some numbers belong to the second part."""
+        kind = np.min_scalar_type(self.longest)  # lengths are read at random, so they stay in memory
         parts = [(GrowingArray(self.starts.dtype, place), GrowingArray(kind)) for _ in range(2)]
         for piece in self.pieces():
             second = is_second(np.arange(piece.start, piece.stop))
@@ -196,7 +176,7 @@ class Items:
         """Return all items, each followed by the separator, as one new text."""
         starts, lengths = (array.astype(np.intp) for array in (self.starts, self.lengths))
         spans = lengths + len(self.separator)
-        places = np.arange(self.characters) - np.repeat(np.cumsum(spans) - spans, spans)
+        places = np.arange(self.characters) - np.repeat(self.joined_starts(), spans)
         after = places - np.repeat(lengths, spans)
         own = self.ids[np.repeat(starts, spans) + np.minimum(places, np.repeat(lengths, spans) - 1)]
         joined: NDArray[np.integer] = np.where(after < 0, own, self.separator.take(after, mode="clip"))
@@ -207,10 +187,6 @@ class Items:
         spans = self.spans(slice(None))
         starts: NDArray[np.intp] = np.cumsum(spans) - spans
         return starts
-
-    def copied(self) -> Self:
-        """Return the same items in a new text that has nothing else."""
-        return replace(self, ids=self.joined(), starts=self.joined_starts().astype(self.starts.dtype))
 
     def repeats(self) -> NDArray[np.bool]:
         """Return which items are equal to an earlier one: (N,).
@@ -272,12 +248,8 @@ def find_items(
 ) -> tuple[Items, int]:
     """Return the items of a text that `ItemCleaner` has cleaned, and how many empty ones were left out.
 
-    Parameters
-    ----------
-    ids : (M,) array
-    separator : (S,) ids, at least one
-    place : where the starts and lengths of very many items may go (see `charrnn.text.storage.GrowingArray`)
-    file_ends : where each file ends, rising; by default the text is one file
+    `file_ends` says where each file ends, rising; by default the text is one file. The starts and lengths of very many
+    items go to `place`.
     """
     kind = np.uint32 if len(ids) < 1 << 32 else np.uint64
     found = GrowingArray(kind, place), GrowingArray(kind, place)
@@ -310,15 +282,9 @@ def has_separator(ids: NDArray[np.integer], separator: NDArray[np.intp]) -> bool
 
 
 def reach_within_items(starts: NDArray[np.integer], length: int) -> NDArray[np.intp]:
-    """Return how far back each character of a text can look within its item: (length,).
+    """Return how far back each character of a text of joined items can look within its item: (length,).
 
-    The text is items that were joined, each with its separator. The first character of an item sees one, the last of
-    the separator before it, if that is there.
-
-    Parameters
-    ----------
-    starts : (N,) where each item begins in the text, rising
-    length : the text's
+    The first character of an item sees one, the last of the separator before it, if that is there.
     """
     places = np.arange(length)
     if not len(starts):
@@ -359,11 +325,6 @@ class Permutation:
     It is a Feistel network: the two halves of a number take turns in being changed by the other, mixed with a key. That
     is a bijection on all numbers of that many bits, whatever the mixing. A number that leaves 0 ... N-1 is mapped again
     until it comes back. Mixing: the first half of SplitMix64's.
-
-    Parameters
-    ----------
-    size : N
-    rng : draws the keys
     """
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
@@ -390,38 +351,10 @@ class Permutation:
         return left << self._half | right
 
 
-class Order(Protocol):
-    """How the items of one epoch follow each other."""
-
-    def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch: B of them, or fewer in the last batch."""
-
-    def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of all batches, several batches at a time: (batches, B)."""
-
-
-class ByLength:
-    """Items from the shortest to the longest."""
-
-    def __init__(self, items: Items, batch_size: int) -> None:
-        self._numbers, self._batch_size = np.argsort(items.lengths, kind="stable"), batch_size
-
-    def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch."""
-        return self._numbers[number * self._batch_size :][: self._batch_size]
-
-    def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of one batch after another."""
-        for number in range(-(-len(self._numbers) // self._batch_size)):
-            yield self.batch(number)[None]
-
-
 class Shuffled:
-    """Items in random order, but with similar lengths together; those that fill no batch come last.
+    """How the items of one epoch follow each other: at random, but with similar lengths together.
 
-    Parameters
-    ----------
-    rng : draws the order
+    Those that fill no batch come last.
     """
 
     def __init__(self, items: Items, batch_size: int, rng: np.random.Generator) -> None:
@@ -431,7 +364,7 @@ class Shuffled:
         self._pool: tuple[int, NDArray[np.intp]] = (-1, np.empty(0, np.intp))
 
     def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch."""
+        """Return the items of a batch: B of them, or fewer in the last batch."""
         if number == self._whole:
             return self._rest()
         pool = number // _POOL
@@ -441,7 +374,7 @@ class Shuffled:
         return numbers
 
     def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of many batches at a time."""
+        """Yield the items of all batches, many batches at a time: (batches, B)."""
         for pool in range(0, -(-self._whole // _POOL), _POOLS_AT_ONCE):
             yield self._pools(pool, _POOLS_AT_ONCE)
         if len(rest := self._rest()):
@@ -471,45 +404,25 @@ class Shuffled:
 
 
 class _Epoch(NamedTuple):
-    """How the items of one epoch follow each other."""
-
     number: int
-    order: Order
-    ends: NDArray[np.intp]
-    """Characters predicted up to the end of each batch."""
+    order: Shuffled
+    ends: NDArray[np.intp]  # characters predicted up to the end of each batch
 
 
 class Documents:
     """Batches of items, as pure functions of a cursor; its `position` counts the characters predicted in the epoch.
 
-    Parameters
-    ----------
-    items : at least one
-    batch_size : B
-    seq_length : T: the most steps in a chunk, unless another length is asked for
-    shuffle : returns the random stream that shuffles an epoch; without it items are ordered by length
-
-    Attributes
-    ----------
-    chunks_per_epoch : chunks in the first epoch; later ones, in which other items come together, have about as many
-
-    Raises
-    ------
-    ValueError
-        If there are no items, or no streams, or no steps.
+    `shuffle` returns the random stream that shuffles an epoch. The methods are those of `charrnn.text.streams.Streams`.
     """
 
     def __init__(
-        self,
-        items: Items,
-        batch_size: int,
-        seq_length: int,
-        shuffle: Callable[[int], np.random.Generator] | None = None,
+        self, items: Items, batch_size: int, seq_length: int, shuffle: Callable[[int], np.random.Generator]
     ) -> None:
         if min(len(items), batch_size, seq_length) < 1:
             raise ValueError("documents need at least one item, one stream and one step")
         self.items, self.batch_size, self.seq_length, self._shuffle = items, batch_size, seq_length, shuffle
         self._epoch, self.chunks_per_epoch = self._arrange(0)
+        """Chunks in the first epoch; later ones, in which other items come together, have about as many."""
 
     @property
     def part(self) -> Items:
@@ -531,17 +444,7 @@ class Documents:
         return math.ceil(epochs * self.chunks_per_epoch)
 
     def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
-        """Return the chunk at a cursor, in new arrays of at most `seq_length` steps, or `length`.
-
-        Parameters
-        ----------
-        own : which streams to read, by default all
-
-        Raises
-        ------
-        IndexError
-            If the cursor is outside the epoch.
-        """
+        """Return the chunk at a cursor, in new arrays of at most `seq_length` steps, or `length`."""
         numbers, offset, _ = self._place(cursor)
         length = length or self.seq_length
         stop = self._stop(numbers, offset, length)
@@ -570,7 +473,7 @@ class Documents:
 
     def cut(self, _own: range) -> tuple[tuple[NDArray[np.integer], ...], Callable[..., "Documents"]]:
         """Return the arrays of all items, which any stream may read, and a function that makes batches of them."""
-        make = partial(_over, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
+        make = partial(_make, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
         return (self.items.ids, self.items.starts, self.items.lengths), make
 
     def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
@@ -585,11 +488,8 @@ class Documents:
         numbers = self._epoch.order.batch(batch)
         spans = self.items.spans(numbers)
         steps = range(int(spans.max()))
-        return (
-            numbers,
-            bisect_right(steps, cursor.position - first, key=lambda step: _predicted(spans, step)) - 1,
-            first,
-        )
+        offset = bisect_right(steps, cursor.position - first, key=lambda step: _predicted(spans, step)) - 1
+        return numbers, offset, first
 
     def _stop(self, numbers: NDArray[np.intp], offset: int, length: int | None) -> int:
         """Return where the chunk ends; what is left is cut evenly, so that no chunk is very short."""
@@ -600,7 +500,7 @@ class Documents:
     def _arrange(self, epoch: int) -> tuple[_Epoch, int]:
         """Return an epoch and the number of its chunks."""
         items, B = self.items, self.batch_size
-        order: Order = Shuffled(items, B, self._shuffle(epoch)) if self._shuffle else ByLength(items, B)
+        order = Shuffled(items, B, self._shuffle(epoch))
         sizes, chunks = [], 0
         for numbers in order.batches():
             spans = items.spans(numbers)
@@ -609,11 +509,11 @@ class Documents:
         return _Epoch(epoch, order, np.cumsum(np.concatenate(sizes))), chunks
 
 
-def _over(
+def _make(
     separator: NDArray[np.intp],
     batch_size: int,
     seq_length: int,
-    shuffle: Callable[[int], np.random.Generator] | None,
+    shuffle: Callable[[int], np.random.Generator],
     *arrays: NDArray[Any],
 ) -> Documents:
     ids, starts, lengths = arrays
@@ -626,18 +526,7 @@ def _predicted(spans: NDArray[np.intp], steps: int) -> int:
 
 
 def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
-    """Shrink the batch if there are fewer items.
-
-    Returns
-    -------
-    batch_size, notes
-        The one that fits, and a sentence if it had to shrink.
-
-    Raises
-    ------
-    TextError
-        If there are no items.
-    """
+    """Shrink the batch if there are fewer items; return the size that fits, and a sentence if it had to shrink."""
     if not len(items):
         raise TextError("the text has no items: nothing stands between its separators")
     if len(items) < batch_size:

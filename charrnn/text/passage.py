@@ -52,37 +52,23 @@ class Passage:
     @property
     def num_unseen(self) -> int:
         """How many characters of the text the model cannot read, since it has no symbol for them."""
-        return self._beyond if self.unknown is None else 0
+        return 0 if self.unknown is not None else int(np.count_nonzero(self.ids >= self.vocab_size))
 
     @property
     def num_unknown(self) -> int:
         """How many characters of the text the model reads as its unknown symbol."""
-        return 0 if self.unknown is None else self._beyond
-
-    @property
-    def _beyond(self) -> int:
-        return int(np.count_nonzero(self.ids >= self.vocab_size))
+        return 0 if self.unknown is None else int(np.count_nonzero(self.ids >= self.vocab_size))
 
     def lines(self) -> Iterator[Self]:
         """Yield each line with the line feed that ends it; the last of a file may have none."""
         line_feed = self.characters.find("\n")
         ends = np.union1d(np.flatnonzero(self.ids == line_feed) + 1, self.file_ends).astype(np.intp)  # no id is -1
-        return self._cut(ends)
-
-    def items(self) -> Iterator[Self]:
-        """Yield each item with the separator that ends it; nothing for a running text."""
-        return self._cut(np.array([], np.intp) if self.item_starts is None else self.item_starts)
+        for ids in np.split(self.ids, ends):
+            if ids.size:
+                yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
 
     def as_items(self, separator: NDArray[np.intp]) -> Self:
-        """Return the items of the text joined, each followed by the separator (S,).
-
-        A note says how many blank items were left out.
-
-        Raises
-        ------
-        TextError
-            If there are no items.
-        """
+        """Return the items of the text joined, each followed by the separator (S,); `TextError` if there are none."""
         between = from_code_points(code_points(self.characters)[separator])
         numbering, file_ends = Numbering(self.characters), []
         for ids in np.split(self.ids, self.file_ends):
@@ -102,12 +88,6 @@ class Passage:
         """Return some pieces of the text, one after the other."""
         return replace(self, ids=np.concatenate([self.ids[:0], *(piece.ids for piece in pieces)]))
 
-    def _cut(self, places: NDArray[np.intp]) -> Iterator[Self]:
-        """Yield the pieces of the text between some places, except empty ones."""
-        for ids in np.split(self.ids, places):
-            if ids.size:
-                yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
-
     def text(self) -> str:
         """Return the text itself."""
         return from_code_points(code_points(self.characters)[self.ids])
@@ -124,16 +104,7 @@ def read_passage(
 ) -> Passage:
     """Read texts as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
 
-    Parameters
-    ----------
-    max_vocab : the bound on the vocabulary that the model was trained with, or 0
-
-    Raises
-    ------
-    TextError
-        If a text is missing, damaged or not in its encoding, or if there are no characters in all.
-    UnreadableTextError
-        If a text exists but cannot be read.
+    `max_vocab` is the bound on the vocabulary that the model was trained with, or 0.
     """
     sources, left_out = find_sources(names)
     check_memory_for(sources)

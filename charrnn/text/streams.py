@@ -59,11 +59,6 @@ class Streams:
     n = ceil((N-1) / B). The starts are spread evenly: the first stream begins at the first character and the
     last ends at the last one. Together they cover every transition; where B does not divide N-1, neighbours
     overlap a little.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two characters, or no streams, or no steps.
     """
 
     ids: NDArray[np.integer]
@@ -102,22 +97,12 @@ class Streams:
         return self.batch_size * self.seq_length
 
     def chunks_in(self, epochs: float) -> int:
-        """Return how many chunks so many epochs have, or part of one."""
+        """Return how many chunks some epochs have; the number may be a fraction."""
         whole, part = divmod(epochs, 1)
         return int(whole) * self.chunks_per_epoch + math.ceil(part * self.length / self.seq_length)
 
     def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
-        """Return the chunk at a cursor, in arrays of its own: `seq_length` steps, or `length`.
-
-        Parameters
-        ----------
-        own : which streams to read, by default all
-
-        Raises
-        ------
-        IndexError
-            If the cursor is outside the streams.
-        """
+        """Return the chunk at a cursor, in new arrays of `seq_length` steps, or `length`; of some streams, if `own`."""
         if not 0 <= cursor.position < self.length:
             raise IndexError(f"position {cursor.position} is not in a stream of {self.length} transitions")
         length = length or self.seq_length
@@ -160,18 +145,9 @@ class Streams:
 def fit(num_characters: int, batch_size: int, seq_length: int) -> tuple[int, int, tuple[str, ...]]:
     """Shrink the batch and the sequences to what a short text can fill.
 
-    Long sequences are worth more than many: streams are given up until each has `seq_length` transitions of
-    its own; if the one that is left is still too short, the sequence is cut to it.
-
-    Returns
-    -------
-    batch_size, seq_length, notes
-        The two that fit, and a sentence for each that had to shrink.
-
-    Raises
-    ------
-    TextError
-        If there are fewer than two characters.
+    Long sequences are worth more than many: streams are given up until each has `seq_length` transitions of its own; if
+    the one that is left is still too short, the sequence is cut to it. Returns both sizes, and a sentence for each that
+    had to shrink.
     """
     if num_characters < 2:
         raise TextError(

@@ -18,10 +18,7 @@ from charrnn.text.vocabulary import UNKNOWN, Vocabulary, normalize, unknown_symb
 class Usage:
     """How a model is to be used. The defaults are for a model of running text.
 
-    Raises
-    ------
-    ValueError
-        If a field has the wrong type, or a value that no model has.
+    A field of the wrong type, or a value that no model has, raises `ValueError`.
     """
 
     separator: str = ""
