@@ -14,7 +14,7 @@ from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
 from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError, UnreadableTextError
-from charrnn.paths import PRETRAINED
+from charrnn.paths import PRETRAINED, newest
 
 _SECTIONS = options.sections(
     SampleConfig,
@@ -26,7 +26,6 @@ _SECTIONS = options.sections(
     },
 )
 _DEFAULTS = {**asdict(SampleConfig()), "unknown": None}  # `--interactive` has another default
-
 
 _HELP = """\
 Write text with a trained model.
@@ -62,7 +61,6 @@ def sample(
     seed_text: str | None,
     seed_file: str | None,
     encoding: str,
-    unknown: str | None,
     interactive: bool,
     rng_seed: int | None,
     raw: bool,
@@ -74,12 +72,12 @@ def sample(
 ) -> None:
     """Write text with a trained model."""
     from charrnn.checkpoint import load
-    from charrnn.paths import newest
     from charrnn.report.samples import Look, describe_fitting, display_for, introduce
     from charrnn.report.terminal import TextWriter, say
     from charrnn.sampling.writing import Writer, fit_seed, read_seed
 
-    config = SampleConfig(**asked)
+    unknown = asked.pop("unknown") or ("nearest" if interactive else "error")
+    config = SampleConfig(**asked, unknown=unknown)
     if interactive and (as_json or config.is_several or seed_file == "-"):
         raise ConfigError(
             "--interactive writes one text: it cannot be combined with --json, several texts or --seed-file -"
@@ -89,15 +87,14 @@ def sample(
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
-    vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
+    vocabulary, echo = trained.vocabulary, not no_echo
     writer = Writer(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
-    unknown = unknown or ("nearest" if interactive else "error")
     fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)
     seed = fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
-    output, json_of = TextWriter(raw=raw), path if as_json else None
+    json_of, keep, output = path if as_json else None, report or config.is_several, TextWriter(raw=raw)
     look = Look(by_turns=interactive, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
     display, labels = display_for(trained, writer.samples, seed.text, output, look)
     try:

@@ -29,8 +29,6 @@ from charrnn.training.data import learned
 INTERRUPTED = "interrupted"
 SEEN, NEW, CUT = "seen", "new", "cut off"
 _LABEL_COLUMN = 30  # of a label on a terminal, if the item leaves room
-
-
 _INTRODUCTION, _SHORTEST_NAME = 80, 12  # columns of a model's introduction, and those its name has at least
 
 
@@ -66,15 +64,11 @@ def _held_out_bits(trained: Checkpoint) -> str:
 class Look:
     """How samples are shown."""
 
-    by_turns: bool = False
-    """Whether a person and the model take turns, and items are running text."""
-    json_of: Path | None = None
-    """The checkpoint to name in JSON lines; None for text."""
-    echo: bool = True
-    """Show the seed too."""
+    by_turns: bool = False  # a person and the model take turns, and items are running text
+    json_of: Path | None = None  # the checkpoint to name in JSON lines; None for text
+    echo: bool = True  # show the seed too
     is_quiet: bool = False
-    keep: bool = False
-    """Keep the texts (see `Display`)."""
+    keep: bool = False  # keep the texts (see `Display`)
 
 
 def display_for(
@@ -92,24 +86,15 @@ def display_for(
     if look.json_of:
         return JsonLines(samples, seed, writer, look.json_of), None
     temperatures = len({sample.temperature for sample in samples})
-    if is_terminal and temperatures > 1 and column_width(temperatures, _stdout_columns()) >= NARROWEST:
+    if is_terminal and temperatures > 1 and column_width(temperatures, terminal_size(sys.stdout).columns) >= NARROWEST:
         return Columns(samples, shown, writer), None
     return Apart(samples, shown, writer, keep=look.keep, is_quiet=is_quiet), None
-
-
-def _stdout_columns() -> int:
-    return terminal_size(sys.stdout).columns
 
 
 class Display:
     """Shows samples as they grow; a context manager that shows the rest at the end, also after Ctrl-C.
 
-    Parameters
-    ----------
-    samples : the samples that are written
-    echo : the text to show before each
-    writer : where to show them
-    keep : keep the texts; a single sample can be shown without, and may then be endless
+    `echo` is the text to show before each. A single sample can be shown without keeping its text, and may be endless.
     """
 
     def __init__(self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True) -> None:
@@ -153,13 +138,7 @@ class Display:
 
 
 class Apart(Display):
-    """One sample after the other, each as it is drawn.
-
-    Parameters
-    ----------
-    samples, echo, writer, keep : see `Display`
-    is_quiet : show no headings
-    """
+    """One sample after the other, each as it is drawn; under headings, unless quiet."""
 
     def __init__(
         self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True, is_quiet: bool = False
@@ -202,7 +181,7 @@ class Columns(Display):
         """Show all samples."""
         temperatures = list(dict.fromkeys(sample.temperature for sample in self.samples))
         num = len(self.samples) // len(temperatures)
-        width = _stdout_columns()
+        width = terminal_size(sys.stdout).columns
         for k in range(num):
             if k:
                 self.writer.write("\n")
@@ -227,19 +206,11 @@ def _title(samples: Sequence[Sample], number: int) -> str:
 
 
 class Labels:
-    """Labels items by whether they are in the training text.
-
-    Parameters
-    ----------
-    trained : a model of items; its training text is read again
-
-    Attributes
-    ----------
-    missing : why there are no labels; empty if there are
-    """
+    """Labels items by whether they are in the model's training text, which is read again."""
 
     def __init__(self, trained: Checkpoint) -> None:
         self.missing = ""
+        """Why there are no labels; empty if there are."""
         self._vocabulary, self._items = trained.vocabulary, None
         try:
             part = learned(trained)
@@ -272,15 +243,8 @@ class Labels:
 class ItemLines(Display):
     """One item after the other, each as it is drawn, with the separator that ends it.
 
-    A pipe gets items in the form of the training text; a terminal also gets labels.
-
-    Parameters
-    ----------
-    samples, echo, writer : see `Display`
-    separator : the text after each item
-    labels : for a terminal; None without
-    seed : the text that each item starts with, even if it is not echoed
-    is_quiet : show no headings
+    A pipe gets items in the form of the training text; a terminal also gets labels. `seed` is the text that each item
+    starts with, even if it is not echoed.
     """
 
     def __init__(
@@ -338,13 +302,9 @@ class ItemLines(Display):
 
 
 class JsonLines(Display):
-    """One JSON object a line for each sample.
+    """One JSON object a line for each sample; the echo is a separate field.
 
-    Parameters
-    ----------
-    samples, echo, writer : see `Display`; the echo is a separate field here
-    checkpoint : the model's file
-    label : returns the label of a text, including its seed; by default there is none
+    `label` returns the label of a text, including its seed.
     """
 
     def __init__(

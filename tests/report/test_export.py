@@ -12,7 +12,7 @@ import pytest
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError
-from charrnn.report.export import FORMATS, export
+from charrnn.report.pages import FORMATS, export
 from charrnn.sampling.filters import Filters, NoBlankItems
 from charrnn.sampling.sampler import sample
 from charrnn.sampling.writing import Reason, Writer
