@@ -14,7 +14,7 @@ from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
 from charrnn.cli.signals import Interruption, exit_code
-from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE
+from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE, TrainConfig
 from charrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,17 @@ _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab"
 # the model, and what a resume may change stands in the settings. So equal runs are equal files.
 _NOT_KEPT = frozenset(("checkpoint", "overwrite", "quiet", "as_json", "yardsticks", *RESUMABLE))
 
+_SECTIONS = options.sections(
+    TrainConfig,
+    {
+        "Model": ("cell", "hidden_sizes", "num_layers"),
+        "Text": ("encoding", "errors", "normalize", "max_vocab", "by_line"),
+        "Optimization": (),
+        "How long": (),
+        "Along the way": (),
+        "Files": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
+    },
+)
 _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
 
@@ -47,7 +58,7 @@ def _list_recipes(ctx: click.Context, param: click.Parameter, recipe: str | None
 
 @click.command(
     cls=Command,
-    sections=options.TRAIN_SECTIONS,
+    sections=_SECTIONS,
     epilog="Example: charrnn train book.txt --hidden-size 256 --minutes 3",
     help=_HELP,
 )
@@ -69,7 +80,7 @@ def _list_recipes(ctx: click.Context, param: click.Parameter, recipe: str | None
     help=f"Take the defaults from a recipe: {', '.join(RECIPES)}. list shows what each achieves.  "
     "[default: default; items with --by-line]",
 )
-@options.train_config
+@options.settings(TrainConfig)
 @click.option(
     "--by-line",
     is_flag=True,

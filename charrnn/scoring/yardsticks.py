@@ -35,10 +35,10 @@ grams of each order are numbered 0, 1, …, so that ``context · V + character``
 import lzma
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,10 @@ MOST_LEARNED = 2_000_000  # characters whose grams are counted; for random ones 
 BLOCK_LENGTH = 1 << 16  # characters that n-grams score at once
 WINDOW = 8 << 20  # LZMA's window at preset 6; neither compressor remembers anything further back
 _PIECE = 1 << 20  # ids or bytes compressed at once
+_COMPRESSORS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.compressobj(9, wbits=-zlib.MAX_WBITS),
+    "xz": lambda: lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 6}]),
+}
 _UNSEEN = -1  # the number of every gram that the training text does not have
 
 
@@ -113,15 +117,9 @@ def _keys(contexts: Counts, characters: Counts, vocab_size: int) -> NDArray[np.i
 
 
 class NGrams:
-    """The counts of a training text, for every order from 1 up.
+    """The counts of a training text (N,), for every order from 1, which has no context, to `max_order`.
 
-    Parameters
-    ----------
-    training : (N,) ids, N ≥ 1
-    vocab_size : V; every id is below it
-    max_order : the longest gram, at least 1 (order 1 has no context), or the length of a shorter text
-    reach : (N,) how many characters before each may be its context; by default all
-    track : follows the counting
+    `reach` (N,) says how many characters before each may be its context; by default all.
     """
 
     def __init__(
@@ -158,17 +156,9 @@ class NGrams:
     def probabilities(
         self, ids: NDArray[np.integer], first: int = 0, reach: NDArray[np.integer] | None = None
     ) -> NDArray[np.float64]:
-        """Return the probability that each order gives to each character of a text.
+        """Return the probability that each order gives to each character of a text (M,): (max_order, M − first).
 
-        Parameters
-        ----------
-        ids : (M,) the text
-        first : place of the first character to score; those before it are only context
-        reach : (M,) how many characters before each may be its context; by default all
-
-        Returns
-        -------
-        (max_order, M − first) array, fresh: a row for each order, starting with order 1
+        The characters before place `first` are only context.
         """
         characters = ids.astype(np.int32)
         contexts = np.zeros_like(characters)
@@ -253,30 +243,18 @@ class Slice:
 
 
 def compare(model: Figure, text: Slice, vocabulary: Vocabulary, track: Track = untracked) -> Comparison:
-    """Compare a model's figure with the yardsticks; without a training text, only with those that need none.
-
-    Parameters
-    ----------
-    model : its figure on the same characters
-    text : at least one character
-    vocabulary : of all ids
-    track : follows what takes long
-    """
-    sums = _sums(text, vocabulary, track)
-    charge = text.unseen * UNSEEN_NATS
-    figures = [Figure(name, (total + charge) / text.characters) for name, total in sums.items()]
-    best_first = sorted(figures, key=lambda figure: figure.nats)
-    return Comparison(text.characters, text.unseen, model, tuple(best_first))
-
-
-def _sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]:
-    """Nats of each yardstick, summed over the known characters of the slice."""
+    """Compare a model's figure with the yardsticks; without a training text, only with those that need none."""
     V = len(vocabulary)
+    # nats of each, summed over the characters that the model knows
     sums = {f"uniform over {V:,} symbols": len(text.ids) * math.log(V)}
     if text.training is not None:
         sums |= _ngram_sums(text.training, text, V, track)
     suffix = ", the text alone" if text.training is None else ""
-    return sums | {name + suffix: nats for name, nats in _packed_sums(text, vocabulary, track).items()}
+    sums |= {name + suffix: nats for name, nats in _packed_sums(text, vocabulary, track).items()}
+    charge = text.unseen * UNSEEN_NATS
+    figures = [Figure(name, (total + charge) / text.characters) for name, total in sums.items()]
+    best_first = sorted(figures, key=lambda figure: figure.nats)
+    return Comparison(text.characters, text.unseen, model, tuple(best_first))
 
 
 def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, float]:
@@ -304,7 +282,7 @@ def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str,
     learned = np.concatenate([training, text.before])
     earlier = b"".join(_encoded(_cut(learned), vocabulary))[-WINDOW:]
     sums = {}
-    for name, start in (("gzip", _gzip), ("xz", _xz)):
+    for name, start in _COMPRESSORS.items():
         task = f"{name} packs what was learned"
         before = _packed_size(start(), track(task, _cut(earlier), len(earlier)))
         again = track(task, _cut(earlier), len(earlier))  # a compressor cannot be copied
@@ -314,21 +292,7 @@ def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str,
     return sums
 
 
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-def _gzip() -> _Compressor:
-    return zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-
-
-def _xz() -> _Compressor:
-    return lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 6}])
-
-
-def _packed_size(compressor: _Compressor, *texts: Iterable[bytes]) -> int:
+def _packed_size(compressor: Any, *texts: Iterable[bytes]) -> int:
     return sum(len(compressor.compress(piece)) for piece in chain(*texts)) + len(compressor.flush())
 
 
