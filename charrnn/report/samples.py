@@ -92,7 +92,7 @@ def display_for(
 
 
 class Display:
-    """Shows samples as they grow; a context manager that shows the rest at the end, also after Ctrl-C.
+    """Shows samples as they grow, one after the other; a context manager that shows the rest, also after Ctrl-C.
 
     `echo` is the text to show before each. A single sample can be shown without keeping its text, and may be endless.
     """
@@ -101,6 +101,7 @@ class Display:
         self.samples, self.echo, self.writer, self.keep = samples, echo, writer, keep
         self.pieces: list[list[str]] = [[] for _ in samples]
         """The text of each sample so far, if it is kept."""
+        self._current = 0
 
     def follow(self, steps: Iterable[Sequence[str]]) -> None:
         """Show samples from their first character to their end."""
@@ -114,11 +115,13 @@ class Display:
         return self
 
     def take(self, gained: Sequence[str]) -> None:
-        """Add the new text of each sample."""
+        """Add the new text of each sample, and show that of the current one; continue with the next if it has ended."""
         if self.keep:
             for pieces, piece in zip(self.pieces, gained, strict=True):
                 pieces.append(piece)
-        self.show(gained)
+        if self._current < len(self.samples):
+            self.grow(gained[self._current])
+            self._go_on()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -128,13 +131,24 @@ class Display:
         self.writer.__exit__(kind, error, traceback)
 
     def begin(self) -> None:
-        """Show the text before the first character."""
+        """Show the current sample so far."""
 
-    def show(self, gained: Sequence[str]) -> None:
-        """Show what can be shown now."""
+    def grow(self, piece: str) -> None:
+        """Show a new piece of the current sample."""
+
+    def finish(self) -> None:
+        """Show what follows the current sample, or all of it."""
 
     def end(self) -> None:
-        """Show the rest."""
+        """Show the other samples so far."""
+        self._go_on(to_the_end=True)
+
+    def _go_on(self, *, to_the_end: bool = False) -> None:
+        while self._current < len(self.samples) and (to_the_end or self.samples[self._current].ending.reason):
+            self.finish()
+            self._current += 1
+            if self._current < len(self.samples):
+                self.begin()
 
 
 class Apart(Display):
@@ -145,33 +159,25 @@ class Apart(Display):
     ) -> None:
         super().__init__(samples, echo, writer, keep=keep)
         self._has_headings = len(samples) > 1 and not is_quiet
-        self._current = 0
 
     def begin(self) -> None:
-        """Show the current sample so far."""
+        """Show the current sample so far, in a new line and under its heading."""
+        if self._current:
+            self.writer.end_line()
         if self._has_headings:
+            self.writer.write("\n" * bool(self._current))
             self.writer.heading(_title(self.samples, self._current))
         self.writer.write(self.echo + "".join(self.pieces[self._current]))
 
-    def show(self, gained: Sequence[str]) -> None:
-        """Show the current sample's new text, and continue with the next if it has ended."""
-        self.writer.write(gained[self._current])
-        while self.samples[self._current].ending.reason and self._current + 1 < len(self.samples):
-            self._next()
+    def grow(self, piece: str) -> None:
+        """Show a new piece of the current sample."""
+        self.writer.write(piece)
 
     def end(self) -> None:
         """Show the other samples so far."""
-        while self._current + 1 < len(self.samples):
-            self._next()
+        super().end()
         if len(self.samples) > 1:
             self.writer.end_line()
-
-    def _next(self) -> None:
-        self.writer.end_line()
-        if self._has_headings:
-            self.writer.write("\n")
-        self._current += 1
-        self.begin()
 
 
 class Columns(Display):
@@ -261,7 +267,6 @@ class ItemLines(Display):
         super().__init__(samples, echo, writer)
         self._separator, self._labels, self._seed = separator, labels, seed
         self._has_headings = len({sample.temperature for sample in samples}) > 1 and not is_quiet
-        self._current = 0
 
     def begin(self) -> None:
         """Show the current item so far."""
@@ -271,24 +276,15 @@ class ItemLines(Display):
             self.writer.heading(f"── temperature {sample.temperature:g} ──")
         self.writer.write(self.echo + "".join(self.pieces[self._current]))
 
-    def show(self, gained: Sequence[str]) -> None:
-        """Show the current item's new text, and continue with the next if it has ended."""
-        if self._current < len(self.samples):
-            self.writer.write(gained[self._current])
-            self._go_on()
+    def grow(self, piece: str) -> None:
+        """Show a new piece of the current item."""
+        self.writer.write(piece)
 
     def end(self) -> None:
         """Show the items that have ended; leave out the rest."""
         self._go_on()
 
-    def _go_on(self) -> None:
-        while self._current < len(self.samples) and self.samples[self._current].ending.reason:
-            self._finish()
-            self._current += 1
-            if self._current < len(self.samples):
-                self.begin()
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Show the separator and the label after the current item."""
         item = "".join(self.pieces[self._current])
         label = self._labels and self._labels.label(self._seed + item, self.samples[self._current])
@@ -317,20 +313,10 @@ class JsonLines(Display):
     ) -> None:
         super().__init__(samples, echo, writer)
         self._checkpoint, self._label = checkpoint, label
-        self._shown = 0
 
-    def show(self, gained: Sequence[str]) -> None:  # noqa: ARG002 - the pieces are already kept
-        """Show the samples that have ended, in order."""
-        while self._shown < len(self.samples) and self.samples[self._shown].ending.reason:
-            self._show_next()
-
-    def end(self) -> None:
-        """Show the other samples so far."""
-        while self._shown < len(self.samples):
-            self._show_next()
-
-    def _show_next(self) -> None:
-        sample, text = self.samples[self._shown], "".join(self.pieces[self._shown])
+    def finish(self) -> None:
+        """Show the current sample."""
+        sample, text = self.samples[self._current], "".join(self.pieces[self._current])
         log_probs = sample.log_probs[: len(text)]
         nats = -sum(log_probs) / len(text) if text else None
         values = {
@@ -347,7 +333,6 @@ class JsonLines(Display):
         if self._label:
             values["label"] = self._label(self.echo + text, sample)
         self.writer.write(json.dumps(values) + "\n")
-        self._shown += 1
 
 
 def describe_fitting(fitted: Fitted) -> list[str]:
