@@ -3,7 +3,6 @@
 import secrets
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def sample(
     from charrnn.checkpoint import load
     from charrnn.report.samples import Look, describe_fitting, display_for, introduce
     from charrnn.report.terminal import TextWriter, say
-    from charrnn.sampling.writing import Writer, fit_seed, read_seed
+    from charrnn.sampling.writing import Writer, read_seed
 
     unknown = asked.pop("unknown") or ("nearest" if interactive else "error")
     config = SampleConfig(**asked, unknown=unknown)
@@ -90,8 +89,7 @@ def sample(
     vocabulary, echo = trained.vocabulary, not no_echo
     writer = Writer(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
-    fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)
-    seed = fit(text)
+    seed = writer.fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
     json_of, keep, output = path if as_json else None, report or config.is_several, TextWriter(raw=raw)
@@ -101,7 +99,7 @@ def sample(
         if interactive:
             from charrnn.cli.interactive import converse
 
-            converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
+            converse(writer.turns(), seed.text, writer.fit, output, display.pieces[0], echo=echo, quiet=quiet)
         else:
             display.follow(writer.write(seed.text, with_log_probs=as_json))
         if labels and not quiet:

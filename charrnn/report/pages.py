@@ -301,10 +301,8 @@ def as_html(trained: Checkpoint, name: str) -> bytes:
 class Format:
     """A file format for models."""
 
-    data: Callable[[Checkpoint, str], bytes]
-    """Returns the file of a checkpoint and its name."""
-    use: str
-    """What the file is for, as `charrnn export` prints it."""
+    data: Callable[[Checkpoint, str], bytes]  # returns the file of a checkpoint and its name
+    use: str  # what the file is for, as `charrnn export` prints it
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(

@@ -187,8 +187,7 @@ def _beginning_in(text: str, stops: tuple[str, ...]) -> str:
 class Sample:
     """One of the texts that a `Writer` writes."""
 
-    rng_seed: int
-    """Given alone, it writes this text again."""
+    rng_seed: int  # given alone, it writes this text again
     temperature: float
     ending: Ending
     log_probs: list[float] = field(default_factory=list)
@@ -230,7 +229,7 @@ class Writer:
         if usage.separator:
             config = config.of_items(usage.longest_item)
         config = config.read_by(usage.read)
-        self._trained, self._unknown = trained, config.unknown
+        self._trained, self._config = trained, config
         writable = _writable(config, usage, vocabulary)
         banned = tuple(number for number, c in enumerate(vocabulary.characters) if c not in writable)
         self._writes_lines = "\n" in writable
@@ -242,6 +241,10 @@ class Writer:
             for temperature in config.temperatures
             for k in range(config.num)
         ]
+
+    def fit(self, text: str) -> Fitted:
+        """Return a typed text in characters that the model knows, as ``config.unknown`` says."""
+        return fit_seed(text, self._trained.vocabulary, self._config.unknown, self._trained.usage.read)
 
     def write(self, seed_text: str, *, with_log_probs: bool = False) -> Iterator[list[str]]:
         """Yield what each text gains, step by step, until all have ended.
@@ -259,10 +262,9 @@ class Writer:
         UnknownCharacterError
             If the model never saw a character of the seed text, and ``config.unknown`` is ``error``.
         """
-        usage, vocabulary = self._trained.usage, self._trained.vocabulary
-        seed_text = fit_seed(seed_text, vocabulary, self._unknown, usage.read).text
-        if usage.separator and usage.separator in seed_text:
-            raise ConfigError(f"the seed text has {usage.separator!r}, which ends an item: give one item's beginning")
+        seed_text, separator = self.fit(seed_text).text, self.bounds.separator
+        if separator and separator in seed_text:
+            raise ConfigError(f"the seed text has {separator!r}, which ends an item: give one item's beginning")
         return self._steps(seed_text, with_log_probs=with_log_probs)
 
     def turns(self) -> "Turns":

@@ -59,10 +59,8 @@ def untracked(
 class ReadChunk(NamedTuple):
     """T characters of B texts, just read. Only `losses` survives the next chunk."""
 
-    losses: Array
-    """(T, B): nats lost on the character after each input; 0 beyond the end of a text."""
-    probs: Array
-    """(T, B, V): what was expected after each input."""
+    losses: Array  # (T, B): nats lost on the character after each input; 0 beyond the end of a text
+    probs: Array  # (T, B, V): what was expected after each input
     session: Session
 
     def hidden(self) -> Array:
@@ -172,12 +170,9 @@ def known_starts(passage: Passage) -> NDArray[np.intp] | None:
 class ScoredLine:
     """A line of a text and its score."""
 
-    number: int
-    """Its place in the text, from 1."""
-    passage: Passage
-    """The line as it was scored: with a line feed if the model knows one, else without."""
-    nats: float
-    """Per character, the mean over all of them."""
+    number: int  # its place in the text, from 1
+    passage: Passage  # the line as it was scored: with a line feed if the model knows one, else without
+    nats: float  # per character, the mean over all of them
 
 
 class Scorer:

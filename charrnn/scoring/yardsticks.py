@@ -68,14 +68,10 @@ _UNSEEN = -1  # the number of every gram that the training text does not have
 class _Order:
     """The grams of one order; arrays are never written to."""
 
-    keys: NDArray[np.int64]
-    """(G,) ``context · V + character`` of each distinct gram, rising."""
-    counts: Counts
-    """(G,) c(h w)."""
-    totals: Counts
-    """(C,) c(h) of each context."""
-    types: Counts
-    """(C,) T(h)."""
+    keys: NDArray[np.int64]  # (G,) ``context · V + character`` of each distinct gram, rising
+    counts: Counts  # (G,) c(h w)
+    totals: Counts  # (C,) c(h) of each context
+    types: Counts  # (C,) T(h)
 
     @classmethod
     def count(cls, contexts: Counts, characters: Counts, num_contexts: int, vocab_size: int) -> tuple[Self, Counts]:
@@ -189,39 +185,30 @@ class Figure:
     """The score of one method."""
 
     name: str
-    nats: float
-    """Per character, the mean."""
+    nats: float  # per character, the mean
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A model and its yardsticks on the same characters."""
 
-    characters: int
-    """How many were scored, unseen ones included."""
-    unseen: int
-    """How many of them were unseen in training."""
+    characters: int  # how many were scored, unseen ones included
+    unseen: int  # how many of them were unseen in training
     model: Figure
-    yardsticks: tuple[Figure, ...]
-    """The best first."""
+    yardsticks: tuple[Figure, ...]  # the best first
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Slice:
     """The characters that are scored, and what may be learned from before."""
 
-    training: Ids | None
-    """(N,) the training text, or None if it is missing."""
-    before: Ids
-    """A few characters directly before the slice, which are not scored."""
-    ids: Ids
-    """(M,) the characters that the model knows."""
-    unseen: int = 0
-    """How many characters it does not know."""
+    training: Ids | None  # (N,) the training text, or None if it is missing
+    before: Ids  # a few characters directly before the slice, which are not scored
+    ids: Ids  # (M,) the characters that the model knows
+    unseen: int = 0  # how many characters it does not know
     training_starts: NDArray[np.intp] | None = None
     """(K,) where each item begins in the training text, if it consists of items."""
-    starts: NDArray[np.intp] | None = None
-    """(L,) where each item begins in `ids`, if they consist of items."""
+    starts: NDArray[np.intp] | None = None  # (L,) where each item begins in `ids`, if they consist of items
 
     @classmethod
     def from_passage(

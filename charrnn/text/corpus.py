@@ -37,20 +37,14 @@ _FIRST_BYTES = 8192  # of a file in a folder; a NUL among them means that it is 
 class Corpus:
     """A text as ids, and where it came from."""
 
-    name: str
-    """What to call it: the first source without folder and suffixes; ``stdin`` for ``-``."""
-    sources: tuple[str, ...]
-    """The names it was read from, as they were given."""
+    name: str  # what to call it: the first source without folder and suffixes; ``stdin`` for ``-``
+    sources: tuple[str, ...]  # the names it was read from, as they were given
     ids: NDArray[np.unsignedinteger]
     """(N,), read-only, in the smallest of uint8, uint16 and uint32 that holds V-1; of a long text a memory map."""
-    vocabulary: Vocabulary
-    """Its V characters."""
-    sha256: str
-    """Of the bytes that were read, one source after the other, unpacked and not yet decoded."""
-    notes: tuple[str, ...]
-    """What was changed in reading, a sentence each."""
-    file_ends: tuple[int, ...] = ()
-    """Where each source ends in the ids, rising; empty ones are not counted."""
+    vocabulary: Vocabulary  # its V characters
+    sha256: str  # of the bytes that were read, one source after the other, unpacked and not yet decoded
+    notes: tuple[str, ...]  # what was changed in reading, a sentence each
+    file_ends: tuple[int, ...] = ()  # where each source ends in the ids, rising; empty ones are not counted
 
 
 @dataclass(frozen=True)

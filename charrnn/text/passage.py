@@ -20,18 +20,13 @@ class Passage:
 
     ids: NDArray[np.integer]
     """(N,), read-only: below V the vocabulary's, from V on those of characters the model never saw."""
-    characters: str
-    """The character of each id: the vocabulary's V, then the unseen ones."""
-    vocab_size: int
-    """V."""
-    notes: tuple[str, ...]
-    """What was changed in reading, a sentence each."""
-    sha256: str = ""
-    """Of the bytes that were read; empty if the text did not come from a file."""
+    characters: str  # the character of each id: the vocabulary's V, then the unseen ones
+    vocab_size: int  # V
+    notes: tuple[str, ...]  # what was changed in reading, a sentence each
+    sha256: str = ""  # of the bytes that were read; empty if the text did not come from a file
     unknown: int | None = None
     """The id of the model's symbol for rare characters, if it has one; the model reads unseen characters as it."""
-    file_ends: tuple[int, ...] = ()
-    """Where each file ends, rising; by default the text is one file."""
+    file_ends: tuple[int, ...] = ()  # where each file ends, rising; by default the text is one file
     item_starts: NDArray[np.intp] | None = None
     """(K,) where each item begins, if the text consists of items, each with its separator (see `as_items`)."""
 

@@ -78,12 +78,9 @@ NOBODY = Watcher()
 class Source:
     """One file of a corpus, or stdin."""
 
-    name: str
-    """What a message calls it."""
-    path: Path | None
-    """Where it is; None for stdin."""
-    is_in_folder: bool = False
-    """Whether only its folder was named; then it is left out if it is not text."""
+    name: str  # what a message calls it
+    path: Path | None  # where it is; None for stdin
+    is_in_folder: bool = False  # whether only its folder was named; then it is left out if it is not text
 
     @property
     def size(self) -> int:

@@ -26,8 +26,7 @@ NO_TARGET = -1  # where there is nothing to predict
 class Cursor(NamedTuple):
     """Where the next chunk begins."""
 
-    epoch: int
-    """Passes over the text that are complete."""
+    epoch: int  # passes over the text that are complete
     position: int
     """Transitions that each stream has read in this epoch; for items, the characters predicted in all of them."""
 
@@ -35,20 +34,13 @@ class Cursor(NamedTuple):
 class Chunk(NamedTuple):
     """What one training step reads, in all B streams or some of them."""
 
-    inputs: NDArray[np.intp]
-    """(T, B)"""
-    targets: NDArray[np.intp]
-    """(T, B): for each input the character after it, or `NO_TARGET`."""
-    is_first: bool
-    """Whether the streams begin here, so that the state must be zero."""
-    characters: int
-    """How many targets all streams have."""
-    share: float = 1.0
-    """The fraction of all streams that have any."""
-    cursor: Cursor = Cursor(0, 0)
-    """Where it begins."""
-    length: int = 0
-    """Steps that were asked for."""
+    inputs: NDArray[np.intp]  # (T, B)
+    targets: NDArray[np.intp]  # (T, B): for each input the character after it, or `NO_TARGET`
+    is_first: bool  # whether the streams begin here, so that the state must be zero
+    characters: int  # how many targets all streams have
+    share: float = 1.0  # the fraction of all streams that have any
+    cursor: Cursor = Cursor(0, 0)  # where it begins
+    length: int = 0  # steps that were asked for
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -61,16 +53,12 @@ class Streams:
     overlap a little.
     """
 
-    ids: NDArray[np.integer]
-    """(N,): the text; it may be a memory map, and is never copied whole."""
-    batch_size: int
-    """B."""
+    ids: NDArray[np.integer]  # (N,): the text; it may be a memory map, and is never copied whole
+    batch_size: int  # B
     seq_length: int
     """T: steps in a chunk, where no other length is asked for; the last chunk of an epoch may be shorter."""
-    before: int = 0
-    """Characters of the text before `ids`, which are read elsewhere (see `cut`)."""
-    after: int = 0
-    """Characters of the text after `ids`."""
+    before: int = 0  # characters of the text before `ids`, which are read elsewhere (see `cut`)
+    after: int = 0  # characters of the text after `ids`
 
     def __post_init__(self) -> None:
         if self._characters < 2 or self.batch_size < 1 or self.seq_length < 1:
