@@ -206,8 +206,7 @@ class Slice:
     before: Ids  # a few characters directly before the slice, which are not scored
     ids: Ids  # (M,) the characters that the model knows
     unseen: int = 0  # how many characters it does not know
-    training_starts: NDArray[np.intp] | None = None
-    """(K,) where each item begins in the training text, if it consists of items."""
+    training_starts: NDArray[np.intp] | None = None  # (K,) where each item begins in `training`, if there are
     starts: NDArray[np.intp] | None = None  # (L,) where each item begins in `ids`, if they consist of items
 
     @classmethod

@@ -39,8 +39,7 @@ class Corpus:
 
     name: str  # what to call it: the first source without folder and suffixes; ``stdin`` for ``-``
     sources: tuple[str, ...]  # the names it was read from, as they were given
-    ids: NDArray[np.unsignedinteger]
-    """(N,), read-only, in the smallest of uint8, uint16 and uint32 that holds V-1; of a long text a memory map."""
+    ids: NDArray[np.unsignedinteger]  # (N,), read-only, in the smallest unsigned type that holds V-1; a map if long
     vocabulary: Vocabulary  # its V characters
     sha256: str  # of the bytes that were read, one source after the other, unpacked and not yet decoded
     notes: tuple[str, ...]  # what was changed in reading, a sentence each

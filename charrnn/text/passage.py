@@ -18,17 +18,14 @@ from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, u
 class Passage:
     """A text as ids; those of unseen characters follow the vocabulary's."""
 
-    ids: NDArray[np.integer]
-    """(N,), read-only: below V the vocabulary's, from V on those of characters the model never saw."""
+    ids: NDArray[np.integer]  # (N,), read-only; from V on those of characters the model never saw
     characters: str  # the character of each id: the vocabulary's V, then the unseen ones
     vocab_size: int  # V
     notes: tuple[str, ...]  # what was changed in reading, a sentence each
     sha256: str = ""  # of the bytes that were read; empty if the text did not come from a file
-    unknown: int | None = None
-    """The id of the model's symbol for rare characters, if it has one; the model reads unseen characters as it."""
+    unknown: int | None = None  # the id of the model's symbol for rare characters, which it reads unseen ones as
     file_ends: tuple[int, ...] = ()  # where each file ends, rising; by default the text is one file
-    item_starts: NDArray[np.intp] | None = None
-    """(K,) where each item begins, if the text consists of items, each with its separator (see `as_items`)."""
+    item_starts: NDArray[np.intp] | None = None  # (K,) where each item begins, if there are (see `as_items`)
 
     @property
     def known(self) -> NDArray[np.integer]:

@@ -27,8 +27,7 @@ class Cursor(NamedTuple):
     """Where the next chunk begins."""
 
     epoch: int  # passes over the text that are complete
-    position: int
-    """Transitions that each stream has read in this epoch; for items, the characters predicted in all of them."""
+    position: int  # transitions that each stream has read in this epoch; of items, all characters predicted
 
 
 class Chunk(NamedTuple):
@@ -55,8 +54,7 @@ class Streams:
 
     ids: NDArray[np.integer]  # (N,): the text; it may be a memory map, and is never copied whole
     batch_size: int  # B
-    seq_length: int
-    """T: steps in a chunk, where no other length is asked for; the last chunk of an epoch may be shorter."""
+    seq_length: int  # T: steps in a chunk, unless another length is asked for
     before: int = 0  # characters of the text before `ids`, which are read elsewhere (see `cut`)
     after: int = 0  # characters of the text after `ids`
 
