@@ -69,21 +69,20 @@ def describe(run: Run, speed: float) -> list[str]:
 
 def _length(run: Run) -> str:
     """Return how long a run is, in its own bounds."""
-    total, minutes = run.total_steps, run.config.minutes
-    steps = (
-        f"{counted(total, 'step')} = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
-        if total
-        else ""
-    )
-    return " or ".join(filter(None, [steps, f"{minutes:g} min" if minutes else ""]))
+    bounds = []
+    if total := run.total_steps:
+        epochs = total * run.config.accumulate / run.trainer.streams.chunks_per_epoch
+        bounds.append(f"{counted(total, 'step')} = {epochs:.1f} epochs")
+    if run.config.minutes:
+        bounds.append(f"{run.config.minutes:g} min")
+    return " or ".join(bounds)
 
 
 def _seconds_left(run: Run, speed: float) -> float:
-    streams, total = run.trainer.streams, run.total_steps
     bounds = []
-    if total:
-        updates = total - run.trainer.step
-        bounds.append(updates * run.config.accumulate * streams.characters_per_chunk / speed)
+    if run.total_steps:
+        chunks = (run.total_steps - run.trainer.step) * run.config.accumulate
+        bounds.append(chunks * run.trainer.streams.characters_per_chunk / speed)
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
