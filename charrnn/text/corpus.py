@@ -96,8 +96,12 @@ def read_corpus(
     ----------
     names
         Files, bundled texts and folders (see `charrnn.text.sources`), or ``-`` for stdin, at most once.
-    encoding, errors, normalize
-        Of all texts (see `charrnn.text.sources.TextDecoder`).
+    encoding
+        Any text encoding that Python knows.
+    errors
+        What to do with bytes that are not in the encoding: ``strict`` refuses them, ``replace`` reads U+FFFD.
+    normalize
+        The Unicode form of the text, ``none`` or ``nfc``.
     max_vocab
         How many characters to keep, the most frequent; the others become one unknown symbol, U+FFFD. 0 keeps all.
     separator

@@ -56,7 +56,7 @@ _ROUNDS = 6  # of the Feistel network
 # Batches that are sorted by length together. With random items in a batch the longest is far above the average, and
 # much work would be spent on padding; within a pool chance still decides which items come together.
 _POOL = 32
-_POOLS_AT_ONCE = 64
+_POOLS_AT_ONCE = 64  # drawn at once, which is quicker
 
 
 class ItemCleaner:
@@ -369,35 +369,27 @@ class Shuffled:
             return self._rest()
         pool = number // _POOL
         if self._pool[0] != pool:
-            self._pool = pool, self._pools(pool, 1)
+            self._pool = pool, next(self._pools(pool, 1))
         numbers: NDArray[np.intp] = self._pool[1][number % _POOL]
         return numbers
 
     def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of all batches, many batches at a time: (batches, B)."""
-        for pool in range(0, -(-self._whole // _POOL), _POOLS_AT_ONCE):
-            yield self._pools(pool, _POOLS_AT_ONCE)
+        """Yield the items of all batches, a pool of batches at a time: (batches, B)."""
+        for first in range(0, -(-self._whole // _POOL), _POOLS_AT_ONCE):
+            yield from self._pools(first, _POOLS_AT_ONCE)
         if len(rest := self._rest()):
             yield rest[None]
 
-    def _pools(self, first: int, count: int) -> NDArray[np.intp]:
-        """Return the batches of some pools: (batches, B)."""
-        end = min((first + count) * _POOL, self._whole)
-        whole = (end // _POOL - first) * _POOL
-        parts = [(first * _POOL, whole, _POOL), (first * _POOL + whole, end - first * _POOL - whole, end % _POOL)]
-        return np.concatenate([self._sorted(*part) for part in parts if part[1]])
-
-    def _sorted(self, first: int, batches: int, size: int) -> NDArray[np.intp]:
-        """Return some batches from the first on, in pools of `size`; within a pool they are made by length."""
-        B = self._batch_size
-        drawn = np.arange(first * B, (first + batches) * B).reshape(-1, size * B)  # places in the permutation
-        numbers = self._permutation(drawn)
-        alike = np.argsort(self._items.lengths[numbers], axis=1, kind="stable")
-        firsts = np.take_along_axis(drawn, alike, axis=1).reshape(-1, size, B).min(axis=2)
-        # The batches of a pool in the order in which their first items were drawn, so not by length.
-        turns = np.argsort(firsts, axis=1)[:, :, None]
-        found = np.take_along_axis(numbers, alike, axis=1).reshape(-1, size, B)
-        return np.take_along_axis(found, turns, axis=1).reshape(-1, B)
+    def _pools(self, first: int, count: int) -> Iterator[NDArray[np.intp]]:
+        """Yield the batches of some pools, each of items of similar lengths: (batches, B)."""
+        B, end = self._batch_size, min((first + count) * _POOL, self._whole)
+        drawn = self._permutation(np.arange(first * _POOL * B, end * B))
+        for start in range(0, len(drawn), _POOL * B):
+            numbers = drawn[start : start + _POOL * B]
+            alike = np.argsort(self._items.lengths[numbers], kind="stable")
+            # The batches in the order in which their first items were drawn, so not by length.
+            turns = np.argsort(alike.reshape(-1, B).min(axis=1))
+            yield numbers[alike].reshape(-1, B)[turns]
 
     def _rest(self) -> NDArray[np.intp]:
         return self._permutation(np.arange(self._whole * self._batch_size, len(self._items)))
