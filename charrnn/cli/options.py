@@ -58,31 +58,27 @@ class Text(click.types.StringParamType):
     envvar_list_splitter = "\n"
 
 
-def settings(config: type[Settings], defaults: Mapping[str, Any] | None = None) -> Callable[[Command], Command]:
-    """Return a decorator that adds an option for each field of a configuration.
-
-    `defaults` has for each field the value of an option that is not given; None for fields that are not here.
-    """
+def settings(config: type[Settings]) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for each field of a configuration; one that is not given is None."""
 
     def decorate(command: Command) -> Command:
         for setting in reversed(fields(config)):
-            command = _option(setting, (defaults or {}).get(setting.name))(command)
+            command = _option(setting)(command)
         return command
 
     return decorate
 
 
-def _option(setting: Field[Any], default: Any) -> Callable[[Command], Command]:
+def _option(setting: Field[Any]) -> Callable[[Command], Command]:
     about = option_of(setting)
     spellings = [*(about.flags or [flag(setting.name)]), setting.name]
     if about.kind is bool:
-        return click.option(*spellings, is_flag=True, default=default, help=about.help)
+        return click.option(*spellings, is_flag=True, default=None, help=about.help)
     is_list = isinstance(setting.default, tuple)
     return click.option(
         *spellings,
         type=_type(setting),
         multiple=is_list and about.kind is str,
-        default=default,
         metavar=about.metavar or about.unit.upper() or None,
         help=about.help + _shown_default(setting),
     )

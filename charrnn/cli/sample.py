@@ -2,7 +2,6 @@
 
 import secrets
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ _SECTIONS = options.sections(
         "Output": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
     },
 )
-_DEFAULTS = {**asdict(SampleConfig()), "unknown": None}  # `--interactive` has another default
-
 _HELP = """\
 Write text with a trained model.
 
@@ -46,7 +43,7 @@ what follows it go to stdout, each character as soon as it is drawn; stderr name
 @click.option("--seed-file", metavar="FILE", type=TextName(), help="Read the seed text from a file; - for stdin.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the seed file.")
 @click.option("-i", "--interactive", is_flag=True, help="Take turns with the model, line by line.")
-@options.settings(SampleConfig, _DEFAULTS)
+@options.settings(SampleConfig)
 @click.option("--rng-seed", metavar="SEED", type=options.count, help="Random seed.  [default: a new one each time]")
 @click.option("--no-echo", is_flag=True, help="Do not print the seed text.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")
@@ -75,8 +72,9 @@ def sample(
     from charrnn.report.terminal import TextWriter, say
     from charrnn.sampling.writing import Writer, read_seed
 
-    unknown = asked.pop("unknown") or ("nearest" if interactive else "error")
-    config = SampleConfig(**asked, unknown=unknown)
+    if interactive and not asked["unknown"]:
+        asked["unknown"] = "nearest"
+    config = SampleConfig(**{name: value for name, value in asked.items() if value is not None})
     if interactive and (as_json or config.is_several or seed_file == "-"):
         raise ConfigError(
             "--interactive writes one text: it cannot be combined with --json, several texts or --seed-file -"

@@ -74,7 +74,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     from charrnn.report.progress import TextProgress
     from charrnn.report.samples import describe_model
     from charrnn.report.terminal import TextWriter, say, stdout_width
-    from charrnn.scoring.reading import Scorer, as_items
+    from charrnn.scoring.reading import Scorer
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
 
@@ -83,7 +83,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     vocabulary = trained.vocabulary
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(texts, vocabulary, **decoding)
-    passage = passage if by_line else as_items(passage, vocabulary.encode(trained.separator))
+    passage = passage if by_line else passage.as_items(vocabulary.encode(trained.separator))
     same = tables.describe_sameness(trained, passage)
     for line in () if quiet else (describe_model(trained, path), *passage.notes, *same):
         say(line)

@@ -28,7 +28,7 @@ from charrnn.exchange.onnx import as_onnx
 from charrnn.exchange.pytorch import as_safetensors
 from charrnn.probing import NEAR, ONE, OPEN, PROBES, Recording, correlations, record
 from charrnn.report.terminal import bits, visible
-from charrnn.scoring.reading import as_items, beginning, known_starts
+from charrnn.scoring.reading import beginning
 from charrnn.text.items import Items
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.sources import NOBODY, Watcher
@@ -129,7 +129,7 @@ def choose_passage(
     if names:
         decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": "strict"}
         passage = read_passage(names, vocabulary, **decoding)
-        return as_items(passage, vocabulary.encode(trained.separator))
+        return passage.as_items(vocabulary.encode(trained.separator))
     try:
         division = divided(trained, watcher)
     except TextError as error:
@@ -166,7 +166,7 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
     if not known.any():
         raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
     text, ids = passage.text(), passage.known
-    starts = known_starts(passage)
+    starts = passage.known_starts
     # an item of unknown characters alone, at the end, starts nowhere
     places = [0] if starts is None else np.union1d([0], starts[starts < len(ids)]).tolist()
     before = beginning(trained.vocabulary, trained.separator)

@@ -24,7 +24,7 @@ from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN, Session
 from charrnn.nn.output import cross_entropy
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.text.corpus import CODE_SPACE, describe_joins
+from charrnn.text.corpus import CODE_SPACE
 from charrnn.text.passage import Passage
 from charrnn.text.streams import NO_TARGET
 from charrnn.text.vocabulary import Vocabulary
@@ -150,22 +150,6 @@ def beginning(vocabulary: Vocabulary, separator: str = "") -> Ids:
     return vocabulary.encode(separator[-1:] or ("\n" if "\n" in vocabulary.characters else ""))
 
 
-def as_items(passage: Passage, separator: Ids) -> Passage:
-    """Return a text as the model reads it: as joined items if there is a separator, else unchanged but for notes."""
-    if separator.size:
-        return passage.as_items(separator.astype(np.intp))
-    joins = describe_joins(passage.ids, passage.file_ends, passage.characters)
-    return replace(passage, notes=(*passage.notes, *joins))
-
-
-def known_starts(passage: Passage) -> NDArray[np.intp] | None:
-    """Return where each item begins in ``passage.known``, or None for running text."""
-    starts = passage.item_starts
-    if starts is None or len(passage.known) == len(passage.ids):
-        return starts
-    return np.searchsorted(np.flatnonzero(passage.ids < passage.vocab_size), starts)
-
-
 @dataclass(frozen=True)
 class ScoredLine:
     """A line of a text and its score."""
@@ -182,18 +166,15 @@ class Scorer:
         self._reader = Reader(model, params)
         self._blind = math.log(model.vocab_size)  # what a character costs that is predicted from nothing
         self._beginning = beginning(vocabulary, separator)
-        self._separator = vocabulary.encode(separator)
         # What a line is scored with at its end. A model of items may know the line feed only as the end of a file.
         self._line_feed = beginning(vocabulary) if "\n" in (separator or "\n") else vocabulary.encode("")
 
     def mean(self, passage: Passage, track: Track = untracked) -> float:
-        """Return the nats per character of a whole text, unseen characters included.
+        """Return the nats per character of a whole text, or of its items (see `Passage.as_items`).
 
-        A model of items reads each item separately, and its separator too.
+        Unseen characters are included, and so are separators.
         """
-        if self._separator.size and passage.item_starts is None:
-            passage = passage.as_items(self._separator.astype(np.intp))
-        known, starts = passage.known, known_starts(passage)
+        known, starts = passage.known, passage.known_starts
         if starts is None:
             total = sum(float(nats.sum()) for nats in track(READING, self.text(known), len(known)))
         else:

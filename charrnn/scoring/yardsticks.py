@@ -43,7 +43,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.scoring.reading import UNSEEN_NATS, Track, beginning, known_starts, untracked
+from charrnn.scoring.reading import UNSEEN_NATS, Track, beginning, untracked
 from charrnn.text.items import reach_within_items
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
@@ -220,7 +220,7 @@ class Slice:
     ) -> Self:
         """Return a whole text to be scored after a line feed or a separator, as the model reads it."""
         before = vocabulary.encode(separator) if separator else beginning(vocabulary)
-        return cls(training, before, passage.known, passage.num_unseen, training_starts, known_starts(passage))
+        return cls(training, before, passage.known, passage.num_unseen, training_starts, passage.known_starts)
 
     @property
     def characters(self) -> int:

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, counted
-from charrnn.text.corpus import Decoding, Numbering, check_memory_for, describe_sources, number, text_identity
+from charrnn.text.corpus import (
+    Decoding,
+    Numbering,
+    check_memory_for,
+    describe_joins,
+    describe_sources,
+    number,
+    text_identity,
+)
 from charrnn.text.items import clean_items, find_items
 from charrnn.text.sources import find_sources
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
@@ -59,8 +67,21 @@ class Passage:
             if ids.size:
                 yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
 
+    @property
+    def known_starts(self) -> NDArray[np.intp] | None:
+        """Where each item begins in `known`; None for a running text."""
+        if self.item_starts is None or self.unknown is not None:
+            return self.item_starts
+        return np.searchsorted(np.flatnonzero(self.ids < self.vocab_size), self.item_starts)
+
     def as_items(self, separator: NDArray[np.intp]) -> Self:
-        """Return the items of the text joined, each followed by the separator (S,); `TextError` if there are none."""
+        """Return the items of the text joined, each followed by the separator (S,); a running text if that is empty.
+
+        Raises `TextError` if there are no items.
+        """
+        if not separator.size:
+            joins = describe_joins(self.ids, self.file_ends, self.characters)
+            return replace(self, notes=(*self.notes, *joins))
         between = from_code_points(code_points(self.characters)[separator])
         numbering, file_ends = Numbering(self.characters), []
         for ids in np.split(self.ids, self.file_ends):
