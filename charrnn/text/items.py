@@ -39,6 +39,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -200,9 +201,8 @@ class Items:
 
     def hashes(self) -> NDArray[np.uint64]:
         """Return a hash of each item's characters: (N,)."""
-        base = np.uint64(_HASH_BASE)
         size = min(_PIECE_SIZE, len(self.ids))
-        powers = np.cumprod(np.full(size, base))  # P, P², …, modulo 2⁶⁴
+        powers = np.cumprod(np.full(size, np.uint64(_HASH_BASE)))  # P, P², …, modulo 2⁶⁴
         inverses = np.cumprod(np.full(size, np.uint64(pow(_HASH_BASE, -1, 1 << 64))))
         found = np.empty(len(self), dtype=np.uint64)
         number = 0
@@ -211,8 +211,10 @@ class Items:
             begin = int(self.starts[number])
             stops = self.starts[near].astype(np.intp) - begin + self.lengths[near].astype(np.intp)
             count = int(np.searchsorted(stops, _PIECE_SIZE, side="right"))
-            if not count:  # longer than a piece
-                found[number] = self._hash_of_long(number, powers)
+            if not count:  # longer than a piece, so only compared with others of that length
+                item = np.ascontiguousarray(self.ids[begin : begin + int(stops[0])])
+                found[number] = int.from_bytes(sha256(item.data).digest()[:8])
+                release_pages(self.ids)
                 number += 1
                 continue
             # The hash of an item is Σ (id + 1) Pᵏ. A running sum gives those of all items in a piece at once.
@@ -223,17 +225,6 @@ class Items:
             number += count
             release_pages(self.ids)
         return found
-
-    def _hash_of_long(self, number: int, powers: NDArray[Any]) -> int:
-        start, length = int(self.starts[number]), int(self.lengths[number])
-        total, factor = 0, 1
-        for begin in range(start, start + length, _PIECE_SIZE):
-            block = self.ids[begin : min(begin + _PIECE_SIZE, start + length)].astype(np.uint64) + np.uint64(1)
-            # `powers` begins with P, and the sum that `hashes` makes with P⁰: hence one P less.
-            total += factor * int((block * powers[: len(block)]).sum()) * pow(_HASH_BASE, -1, 1 << 64)
-            factor = factor * pow(_HASH_BASE, len(block), 1 << 64) % (1 << 64)
-            release_pages(self.ids)
-        return total % (1 << 64)
 
     def has(self, item: NDArray[np.integer]) -> bool:
         """Whether one of the items is equal to this one, (n,) ids without a separator."""
