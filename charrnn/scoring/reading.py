@@ -160,7 +160,7 @@ class ScoredLine:
 
 
 class Scorer:
-    """Scores texts with a trained model, in nats per character; `separator` ends an item, if it has items."""
+    """Scores texts with a trained model, in nats per character; `separator` ends an item of a model of items."""
 
     def __init__(self, model: CharRNN, params: Parameters, vocabulary: Vocabulary, separator: str = "") -> None:
         self._reader = Reader(model, params)
