@@ -6,9 +6,9 @@ from charrnn.config import SampleConfig as SampleConfig
 from charrnn.config import TrainConfig as TrainConfig
 from charrnn.errors import CharRNNError as CharRNNError
 from charrnn.exchange.json import from_json as from_json
+from charrnn.exchange.pytorch import from_safetensors as from_safetensors
 from charrnn.exchange.pytorch import from_torch as from_torch
 from charrnn.exchange.pytorch import to_torch as to_torch
-from charrnn.exchange.safetensors import from_safetensors as from_safetensors
 from charrnn.gradcheck import check_layer as check_layer
 from charrnn.layers import GRU as GRU
 from charrnn.layers import LSTM as LSTM

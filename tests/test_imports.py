@@ -40,7 +40,7 @@ OUTSIDE = {
     "tqdm": "charrnn.report.progress",
     "mpi4py": "charrnn.training.mpi",
     "onnx": "charrnn.exchange.onnx",
-    "safetensors": "charrnn.exchange.safetensors",
+    "safetensors": "charrnn.exchange.pytorch",
     "torch": "charrnn.exchange.torch_module",
 }
 # Outside the commands, only what may not be installed is imported inside a function, or our module that needs it.

@@ -17,9 +17,8 @@ from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ExchangeError
 from charrnn.exchange.description import describe, to_state_dict
 from charrnn.exchange.json import from_json
-from charrnn.exchange.pytorch import from_torch, to_torch
-from charrnn.exchange.safetensors import from_safetensors
-from charrnn.report.export import FORMATS, export
+from charrnn.exchange.pytorch import from_safetensors, from_torch, to_torch
+from charrnn.report.pages import FORMATS, export
 from charrnn.text.usage import Usage
 from tests.browser import Browser
 from tests.conftest import TINY, Charrnn

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
@@ -20,9 +20,7 @@ from click.shell_completion import CompletionItem, ShellComplete, add_completion
 from charrnn.errors import shown
 from charrnn.paths import CORPORA, LOCAL_CHECKPOINTS
 
-if TYPE_CHECKING:
-    Items = list[CompletionItem[str]]
-
+Items = list[CompletionItem[str]]
 
 _ENDS_OF_FOLDERS = tuple(filter(None, (os.sep, os.altsep)))
 
@@ -40,7 +38,7 @@ class FilePath(click.ParamType[Path]):
             self.fail(f"{shown(str(value))} is the name of a folder; name a file.", param, ctx)
         return Path(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
         """Let the shell complete files."""
         return _offer((), incomplete)
 
@@ -48,18 +46,13 @@ class FilePath(click.ParamType[Path]):
 class CheckpointPath(FilePath):
     """A checkpoint; those here and in ./checkpoints are offered."""
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
         """Offer the matching checkpoints."""
         return _offer(checkpoints(), incomplete)
 
 
 class TextName(click.ParamType[str]):
-    """A text; files here, files in ./corpora and the bundled texts are offered.
-
-    Parameters
-    ----------
-    or_checkpoint : whether it may also be a checkpoint
-    """
+    """A text, or also a checkpoint; files here, files in ./corpora and the bundled texts are offered."""
 
     name = "text"
 
@@ -70,7 +63,7 @@ class TextName(click.ParamType[str]):
         """Return the name."""
         return str(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "Items":  # noqa: ARG002
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
         """Offer the matching texts."""
         from charrnn.text.sources import LOCAL_CORPORA
 
@@ -78,7 +71,7 @@ class TextName(click.ParamType[str]):
             _typed(path if folder == LOCAL_CORPORA and _is_special(path.name) else Path(path.name))
             for folder in (Path(), LOCAL_CORPORA, CORPORA)
             for path in _files(folder)
-            if _may_be_text(path)
+            if path.suffix != ".npz" and not path.name.startswith(".") and path.name != "README.md"
         ]
         return _offer([*(checkpoints() if self._or_checkpoint else ()), *texts], incomplete)
 
@@ -97,10 +90,6 @@ def _is_special(name: str) -> bool:
     return name.startswith(("-", "~"))
 
 
-def _may_be_text(path: Path) -> bool:
-    return path.suffix != ".npz" and not path.name.startswith(".") and path.name != "README.md"
-
-
 def _files(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_file())
@@ -108,10 +97,8 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _offer(names: Iterable[str], incomplete: str) -> "Items":
+def _offer(names: Iterable[str], incomplete: str) -> Items:
     """Return the matching names; if there are none, let the shell complete a path."""
-    from click.shell_completion import CompletionItem
-
     items: Items = [CompletionItem(name, NAME) for name in dict.fromkeys(names) if name.startswith(incomplete)]
     return items or [CompletionItem(incomplete, type="file")]
 
@@ -209,7 +196,7 @@ class _Answer(ShellComplete):
         """Whether the word at the cursor is the target of a redirection; zsh and fish complete those themselves."""
         return False
 
-    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+    def answer(self, lead: str, items: Items) -> str:
         """Format the items; `lead` comes before the values in their word, such as ``--checkpoint=``."""
         return "".join(f"{field}\0" for item in items for field in (item.type, lead + item.value, item.help or ""))
 
@@ -225,7 +212,7 @@ class _Bash(_Answer):
     def is_redirected(self) -> bool:
         return self._before().rstrip().endswith(("<", ">"))
 
-    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+    def answer(self, lead: str, items: Items) -> str:
         """Leave out the part of the word that bash keeps: it replaces only what follows a ``=`` or a colon."""
         before = split_line(self._before())[-1]
         values = ((item, lead + item.value) for item in items)
@@ -242,7 +229,7 @@ class _Zsh(_Answer):
     name = "zsh"
     source_template = _ZSH
 
-    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+    def answer(self, lead: str, items: Items) -> str:
         return f"{lead}\0{super().answer('', items)}".removesuffix("\0")
 
 
@@ -254,7 +241,7 @@ class _Fish(_Answer):
         words, word = super().get_completion_args()
         return words, split_line(word)[-1]  # fish takes quotes from whole words only
 
-    def answer(self, lead: str, items: "list[CompletionItem[str]]") -> str:
+    def answer(self, lead: str, items: Items) -> str:
         """Format one item per line, so names with a line end are left out."""
         offered = [item for item in items if item.type in ("plain", NAME) and not re.search(r"[\n\t]", item.value)]
         helps = ((item.help or "").replace("\n", " ").replace("\t", " ") for item in offered)

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from charrnn.commands import command_line
 from charrnn.config import flag
 from charrnn.errors import CharRNNError, shown
-from charrnn.report.terminal import bold
+from charrnn.report.terminal import BOLD, styled
 
 _OTHERS = "Other options"
 _LEAST_TEXT = 30  # columns of a description next to its option; if there are fewer, it goes below
@@ -32,7 +32,7 @@ class Formatter(click.HelpFormatter):
 
     def write_heading(self, heading: str) -> None:
         """Write a section's heading."""
-        self.write(f"{'':>{self.current_indent}}{bold(f'{heading}:', sys.stdout)}\n")
+        self.write(f"{'':>{self.current_indent}}{styled(f'{heading}:', BOLD, sys.stdout)}\n")
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write terms and their explanations, below one another if the terminal is narrow."""
@@ -108,40 +108,25 @@ def _naming_sources(ctx: click.Context) -> Iterator[None]:
 
 
 class LazyCommands(Mapping[str, click.Command]):
-    """Commands by name, in the order of the help; the module of each is imported when the command is asked for.
+    """Commands by name, in the order of the help; the module of each is imported when the command is asked for."""
 
-    Parameters
-    ----------
-    short_helps : for each command, a line for the list of commands; command ``view`` is ``view`` in `charrnn.cli.view`
-    """
-
-    def __init__(self, short_helps: Mapping[str, str]) -> None:
-        self.short_helps = short_helps
-        self._loaded: dict[str, click.Command] = {}
+    def __init__(self, commands: Mapping[str, tuple[str, str]]) -> None:
+        self._commands = commands
 
     def __getitem__(self, name: str) -> click.Command:
-        if name not in self._loaded:
-            short_help = self.short_helps[name]
-            command: click.Command = getattr(import_module(f"charrnn.cli.{name}"), name)
-            command.short_help = short_help
-            _allow_environment(command)
-            self._loaded[name] = command
-        return self._loaded[name]
+        module, short_help = self._commands[name]
+        command: click.Command = getattr(import_module(f"charrnn.cli.{module}"), name)
+        command.short_help = short_help
+        for param in command.params:
+            if isinstance(param, click.Option):  # it can also be given in the environment, in each long spelling
+                param.envvar = [_variable(name, spelling) for spelling in param.opts if spelling.startswith("--")]
+        return command
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.short_helps)
+        return iter(self._commands)
 
     def __len__(self) -> int:
-        return len(self.short_helps)
-
-
-def _allow_environment(command: click.Command) -> None:
-    """Let each option also be given in the environment, under each of its long spellings."""
-    for param in command.params:
-        if isinstance(param, click.Option):
-            param.envvar = [
-                _variable(command.name or "", spelling) for spelling in param.opts if spelling.startswith("--")
-            ]
+        return len(self._commands)
 
 
 class Group(click.Group):
@@ -149,15 +134,15 @@ class Group(click.Group):
 
     Parameters
     ----------
-    short_helps : see `LazyCommands`
+    commands : for each command, its module in `charrnn.cli` and its line in the list of commands
     """
 
     context_class = Context
 
-    def __init__(self, *args: Any, short_helps: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, commands: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.commands = LazyCommands(short_helps)  # type: ignore[assignment]
-        self.short_helps = short_helps
+        self.commands = LazyCommands(commands)  # type: ignore[assignment]
+        self._short_helps = [(name, text) for name, (_, text) in commands.items()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; without any, show the help."""
@@ -166,11 +151,11 @@ class Group(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's
         """List the commands, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(self.short_helps.items())
+            formatter.write_dl(self._short_helps)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is Click's
         """Return the commands' names in the order of the help."""
-        return list(self.short_helps)
+        return list(self.commands)
 
 
 def _variable(command: str, spelling: str) -> str:

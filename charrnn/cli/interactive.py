@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from charrnn.cli.signals import Interruption
+from charrnn.config import flag
 from charrnn.errors import TextError, UnknownCharacterError, UnreadableTextError
 from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, say
@@ -31,19 +32,10 @@ def converse(
     echo: bool,
     quiet: bool,
 ) -> None:
-    """Read lines and write turns until the lines end.
+    """Read lines and write turns until the lines end; on a terminal there is a prompt, and Ctrl-C ends a turn.
 
-    On a terminal there is a prompt, and Ctrl-C ends a turn.
-
-    Parameters
-    ----------
-    turns : the running text
-    seed : known characters that it begins with; the model then has the first turn
-    fit : replaces or removes characters the model does not know, or raises `UnknownCharacterError`
-    output : what writes the turns
-    written : what the model writes is appended here
-    echo : whether to show the seed, and to repeat the beginning of a line that the model completes
-    quiet : whether to hide the notes on what `fit` replaced
+    With a seed, the model has the first turn. What it writes is appended to `written`. `echo` shows the seed, and the
+    beginning of a line that the model completes. `quiet` hides the notes on what `fit` replaced.
     """
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and not quiet:
@@ -57,7 +49,7 @@ def converse(
             try:
                 fitted = fit(line.removesuffix(_UNFINISHED))
             except UnknownCharacterError as error:
-                say(str(error))
+                say(error.worded(flag))
                 continue
             for note in () if quiet else describe_fitting(fitted):
                 say(note)

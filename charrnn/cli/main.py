@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from charrnn.training.trainer import Team
 
 _HOW_TO_REPORT = "please report it, with the output of `charrnn --version` and of the same command with CHARRNN_DEBUG=1"
-# Each is a module of `charrnn.cli` with a function of that name.
+# The module of each command in `charrnn.cli`, and its line in the help.
 _COMMANDS = {
-    "train": "Train a model on a text.",
-    "sample": "Write text with a trained model.",
-    "score": "Measure how well a model predicts a text.",
-    "view": "Write a page that shows what the cells look at.",
-    "export": "Write a model as a file that works without this program.",
-    "plot": "Draw the curves of one run, or of several.",
-    "info": "Show a checkpoint's details.",
-    "gradcheck": "Check every gradient numerically and against plain equations.",
-    "cache": "List or clear cached texts.",
+    "train": ("train", "Train a model on a text."),
+    "sample": ("sample", "Write text with a trained model."),
+    "score": ("tools", "Measure how well a model predicts a text."),
+    "view": ("tools", "Write a page that shows what the cells look at."),
+    "export": ("tools", "Write a model as a file that works without this program."),
+    "plot": ("tools", "Draw the curves of one run, or of several."),
+    "info": ("tools", "Show a checkpoint's details."),
+    "gradcheck": ("tools", "Check every gradient numerically and against plain equations."),
+    "cache": ("tools", "List or clear cached texts."),
 }
 _HELP = """\
 Train a recurrent network on a text, character by character, and generate more like it.
@@ -45,7 +45,7 @@ It is written in NumPy, with every gradient derived by hand.
 
 @click.group(
     cls=Group,
-    short_helps=_COMMANDS,
+    commands=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CHARRNN"},
     epilog="Start with `charrnn train`, then `charrnn sample --seed The -n 200`.",
     help=_HELP,

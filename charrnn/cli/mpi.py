@@ -16,7 +16,6 @@ from charrnn.errors import ConfigError
 if TYPE_CHECKING:
     from charrnn.training.trainer import Team
 
-
 # What launchers say of each process they start: the names of its rank and of how many there are. Hydra (MPICH, Intel
 # MPI), Slurm's pmi2; Open MPI; PMIx (Slurm, PRRTE); MVAPICH.
 _LAUNCHERS = (
@@ -28,12 +27,7 @@ _LAUNCHERS = (
 
 
 def launched_rank(arguments: list[str]) -> int | None:
-    """Return which of several ranks that train together this process is; None where it is alone.
-
-    Parameters
-    ----------
-    arguments : the command line's, the program's name left out
-    """
+    """Return which of several ranks that train together this process is; None where it is alone."""
     if arguments[:1] != ["train"]:
         return None
     for rank, size in _LAUNCHERS:
@@ -45,10 +39,8 @@ def launched_rank(arguments: list[str]) -> int | None:
 def exit_code_of(rank: int, command: Callable[["Team"], int], fail: Callable[[Exception], int]) -> int:
     """Run one rank to its end and return its exit code.
 
-    Parameters
-    ----------
-    command : what the first rank runs, told who trains; it returns an exit code and raises nothing
-    fail : says what went wrong and returns an exit code
+    The first rank runs `command`, which returns an exit code and raises nothing. `fail` says what went wrong and
+    returns an exit code.
     """
     if rank:
         for number in SIGNALS:  # the first rank finishes the step, saves, and lets the others go

@@ -12,20 +12,14 @@ from typing import Any, TypeVar
 import click
 
 from charrnn.cli.completion import FilePath
-from charrnn.config import ERRORS, Settings, TrainConfig, flag, format_sizes, option_of
+from charrnn.config import ERRORS, Settings, flag, format_sizes, option_of
 from charrnn.errors import ConfigError, UnreadableTextError, shortened, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Numbers(click.ParamType[tuple[Any, ...]]):
-    """A number, or several separated by commas, such as ``256,128``.
-
-    Parameters
-    ----------
-    kind : of each number
-    name : what to call them in the help
-    """
+    """A number, or several separated by commas, such as ``256,128``; `name` is what the help calls them."""
 
     def __init__(self, kind: type[int] | type[float], name: str) -> None:
         self._kind = kind
@@ -64,33 +58,27 @@ class Text(click.types.StringParamType):
     envvar_list_splitter = "\n"
 
 
-def settings(config: type[Settings], defaults: Mapping[str, Any] | None = None) -> Callable[[Command], Command]:
-    """Return a decorator that adds an option for each field of a configuration.
-
-    Parameters
-    ----------
-    defaults : for each field, the value of an option that is not given; None for fields that are not here
-    """
+def settings(config: type[Settings]) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for each field of a configuration; one that is not given is None."""
 
     def decorate(command: Command) -> Command:
         for setting in reversed(fields(config)):
-            command = _option(setting, (defaults or {}).get(setting.name))(command)
+            command = _option(setting)(command)
         return command
 
     return decorate
 
 
-def _option(setting: Field[Any], default: Any) -> Callable[[Command], Command]:
+def _option(setting: Field[Any]) -> Callable[[Command], Command]:
     about = option_of(setting)
     spellings = [*(about.flags or [flag(setting.name)]), setting.name]
     if about.kind is bool:
-        return click.option(*spellings, is_flag=True, default=default, help=about.help)
+        return click.option(*spellings, is_flag=True, default=None, help=about.help)
     is_list = isinstance(setting.default, tuple)
     return click.option(
         *spellings,
         type=_type(setting),
         multiple=is_list and about.kind is str,
-        default=default,
         metavar=about.metavar or about.unit.upper() or None,
         help=about.help + _shown_default(setting),
     )
@@ -117,9 +105,7 @@ def _shown_default(setting: Field[Any]) -> str:
 def sections(config: type[Settings], others: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """Return the names of the options under each heading of a command's help.
 
-    Parameters
-    ----------
-    others : the headings in order, with the options that come first under each: fields or not
+    `others` has the headings in order, with the options that come first under each: fields or not.
     """
     pages = {title: list(names) for title, names in others.items()}
     placed = {name for names in others.values() for name in names}
@@ -128,19 +114,6 @@ def sections(config: type[Settings], others: Mapping[str, Sequence[str]]) -> dic
             pages.setdefault(option_of(setting).section, []).append(setting.name)
     return {title: tuple(names) for title, names in pages.items()}
 
-
-train_config = settings(TrainConfig)
-TRAIN_SECTIONS = sections(
-    TrainConfig,
-    {
-        "Model": ("cell", "hidden_sizes", "num_layers"),
-        "Text": ("encoding", "errors", "normalize", "max_vocab", "by_line"),
-        "Optimization": (),
-        "How long": (),
-        "Along the way": (),
-        "Files": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
-    },
-)
 
 count = WholeNumber(min=0)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
@@ -162,13 +135,6 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
 
     The command line and the environment override the file. A key is an option without its dashes, ``hidden-size`` or
     ``hidden_size``, or ``text``.
-
-    Raises
-    ------
-    ConfigError
-        If the file is not TOML, or has an unknown key or a value that the option does not take.
-    UnreadableTextError
-        If the file is missing or cannot be read.
     """
     if path is None or ctx.resilient_parsing:  # while a shell completes a line, the file may not exist yet
         return path

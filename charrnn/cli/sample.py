@@ -2,8 +2,6 @@
 
 import secrets
 import sys
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
 from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError, UnreadableTextError
-from charrnn.paths import PRETRAINED
+from charrnn.paths import PRETRAINED, newest
 
 _SECTIONS = options.sections(
     SampleConfig,
@@ -25,9 +23,6 @@ _SECTIONS = options.sections(
         "Output": ("num", "no_echo", "as_json", "raw", "report", "quiet"),
     },
 )
-_DEFAULTS = {**asdict(SampleConfig()), "unknown": None}  # `--interactive` has another default
-
-
 _HELP = """\
 Write text with a trained model.
 
@@ -48,7 +43,7 @@ what follows it go to stdout, each character as soon as it is drawn; stderr name
 @click.option("--seed-file", metavar="FILE", type=TextName(), help="Read the seed text from a file; - for stdin.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the seed file.")
 @click.option("-i", "--interactive", is_flag=True, help="Take turns with the model, line by line.")
-@options.settings(SampleConfig, _DEFAULTS)
+@options.settings(SampleConfig)
 @click.option("--rng-seed", metavar="SEED", type=options.count, help="Random seed.  [default: a new one each time]")
 @click.option("--no-echo", is_flag=True, help="Do not print the seed text.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, with log-probabilities.")
@@ -62,7 +57,6 @@ def sample(
     seed_text: str | None,
     seed_file: str | None,
     encoding: str,
-    unknown: str | None,
     interactive: bool,
     rng_seed: int | None,
     raw: bool,
@@ -74,12 +68,13 @@ def sample(
 ) -> None:
     """Write text with a trained model."""
     from charrnn.checkpoint import load
-    from charrnn.paths import newest
     from charrnn.report.samples import Look, describe_fitting, display_for, introduce
     from charrnn.report.terminal import TextWriter, say
-    from charrnn.sampling.writing import Writer, fit_seed, read_seed
+    from charrnn.sampling.writing import Writer, read_seed
 
-    config = SampleConfig(**asked)
+    if interactive and not asked["unknown"]:
+        asked["unknown"] = "nearest"
+    config = SampleConfig(**{name: value for name, value in asked.items() if value is not None})
     if interactive and (as_json or config.is_several or seed_file == "-"):
         raise ConfigError(
             "--interactive writes one text: it cannot be combined with --json, several texts or --seed-file -"
@@ -89,22 +84,20 @@ def sample(
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
     path = checkpoint or newest() or PRETRAINED
     trained = load(path)
-    vocabulary, echo, keep = trained.vocabulary, not no_echo, report or config.is_several
+    vocabulary, echo = trained.vocabulary, not no_echo
     writer = Writer(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
-    unknown = unknown or ("nearest" if interactive else "error")
-    fit = partial(fit_seed, vocabulary=vocabulary, unknown=unknown, read=trained.usage.read)
-    seed = fit(text)
+    seed = writer.fit(text)
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
-    output, json_of = TextWriter(raw=raw), path if as_json else None
+    json_of, keep, output = path if as_json else None, report or config.is_several, TextWriter(raw=raw)
     look = Look(by_turns=interactive, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
     display, labels = display_for(trained, writer.samples, seed.text, output, look)
     try:
         if interactive:
             from charrnn.cli.interactive import converse
 
-            converse(writer.turns(), seed.text, fit, output, display.pieces[0], echo=echo, quiet=quiet)
+            converse(writer.turns(), seed.text, writer.fit, output, display.pieces[0], echo=echo, quiet=quiet)
         else:
             display.follow(writer.write(seed.text, with_log_probs=as_json))
         if labels and not quiet:

@@ -14,7 +14,7 @@ from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
 from charrnn.cli.signals import Interruption, exit_code
-from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE
+from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE, TrainConfig
 from charrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 
 # Options that only make sense for a new run.
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
-
-
 # Options that are not kept in the checkpoint with the command: where a run is saved and what is shown do not matter to
 # the model, and what a resume may change stands in the settings. So equal runs are equal files.
 _NOT_KEPT = frozenset(("checkpoint", "overwrite", "quiet", "as_json", "yardsticks", *RESUMABLE))
 
+_SECTIONS = options.sections(
+    TrainConfig,
+    {
+        "Model": ("cell", "hidden_sizes", "num_layers"),
+        "Text": ("encoding", "errors", "normalize", "max_vocab", "by_line"),
+        "Optimization": (),
+        "How long": (),
+        "Along the way": (),
+        "Files": ("checkpoint", "overwrite", "resume", "allow_new_text", "init_from", "recipe", "config"),
+    },
+)
 _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
 
@@ -36,9 +45,20 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
 """
 
 
+def _list_recipes(ctx: click.Context, param: click.Parameter, recipe: str | None) -> str | None:  # noqa: ARG001
+    """Print the recipes and exit if their list is asked for: the callback of ``--recipe``."""
+    if recipe == "list" and not ctx.resilient_parsing:
+        from charrnn.report.tables import recipes_table
+        from charrnn.report.terminal import stdout_width
+
+        click.echo(recipes_table(stdout_width()), nl=False)
+        ctx.exit()
+    return recipe
+
+
 @click.command(
     cls=Command,
-    sections=options.TRAIN_SECTIONS,
+    sections=_SECTIONS,
     epilog="Example: charrnn train book.txt --hidden-size 256 --minutes 3",
     help=_HELP,
 )
@@ -56,10 +76,11 @@ with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes
     "--recipe",
     metavar="NAME",
     type=click.Choice([*RECIPES, "list"]),
+    callback=_list_recipes,
     help=f"Take the defaults from a recipe: {', '.join(RECIPES)}. list shows what each achieves.  "
     "[default: default; items with --by-line]",
 )
-@options.train_config
+@options.settings(TrainConfig)
 @click.option(
     "--by-line",
     is_flag=True,
@@ -117,45 +138,19 @@ def train(
     """Train a model on TEXT."""
     began = time.monotonic()  # before NumPy is loaded: --minutes counts that too
     from charrnn.commands import command_line
-    from charrnn.report.terminal import stdout_width
-
-    if given["recipe"] == "list":
-        from charrnn.report.tables import recipes_table
-
-        click.echo(recipes_table(stdout_width()), nl=False)
-        return
-    from charrnn.report.progress import Preparation, ProgressDisplay, TextProgress
+    from charrnn.report.progress import TextProgress
     from charrnn.report.tables import scores_table, yardsticks_json
-    from charrnn.report.terminal import say
-    from charrnn.training.log import RunLog
+    from charrnn.report.terminal import stdout_width
     from charrnn.training.run import Caller, compare_held_out
     from charrnn.training.trainer import ALONE
 
-    words = sys.argv[1:]
     team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
-    with Preparation(is_quiet=quiet) as watcher:
-        caller = Caller(team, watcher, began, command_line(["charrnn", *_that_matter(words)]))
+    with TextProgress(is_quiet=quiet) as watcher:
+        caller = Caller(team, watcher, began, command_line(["charrnn", *_that_matter(sys.argv[1:])]))
         run = _run(texts, checkpoint, given, caller, resume=resume, allow_new_text=allow_new_text)
     if yardsticks and not run.evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
-    echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
-    path = str(run.path)
-    interruption = Interruption()
-    run.trainer.heed(interruption.is_requested)  # also while the speed is measured
-    try:
-        with (
-            interruption,
-            ProgressDisplay(run, is_quiet=quiet) as progress,
-            RunLog(run.beginning(), command_line(["charrnn", *words]), progress.warn, echo) as log,
-        ):
-            for event in run.events(interruption.is_requested):
-                log.record(event)
-                progress.show(event)
-    except KeyboardInterrupt:  # a second signal
-        say(f"stopped at once; {path} is as it was last saved")
-        click.get_current_context().exit(exit_code())
-    if interruption.is_requested():
-        click.get_current_context().exit(interruption.exit_code)
+    _follow(run, as_json=as_json, quiet=quiet)
     if yardsticks and run.evaluator:
         comparison = compare_held_out(run, run.evaluator, TextProgress(is_quiet=quiet).track)
         step = run.trainer.step
@@ -171,25 +166,51 @@ def _run(
     resume: bool,
     allow_new_text: bool,
 ) -> "Run":
+    """Return the run that the options ask for."""
     from charrnn.training import start
     from charrnn.training.data import Reading
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
-            raise ConfigError("--by-line and --separator are two ways to part items; give one")
+            raise ConfigError("{} and {} are two ways to part items; give one", "by_line", "separator")
         given["separator"] = LINE_END
-    if given["separator"]:  # as every text is read
-        given["separator"] = given["separator"].replace("\r\n", LINE_END).replace("\r", LINE_END)
     fresh = {name: value for name in _FRESH if (value := given.pop(name))}
     settings = {name: value for name, value in given.items() if value is not None}
     if resume and fresh:
-        raise ConfigError(f"--{min(fresh).replace('_', '-')} does not go with --resume")
+        raise ConfigError("{} does not go with {}", min(fresh), "resume")
     if resume:
         return start.resume(checkpoint, texts, allow_new_text=allow_new_text, caller=caller, **settings)
     if allow_new_text:
-        raise ConfigError("--allow-new-text goes with --resume")
+        raise ConfigError("{} goes with {}", "allow_new_text", "resume")
     reading = Reading(**{field.name: fresh.pop(field.name) for field in fields(Reading) if field.name in fresh})
     return start.train(texts, checkpoint=checkpoint or True, reading=reading, caller=caller, **fresh, **settings)
+
+
+def _follow(run: "Run", *, as_json: bool, quiet: bool) -> None:
+    """Train, and show and log what happens; exit if a signal asks for it."""
+    from charrnn.commands import command_line
+    from charrnn.report.progress import ProgressDisplay
+    from charrnn.report.terminal import say
+    from charrnn.training.log import RunLog
+
+    context, interruption = click.get_current_context(), Interruption()
+    typed = command_line(["charrnn", *sys.argv[1:]])
+    echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
+    run.trainer.heed(interruption.is_requested)  # also while the speed is measured
+    try:
+        with (
+            interruption,
+            ProgressDisplay(run, is_quiet=quiet) as progress,
+            RunLog(run.beginning(), typed, progress.warn, echo) as log,
+        ):
+            for event in run.events(interruption.is_requested):
+                log.record(event)
+                progress.show(event)
+    except KeyboardInterrupt:  # a second signal
+        say(f"stopped at once; {run.path} is as it was last saved")
+        context.exit(exit_code())
+    if interruption.is_requested():
+        context.exit(interruption.exit_code)
 
 
 def _that_matter(words: list[str]) -> list[str]:

@@ -55,13 +55,7 @@ def as_strings(description: dict[str, Any]) -> dict[str, str]:
 
 
 def imported(model: CharRNN, params: Parameters, vocabulary: Vocabulary, name: str, usage: Usage) -> Checkpoint:
-    """Return a checkpoint of an imported model, to sample from, score with, or start a training from.
-
-    Raises
-    ------
-    ValueError
-        If the separator or the unknown symbol has characters outside the vocabulary.
-    """
+    """Return a checkpoint of an imported model, to sample from, score with, or start a training from."""
     usage.check(vocabulary)
     config = TrainConfig(
         cell=model.cell,
@@ -101,18 +95,7 @@ def to_state_dict(model: CharRNN, params: Parameters) -> dict[str, Array]:
 
 @contextmanager
 def needing(package: str, what: str) -> Iterator[None]:
-    """Wrap the import of an optional package.
-
-    Parameters
-    ----------
-    package : its name for pip
-    what : what needs it, as the error names it
-
-    Raises
-    ------
-    MissingPackageError
-        If the package is not installed.
-    """
+    """Wrap the import of an optional package, so that the error names it and what needs it."""
     try:
         yield
     except ModuleNotFoundError as error:

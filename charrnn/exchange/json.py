@@ -52,7 +52,7 @@ def from_json(path: str | Path) -> Checkpoint:
     >>> from charrnn.paths import PRETRAINED
     >>> from charrnn.checkpoint import load
     >>> from charrnn.exchange.json import from_json
-    >>> from charrnn.report.export import export
+    >>> from charrnn.report.pages import export
     >>> size = export(load(PRETRAINED), "model.json")
     >>> checkpoint = from_json("model.json")
     >>> (checkpoint.params.vector == load(PRETRAINED).params.vector).all()

@@ -33,13 +33,7 @@ _GATES = {"vanilla": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 
 
 def as_onnx(checkpoint: Checkpoint, name: str) -> bytes:
-    """Return a model as the bytes of an .onnx file, with the weights in their own data type.
-
-    Raises
-    ------
-    MissingPackageError
-        If onnx is not installed.
-    """
+    """Return a model as the bytes of an .onnx file, with the weights in their own data type."""
     model, params = checkpoint.model, checkpoint.params
     graph = _Graph()
     hidden = _embedded(graph, checkpoint)

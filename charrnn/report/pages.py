@@ -1,4 +1,4 @@
-"""Pages of one HTML file, and the page that shows what the cells of a model look at.
+"""Files to look at a model with, or to use it elsewhere: a page of what its cells look at, and exported models.
 
 A page is made of templates, styles and scripts in ``pages/`` and of numbers, so that a browser needs nothing else. Text
 from outside enters a page in one of two ways: escaped for HTML, or as ASCII JSON in which ``<``, ``>`` and ``&`` are
@@ -11,10 +11,11 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import ConfigError, PageError, TextError, remedy, shown
+from charrnn.exchange.json import as_json
+from charrnn.exchange.onnx import as_onnx
+from charrnn.exchange.pytorch import as_safetensors
 from charrnn.probing import NEAR, ONE, OPEN, PROBES, Recording, correlations, record
 from charrnn.report.terminal import bits, visible
-from charrnn.scoring.reading import as_items, beginning
+from charrnn.scoring.reading import beginning
 from charrnn.text.items import Items
 from charrnn.text.passage import Passage, read_passage
 from charrnn.text.sources import NOBODY, Watcher
@@ -37,17 +41,12 @@ def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
     """Raise `ConfigError` if the name of an output file does not end in one of the suffixes."""
     if path.suffix.lower() not in suffixes:
         ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
-        raise ConfigError(f"-o {shown(str(path))} {ending}: name a file that ends in {' or '.join(suffixes)}")
+        message = "{} {path} {ending}: name a file that ends in {suffixes}"
+        raise ConfigError(message, "output", path=shown(str(path)), ending=ending, suffixes=" or ".join(suffixes))
 
 
 def write_file(path: Path, data: bytes) -> int:
-    """Write a file, replacing an older one, completely or not at all; return its size in bytes.
-
-    Raises
-    ------
-    PageError
-        If it cannot be written; an older file is then unchanged.
-    """
+    """Write a file, replacing an older one, completely or not at all; return its size in bytes."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         if path.exists() and not path.is_file():
@@ -71,13 +70,7 @@ _FIELD = re.compile(r"\{\{(\w+)\}\}")
 
 
 def fill(body: str, styles: Sequence[str], scripts: Sequence[str], **fields: str) -> str:
-    """Return a page made of files in ``pages/``.
-
-    Parameters
-    ----------
-    body, styles, scripts : names of these files
-    fields : the HTML for each ``{{field}}`` in them: at least ``title``, ``data`` (JSON) and ``blobs``
-    """
+    """Return a page made of files in ``pages/``, with the HTML for each ``{{field}}`` in them."""
     parts = {"style": "\n".join(map(_read, styles)), "script": "\n".join(map(_read, scripts)), **fields}
     # One pass for each file: text that is filled in is never searched for fields.
     parts["body"] = _FIELD.sub(lambda field: parts[field[1]], _read(body))
@@ -130,32 +123,25 @@ def choose_passage(
 ) -> Passage:
     """Return the text to show: the named one, or the held-out part of the model's training text.
 
-    The held-out part is shown from the start of a line. If nothing was held out, the training part is shown. `watcher`
-    is told how far the model's text is read.
-
-    Raises
-    ------
-    TextError
-        If no text is named and the model's is no longer there; and as `read_passage` does.
+    The held-out part is shown from the start of a line. If nothing was held out, the training part is shown.
     """
     vocabulary = trained.vocabulary
     if names:
         decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": "strict"}
         passage = read_passage(names, vocabulary, **decoding)
-        return as_items(passage, vocabulary.encode(trained.separator))
+        return passage.as_items(vocabulary.encode(trained.separator))
     try:
         division = divided(trained, watcher)
     except TextError as error:
         raise TextError(f"{error}: name another text, as in charrnn view {shown(str(path))} book.txt") from error
     part = division.held_out if len(division.held_out) else division.training
-    starts = None
     if isinstance(part, Items):
-        ids, starts = part.joined(), part.joined_starts()
-    else:
-        line_feeds = np.flatnonzero(part[:MOST_CHARACTERS][:-1] == vocabulary.characters.find("\n"))
-        is_cut = part is division.held_out and line_feeds.size
-        ids = part[line_feeds[0] + 1 :] if is_cut else part
-    return Passage(ids, vocabulary.characters, len(vocabulary), (), item_starts=starts)
+        starts = part.joined_starts()
+        return Passage(part.joined(), vocabulary.characters, len(vocabulary), (), item_starts=starts)
+    line_feeds = np.flatnonzero(part[:MOST_CHARACTERS][:-1] == vocabulary.characters.find("\n"))
+    if part is division.held_out and line_feeds.size:
+        part = part[line_feeds[0] + 1 :]
+    return Passage(part, vocabulary.characters, len(vocabulary), ())
 
 
 def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage, str]:
@@ -174,24 +160,23 @@ def shorten(passage: Passage, trained: Checkpoint, length: int) -> tuple[Passage
 
 
 def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
-    """Return the page that shows what a model's cells did at each character of a text.
-
-    Raises
-    ------
-    TextError
-        If the model knows none of the text's characters.
-    DivergedError
-        If the model's scores are not finite.
-    """
+    """Return the page that shows what a model's cells did at each character of a text."""
     # the symbol for rare characters also stands for unknown ones
     known = (passage.ids < passage.vocab_size) | (passage.unknown is not None)
     if not known.any():
         raise TextError("the model knows none of this text's characters: name another text, or train a model on it")
     text, ids = passage.text(), passage.known
-    before, starts = beginning(trained.vocabulary, trained.separator), _starts(passage, known)
-    recording = record(trained.model, trained.params, ids, before, starts)
+    starts = passage.known_starts
+    # an item of unknown characters alone, at the end, starts nowhere
+    places = [0] if starts is None else np.union1d([0], starts[starts < len(ids)]).tolist()
+    before = beginning(trained.vocabulary, trained.separator)
+    recording = record(trained.model, trained.params, ids, before, places)
     model, V = trained.model, passage.vocab_size
-    activations = recording.activations
+    activations, surprise = recording.activations, bits(float(recording.surprise.mean(dtype=np.float64)))
+    about = (
+        f"{_describe_network(trained)}, trained on {trained.corpus.name} for {trained.progress.step:,} steps; "
+        f"{surprise:.3f} bits/char on these {len(ids):,} characters"
+    )
     data = {
         "text": text,
         "vocabulary": passage.characters[:V],
@@ -217,30 +202,13 @@ def view_page(trained: Checkpoint, passage: Passage, name: str) -> str:
             *("view_cursor.js", "view_search.js", "view.js"),
         ),
         title=escaped(f"What the cells of {name} look at"),
-        about=escaped(f"{name}: {_describe(trained, recording)}"),
+        about=escaped(f"{name}: {about}"),
         data=harmless_json(data),
         blobs="\n".join(_blobs(recording)),
     )
 
 
-def _starts(passage: Passage, known: NDArray[np.bool]) -> list[int]:
-    """Return where the text, or each of its items, starts among the characters that the model knows."""
-    if passage.item_starts is None:
-        return [0]
-    places = np.searchsorted(np.flatnonzero(known), passage.item_starts)
-    starts: list[int] = np.union1d([0], places[places < np.count_nonzero(known)]).tolist()
-    return starts
-
-
-def _describe(trained: Checkpoint, recording: Recording) -> str:
-    surprise = bits(float(recording.surprise.mean(dtype=np.float64)))
-    return (
-        f"{describe_network(trained)}, trained on {trained.corpus.name} for {trained.progress.step:,} steps; "
-        f"{surprise:.3f} bits/char on these {len(recording.surprise):,} characters"
-    )
-
-
-def describe_network(trained: Checkpoint) -> str:
+def _describe_network(trained: Checkpoint) -> str:
     """Return the kind and the sizes of a network: ``GRU with 320 cells``."""
     model = trained.model
     sizes = " + ".join(f"{size:,}" for size in model.hidden_sizes)
@@ -276,3 +244,72 @@ def _rounded(values: ArrayLike) -> list[float]:
     """Return numbers with the digits that a page can show."""
     rounded: list[float] = np.round(np.asarray(values, dtype=np.float64), 4).tolist()
     return rounded
+
+
+# ---- a model for other programs ----
+
+
+def export(trained: Checkpoint, path: str | Path, name: str | None = None) -> int:
+    """Write a model as a file for another program, in the format of its suffix; return the file's size in bytes.
+
+    `name` is the model's name in the file; by default that of its training text.
+    """
+    path = Path(path)
+    check_suffix(path, tuple(FORMATS))
+    name = name or trained.corpus.name
+    name = name.encode("utf-8", "backslashreplace").decode("utf-8")  # a file name may have bytes that are not text
+    return write_file(path, FORMATS[path.suffix.lower()].data(trained, name))
+
+
+def as_html(trained: Checkpoint, name: str) -> bytes:
+    """Return a page that holds the model and writes text with it in any browser.
+
+    The page has the checkpoint's own weights and computes in float64.
+    """
+    best = trained.progress.best
+    figure = f", {bits(best[1]):.3f} bits/char on text it never trained on" if best else ""
+    about = (
+        f"{_describe_network(trained)} and {trained.params.vector.size:,} weights, "
+        f"trained on {trained.corpus.name}, one character at a time{figure}"
+    )
+    data = {
+        "model": asdict(trained.model),
+        "arrays": [[array_name, list(shape)] for array_name, shape in trained.params.shapes.items()],
+        "dtype": trained.params.vector.dtype.name,
+        "vocabulary": trained.vocabulary.characters,
+        **trained.usage.to_values(),
+    }
+    params = trained.params
+    if never := trained.usage.never_written(trained.vocabulary):
+        params = params.copy()
+        bias = params["linear.b_y"].copy()
+        bias[list(never)] = -np.inf
+        params["linear.b_y"] = bias
+    page = fill(
+        "export.html",
+        styles=("theme.css", "export.css"),
+        scripts=("shared.js", "random.js", "network.js", "export.js"),
+        title=escaped(f"{name} writes"),
+        about=escaped(about),
+        data=harmless_json(data),
+        blobs=blob("numbers-weights", params.vector),
+    )
+    return page.encode()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format for models."""
+
+    data: Callable[[Checkpoint, str], bytes]  # returns the file of a checkpoint and its name
+    use: str  # what the file is for, as `charrnn export` prints it
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        ".html": Format(as_html, "open it in a browser"),
+        ".safetensors": Format(as_safetensors, "tensors with PyTorch's names; the metadata has the vocabulary"),
+        ".onnx": Format(as_onnx, "a graph from ids and state to log_probs and final_state"),
+        ".json": Format(as_json, "params has the arrays as lists"),
+    }
+)

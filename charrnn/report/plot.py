@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from charrnn import checkpoint
 from charrnn.errors import LogError, shown
@@ -34,24 +34,10 @@ class Curves:
     learning_rate: Points = field(default_factory=list)
     grad_norm: Points = field(default_factory=list)  # before clipping
 
-    @classmethod
-    def of_losses(cls, name: str, losses: Iterable[float]) -> Self:
-        """Return the curves of losses in memory, one for each step from step 1, without NaN and infinity."""
-        curves = cls(name)
-        for step, loss in enumerate(losses, 1):
-            _add(curves.training, step, float(loss))
-        return curves
-
     @property
     def best(self) -> tuple[int, float] | None:
         """The step and the loss of the best evaluation."""
         return min(self.held_out, key=lambda point: point[1], default=None)
-
-    def keep_until(self, step: int) -> None:
-        """Drop the points after a step that the run went back to."""
-        for points in (self.training, self.held_out, self.learning_rate, self.grad_norm):
-            while points and points[-1][0] > step:
-                points.pop()
 
 
 def read_runs(paths: Sequence[Path]) -> list[Curves]:
@@ -65,13 +51,7 @@ def read_runs(paths: Sequence[Path]) -> list[Curves]:
 
 
 def read_curves(path: Path) -> Curves:
-    """Read the curves of a log, or of a checkpoint; a checkpoint without a log has only its evaluations.
-
-    Raises
-    ------
-    CheckpointError, LogError
-        If the file is missing, cannot be read, or has nothing to draw.
-    """
+    """Read the curves of a log, or of a checkpoint; a checkpoint without a log has only its evaluations."""
     if path.suffix == ".npz":
         log = log_path(path)
         if log.exists():
@@ -97,7 +77,9 @@ def from_records(records: Sequence[dict[str, Any]], name: str) -> Curves:
             case "evaluation":
                 _add(curves.held_out, step, record.get("loss"))
             case "start" | "resume" | "rollback":
-                curves.keep_until(step)
+                for points in (curves.training, curves.held_out, curves.learning_rate, curves.grad_norm):
+                    while points and points[-1][0] > step:
+                        points.pop()
     return curves
 
 
@@ -222,15 +204,13 @@ def steps_axis(curves: Sequence[Curves]) -> Axis:
 
 def loss_panel(curves: Sequence[Curves], steps: Axis) -> Panel:
     """Return the panel of losses, training and held out."""
-    lines = [Line(number, _in_bits(run.training)) for number, run in enumerate(curves) if run.training]
-    lines += [
-        Line(number, _in_bits(run.held_out), is_held_out=True) for number, run in enumerate(curves) if run.held_out
+    lines = [
+        Line(number, [(step, bits(loss)) for step, loss in losses], is_held_out=is_held_out)
+        for is_held_out in (False, True)
+        for number, run in enumerate(curves)
+        if (losses := run.held_out if is_held_out else run.training)
     ]
     return Panel("loss", "bits/char", lines, around(_after_the_fall(lines, steps)))
-
-
-def _in_bits(losses: Points) -> Points:
-    return [(step, bits(loss)) for step, loss in losses]
 
 
 def all_panels(curves: Sequence[Curves], steps: Axis) -> list[Panel]:
@@ -263,12 +243,7 @@ Glyph = tuple[str, int | None]  # a character, and the number of the run that dr
 
 
 class Canvas:
-    """A grid of characters to draw on.
-
-    Parameters
-    ----------
-    width, height : in characters
-    """
+    """A grid of characters to draw on, of a width and a height in characters."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -332,13 +307,7 @@ _ASCII = str.maketrans("┤│└─┬…", "+|+-+~")
 
 
 class Drawing:
-    """Draws for one stream: in its width, with characters and colours that it can show.
-
-    Parameters
-    ----------
-    stream : where the lines will be written
-    may_colour : whether runs have colours, if the stream is a terminal
-    """
+    """Draws for one stream: in its width, with characters and colours that it can show."""
 
     def __init__(self, stream: TextIO, *, may_colour: bool = True) -> None:
         size = terminal_size(stream)
@@ -351,21 +320,14 @@ class Drawing:
         """Draw all curves of some runs and a table of their last losses, on one screen of 24 lines or more."""
         steps = steps_axis(curves)
         panels = all_panels(curves, steps)
-        table = self._table(curves)
+        table = self.table(curves)
         rows = self.height - 1 - len(panels) - 2 - len(table)
         small = min(max(rows // 5, 3), 6)
         heights = [min(max(rows - small * (len(panels) - 1), 6), 18)] + [small] * (len(panels) - 1)
         return [*self._panels(panels, heights, steps, len(curves)), *table]
 
-    def small(self, curves: Curves) -> list[str]:
-        """Draw the losses of one run in a few lines."""
-        return self._losses([curves], 7)
-
     def losses(self, curves: Sequence[Curves], height: int) -> list[str]:
-        """Draw the losses of some runs in `height` lines, and a table of their last losses."""
-        return [*self._losses(curves, height), *self._table(curves)]
-
-    def _losses(self, curves: Sequence[Curves], height: int) -> list[str]:
+        """Draw the losses of some runs in `height` lines."""
         steps = steps_axis(curves)
         return self._panels([loss_panel(curves, steps)], [height], steps, len(curves))
 
@@ -411,7 +373,8 @@ class Drawing:
                 names = names.ljust(start) + label
         return [self._plain(f"{'':>{margin}} └{''.join(axis)}"), f"{'step':>{margin}}  {names}"]
 
-    def _table(self, curves: Sequence[Curves]) -> list[str]:
+    def table(self, curves: Sequence[Curves]) -> list[str]:
+        """Return a table of the last training loss and the best evaluation of each run."""
         names = [self._name(run) for run in curves]
         width = max(map(text_width, [*names, "bits/char"]))
         lines = [f"   {'bits/char':<{width}} training held out   step"]
@@ -510,7 +473,11 @@ def draw_losses(losses: Mapping[str, Iterable[float]], stream: TextIO | None = N
     """
     if height < 1:
         raise ValueError(f"a drawing needs at least one line, not {height}")
-    curves = [Curves.of_losses(name, values) for name, values in losses.items()]
+    curves = [Curves(name) for name in losses]
+    for run, values in zip(curves, losses.values(), strict=True):
+        for step, loss in enumerate(values, 1):
+            _add(run.training, step, float(loss))
     if not any(run.training for run in curves):
         raise ValueError("there is no loss to draw")
-    return "\n".join(Drawing(stream or sys.stdout).losses(curves, height))
+    drawing = Drawing(stream or sys.stdout)
+    return "\n".join([*drawing.losses(curves, height), *drawing.table(curves)])

@@ -21,7 +21,7 @@ from charrnn.report.plot import Drawing, read_curves
 from charrnn.report.tables import describe_batch, describe_division, describe_layers
 from charrnn.report.terminal import describe_loss, duration, fold, say, visible
 from charrnn.scoring.reading import Piece
-from charrnn.text.sources import STDIN
+from charrnn.text.sources import STDIN, Watcher
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -38,7 +38,6 @@ from charrnn.training.run import Run
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
 _SECONDS_BEFORE_A_BAR = 0.5
-_SECONDS_UNSHOWN = 1.0  # of each part of the preparation
 _SECONDS_OF_MEASURING = 0.25
 _INDENT = len("speed  ")
 _FEWEST_STEPS = 20  # of a curve worth drawing
@@ -70,34 +69,27 @@ def describe(run: Run, speed: float) -> list[str]:
 
 def _length(run: Run) -> str:
     """Return how long a run is, in its own bounds."""
-    total, minutes = run.total_steps, run.config.minutes
-    steps = (
-        f"{counted(total, 'step')} = {total * run.config.accumulate / run.trainer.streams.chunks_per_epoch:.1f} epochs"
-        if total
-        else ""
-    )
-    return " or ".join(filter(None, [steps, f"{minutes:g} min" if minutes else ""]))
+    bounds = []
+    if total := run.total_steps:
+        epochs = total * run.config.accumulate / run.trainer.streams.chunks_per_epoch
+        bounds.append(f"{counted(total, 'step')} = {epochs:.1f} epochs")
+    if run.config.minutes:
+        bounds.append(f"{run.config.minutes:g} min")
+    return " or ".join(bounds)
 
 
 def _seconds_left(run: Run, speed: float) -> float:
-    streams, total = run.trainer.streams, run.total_steps
     bounds = []
-    if total:
-        updates = total - run.trainer.step
-        bounds.append(updates * run.config.accumulate * streams.characters_per_chunk / speed)
+    if run.total_steps:
+        chunks = (run.total_steps - run.trainer.step) * run.config.accumulate
+        bounds.append(chunks * run.trainer.streams.characters_per_chunk / speed)
     if run.config.minutes:
         bounds.append(max(0.0, run.pace.budget - run.pace.elapsed))
     return min(bounds)
 
 
 class ProgressDisplay:
-    """The display of one run; a context manager that removes its bar.
-
-    Parameters
-    ----------
-    run : the run to show
-    is_quiet : show only warnings
-    """
+    """The display of one run; a context manager that removes its bar. If quiet, it shows only warnings."""
 
     def __init__(self, run: Run, *, is_quiet: bool = False) -> None:
         self.run = run
@@ -207,7 +199,7 @@ class ProgressDisplay:
         with contextlib.suppress(LogError):
             curves = read_curves(log_path(self.run.path))
             if len(curves.training) >= _FEWEST_STEPS:
-                self._show("\n".join(["", *Drawing(sys.stderr, may_colour=False).small(curves), ""]))
+                self._show("\n".join(["", *Drawing(sys.stderr, may_colour=False).losses([curves], 7), ""]))
 
     def _bound(self) -> str:
         """Return the options that continue a run beyond its end."""
@@ -250,53 +242,17 @@ class ProgressDisplay:
         return f"loss {words}, {speed:,.0f} chars/s"
 
 
-class TextProgress:
-    """The display of tasks on a long text, each for as long as it takes; short ones are not shown.
+class TextProgress(Watcher):
+    """The display of tasks on a long text: a bar that leaves nothing behind; short tasks are not shown.
 
-    Parameters
-    ----------
-    is_quiet : show nothing
-    """
-
-    def __init__(self, *, is_quiet: bool = False) -> None:
-        self.is_quiet = is_quiet
-
-    def track(
-        self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
-    ) -> Iterator[Piece]:
-        """Yield the pieces of a task and show its progress (see `charrnn.scoring.reading.Track`)."""
-        if self.is_quiet:
-            yield from pieces
-            return
-        began = line_at = time.monotonic()
-        done = 0
-        with _task_bar(task, 0, total, " chars", delay=_SECONDS_BEFORE_A_BAR) as bar:
-            for piece in pieces:
-                yield piece
-                done += size(piece)
-                bar.update(size(piece))
-                now = time.monotonic()
-                if bar.disable and now - line_at >= _SECONDS_BETWEEN_LINES:
-                    line_at = now
-                    speed, left = done / (now - began), duration((now - began) * (total - done) / max(done, 1))
-                    _write(f"{task}: {done / max(total, 1):.0%}, {speed:,.0f} chars/s, about {left} left")
-
-
-class Preparation:
-    """The display of the preparation of a run: how much of a long text is read, and notes.
-
-    A context manager that removes its bar. Parts that take less than a second are not shown.
-
-    Parameters
-    ----------
-    is_quiet : show nothing
+    A context manager that removes its bar. `track` is a `charrnn.scoring.reading.Track`.
     """
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._is_quiet = is_quiet
-        self._part = ""
-        self._bar: Any = None
-        self._began = self._line_at = time.monotonic()
+        self._task = ""
+        self._bar: tqdm[Any] | None = None
+        self._began = self._line_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -306,24 +262,23 @@ class Preparation:
     ) -> None:
         self._end()
 
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Show the progress of one part, in bytes; a total of 0 is unknown."""
-        if self._is_quiet:
-            return
-        if what != self._part:
+    def track(
+        self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
+    ) -> Iterator[Piece]:
+        """Yield the pieces of a task and show its progress, in characters."""
+        done = 0
+        try:
+            self._show(task, done, total, "chars")
+            for piece in pieces:
+                yield piece
+                done += size(piece)
+                self._show(task, done, total, "chars")
+        finally:
             self._end()
-            self._part, self._began = what, time.monotonic()
-            self._line_at = self._began + _SECONDS_UNSHOWN - _SECONDS_BETWEEN_LINES
-        seconds = time.monotonic() - self._began
-        if self._bar is None and seconds >= _SECONDS_UNSHOWN:
-            self._bar = _task_bar(what, done, total, "B")
-        if self._bar is None:
-            return
-        self._bar.update(done - self._bar.n)
-        if self._bar.disable and time.monotonic() - self._line_at >= _SECONDS_BETWEEN_LINES:
-            self._line_at = time.monotonic()
-            left = f", {done / total:.0%}, {duration(seconds * (total - done) / done)} left" if total and done else ""
-            say(f"{what} the text: {format_bytes(done)}{left}" if done else what)
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Show the progress of one task, in bytes; a total of 0 is unknown."""
+        self._show(f"{what} the text" if done or total else what, done, total, "B")
 
     def say(self, sentence: str) -> None:
         """Write a line below what is shown."""
@@ -331,18 +286,39 @@ class Preparation:
             self._end()
             say(sentence)
 
+    def _show(self, task: str, done: int, total: int, unit: str) -> None:
+        if self._is_quiet:
+            return
+        now = time.monotonic()
+        if task != self._task or self._bar is None:
+            self._end()
+            self._task, self._began, self._line_at = task, now, now
+            form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
+            self._bar = tqdm(
+                total=total or None,
+                desc=task,
+                unit=unit,
+                unit_scale=True,
+                file=sys.stderr,
+                disable=None,
+                leave=False,
+                delay=_SECONDS_BEFORE_A_BAR,
+                dynamic_ncols=True,
+                bar_format=form,
+            )
+        self._bar.update(done - self._bar.n)
+        if self._bar.disable and now - self._line_at >= _SECONDS_BETWEEN_LINES:
+            self._line_at = now
+            figures = [format_bytes(done) if unit == "B" else f"{done:,} {unit}"]
+            if total and done:
+                left = (now - self._began) * (total - done) / done
+                figures = [f"{done / total:.0%}", *figures, f"{duration(left)} left"]
+            say(f"{task}: {', '.join(figures)}" if done else task)
+
     def _end(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _task_bar(task: str, done: int, total: int, unit: str, *, delay: float = 0.0) -> "tqdm[Any]":
-    """Return the bar of a task on a long text; a total of 0 is unknown."""
-    form = "{desc}: {percentage:3.0f}%, {rate_fmt}, {remaining} left |{bar}|" if total else "{desc}, {elapsed}"
-    what: Any = {"total": total or None, "initial": done, "desc": task, "unit": unit, "unit_scale": True}
-    how: Any = {"disable": None, "leave": False, "delay": delay, "dynamic_ncols": True, "bar_format": form}
-    return tqdm(file=sys.stderr, **what, **how)
 
 
 def _write(line: str) -> None:

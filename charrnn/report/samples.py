@@ -29,8 +29,6 @@ from charrnn.training.data import learned
 INTERRUPTED = "interrupted"
 SEEN, NEW, CUT = "seen", "new", "cut off"
 _LABEL_COLUMN = 30  # of a label on a terminal, if the item leaves room
-
-
 _INTRODUCTION, _SHORTEST_NAME = 80, 12  # columns of a model's introduction, and those its name has at least
 
 
@@ -66,15 +64,11 @@ def _held_out_bits(trained: Checkpoint) -> str:
 class Look:
     """How samples are shown."""
 
-    by_turns: bool = False
-    """Whether a person and the model take turns, and items are running text."""
-    json_of: Path | None = None
-    """The checkpoint to name in JSON lines; None for text."""
-    echo: bool = True
-    """Show the seed too."""
+    by_turns: bool = False  # a person and the model take turns, and items are running text
+    json_of: Path | None = None  # the checkpoint to name in JSON lines; None for text
+    echo: bool = True  # show the seed too
     is_quiet: bool = False
-    keep: bool = False
-    """Keep the texts (see `Display`)."""
+    keep: bool = False  # keep the texts (see `Display`)
 
 
 def display_for(
@@ -92,30 +86,22 @@ def display_for(
     if look.json_of:
         return JsonLines(samples, seed, writer, look.json_of), None
     temperatures = len({sample.temperature for sample in samples})
-    if is_terminal and temperatures > 1 and column_width(temperatures, _stdout_columns()) >= NARROWEST:
+    if is_terminal and temperatures > 1 and column_width(temperatures, terminal_size(sys.stdout).columns) >= NARROWEST:
         return Columns(samples, shown, writer), None
     return Apart(samples, shown, writer, keep=look.keep, is_quiet=is_quiet), None
 
 
-def _stdout_columns() -> int:
-    return terminal_size(sys.stdout).columns
-
-
 class Display:
-    """Shows samples as they grow; a context manager that shows the rest at the end, also after Ctrl-C.
+    """Shows samples as they grow, one after the other; a context manager that shows the rest, also after Ctrl-C.
 
-    Parameters
-    ----------
-    samples : the samples that are written
-    echo : the text to show before each
-    writer : where to show them
-    keep : keep the texts; a single sample can be shown without, and may then be endless
+    `echo` is the text to show before each. A single sample can be shown without keeping its text, and may be endless.
     """
 
     def __init__(self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True) -> None:
         self.samples, self.echo, self.writer, self.keep = samples, echo, writer, keep
         self.pieces: list[list[str]] = [[] for _ in samples]
         """The text of each sample so far, if it is kept."""
+        self._current = 0
 
     def follow(self, steps: Iterable[Sequence[str]]) -> None:
         """Show samples from their first character to their end."""
@@ -129,11 +115,13 @@ class Display:
         return self
 
     def take(self, gained: Sequence[str]) -> None:
-        """Add the new text of each sample."""
+        """Add the new text of each sample, and show that of the current one; continue with the next if it has ended."""
         if self.keep:
             for pieces, piece in zip(self.pieces, gained, strict=True):
                 pieces.append(piece)
-        self.show(gained)
+        if self._current < len(self.samples):
+            self.grow(gained[self._current])
+            self._go_on()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -143,56 +131,53 @@ class Display:
         self.writer.__exit__(kind, error, traceback)
 
     def begin(self) -> None:
-        """Show the text before the first character."""
+        """Show the current sample so far."""
 
-    def show(self, gained: Sequence[str]) -> None:
-        """Show what can be shown now."""
+    def grow(self, piece: str) -> None:
+        """Show a new piece of the current sample."""
+
+    def finish(self) -> None:
+        """Show what follows the current sample, or all of it."""
 
     def end(self) -> None:
-        """Show the rest."""
+        """Show the other samples so far."""
+        self._go_on(to_the_end=True)
+
+    def _go_on(self, *, to_the_end: bool = False) -> None:
+        while self._current < len(self.samples) and (to_the_end or self.samples[self._current].ending.reason):
+            self.finish()
+            self._current += 1
+            if self._current < len(self.samples):
+                self.begin()
 
 
 class Apart(Display):
-    """One sample after the other, each as it is drawn.
-
-    Parameters
-    ----------
-    samples, echo, writer, keep : see `Display`
-    is_quiet : show no headings
-    """
+    """One sample after the other, each as it is drawn; under headings, unless quiet."""
 
     def __init__(
         self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True, is_quiet: bool = False
     ) -> None:
         super().__init__(samples, echo, writer, keep=keep)
         self._has_headings = len(samples) > 1 and not is_quiet
-        self._current = 0
 
     def begin(self) -> None:
-        """Show the current sample so far."""
+        """Show the current sample so far, in a new line and under its heading."""
+        if self._current:
+            self.writer.end_line()
         if self._has_headings:
+            self.writer.write("\n" * bool(self._current))
             self.writer.heading(_title(self.samples, self._current))
         self.writer.write(self.echo + "".join(self.pieces[self._current]))
 
-    def show(self, gained: Sequence[str]) -> None:
-        """Show the current sample's new text, and continue with the next if it has ended."""
-        self.writer.write(gained[self._current])
-        while self.samples[self._current].ending.reason and self._current + 1 < len(self.samples):
-            self._next()
+    def grow(self, piece: str) -> None:
+        """Show a new piece of the current sample."""
+        self.writer.write(piece)
 
     def end(self) -> None:
         """Show the other samples so far."""
-        while self._current + 1 < len(self.samples):
-            self._next()
+        super().end()
         if len(self.samples) > 1:
             self.writer.end_line()
-
-    def _next(self) -> None:
-        self.writer.end_line()
-        if self._has_headings:
-            self.writer.write("\n")
-        self._current += 1
-        self.begin()
 
 
 class Columns(Display):
@@ -202,7 +187,7 @@ class Columns(Display):
         """Show all samples."""
         temperatures = list(dict.fromkeys(sample.temperature for sample in self.samples))
         num = len(self.samples) // len(temperatures)
-        width = _stdout_columns()
+        width = terminal_size(sys.stdout).columns
         for k in range(num):
             if k:
                 self.writer.write("\n")
@@ -227,19 +212,11 @@ def _title(samples: Sequence[Sample], number: int) -> str:
 
 
 class Labels:
-    """Labels items by whether they are in the training text.
-
-    Parameters
-    ----------
-    trained : a model of items; its training text is read again
-
-    Attributes
-    ----------
-    missing : why there are no labels; empty if there are
-    """
+    """Labels items by whether they are in the model's training text, which is read again."""
 
     def __init__(self, trained: Checkpoint) -> None:
         self.missing = ""
+        """Why there are no labels; empty if there are."""
         self._vocabulary, self._items = trained.vocabulary, None
         try:
             part = learned(trained)
@@ -272,15 +249,8 @@ class Labels:
 class ItemLines(Display):
     """One item after the other, each as it is drawn, with the separator that ends it.
 
-    A pipe gets items in the form of the training text; a terminal also gets labels.
-
-    Parameters
-    ----------
-    samples, echo, writer : see `Display`
-    separator : the text after each item
-    labels : for a terminal; None without
-    seed : the text that each item starts with, even if it is not echoed
-    is_quiet : show no headings
+    A pipe gets items in the form of the training text; a terminal also gets labels. `seed` is the text that each item
+    starts with, even if it is not echoed.
     """
 
     def __init__(
@@ -297,7 +267,6 @@ class ItemLines(Display):
         super().__init__(samples, echo, writer)
         self._separator, self._labels, self._seed = separator, labels, seed
         self._has_headings = len({sample.temperature for sample in samples}) > 1 and not is_quiet
-        self._current = 0
 
     def begin(self) -> None:
         """Show the current item so far."""
@@ -307,24 +276,15 @@ class ItemLines(Display):
             self.writer.heading(f"── temperature {sample.temperature:g} ──")
         self.writer.write(self.echo + "".join(self.pieces[self._current]))
 
-    def show(self, gained: Sequence[str]) -> None:
-        """Show the current item's new text, and continue with the next if it has ended."""
-        if self._current < len(self.samples):
-            self.writer.write(gained[self._current])
-            self._go_on()
+    def grow(self, piece: str) -> None:
+        """Show a new piece of the current item."""
+        self.writer.write(piece)
 
     def end(self) -> None:
         """Show the items that have ended; leave out the rest."""
         self._go_on()
 
-    def _go_on(self) -> None:
-        while self._current < len(self.samples) and self.samples[self._current].ending.reason:
-            self._finish()
-            self._current += 1
-            if self._current < len(self.samples):
-                self.begin()
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Show the separator and the label after the current item."""
         item = "".join(self.pieces[self._current])
         label = self._labels and self._labels.label(self._seed + item, self.samples[self._current])
@@ -338,13 +298,9 @@ class ItemLines(Display):
 
 
 class JsonLines(Display):
-    """One JSON object a line for each sample.
+    """One JSON object a line for each sample; the echo is a separate field.
 
-    Parameters
-    ----------
-    samples, echo, writer : see `Display`; the echo is a separate field here
-    checkpoint : the model's file
-    label : returns the label of a text, including its seed; by default there is none
+    `label` returns the label of a text, including its seed.
     """
 
     def __init__(
@@ -357,20 +313,10 @@ class JsonLines(Display):
     ) -> None:
         super().__init__(samples, echo, writer)
         self._checkpoint, self._label = checkpoint, label
-        self._shown = 0
 
-    def show(self, gained: Sequence[str]) -> None:  # noqa: ARG002 - the pieces are already kept
-        """Show the samples that have ended, in order."""
-        while self._shown < len(self.samples) and self.samples[self._shown].ending.reason:
-            self._show_next()
-
-    def end(self) -> None:
-        """Show the other samples so far."""
-        while self._shown < len(self.samples):
-            self._show_next()
-
-    def _show_next(self) -> None:
-        sample, text = self.samples[self._shown], "".join(self.pieces[self._shown])
+    def finish(self) -> None:
+        """Show the current sample."""
+        sample, text = self.samples[self._current], "".join(self.pieces[self._current])
         log_probs = sample.log_probs[: len(text)]
         nats = -sum(log_probs) / len(text) if text else None
         values = {
@@ -387,7 +333,6 @@ class JsonLines(Display):
         if self._label:
             values["label"] = self._label(self.echo + text, sample)
         self.writer.write(json.dumps(values) + "\n")
-        self._shown += 1
 
 
 def describe_fitting(fitted: Fitted) -> list[str]:

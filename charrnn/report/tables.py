@@ -45,20 +45,14 @@ _MOST_SYMBOLS = 200  # that are listed one by one
 
 
 def info_values(path: Path) -> dict[str, Any]:
-    """Return the details of a checkpoint and its log as plain values; losses are in nats per character.
-
-    Raises
-    ------
-    CheckpointError
-        If it cannot be read, or its configuration is invalid.
-    """
+    """Return the details of a checkpoint and its log as plain values; losses are in nats per character."""
     trained = checkpoint.load(path)
     try:
         config = TrainConfig.from_json(trained.config)
     except ConfigError as error:
         raise CheckpointError(f"{shown(str(path))} is damaged ({error})") from error
     training, held_out = parts(trained.corpus, config)
-    progress, params = trained.progress, trained.params.vector
+    progress, params, best = trained.progress, trained.params.vector, trained.progress.best
     return {
         "checkpoint": str(path),
         "bytes": path.stat().st_size,
@@ -72,7 +66,7 @@ def info_values(path: Path) -> dict[str, Any]:
         "smoothed_loss": progress.smoothed_loss,
         "rollbacks": progress.rollbacks,
         "evaluations": [list(evaluation) for evaluation in progress.history],
-        "best": _best(trained),
+        "best": best and {"step": best[0], "loss": best[1], "bits_per_char": bits(best[1])},
         "command": _command(trained),
         "log": _log(path, progress.step),
     }
@@ -85,24 +79,28 @@ def info_json(values: Mapping[str, Any]) -> str:
 
 def info_text(values: Mapping[str, Any], width: int | None = None) -> str:
     """Return the details as a few lines, wrapped to a width if there is one."""
+    symbols, use = values["vocabulary"], "training can be resumed" if values["can_resume"] else "for sampling only"
+    listed = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in symbols[:_MOST_SYMBOLS])
     rows = [
-        ("file", _file(values)),
+        ("file", f"{shown(values['checkpoint'])}, {values['bytes']:,} bytes; {use}"),
         ("model", describe_layers(values["model"])),
-        ("symbols", f"{len(values['vocabulary']):,}: {_symbols(values['vocabulary'])}"),
+        ("symbols", f"{len(symbols):,}: {listed}{' ...' * (len(symbols) > _MOST_SYMBOLS)}"),
         ("text", _text(values)),
-        *(_training(values) if values["corpus"]["sources"] else []),
     ]
+    if values["corpus"]["sources"]:
+        rows += [
+            ("SHA-256", values["corpus"]["sha256"]),
+            ("trained", _trained(values)),
+            ("held out", _held_out(values)),
+            ("settings", _settings(TrainConfig.from_json(values["config"]))),
+            *_commands(values),
+        ]
     lines: list[str] = []
     for name, words in rows:
         line = f"{name:<{_INDENT}}{visible(words).replace(chr(10), ' ')}"
         # A command stays on one line, so that it can be copied.
         lines += wrap(line, width, _INDENT) if width and name not in _COMMANDS else [line]
     return "\n".join(lines) + "\n"
-
-
-def _best(trained: Checkpoint) -> dict[str, Any] | None:
-    best = trained.progress.best
-    return {"step": best[0], "loss": best[1], "bits_per_char": bits(best[1])} if best else None
 
 
 def _log(path: Path, step: int) -> dict[str, Any] | None:
@@ -134,16 +132,6 @@ def _seconds(records: list[dict[str, Any]]) -> float:
     return total + (last - began).total_seconds() if began and last else total
 
 
-def _file(values: Mapping[str, Any]) -> str:
-    use = "training can be resumed" if values["can_resume"] else "for sampling only"
-    return f"{shown(values['checkpoint'])}, {values['bytes']:,} bytes; {use}"
-
-
-def _symbols(characters: str) -> str:
-    listed = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in characters[:_MOST_SYMBOLS])
-    return f"{listed} ..." if len(characters) > _MOST_SYMBOLS else listed
-
-
 def _text(values: Mapping[str, Any]) -> str:
     corpus, separator = values["corpus"], values["config"]["separator"]
     if not corpus["sources"]:
@@ -152,16 +140,6 @@ def _text(values: Mapping[str, Any]) -> str:
     if corpus["items"]:
         which += ", one item a line" if separator == LINE_END else f", items divided by {separator!r}"
     return f"{which}: {describe_division(corpus['training'], corpus['held_out'], corpus['items'])}"
-
-
-def _training(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        ("SHA-256", values["corpus"]["sha256"]),
-        ("trained", _trained(values)),
-        ("held out", _held_out(values)),
-        ("settings", _settings(TrainConfig.from_json(values["config"]))),
-        *_commands(values),
-    ]
 
 
 def _trained(values: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ def visible(text: str) -> str:
 
 # ---- style ----
 
-_BOLD, _FAINT, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
+BOLD, _FAINT, ALARM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1m\x1b[31m", "\x1b[0m"
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -42,19 +42,9 @@ def has_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def bold(text: str, stream: TextIO) -> str:
-    """Return a harmless text in the style of a heading."""
-    return f"{_BOLD}{text}{_PLAIN}" if has_colour(stream) else text
-
-
-def faint(text: str, stream: TextIO) -> str:
-    """Return a harmless text in the style of a remark."""
-    return f"{_FAINT}{text}{_PLAIN}" if has_colour(stream) else text
-
-
-def alarming(text: str, stream: TextIO) -> str:
-    """Return a harmless text in the style of an error."""
-    return f"{_BOLD}{_RED}{text}{_PLAIN}" if has_colour(stream) else text
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """Return a harmless text in a style, if the stream may have colour."""
+    return f"{style}{text}{_PLAIN}" if has_colour(stream) else text
 
 
 # ---- width ----
@@ -126,12 +116,9 @@ def stdout_width() -> int | None:
 
 
 def wrap(text: str, width: int, indent: int = 0, *, may_cut_words: bool = True) -> Iterator[str]:
-    """Yield the lines of a text, the long ones cut at spaces where possible.
+    """Yield the lines of a text, the long ones cut at spaces where possible, and indented after a cut.
 
-    Parameters
-    ----------
-    indent : spaces before each continuation of a line, fewer than the width
-    may_cut_words : whether a word longer than a line is cut, or kept whole (so that a path can be copied)
+    A word longer than a line is cut, unless it may not be (so that a path can be copied).
     """
     for line in text.split("\n"):
         begin = 0  # where the words of the line start
@@ -181,23 +168,18 @@ def side_by_side(texts: Sequence[str], width: int) -> Iterator[str]:
 def say(line: str, *, alarm: str = "") -> None:
     """Write a line to stderr, harmless and, on a terminal, cut between words to fit; do nothing if stderr is closed.
 
-    Parameters
-    ----------
-    alarm : a word before the line, in the style of an error
+    `alarm` is a word before the line, in the style of an error.
     """
     with contextlib.suppress(OSError, ValueError):
         whole = fold(f"{alarm} {visible(line)}" if alarm else visible(line))
-        sys.stderr.write(f"{alarming(alarm, sys.stderr)}{whole.removeprefix(alarm)}\n" if alarm else f"{whole}\n")
+        if alarm:
+            whole = styled(alarm, ALARM, sys.stderr) + whole.removeprefix(alarm)
+        sys.stderr.write(f"{whole}\n")
         sys.stderr.flush()
 
 
 class TextWriter:
-    """Writes generated text to stdout, piece by piece: harmless on a terminal, exact UTF-8 to a pipe or a file.
-
-    Parameters
-    ----------
-    raw : send the exact text to a terminal too, which may obey it
-    """
+    """Writes generated text to stdout, piece by piece: exact UTF-8, but harmless on a terminal unless `raw`."""
 
     def __init__(self, *, raw: bool = False) -> None:
         self._is_raw = raw
@@ -215,12 +197,12 @@ class TextWriter:
 
     def heading(self, line: str) -> None:
         """Write a harmless line that stands out on a terminal."""
-        self._send(f"{bold(line, sys.stdout)}\n")
+        self._send(f"{styled(line, BOLD, sys.stdout)}\n")
         self._ends_line = True
 
     def aside(self, words: str) -> None:
         """Write a harmless remark within a line."""
-        self._send(faint(words, sys.stdout))
+        self._send(styled(words, _FAINT, sys.stdout))
 
     def end_line(self) -> None:
         """Start a new line, unless one has just started."""

@@ -11,7 +11,7 @@ import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol
 
@@ -58,33 +58,23 @@ class Filters:
     banned: tuple[int, ...] = ()  # ids that are never drawn
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ConfigError(f"--temperature must be 0 or more, not {self.temperature}")
-        if self.top_k < 0:
-            raise ConfigError(f"--top-k must be 0 (all) or more, not {self.top_k}")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
-        if not 0 <= self.min_p <= 1:
-            raise ConfigError(f"--min-p must be from 0 (all) to 1, not {self.min_p}")
+        for name, is_within, bound in (
+            ("temperature", 0 <= self.temperature < math.inf, "0 or more"),
+            ("top_k", self.top_k >= 0, "0 (all) or more"),
+            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("min_p", 0 <= self.min_p <= 1, "from 0 (all) to 1"),
+        ):
+            if not is_within:
+                raise ConfigError("{} must be {bound}, not {value}", name, bound=bound, value=getattr(self, name))
 
     def apply(self, logits: NDArray[np.floating]) -> Floats:
         """Return the probabilities of scores (..., V) after every filter, same shape."""
         probs = soften(ban(logits, self._banned) if self.banned else logits, self.temperature)
-        for keep in self._keeps:
-            probs = keep(probs)
-        return probs
-
-    @cached_property
-    def _keeps(self) -> tuple[Callable[[Floats], Floats], ...]:
-        """The filters that do anything, in their order."""
-        keeps: list[Callable[[Floats], Floats]] = []
         if self.top_k:
-            keeps.append(partial(keep_top_k, k=self.top_k))
+            probs = keep_top_k(probs, self.top_k)
         if self.top_p < 1:
-            keeps.append(partial(keep_top_p, p=self.top_p))
-        if self.min_p:
-            keeps.append(partial(keep_min_p, p=self.min_p))
-        return tuple(keeps)
+            probs = keep_top_p(probs, self.top_p)
+        return keep_min_p(probs, self.min_p) if self.min_p else probs
 
     @cached_property
     def _banned(self) -> NDArray[np.intp]:
@@ -154,17 +144,10 @@ def keep_min_p(probs: Floats, p: float) -> Floats:
 
 
 def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
-    """Draw one index from each distribution, by the inverse of its cumulative distribution.
+    """Draw one index (...) from each distribution (..., V), by random numbers (...), 0 ≤ u < 1.
 
-    Parameters
-    ----------
-    probs : (..., V)
-    uniform : (...), random numbers, 0 ≤ u < 1
-
-    Returns
-    -------
-    (...) integers: the index whose share of the cumulative distribution contains u. An index of probability 0 is never
-    drawn, despite rounding.
+    It is the index whose share of the cumulative distribution contains u. One of probability 0 is never drawn, despite
+    rounding.
     """
     cumulative = np.add.accumulate(probs, axis=-1)
     total = cumulative[..., -1:]
@@ -186,12 +169,7 @@ def _keep(probs: Floats, order: NDArray[np.intp], is_kept: NDArray[np.bool_]) ->
 class NoBlankItems:
     """A shaper that never ends an item that is still blank. It keeps track of the characters drawn (see `take`).
 
-    Parameters
-    ----------
-    shaper : shapes the distribution otherwise
-    characters : the character of each id
-    separator : the string that ends an item; if empty, nothing is changed
-    items : what the item of each stream begins with
+    `items` are what the item of each stream begins with. Without a separator nothing is changed.
     """
 
     def __init__(self, shaper: Shaper, characters: str, separator: str, items: Sequence[str]) -> None:
@@ -241,44 +219,35 @@ _NEAR = 0.75  # of `difflib`'s ratio: one letter off in a word of five
 def banned_ids(
     vocabulary: Vocabulary, allow: Sequence[str], ban: Sequence[str], never: Sequence[int] = ()
 ) -> tuple[int, ...]:
-    """Return the ids of the characters that may not be drawn.
-
-    Parameters
-    ----------
-    vocabulary : the model's
-    allow : sets of characters (see `in_set`); a character must be in one of them, if there are any
-    ban : sets of characters; a character must be in none of them
-    never : ids that are always banned
-
-    Raises
-    ------
-    ConfigError
-        If a set is empty or looks like a misspelt class, or if no character is left.
-    """
-    allowed, out = [in_set(words, "--allow") for words in allow], [in_set(words, "--ban") for words in ban]
+    """Return the ids that may not be drawn: of `never`, of a set in `ban`, or of none in `allow` (see `in_set`)."""
+    allowed, out = [in_set(words, "allow") for words in allow], [in_set(words, "ban") for words in ban]
     banned = tuple(
         number
         for number, c in enumerate(vocabulary.characters)
         if number in never or (allowed and not any(has(c) for has in allowed)) or any(has(c) for has in out)
     )
     if len(banned) == len(vocabulary):
-        raise ConfigError("no character is left to write: check --allow and --ban")
+        raise ConfigError("no character is left to write: check {} and {}", "allow", "ban")
     return banned
 
 
-def in_set(words: str, option: str) -> Callable[[str], bool]:
+def in_set(words: str, field: str) -> Callable[[str], bool]:
     """Return a test whether a character is in a set: comma-separated names from `CLASSES`, or literal characters."""
     names = words.split(",")
     if all(name in CLASSES for name in names):
         return lambda c: any(CLASSES[name](c) for name in names)
     if not words:
-        raise ConfigError(f"{option} is empty: give characters or classes ({', '.join(CLASSES)})")
+        raise ConfigError("{} is empty: give characters or classes ({classes})", field, classes=", ".join(CLASSES))
     wrong = [name for name in names if name not in CLASSES]
     near = [guess for name in wrong for guess in difflib.get_close_matches(name.lower(), CLASSES, 1, _NEAR)]
     if near or len(wrong) < len(names):
-        guess = f" (did you mean {near[0]}?)" if near else ""
         raise ConfigError(
-            f"{option} {words}: unknown class {wrong[0]!r}{guess}. The classes are {', '.join(CLASSES)}. For literal "
-            "characters, write them in another order"
+            "{} {words}: unknown class {wrong!r}{guess}. The classes are {classes}. For literal characters, write them "
+            "in another order",
+            field,
+            words=words,
+            wrong=wrong[0],
+            guess=f" (did you mean {near[0]}?)" if near else "",
+            classes=", ".join(CLASSES),
         )
     return lambda c: c in words

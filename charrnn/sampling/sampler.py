@@ -22,12 +22,7 @@ class Uniform(Protocol):
 
 
 class OwnGenerators:
-    """A generator for each stream, so that what one writes does not depend on how many others there are.
-
-    Parameters
-    ----------
-    generators : one for each stream
-    """
+    """A generator for each stream, so that what one writes does not depend on how many others there are."""
 
     def __init__(self, generators: Sequence[np.random.Generator]) -> None:
         self._generators = generators
@@ -38,13 +33,7 @@ class OwnGenerators:
 
 
 class Generation:
-    """B texts that grow side by side, and the network's memory of each.
-
-    Parameters
-    ----------
-    model, params : the trained network
-    B : the number of texts
-    """
+    """B texts that grow side by side, and the network's memory of each."""
 
     def __init__(self, model: CharRNN, params: Parameters, B: int) -> None:
         dtype = params.vector.dtype

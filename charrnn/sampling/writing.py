@@ -63,72 +63,40 @@ def line_start(vocabulary: Vocabulary, rng: np.random.Generator, separator: str 
     return "\n" if "\n" in characters else characters[rng.integers(len(characters))]
 
 
-def encode_seed(vocabulary: Vocabulary, text: str) -> NDArray[np.intp]:
-    """Return the ids of a seed text.
-
-    Raises
-    ------
-    UnknownCharacterError
-        If it has characters the model never saw. If the text is a number, the error suggests --rng-seed.
-    """
-    try:
-        return vocabulary.encode(text)
-    except UnknownCharacterError as error:
-        hint = "--unknown nearest replaces them by similar ones"
-        if text.strip().removeprefix("-").isdigit():
-            hint = f"--seed is text; for random numbers use --rng-seed {text}"
-        raise UnknownCharacterError(f"{error} ({hint})") from error
-
-
 def read_seed(
     text: str | None, file: str | None, vocabulary: Vocabulary, *, encoding: str = "utf-8", of_item: bool = False
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the seed text and notes on what was changed in reading it.
+    """Return the seed text, from the command line or from a file, and notes on what was changed in reading it.
 
-    Parameters
-    ----------
-    text, file : at most one of them; the file as `charrnn.text.passage.read_passage` takes it
-    vocabulary : the model's
-    encoding : of the file
-    of_item : whether the text begins an item, which does not include the line feed at the end of a file
-
-    Raises
-    ------
-    ConfigError
-        If both are given.
-    TextError, UnreadableTextError
-        If the file cannot be used.
+    The beginning of an item does not include the line feed at the end of a file.
     """
     if file is None:
         return text or "", ()
     if text is not None:
-        raise ConfigError("--seed and --seed-file both give a seed text: give one of them")
+        raise ConfigError("{} and {} both give a seed text: give one of them", "seed", "seed_file")
     passage = read_passage([file], vocabulary, encoding=encoding)
     whole = passage.text()
     return whole.removesuffix("\n") if of_item else whole, passage.notes
 
 
 def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, read: Callable[[str], str] = str) -> Fitted:
-    """Return a text that has only characters the model knows.
+    """Return a text, normalized by `read`, in characters that the model knows.
 
-    Parameters
-    ----------
-    text : as typed
-    vocabulary : the model's
-    unknown : what to do with unknown characters: ``error``, ``skip`` (leave them out) or ``nearest`` (see `nearest`)
-    read : normalizes the text like the model's own text (see `charrnn.text.usage.Usage.read`)
-
-    Raises
-    ------
-    UnknownCharacterError
-        If there are any and `unknown` is ``error``.
+    `unknown` says what to do with others: ``error`` (raise `UnknownCharacterError`), ``skip`` or ``nearest``.
     """
     text = read(text)
     if unknown == "skip":
         return leave_out(text, vocabulary)
     if unknown == "nearest":
         return nearest(text, vocabulary)
-    encode_seed(vocabulary, text)
+    try:
+        vocabulary.encode(text)
+    except UnknownCharacterError as error:
+        if text.strip().removeprefix("-").isdigit():
+            message, fields = "{reason} ({} is text; for random numbers use {} {text})", ["seed", "rng_seed"]
+        else:
+            message, fields = "{reason} ({} nearest replaces them by similar ones)", ["unknown"]
+        raise UnknownCharacterError(message, *fields, reason=error, text=text) from error
     return Fitted(text, {})
 
 
@@ -158,12 +126,8 @@ class Ending:
     """Follows a text as it grows, and says when it ends.
 
     A character is settled once no stop text can begin at it. The settled characters are always a beginning of those
-    that were taken, and are never taken back.
-
-    Parameters
-    ----------
-    bounds : where it ends
-    before : what the item has before the first character taken, such as a seed. The separator may begin in it.
+    that were taken, and are never taken back. `before` is what the item has before the first character taken, such as a
+    seed; the separator may begin in it.
     """
 
     def __init__(self, bounds: Bounds, before: str = "") -> None:
@@ -223,8 +187,7 @@ def _beginning_in(text: str, stops: tuple[str, ...]) -> str:
 class Sample:
     """One of the texts that a `Writer` writes."""
 
-    rng_seed: int
-    """Given alone, it writes this text again."""
+    rng_seed: int  # given alone, it writes this text again
     temperature: float
     ending: Ending
     log_probs: list[float] = field(default_factory=list)
@@ -266,10 +229,9 @@ class Writer:
         if usage.separator:
             config = config.of_items(usage.longest_item)
         config = config.read_by(usage.read)
-        self._trained, self._unknown = trained, config.unknown
-        banned = _banned(config, usage, vocabulary)
-        writable = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
-        _check_ends(config, writable, usage.separator)
+        self._trained, self._config = trained, config
+        writable = _writable(config, usage, vocabulary)
+        banned = tuple(number for number, c in enumerate(vocabulary.characters) if c not in writable)
         self._writes_lines = "\n" in writable
         self.bounds = Bounds(config.most_characters, config.lines, config.stops, usage.separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
@@ -279,6 +241,10 @@ class Writer:
             for temperature in config.temperatures
             for k in range(config.num)
         ]
+
+    def fit(self, text: str) -> Fitted:
+        """Return a typed text in characters that the model knows, as ``config.unknown`` says."""
+        return fit_seed(text, self._trained.vocabulary, self._config.unknown, self._trained.usage.read)
 
     def write(self, seed_text: str, *, with_log_probs: bool = False) -> Iterator[list[str]]:
         """Yield what each text gains, step by step, until all have ended.
@@ -296,10 +262,9 @@ class Writer:
         UnknownCharacterError
             If the model never saw a character of the seed text, and ``config.unknown`` is ``error``.
         """
-        usage, vocabulary = self._trained.usage, self._trained.vocabulary
-        seed_text = fit_seed(seed_text, vocabulary, self._unknown, usage.read).text
-        if usage.separator and usage.separator in seed_text:
-            raise ConfigError(f"the seed text has {usage.separator!r}, which ends an item: give one item's beginning")
+        seed_text, separator = self.fit(seed_text).text, self.bounds.separator
+        if separator and separator in seed_text:
+            raise ConfigError(f"the seed text has {separator!r}, which ends an item: give one item's beginning")
         return self._steps(seed_text, with_log_probs=with_log_probs)
 
     def turns(self) -> "Turns":
@@ -339,7 +304,7 @@ def sample_text(
     trained : a checkpoint, or a trainer
     seed_text : what the text continues, not yielded; if empty, the text begins as a line does
     config : how characters are drawn, and where the text ends
-    rng_seed : the same number writes the same text, like ``charrnn sample --rng-seed``
+    rng_seed : the same number writes the same text
 
     Raises
     ------
@@ -386,14 +351,9 @@ def excerpt(trained: Trained, rng: np.random.Generator, characters: int, filters
 
 
 class Turns:
-    """A text that a person and the network write by turns. The network remembers what both have written.
+    """A text that a person and the network write by turns; `bounds` say where a turn of the network ends.
 
-    Parameters
-    ----------
-    trained : a checkpoint, or a trainer. After each item, written by either, the network starts afresh.
-    filters : shape the distribution before each draw
-    bounds : where a turn of the network ends
-    rng : draws one uniform number for each character
+    The network remembers what both have written, but starts afresh after each item.
     """
 
     def __init__(self, trained: Trained, filters: Shaper, bounds: Bounds, rng: np.random.Generator) -> None:
@@ -446,29 +406,32 @@ class Turns:
             self.read(written + self._separator[ending.overlap :] * (ending.reason is Reason.ITEM))
 
 
-def _banned(config: SampleConfig, usage: Usage, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Return the ids that may not be drawn, having checked that an item could still be written."""
-    banned = banned_ids(vocabulary, config.allow, config.ban, usage.never_written(vocabulary))
-    writable = {character for number, character in enumerate(vocabulary.characters) if number not in banned}
+def _writable(config: SampleConfig, usage: Usage, vocabulary: Vocabulary) -> set[str]:
+    """Return the characters that may be drawn; raise `ConfigError` if an item, or an end, could never be written."""
     separator = usage.separator
-    if separator and not writable - {separator[-1]}:
-        raise ConfigError("no character is left that an item could have: check --allow and --ban")
-    # A separator of one character is not part of an item, and must come for an item to end.
-    if separator and (config.allow or config.ban) and not "".join(writable - {separator}).strip():
-        raise ConfigError("--allow and --ban leave only white space, and no item is blank: allow other characters")
-    return tuple(number for number in banned if vocabulary.characters[number] != separator)
-
-
-def _check_ends(config: SampleConfig, writable: set[str], separator: str) -> None:
-    """Raise `ConfigError` if a stop text, a line end or the separator can never be written."""
+    banned = set(banned_ids(vocabulary, config.allow, config.ban, usage.never_written(vocabulary)))
+    writable = {c for number, c in enumerate(vocabulary.characters) if number not in banned}
+    if separator:
+        if not writable - {separator[-1]}:
+            raise ConfigError("no character is left that an item could have: check {} and {}", "allow", "ban")
+        if (config.allow or config.ban) and not "".join(writable - {separator}).strip():
+            raise ConfigError(
+                "{} and {} leave only white space, and no item is blank: allow other characters", "allow", "ban"
+            )
+        if len(separator) == 1:  # it is not part of an item, and must come for an item to end
+            writable.add(separator)
+        if missing := set(separator) - writable:
+            raise ConfigError(
+                "{} and {} leave out {missing!r}, which is needed to end an item", "allow", "ban", missing=min(missing)
+            )
     for stop in config.stops:
         if missing := set(stop) - writable:
             hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in missing else ""
-            raise ConfigError(f"--stop {stop!r} can never appear: the model does not write {min(missing)!r}{hint}")
+            message = "{} {stop!r} can never appear: the model does not write {missing!r}{hint}"
+            raise ConfigError(message, "stops", stop=stop, missing=min(missing), hint=hint)
     if config.lines and "\n" not in writable:
-        raise ConfigError("--lines counts line ends, and the model writes none: use --length")
-    if missing := set(separator) - writable:
-        raise ConfigError(f"--allow and --ban leave out {min(missing)!r}, which is needed to end an item")
+        raise ConfigError("{} counts line ends, and the model writes none: use {}", "lines", "length")
+    return writable
 
 
 def _keep_log_probs(samples: Sequence[Sample], logits: NDArray[np.floating], ids: NDArray[np.intp]) -> None:

@@ -17,12 +17,9 @@ BLOCK_LENGTH = 1 << 20  # characters of the training text compared at once
 class Copying:
     """What a sample shares with a training text."""
 
-    run_start: int
-    """Where in the sample the longest copied run begins; the first if tied."""
-    run_length: int
-    """Its length in characters."""
-    novel_share: float | None
-    """Share of the places in the sample whose 8-gram the training text lacks; None if the sample is shorter."""
+    run_start: int  # where in the sample the longest copied run begins; the first if tied
+    run_length: int  # its length in characters
+    novel_share: float | None  # of the 8-grams of the sample, those that are new; None if it is shorter
 
 
 def find_copying(sample: Ids, training: Ids) -> Copying:

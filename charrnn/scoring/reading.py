@@ -24,7 +24,7 @@ from charrnn.errors import DivergedError
 from charrnn.nn.model import CharRNN, Session
 from charrnn.nn.output import cross_entropy
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.text.corpus import CODE_SPACE, describe_joins
+from charrnn.text.corpus import CODE_SPACE
 from charrnn.text.passage import Passage
 from charrnn.text.streams import NO_TARGET
 from charrnn.text.vocabulary import Vocabulary
@@ -46,23 +46,11 @@ class Track(Protocol):
     def __call__(
         self, task: str, pieces: Iterable[Piece], total: int, size: Callable[[Any], int] = len, /
     ) -> Iterator[Piece]:
-        """Yield the pieces of a task while they are worked on.
-
-        Parameters
-        ----------
-        task : a description for people: ``the model reads``
-        pieces : the work, or its results as they come
-        total : characters in all
-        size : how many of them a piece stands for
-        """
+        """Yield the pieces of a task; `total` is its characters, and `size` how many a piece stands for."""
 
 
 def untracked(
-    task: str,  # noqa: ARG001 - nobody waits
-    pieces: Iterable[Piece],
-    total: int,  # noqa: ARG001
-    size: Callable[[Any], int] = len,  # noqa: ARG001
-    /,
+    _task: str, pieces: Iterable[Piece], _total: int, _size: Callable[[Any], int] = len, /
 ) -> Iterator[Piece]:
     """Yield the pieces and show nothing."""
     return iter(pieces)
@@ -71,10 +59,8 @@ def untracked(
 class ReadChunk(NamedTuple):
     """T characters of B texts, just read. Only `losses` survives the next chunk."""
 
-    losses: Array
-    """(T, B): nats lost on the character after each input; 0 beyond the end of a text."""
-    probs: Array
-    """(T, B, V): what was expected after each input."""
+    losses: Array  # (T, B): nats lost on the character after each input; 0 beyond the end of a text
+    probs: Array  # (T, B, V): what was expected after each input
     session: Session
 
     def hidden(self) -> Array:
@@ -96,10 +82,7 @@ class ReadChunk(NamedTuple):
 class Reader:
     """Reads texts with a model. The first id of each text is only read; every later one is predicted.
 
-    Parameters
-    ----------
-    model, params : the trained network; the parameters are only read
-    may_diverge : return losses that are not finite, instead of raising an error
+    If it may not diverge, losses that are not finite raise `DivergedError`; huge weights make them.
     """
 
     def __init__(self, model: CharRNN, params: Parameters, *, may_diverge: bool = False) -> None:
@@ -107,16 +90,9 @@ class Reader:
         self._sessions: dict[int, Session] = {}  # by B; only the latest, since each may be large
 
     def read(self, texts: Sequence[Ids]) -> Iterator[ReadChunk]:
-        """Read B texts side by side, each from a zero state, and yield a chunk at a time.
+        """Read B texts side by side, (N,) ids each, from a zero state, and yield a chunk at a time.
 
-        Parameters
-        ----------
-        texts : (N,) ids each; their lengths may differ, and `NO_TARGET` stands for a character that is not predicted
-
-        Raises
-        ------
-        DivergedError
-            If a loss is not finite, which happens if the weights are huge.
+        Their lengths may differ, and `NO_TARGET` stands for a character that is not predicted.
         """
         B, steps = len(texts), max(map(len, texts)) - 1
         session, state = self._session(B), self.model.zero_state(B, self.params.vector.dtype)
@@ -133,7 +109,7 @@ class Reader:
     def sums(self, texts: Sequence[Ids], track: Track = untracked) -> Floats:
         """Return the nats of each of many texts, summed over its characters: (len(texts),).
 
-        Texts of similar length are read side by side. `track` follows the reading. Errors are those of `read`.
+        Texts of similar length are read side by side.
         """
         steps = np.array([max(len(text) - 1, 0) for text in texts], dtype=np.intp)
         sums = np.zeros(len(texts))
@@ -174,71 +150,31 @@ def beginning(vocabulary: Vocabulary, separator: str = "") -> Ids:
     return vocabulary.encode(separator[-1:] or ("\n" if "\n" in vocabulary.characters else ""))
 
 
-def as_items(passage: Passage, separator: Ids) -> Passage:
-    """Return a text as the model reads it: as joined items if there is a separator, else unchanged but for notes.
-
-    Raises
-    ------
-    TextError
-        If the text has no items.
-    """
-    if separator.size:
-        return passage.as_items(separator.astype(np.intp))
-    joins = describe_joins(passage.ids, passage.file_ends, passage.characters)
-    return replace(passage, notes=(*passage.notes, *joins))
-
-
-def known_starts(passage: Passage) -> NDArray[np.intp] | None:
-    """Return where each item begins in ``passage.known``, or None for running text."""
-    starts = passage.item_starts
-    if starts is None or len(passage.known) == len(passage.ids):
-        return starts
-    return np.searchsorted(np.flatnonzero(passage.ids < passage.vocab_size), starts)
-
-
 @dataclass(frozen=True)
 class ScoredLine:
     """A line of a text and its score."""
 
-    number: int
-    """Its place in the text, from 1."""
-    passage: Passage
-    """The line as it was scored: with a line feed if the model knows one, else without."""
-    nats: float
-    """Per character, the mean over all of them."""
+    number: int  # its place in the text, from 1
+    passage: Passage  # the line as it was scored: with a line feed if the model knows one, else without
+    nats: float  # per character, the mean over all of them
 
 
 class Scorer:
-    """Scores texts with a trained model, in nats per character.
-
-    Parameters
-    ----------
-    model, params : the trained network; the parameters are only read
-    vocabulary : its characters
-    separator : the string that ends an item, if the model was trained on items
-    """
+    """Scores texts with a trained model, in nats per character; `separator` ends an item of a model of items."""
 
     def __init__(self, model: CharRNN, params: Parameters, vocabulary: Vocabulary, separator: str = "") -> None:
         self._reader = Reader(model, params)
         self._blind = math.log(model.vocab_size)  # what a character costs that is predicted from nothing
         self._beginning = beginning(vocabulary, separator)
-        self._separator = vocabulary.encode(separator)
         # What a line is scored with at its end. A model of items may know the line feed only as the end of a file.
         self._line_feed = beginning(vocabulary) if "\n" in (separator or "\n") else vocabulary.encode("")
 
     def mean(self, passage: Passage, track: Track = untracked) -> float:
-        """Return the nats per character of a whole text, unseen characters included; `track` follows the reading.
+        """Return the nats per character of a whole text, or of its items (see `Passage.as_items`).
 
-        A model of items reads each item separately, and its separator too.
-
-        Raises
-        ------
-        DivergedError
-            If a score is not finite, which happens if the weights are huge.
+        Unseen characters are included, and so are separators.
         """
-        if self._separator.size and passage.item_starts is None:
-            passage = passage.as_items(self._separator.astype(np.intp))
-        known, starts = passage.known, known_starts(passage)
+        known, starts = passage.known, passage.known_starts
         if starts is None:
             total = sum(float(nats.sum()) for nats in track(READING, self.text(known), len(known)))
         else:
@@ -249,8 +185,7 @@ class Scorer:
         """Score each line of a text separately and sort them, the most surprising (by nats per character) first.
 
         Every line is scored with a line feed at its end if the model knows one, and without one otherwise. Blank lines
-        are left out: they are so likely that they would bury the others. `track` follows the reading; errors are those
-        of `mean`.
+        are left out: they are so likely that they would bury the others.
         """
         numbered = [
             (number, self._with_line_end(line))
@@ -265,17 +200,14 @@ class Scorer:
         return sorted(scored, key=lambda line: -line.nats)
 
     def text(self, ids: Ids) -> Iterator[Floats]:
-        """Yield the nats of each character of a text (N,), a piece at a time, so that a long text needs little memory.
-
-        Errors are those of `mean`.
-        """
+        """Yield the nats of each character of a text (N,), in pieces, so that a long text needs little memory."""
         if not self._beginning.size:
             yield np.full(min(len(ids), 1), self._blind)
         for chunk in self._reader.read([self._after_beginning(ids)]):
             yield chunk.losses[:, 0].astype(np.float64)
 
     def lines(self, lines: Sequence[Ids], track: Track = untracked) -> Floats:
-        """Return the nats of each line (L,), summed over its characters; errors are those of `mean`."""
+        """Return the nats of each line (L,), summed over its characters."""
         sums = self._reader.sums([self._after_beginning(line) for line in lines], track)
         if not self._beginning.size:
             sums += self._blind * np.array([len(line) > 0 for line in lines], dtype=bool)

@@ -35,15 +35,15 @@ grams of each order are numbered 0, 1, …, so that ``context · V + character``
 import lzma
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.scoring.reading import UNSEEN_NATS, Track, beginning, known_starts, untracked
+from charrnn.scoring.reading import UNSEEN_NATS, Track, beginning, untracked
 from charrnn.text.items import reach_within_items
 from charrnn.text.passage import Passage
 from charrnn.text.vocabulary import Vocabulary
@@ -57,6 +57,10 @@ MOST_LEARNED = 2_000_000  # characters whose grams are counted; for random ones 
 BLOCK_LENGTH = 1 << 16  # characters that n-grams score at once
 WINDOW = 8 << 20  # LZMA's window at preset 6; neither compressor remembers anything further back
 _PIECE = 1 << 20  # ids or bytes compressed at once
+_COMPRESSORS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.compressobj(9, wbits=-zlib.MAX_WBITS),
+    "xz": lambda: lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 6}]),
+}
 _UNSEEN = -1  # the number of every gram that the training text does not have
 
 
@@ -64,14 +68,10 @@ _UNSEEN = -1  # the number of every gram that the training text does not have
 class _Order:
     """The grams of one order; arrays are never written to."""
 
-    keys: NDArray[np.int64]
-    """(G,) ``context · V + character`` of each distinct gram, rising."""
-    counts: Counts
-    """(G,) c(h w)."""
-    totals: Counts
-    """(C,) c(h) of each context."""
-    types: Counts
-    """(C,) T(h)."""
+    keys: NDArray[np.int64]  # (G,) ``context · V + character`` of each distinct gram, rising
+    counts: Counts  # (G,) c(h w)
+    totals: Counts  # (C,) c(h) of each context
+    types: Counts  # (C,) T(h)
 
     @classmethod
     def count(cls, contexts: Counts, characters: Counts, num_contexts: int, vocab_size: int) -> tuple[Self, Counts]:
@@ -113,15 +113,9 @@ def _keys(contexts: Counts, characters: Counts, vocab_size: int) -> NDArray[np.i
 
 
 class NGrams:
-    """The counts of a training text, for every order from 1 up.
+    """The counts of a training text (N,), for every order from 1, which has no context, to `max_order`.
 
-    Parameters
-    ----------
-    training : (N,) ids, N ≥ 1
-    vocab_size : V; every id is below it
-    max_order : the longest gram, at least 1 (order 1 has no context), or the length of a shorter text
-    reach : (N,) how many characters before each may be its context; by default all
-    track : follows the counting
+    `reach` (N,) says how many characters before each may be its context; by default all.
     """
 
     def __init__(
@@ -158,17 +152,9 @@ class NGrams:
     def probabilities(
         self, ids: NDArray[np.integer], first: int = 0, reach: NDArray[np.integer] | None = None
     ) -> NDArray[np.float64]:
-        """Return the probability that each order gives to each character of a text.
+        """Return the probability that each order gives to each character of a text (M,): (max_order, M − first).
 
-        Parameters
-        ----------
-        ids : (M,) the text
-        first : place of the first character to score; those before it are only context
-        reach : (M,) how many characters before each may be its context; by default all
-
-        Returns
-        -------
-        (max_order, M − first) array, fresh: a row for each order, starting with order 1
+        The characters before place `first` are only context.
         """
         characters = ids.astype(np.int32)
         contexts = np.zeros_like(characters)
@@ -199,39 +185,29 @@ class Figure:
     """The score of one method."""
 
     name: str
-    nats: float
-    """Per character, the mean."""
+    nats: float  # per character, the mean
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A model and its yardsticks on the same characters."""
 
-    characters: int
-    """How many were scored, unseen ones included."""
-    unseen: int
-    """How many of them were unseen in training."""
+    characters: int  # how many were scored, unseen ones included
+    unseen: int  # how many of them were unseen in training
     model: Figure
-    yardsticks: tuple[Figure, ...]
-    """The best first."""
+    yardsticks: tuple[Figure, ...]  # the best first
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Slice:
     """The characters that are scored, and what may be learned from before."""
 
-    training: Ids | None
-    """(N,) the training text, or None if it is missing."""
-    before: Ids
-    """A few characters directly before the slice, which are not scored."""
-    ids: Ids
-    """(M,) the characters that the model knows."""
-    unseen: int = 0
-    """How many characters it does not know."""
-    training_starts: NDArray[np.intp] | None = None
-    """(K,) where each item begins in the training text, if it consists of items."""
-    starts: NDArray[np.intp] | None = None
-    """(L,) where each item begins in `ids`, if they consist of items."""
+    training: Ids | None  # (N,) the training text, or None if it is missing
+    before: Ids  # a few characters directly before the slice, which are not scored
+    ids: Ids  # (M,) the characters that the model knows
+    unseen: int = 0  # how many characters it does not know
+    training_starts: NDArray[np.intp] | None = None  # (K,) where each item begins in `training`, if there are
+    starts: NDArray[np.intp] | None = None  # (L,) where each item begins in `ids`, if they consist of items
 
     @classmethod
     def from_passage(
@@ -244,7 +220,7 @@ class Slice:
     ) -> Self:
         """Return a whole text to be scored after a line feed or a separator, as the model reads it."""
         before = vocabulary.encode(separator) if separator else beginning(vocabulary)
-        return cls(training, before, passage.known, passage.num_unseen, training_starts, known_starts(passage))
+        return cls(training, before, passage.known, passage.num_unseen, training_starts, passage.known_starts)
 
     @property
     def characters(self) -> int:
@@ -253,30 +229,18 @@ class Slice:
 
 
 def compare(model: Figure, text: Slice, vocabulary: Vocabulary, track: Track = untracked) -> Comparison:
-    """Compare a model's figure with the yardsticks; without a training text, only with those that need none.
-
-    Parameters
-    ----------
-    model : its figure on the same characters
-    text : at least one character
-    vocabulary : of all ids
-    track : follows what takes long
-    """
-    sums = _sums(text, vocabulary, track)
-    charge = text.unseen * UNSEEN_NATS
-    figures = [Figure(name, (total + charge) / text.characters) for name, total in sums.items()]
-    best_first = sorted(figures, key=lambda figure: figure.nats)
-    return Comparison(text.characters, text.unseen, model, tuple(best_first))
-
-
-def _sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str, float]:
-    """Nats of each yardstick, summed over the known characters of the slice."""
+    """Compare a model's figure with the yardsticks; without a training text, only with those that need none."""
     V = len(vocabulary)
+    # nats of each, summed over the characters that the model knows
     sums = {f"uniform over {V:,} symbols": len(text.ids) * math.log(V)}
     if text.training is not None:
         sums |= _ngram_sums(text.training, text, V, track)
     suffix = ", the text alone" if text.training is None else ""
-    return sums | {name + suffix: nats for name, nats in _packed_sums(text, vocabulary, track).items()}
+    sums |= {name + suffix: nats for name, nats in _packed_sums(text, vocabulary, track).items()}
+    charge = text.unseen * UNSEEN_NATS
+    figures = [Figure(name, (total + charge) / text.characters) for name, total in sums.items()]
+    best_first = sorted(figures, key=lambda figure: figure.nats)
+    return Comparison(text.characters, text.unseen, model, tuple(best_first))
 
 
 def _ngram_sums(training: Ids, text: Slice, V: int, track: Track) -> dict[str, float]:
@@ -304,7 +268,7 @@ def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str,
     learned = np.concatenate([training, text.before])
     earlier = b"".join(_encoded(_cut(learned), vocabulary))[-WINDOW:]
     sums = {}
-    for name, start in (("gzip", _gzip), ("xz", _xz)):
+    for name, start in _COMPRESSORS.items():
         task = f"{name} packs what was learned"
         before = _packed_size(start(), track(task, _cut(earlier), len(earlier)))
         again = track(task, _cut(earlier), len(earlier))  # a compressor cannot be copied
@@ -314,21 +278,7 @@ def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str,
     return sums
 
 
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-def _gzip() -> _Compressor:
-    return zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-
-
-def _xz() -> _Compressor:
-    return lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 6}])
-
-
-def _packed_size(compressor: _Compressor, *texts: Iterable[bytes]) -> int:
+def _packed_size(compressor: Any, *texts: Iterable[bytes]) -> int:
     return sum(len(compressor.compress(piece)) for piece in chain(*texts)) + len(compressor.flush())
 
 

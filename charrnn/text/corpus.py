@@ -37,31 +37,18 @@ _FIRST_BYTES = 8192  # of a file in a folder; a NUL among them means that it is 
 class Corpus:
     """A text as ids, and where it came from."""
 
-    name: str
-    """What to call it: the first source without folder and suffixes; ``stdin`` for ``-``."""
-    sources: tuple[str, ...]
-    """The names it was read from, as they were given."""
-    ids: NDArray[np.unsignedinteger]
-    """(N,), read-only, in the smallest of uint8, uint16 and uint32 that holds V-1; of a long text a memory map."""
-    vocabulary: Vocabulary
-    """Its V characters."""
-    sha256: str
-    """Of the bytes that were read, one source after the other, unpacked and not yet decoded."""
-    notes: tuple[str, ...]
-    """What was changed in reading, a sentence each."""
-    file_ends: tuple[int, ...] = ()
-    """Where each source ends in the ids, rising; empty ones are not counted."""
+    name: str  # what to call it: the first source without folder and suffixes; ``stdin`` for ``-``
+    sources: tuple[str, ...]  # the names it was read from, as they were given
+    ids: NDArray[np.unsignedinteger]  # (N,), read-only, in the smallest unsigned type that holds V-1; a map if long
+    vocabulary: Vocabulary  # its V characters
+    sha256: str  # of the bytes that were read, one source after the other, unpacked and not yet decoded
+    notes: tuple[str, ...]  # what was changed in reading, a sentence each
+    file_ends: tuple[int, ...] = ()  # where each source ends in the ids, rising; empty ones are not counted
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How the bytes of a text become ids.
-
-    Raises
-    ------
-    ConfigError
-        If a value is unknown or out of range, or `max_vocab` leaves no room for the separator's characters.
-    """
+    """How the bytes of a text become ids (see `read_corpus`)."""
 
     encoding: str = "utf-8"
     errors: str = "strict"
@@ -73,16 +60,20 @@ class Decoding:
     def __post_init__(self) -> None:
         for name, value, choices in (("errors", self.errors, ERRORS), ("normalize", self.normalize, FORMS)):
             if value not in choices:
-                raise ConfigError(f"--{name} is one of {', '.join(choices)}, not {shortened(str(value))!r}")
+                given = {"choices": ", ".join(choices), "value": shortened(str(value))}
+                raise ConfigError("{} must be one of {choices}, not {value!r}", name, **given)
         if not self.vocabulary and not 0 <= self.max_vocab <= MOST_SYMBOLS:
-            raise ConfigError(f"--max-vocab must be 1 to {MOST_SYMBOLS:,}")
-        wanted = set(self.separator)
-        if self.max_vocab and UNKNOWN in wanted:
-            raise ConfigError("--separator has U+FFFD, which --max-vocab makes of every rare character; give another")
-        if 0 < self.max_vocab < len(wanted):
+            raise ConfigError("{} must be 1 to {most:,}", "max_vocab", most=MOST_SYMBOLS)
+        if self.max_vocab and UNKNOWN in self.separator:
             raise ConfigError(
-                f"--max-vocab {self.max_vocab} leaves no room for the {len(wanted)} characters of --separator; "
-                f"give {len(wanted)} or more"
+                "{} has U+FFFD, which {} makes of every rare character; give another", "separator", "max_vocab"
+            )
+        if 0 < self.max_vocab < (fewest := len(set(self.separator))):
+            raise ConfigError(
+                "{} {most} leaves no room for the {fewest} characters of {}; give {fewest} or more",
+                *("max_vocab", "separator"),
+                most=self.max_vocab,
+                fewest=fewest,
             )
 
 
@@ -105,8 +96,12 @@ def read_corpus(
     ----------
     names
         Files, bundled texts and folders (see `charrnn.text.sources`), or ``-`` for stdin, at most once.
-    encoding, errors, normalize
-        Of all texts (see `charrnn.text.sources.TextDecoder`).
+    encoding
+        Any text encoding that Python knows.
+    errors
+        What to do with bytes that are not in the encoding: ``strict`` refuses them, ``replace`` reads U+FFFD.
+    normalize
+        The Unicode form of the text, ``none`` or ``nfc``.
     max_vocab
         How many characters to keep, the most frequent; the others become one unknown symbol, U+FFFD. 0 keeps all.
     separator
@@ -149,17 +144,7 @@ def read_sources(
     numbering: "Numbering",
     watcher: Watcher = NOBODY,
 ) -> tuple[Corpus, int]:
-    """Read sources as a corpus; the errors are those of `read_corpus`.
-
-    Parameters
-    ----------
-    names, left_out : the names the sources were found by, and notes on what was left out
-    numbering : an empty one, for the ids
-
-    Returns
-    -------
-    corpus, checksum : with the CRC-32 of its ids
-    """
+    """Read sources into an empty numbering; return the corpus and the CRC-32 of its ids."""
     sha256, notes, file_ends = number(sources, numbering, reading, watcher)
     vocabulary, capped, checksum = _settle(numbering, describe_sources(sources), reading, watcher)
     notes = [*left_out, *notes, *capped]
@@ -170,12 +155,7 @@ def read_sources(
 def number(
     sources: Sequence[Source], numbering: "Numbering", reading: Decoding, watcher: Watcher = NOBODY
 ) -> tuple[str, list[str], tuple[int, ...]]:
-    """Decode sources, one after the other, into a numbering; the errors are those of `read_corpus`.
-
-    Returns
-    -------
-    sha256, notes, file_ends : as a `Corpus` has them
-    """
+    """Decode sources, one after the other, into a numbering; return `sha256`, `notes`, `file_ends` of a `Corpus`."""
     digest = hashlib.sha256()
     notes: list[str] = []
     done, total = 0, sum(source.size for source in sources)
@@ -262,16 +242,8 @@ def _settle(
 class Numbering:
     """A text's ids, grown block by block; each new character gets the next id.
 
-    An id takes one byte while there are at most 256 distinct characters, then two, then four.
-
-    Parameters
-    ----------
-    characters
-        Distinct characters that have the ids 0, 1, ... from the beginning.
-    place
-        Where a long text's ids may go (see `charrnn.text.storage.GrowingArray`).
-    is_counting
-        Whether to count how often each character occurs, as `cap` needs it.
+    An id takes one byte while there are at most 256 distinct characters, then two, then four. `characters` have the ids
+    0, 1, ... from the beginning. If `is_counting`, it counts how often each character occurs, as `cap` needs it.
     """
 
     def __init__(self, characters: str = "", *, place: Place | None = None, is_counting: bool = False) -> None:
@@ -316,30 +288,17 @@ class Numbering:
         return self._table[np.frombuffer(block, dtype=np.uint8)]
 
     def renumber(self, advance: Callable[[int], object] = lambda _: None) -> int:
-        """Put the ids in code-point order; return the CRC-32 of all of them.
-
-        Parameters
-        ----------
-        advance : told how many bytes have been renumbered so far
-        """
+        """Put the ids in code-point order, and return their CRC-32; `advance` is told how many bytes are done."""
         order = np.argsort(self._points)
         ids = np.empty(len(order), dtype=np.intp)
         ids[order] = np.arange(len(order))
         return self._replace(ids, self._points[order], advance)
 
     def cap(self, most: int, keep: str = "") -> tuple[int, int]:
-        """Keep the most frequent characters, on a tie the first, and replace all others by one unknown symbol.
+        """Keep the most frequent characters, on a tie the first, and replace all others by U+FFFD.
 
-        The symbol is U+FFFD, which does not count among those that are kept. Nothing happens if there are no more
-        characters than `most`.
-
-        Parameters
-        ----------
-        keep : characters that are kept however rare they are
-
-        Returns
-        -------
-        How many distinct characters were replaced, and how often they occur.
+        U+FFFD is not counted, and the characters of `keep` are kept however rare they are. Returns how many distinct
+        characters were replaced, and how often they occur: 0 if there are no more than `most`.
         """
         points, counts = self._points, self._counts
         others = np.flatnonzero(points != ord(UNKNOWN))
@@ -397,17 +356,7 @@ def _smallest_type(count: int) -> "np.dtype[np.unsignedinteger]":
 
 
 def check_memory_for(sources: Iterable[Source], advice: str = "give a part of it") -> None:
-    """Refuse a file that is larger than the memory: its ids take about as many bytes as its characters.
-
-    Parameters
-    ----------
-    advice : how the sentence ends
-
-    Raises
-    ------
-    TextError
-        Naming the first such file.
-    """
+    """Refuse a file that is larger than the memory: its ids take about as many bytes as its characters."""
     free = available_memory()
     for source in sources:
         if free is not None and source.size > free:
@@ -434,13 +383,7 @@ def corpus_name(source: str) -> str:
 
 
 def describe_joins(ids: NDArray[np.integer], file_ends: Sequence[int], characters: str) -> list[str]:
-    """Say how many files of a running text go on in the last line of the file before; nothing where none does.
-
-    Parameters
-    ----------
-    ids, file_ends : of the text, as `Corpus` has them
-    characters : the character of each id
-    """
+    """Say how many files of a running text begin within the last line of the file before, if any do."""
     line_feed = characters.find("\n")
     unended = sum(int(ids[end - 1] != line_feed) for end in file_ends[:-1])
     if not unended:
@@ -449,10 +392,7 @@ def describe_joins(ids: NDArray[np.integer], file_ends: Sequence[int], character
 
 
 def text_identity(sha256: str, file_ends: Sequence[int], *, of_items: bool) -> str:
-    """Return what tells a text from others: the SHA-256 of its bytes.
-
-    Where it is made of items and of several files, the places where files end are in it too, as items end there.
-    """
+    """Return what tells a text from others: the SHA-256 of its bytes, and of where files end, as items end there."""
     if not of_items or len(file_ends) < 2:
         return sha256
     return hashlib.sha256(f"{sha256} {file_ends}".encode()).hexdigest()
@@ -478,7 +418,7 @@ def split(ids: NDArray[np.integer], val_fraction: float) -> tuple[NDArray[np.int
 
     """
     if not 0 <= val_fraction < 1:
-        raise ConfigError(f"the validation fraction must be at least 0 and below 1, not {val_fraction}")
+        raise ConfigError("{} must be at least 0 and below 1, not {value}", "val_fraction", value=val_fraction)
     held_out = math.ceil(len(ids) * val_fraction)
     cut = len(ids) - (held_out if held_out > 1 else 0)
     return ids[:cut], ids[cut:]

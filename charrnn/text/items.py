@@ -39,8 +39,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from hashlib import sha256
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,18 +57,14 @@ _ROUNDS = 6  # of the Feistel network
 # Batches that are sorted by length together. With random items in a batch the longest is far above the average, and
 # much work would be spent on padding; within a pool chance still decides which items come together.
 _POOL = 32
-_POOLS_AT_ONCE = 64
+_POOLS_AT_ONCE = 64  # drawn at once, which is quicker
 
 
 class ItemCleaner:
-    """Drops the characters of a file that belong to no item, a block at a time.
+    """Drops the characters of a file that belong to no item, a block at a time; without a separator, none.
 
     These are the white space of blank items and the file's last line end. What it returns has the same items and the
     same separators.
-
-    Parameters
-    ----------
-    separator : what stands between two items; without one the text stays as it is
     """
 
     def __init__(self, separator: str) -> None:
@@ -112,20 +109,12 @@ def clean_items(text: str, separator: str) -> str:
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
 class Items:
-    """N items of a text, none of them empty; the text is never copied as a whole.
+    """N items of a text, none of them empty; the text is never copied as a whole. Arrays may be memory maps."""
 
-    Attributes
-    ----------
-    ids : (M,) array, the whole text; it may be a memory map
-    separator : (S,) ids
-    starts, lengths : (N,) unsigned integers: where each item begins in the text, and its characters without the
-        separator; they may be memory maps
-    """
-
-    ids: NDArray[np.integer]
-    separator: NDArray[np.intp]
-    starts: NDArray[np.unsignedinteger]
-    lengths: NDArray[np.unsignedinteger]
+    ids: NDArray[np.integer]  # (M,) the whole text
+    separator: NDArray[np.intp]  # (S,)
+    starts: NDArray[np.unsignedinteger]  # (N,) where each item begins in the text
+    lengths: NDArray[np.unsignedinteger]  # (N,) its characters, without the separator
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -158,16 +147,8 @@ class Items:
     def part(
         self, is_second: Callable[[NDArray[np.intp]], NDArray[np.bool]], place: Place | None = None
     ) -> tuple[Self, Self]:
-        """Divide the items in two.
-
-        The lengths are read at random, and therefore kept in memory; for lines they take a byte each.
-
-        Parameters
-        ----------
-        is_second : told the numbers of some items, returns which of them belong to the second part
-        place : where very many starts may go (see `charrnn.text.storage.GrowingArray`)
-        """
-        kind = np.min_scalar_type(self.longest)
+        """Divide the items in two; `is_second` returns which of some numbers belong to the second part."""
+        kind = np.min_scalar_type(self.longest)  # lengths are read at random, so they stay in memory
         parts = [(GrowingArray(self.starts.dtype, place), GrowingArray(kind)) for _ in range(2)]
         for piece in self.pieces():
             second = is_second(np.arange(piece.start, piece.stop))
@@ -196,7 +177,7 @@ class Items:
         """Return all items, each followed by the separator, as one new text."""
         starts, lengths = (array.astype(np.intp) for array in (self.starts, self.lengths))
         spans = lengths + len(self.separator)
-        places = np.arange(self.characters) - np.repeat(np.cumsum(spans) - spans, spans)
+        places = np.arange(self.characters) - np.repeat(self.joined_starts(), spans)
         after = places - np.repeat(lengths, spans)
         own = self.ids[np.repeat(starts, spans) + np.minimum(places, np.repeat(lengths, spans) - 1)]
         joined: NDArray[np.integer] = np.where(after < 0, own, self.separator.take(after, mode="clip"))
@@ -207,10 +188,6 @@ class Items:
         spans = self.spans(slice(None))
         starts: NDArray[np.intp] = np.cumsum(spans) - spans
         return starts
-
-    def copied(self) -> Self:
-        """Return the same items in a new text that has nothing else."""
-        return replace(self, ids=self.joined(), starts=self.joined_starts().astype(self.starts.dtype))
 
     def repeats(self) -> NDArray[np.bool]:
         """Return which items are equal to an earlier one: (N,).
@@ -224,9 +201,8 @@ class Items:
 
     def hashes(self) -> NDArray[np.uint64]:
         """Return a hash of each item's characters: (N,)."""
-        base = np.uint64(_HASH_BASE)
         size = min(_PIECE_SIZE, len(self.ids))
-        powers = np.cumprod(np.full(size, base))  # P, P², …, modulo 2⁶⁴
+        powers = np.cumprod(np.full(size, np.uint64(_HASH_BASE)))  # P, P², …, modulo 2⁶⁴
         inverses = np.cumprod(np.full(size, np.uint64(pow(_HASH_BASE, -1, 1 << 64))))
         found = np.empty(len(self), dtype=np.uint64)
         number = 0
@@ -235,8 +211,10 @@ class Items:
             begin = int(self.starts[number])
             stops = self.starts[near].astype(np.intp) - begin + self.lengths[near].astype(np.intp)
             count = int(np.searchsorted(stops, _PIECE_SIZE, side="right"))
-            if not count:  # longer than a piece
-                found[number] = self._hash_of_long(number, powers)
+            if not count:  # longer than a piece, so only compared with others of that length
+                item = np.ascontiguousarray(self.ids[begin : begin + int(stops[0])])
+                found[number] = int.from_bytes(sha256(item.data).digest()[:8])
+                release_pages(self.ids)
                 number += 1
                 continue
             # The hash of an item is Σ (id + 1) Pᵏ. A running sum gives those of all items in a piece at once.
@@ -247,17 +225,6 @@ class Items:
             number += count
             release_pages(self.ids)
         return found
-
-    def _hash_of_long(self, number: int, powers: NDArray[Any]) -> int:
-        start, length = int(self.starts[number]), int(self.lengths[number])
-        total, factor = 0, 1
-        for begin in range(start, start + length, _PIECE_SIZE):
-            block = self.ids[begin : min(begin + _PIECE_SIZE, start + length)].astype(np.uint64) + np.uint64(1)
-            # `powers` begins with P, and the sum that `hashes` makes with P⁰: hence one P less.
-            total += factor * int((block * powers[: len(block)]).sum()) * pow(_HASH_BASE, -1, 1 << 64)
-            factor = factor * pow(_HASH_BASE, len(block), 1 << 64) % (1 << 64)
-            release_pages(self.ids)
-        return total % (1 << 64)
 
     def has(self, item: NDArray[np.integer]) -> bool:
         """Whether one of the items is equal to this one, (n,) ids without a separator."""
@@ -272,12 +239,8 @@ def find_items(
 ) -> tuple[Items, int]:
     """Return the items of a text that `ItemCleaner` has cleaned, and how many empty ones were left out.
 
-    Parameters
-    ----------
-    ids : (M,) array
-    separator : (S,) ids, at least one
-    place : where the starts and lengths of very many items may go (see `charrnn.text.storage.GrowingArray`)
-    file_ends : where each file ends, rising; by default the text is one file
+    `file_ends` says where each file ends, rising; by default the text is one file. The starts and lengths of very many
+    items go to `place`.
     """
     kind = np.uint32 if len(ids) < 1 << 32 else np.uint64
     found = GrowingArray(kind, place), GrowingArray(kind, place)
@@ -310,15 +273,9 @@ def has_separator(ids: NDArray[np.integer], separator: NDArray[np.intp]) -> bool
 
 
 def reach_within_items(starts: NDArray[np.integer], length: int) -> NDArray[np.intp]:
-    """Return how far back each character of a text can look within its item: (length,).
+    """Return how far back each character of a text of joined items can look within its item: (length,).
 
-    The text is items that were joined, each with its separator. The first character of an item sees one, the last of
-    the separator before it, if that is there.
-
-    Parameters
-    ----------
-    starts : (N,) where each item begins in the text, rising
-    length : the text's
+    The first character of an item sees one, the last of the separator before it, if that is there.
     """
     places = np.arange(length)
     if not len(starts):
@@ -359,11 +316,6 @@ class Permutation:
     It is a Feistel network: the two halves of a number take turns in being changed by the other, mixed with a key. That
     is a bijection on all numbers of that many bits, whatever the mixing. A number that leaves 0 ... N-1 is mapped again
     until it comes back. Mixing: the first half of SplitMix64's.
-
-    Parameters
-    ----------
-    size : N
-    rng : draws the keys
     """
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
@@ -390,38 +342,10 @@ class Permutation:
         return left << self._half | right
 
 
-class Order(Protocol):
-    """How the items of one epoch follow each other."""
-
-    def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch: B of them, or fewer in the last batch."""
-
-    def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of all batches, several batches at a time: (batches, B)."""
-
-
-class ByLength:
-    """Items from the shortest to the longest."""
-
-    def __init__(self, items: Items, batch_size: int) -> None:
-        self._numbers, self._batch_size = np.argsort(items.lengths, kind="stable"), batch_size
-
-    def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch."""
-        return self._numbers[number * self._batch_size :][: self._batch_size]
-
-    def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of one batch after another."""
-        for number in range(-(-len(self._numbers) // self._batch_size)):
-            yield self.batch(number)[None]
-
-
 class Shuffled:
-    """Items in random order, but with similar lengths together; those that fill no batch come last.
+    """How the items of one epoch follow each other: at random, but with similar lengths together.
 
-    Parameters
-    ----------
-    rng : draws the order
+    Those that fill no batch come last.
     """
 
     def __init__(self, items: Items, batch_size: int, rng: np.random.Generator) -> None:
@@ -431,85 +355,57 @@ class Shuffled:
         self._pool: tuple[int, NDArray[np.intp]] = (-1, np.empty(0, np.intp))
 
     def batch(self, number: int) -> NDArray[np.intp]:
-        """Return the items of a batch."""
+        """Return the items of a batch: B of them, or fewer in the last batch."""
         if number == self._whole:
             return self._rest()
         pool = number // _POOL
         if self._pool[0] != pool:
-            self._pool = pool, self._pools(pool, 1)
+            self._pool = pool, next(self._pools(pool, 1))
         numbers: NDArray[np.intp] = self._pool[1][number % _POOL]
         return numbers
 
     def batches(self) -> Iterator[NDArray[np.intp]]:
-        """Yield the items of many batches at a time."""
-        for pool in range(0, -(-self._whole // _POOL), _POOLS_AT_ONCE):
-            yield self._pools(pool, _POOLS_AT_ONCE)
+        """Yield the items of all batches, a pool of batches at a time: (batches, B)."""
+        for first in range(0, -(-self._whole // _POOL), _POOLS_AT_ONCE):
+            yield from self._pools(first, _POOLS_AT_ONCE)
         if len(rest := self._rest()):
             yield rest[None]
 
-    def _pools(self, first: int, count: int) -> NDArray[np.intp]:
-        """Return the batches of some pools: (batches, B)."""
-        end = min((first + count) * _POOL, self._whole)
-        whole = (end // _POOL - first) * _POOL
-        parts = [(first * _POOL, whole, _POOL), (first * _POOL + whole, end - first * _POOL - whole, end % _POOL)]
-        return np.concatenate([self._sorted(*part) for part in parts if part[1]])
-
-    def _sorted(self, first: int, batches: int, size: int) -> NDArray[np.intp]:
-        """Return some batches from the first on, in pools of `size`; within a pool they are made by length."""
-        B = self._batch_size
-        drawn = np.arange(first * B, (first + batches) * B).reshape(-1, size * B)  # places in the permutation
-        numbers = self._permutation(drawn)
-        alike = np.argsort(self._items.lengths[numbers], axis=1, kind="stable")
-        firsts = np.take_along_axis(drawn, alike, axis=1).reshape(-1, size, B).min(axis=2)
-        # The batches of a pool in the order in which their first items were drawn, so not by length.
-        turns = np.argsort(firsts, axis=1)[:, :, None]
-        found = np.take_along_axis(numbers, alike, axis=1).reshape(-1, size, B)
-        return np.take_along_axis(found, turns, axis=1).reshape(-1, B)
+    def _pools(self, first: int, count: int) -> Iterator[NDArray[np.intp]]:
+        """Yield the batches of some pools, each of items of similar lengths: (batches, B)."""
+        B, end = self._batch_size, min((first + count) * _POOL, self._whole)
+        drawn = self._permutation(np.arange(first * _POOL * B, end * B))
+        for start in range(0, len(drawn), _POOL * B):
+            numbers = drawn[start : start + _POOL * B]
+            alike = np.argsort(self._items.lengths[numbers], kind="stable")
+            # The batches in the order in which their first items were drawn, so not by length.
+            turns = np.argsort(alike.reshape(-1, B).min(axis=1))
+            yield numbers[alike].reshape(-1, B)[turns]
 
     def _rest(self) -> NDArray[np.intp]:
         return self._permutation(np.arange(self._whole * self._batch_size, len(self._items)))
 
 
 class _Epoch(NamedTuple):
-    """How the items of one epoch follow each other."""
-
     number: int
-    order: Order
-    ends: NDArray[np.intp]
-    """Characters predicted up to the end of each batch."""
+    order: Shuffled
+    ends: NDArray[np.intp]  # characters predicted up to the end of each batch
 
 
 class Documents:
     """Batches of items, as pure functions of a cursor; its `position` counts the characters predicted in the epoch.
 
-    Parameters
-    ----------
-    items : at least one
-    batch_size : B
-    seq_length : T: the most steps in a chunk, unless another length is asked for
-    shuffle : returns the random stream that shuffles an epoch; without it items are ordered by length
-
-    Attributes
-    ----------
-    chunks_per_epoch : chunks in the first epoch; later ones, in which other items come together, have about as many
-
-    Raises
-    ------
-    ValueError
-        If there are no items, or no streams, or no steps.
+    `shuffle` returns the random stream that shuffles an epoch. The methods are those of `charrnn.text.streams.Streams`.
     """
 
     def __init__(
-        self,
-        items: Items,
-        batch_size: int,
-        seq_length: int,
-        shuffle: Callable[[int], np.random.Generator] | None = None,
+        self, items: Items, batch_size: int, seq_length: int, shuffle: Callable[[int], np.random.Generator]
     ) -> None:
         if min(len(items), batch_size, seq_length) < 1:
             raise ValueError("documents need at least one item, one stream and one step")
         self.items, self.batch_size, self.seq_length, self._shuffle = items, batch_size, seq_length, shuffle
         self._epoch, self.chunks_per_epoch = self._arrange(0)
+        """Chunks in the first epoch; later ones, in which other items come together, have about as many."""
 
     @property
     def part(self) -> Items:
@@ -531,17 +427,7 @@ class Documents:
         return math.ceil(epochs * self.chunks_per_epoch)
 
     def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
-        """Return the chunk at a cursor, in new arrays of at most `seq_length` steps, or `length`.
-
-        Parameters
-        ----------
-        own : which streams to read, by default all
-
-        Raises
-        ------
-        IndexError
-            If the cursor is outside the epoch.
-        """
+        """Return the chunk at a cursor, in new arrays of at most `seq_length` steps, or `length`."""
         numbers, offset, _ = self._place(cursor)
         length = length or self.seq_length
         stop = self._stop(numbers, offset, length)
@@ -570,7 +456,7 @@ class Documents:
 
     def cut(self, _own: range) -> tuple[tuple[NDArray[np.integer], ...], Callable[..., "Documents"]]:
         """Return the arrays of all items, which any stream may read, and a function that makes batches of them."""
-        make = partial(_over, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
+        make = partial(_make, self.items.separator, self.batch_size, self.seq_length, self._shuffle)
         return (self.items.ids, self.items.starts, self.items.lengths), make
 
     def _place(self, cursor: Cursor) -> tuple[NDArray[np.intp], int, int]:
@@ -585,11 +471,8 @@ class Documents:
         numbers = self._epoch.order.batch(batch)
         spans = self.items.spans(numbers)
         steps = range(int(spans.max()))
-        return (
-            numbers,
-            bisect_right(steps, cursor.position - first, key=lambda step: _predicted(spans, step)) - 1,
-            first,
-        )
+        offset = bisect_right(steps, cursor.position - first, key=lambda step: _predicted(spans, step)) - 1
+        return numbers, offset, first
 
     def _stop(self, numbers: NDArray[np.intp], offset: int, length: int | None) -> int:
         """Return where the chunk ends; what is left is cut evenly, so that no chunk is very short."""
@@ -600,7 +483,7 @@ class Documents:
     def _arrange(self, epoch: int) -> tuple[_Epoch, int]:
         """Return an epoch and the number of its chunks."""
         items, B = self.items, self.batch_size
-        order: Order = Shuffled(items, B, self._shuffle(epoch)) if self._shuffle else ByLength(items, B)
+        order = Shuffled(items, B, self._shuffle(epoch))
         sizes, chunks = [], 0
         for numbers in order.batches():
             spans = items.spans(numbers)
@@ -609,11 +492,11 @@ class Documents:
         return _Epoch(epoch, order, np.cumsum(np.concatenate(sizes))), chunks
 
 
-def _over(
+def _make(
     separator: NDArray[np.intp],
     batch_size: int,
     seq_length: int,
-    shuffle: Callable[[int], np.random.Generator] | None,
+    shuffle: Callable[[int], np.random.Generator],
     *arrays: NDArray[Any],
 ) -> Documents:
     ids, starts, lengths = arrays
@@ -626,18 +509,7 @@ def _predicted(spans: NDArray[np.intp], steps: int) -> int:
 
 
 def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
-    """Shrink the batch if there are fewer items.
-
-    Returns
-    -------
-    batch_size, notes
-        The one that fits, and a sentence if it had to shrink.
-
-    Raises
-    ------
-    TextError
-        If there are no items.
-    """
+    """Shrink the batch if there are fewer items; return the size that fits, and a sentence if it had to shrink."""
     if not len(items):
         raise TextError("the text has no items: nothing stands between its separators")
     if len(items) < batch_size:

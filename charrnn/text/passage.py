@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError, counted
-from charrnn.text.corpus import Decoding, Numbering, check_memory_for, describe_sources, number, text_identity
+from charrnn.text.corpus import (
+    Decoding,
+    Numbering,
+    check_memory_for,
+    describe_joins,
+    describe_sources,
+    number,
+    text_identity,
+)
 from charrnn.text.items import clean_items, find_items
 from charrnn.text.sources import find_sources
 from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, unknown_symbol
@@ -18,22 +26,14 @@ from charrnn.text.vocabulary import Vocabulary, code_points, from_code_points, u
 class Passage:
     """A text as ids; those of unseen characters follow the vocabulary's."""
 
-    ids: NDArray[np.integer]
-    """(N,), read-only: below V the vocabulary's, from V on those of characters the model never saw."""
-    characters: str
-    """The character of each id: the vocabulary's V, then the unseen ones."""
-    vocab_size: int
-    """V."""
-    notes: tuple[str, ...]
-    """What was changed in reading, a sentence each."""
-    sha256: str = ""
-    """Of the bytes that were read; empty if the text did not come from a file."""
-    unknown: int | None = None
-    """The id of the model's symbol for rare characters, if it has one; the model reads unseen characters as it."""
-    file_ends: tuple[int, ...] = ()
-    """Where each file ends, rising; by default the text is one file."""
-    item_starts: NDArray[np.intp] | None = None
-    """(K,) where each item begins, if the text consists of items, each with its separator (see `as_items`)."""
+    ids: NDArray[np.integer]  # (N,), read-only; from V on those of characters the model never saw
+    characters: str  # the character of each id: the vocabulary's V, then the unseen ones
+    vocab_size: int  # V
+    notes: tuple[str, ...]  # what was changed in reading, a sentence each
+    sha256: str = ""  # of the bytes that were read; empty if the text did not come from a file
+    unknown: int | None = None  # the id of the model's symbol for rare characters, which it reads unseen ones as
+    file_ends: tuple[int, ...] = ()  # where each file ends, rising; by default the text is one file
+    item_starts: NDArray[np.intp] | None = None  # (K,) where each item begins, if there are (see `as_items`)
 
     @property
     def known(self) -> NDArray[np.integer]:
@@ -52,37 +52,36 @@ class Passage:
     @property
     def num_unseen(self) -> int:
         """How many characters of the text the model cannot read, since it has no symbol for them."""
-        return self._beyond if self.unknown is None else 0
+        return 0 if self.unknown is not None else int(np.count_nonzero(self.ids >= self.vocab_size))
 
     @property
     def num_unknown(self) -> int:
         """How many characters of the text the model reads as its unknown symbol."""
-        return 0 if self.unknown is None else self._beyond
-
-    @property
-    def _beyond(self) -> int:
-        return int(np.count_nonzero(self.ids >= self.vocab_size))
+        return 0 if self.unknown is None else int(np.count_nonzero(self.ids >= self.vocab_size))
 
     def lines(self) -> Iterator[Self]:
         """Yield each line with the line feed that ends it; the last of a file may have none."""
         line_feed = self.characters.find("\n")
         ends = np.union1d(np.flatnonzero(self.ids == line_feed) + 1, self.file_ends).astype(np.intp)  # no id is -1
-        return self._cut(ends)
+        for ids in np.split(self.ids, ends):
+            if ids.size:
+                yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
 
-    def items(self) -> Iterator[Self]:
-        """Yield each item with the separator that ends it; nothing for a running text."""
-        return self._cut(np.array([], np.intp) if self.item_starts is None else self.item_starts)
+    @property
+    def known_starts(self) -> NDArray[np.intp] | None:
+        """Where each item begins in `known`; None for a running text."""
+        if self.item_starts is None or self.unknown is not None:
+            return self.item_starts
+        return np.searchsorted(np.flatnonzero(self.ids < self.vocab_size), self.item_starts)
 
     def as_items(self, separator: NDArray[np.intp]) -> Self:
-        """Return the items of the text joined, each followed by the separator (S,).
+        """Return the items of the text joined, each followed by the separator (S,); a running text if that is empty.
 
-        A note says how many blank items were left out.
-
-        Raises
-        ------
-        TextError
-            If there are no items.
+        Raises `TextError` if there are no items.
         """
+        if not separator.size:
+            joins = describe_joins(self.ids, self.file_ends, self.characters)
+            return replace(self, notes=(*self.notes, *joins))
         between = from_code_points(code_points(self.characters)[separator])
         numbering, file_ends = Numbering(self.characters), []
         for ids in np.split(self.ids, self.file_ends):
@@ -102,12 +101,6 @@ class Passage:
         """Return some pieces of the text, one after the other."""
         return replace(self, ids=np.concatenate([self.ids[:0], *(piece.ids for piece in pieces)]))
 
-    def _cut(self, places: NDArray[np.intp]) -> Iterator[Self]:
-        """Yield the pieces of the text between some places, except empty ones."""
-        for ids in np.split(self.ids, places):
-            if ids.size:
-                yield replace(self, ids=ids, notes=(), file_ends=(), item_starts=None)
-
     def text(self) -> str:
         """Return the text itself."""
         return from_code_points(code_points(self.characters)[self.ids])
@@ -124,16 +117,7 @@ def read_passage(
 ) -> Passage:
     """Read texts as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
 
-    Parameters
-    ----------
-    max_vocab : the bound on the vocabulary that the model was trained with, or 0
-
-    Raises
-    ------
-    TextError
-        If a text is missing, damaged or not in its encoding, or if there are no characters in all.
-    UnreadableTextError
-        If a text exists but cannot be read.
+    `max_vocab` is the bound on the vocabulary that the model was trained with, or 0.
     """
     sources, left_out = find_sources(names)
     check_memory_for(sources)

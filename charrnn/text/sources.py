@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self, cast
+from typing import BinaryIO, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from charrnn import paths
 from charrnn.errors import TextError, UnreadableTextError, counted, shown
 from charrnn.text.items import ItemCleaner
-from charrnn.text.vocabulary import Normalizer
+from charrnn.text.vocabulary import UNKNOWN, Normalizer
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
@@ -39,11 +39,9 @@ _NO_TEXT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-
 BLOCK_SIZE = 1 << 20  # bytes
 _PACKED_BLOCK = 1 << 16  # bytes of an xz file, read at once
 BYTE_ORDER_MARK = "\ufeff"
-REPLACEMENT = "\ufffd"
 # Stands for wrong bytes until they are counted, since a text may have U+FFFD of its own.
 _WRONG, _MARKING = "\udbff", "charrnn.mark"
 codecs.register_error(_MARKING, lambda error: (_WRONG, cast("UnicodeDecodeError", error).end))
@@ -63,8 +61,8 @@ _MARKS = {
 }
 
 
-class Watcher(Protocol):
-    """Follows the reading of a long text."""
+class Watcher:
+    """Follows the reading of a long text; this one ignores what it is told."""
 
     def advance(self, what: str, done: int, total: int) -> None:
         """Take note of how much is done, in bytes; the total is 0 if it is unknown."""
@@ -73,29 +71,16 @@ class Watcher(Protocol):
         """Take note of a sentence that the user should see at once."""
 
 
-class NobodyWatching:
-    """A watcher that does nothing."""
-
-    def advance(self, what: str, done: int, total: int) -> None:
-        """Do nothing."""
-
-    def say(self, sentence: str) -> None:
-        """Do nothing."""
-
-
-NOBODY = NobodyWatching()
+NOBODY = Watcher()
 
 
 @dataclass(frozen=True)
 class Source:
     """One file of a corpus, or stdin."""
 
-    name: str
-    """What a message calls it."""
-    path: Path | None
-    """Where it is; None for stdin."""
-    is_in_folder: bool = False
-    """Whether only its folder was named; then it is left out if it is not text."""
+    name: str  # what a message calls it
+    path: Path | None  # where it is; None for stdin
+    is_in_folder: bool = False  # whether only its folder was named; then it is left out if it is not text
 
     @property
     def size(self) -> int:
@@ -107,18 +92,7 @@ class Source:
 
 
 def find_sources(names: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Find all files that names mean, those of folders included.
-
-    Returns
-    -------
-    sources, notes
-        In the order of the names, and within a folder of the paths; and a sentence about each thing left out.
-
-    Raises
-    ------
-    TextError, UnreadableTextError
-        As for `find_text`; also if there is no name, if stdin is named twice, or if a folder has no text.
-    """
+    """Find all files that names mean, those of folders included; return them, and notes on what was left out."""
     if not names:
         raise TextError("no text was given: name a file, a folder, a bundled text, or - for stdin")
     if names.count(STDIN) > 1:
@@ -153,13 +127,6 @@ def find_text(name: str) -> Path:
 
     The path itself comes first; a bare name is then looked up in ``./corpora`` and among the bundled texts, with and
     without ``.txt``. The first that exists is taken.
-
-    Raises
-    ------
-    TextError
-        If there is no such file; the message names similar ones and the bundled texts.
-    UnreadableTextError
-        If it is a pipe or a device, or cannot be accessed.
     """
     for path in _candidates(name) if name else ():
         try:
@@ -220,26 +187,15 @@ def _files(folder: Path) -> list[Path]:
 def read_blocks(source: Source, advance: Callable[[int], object] = lambda _: None) -> Generator[bytes]:
     """Yield the bytes of a source, unpacked if its file's name ends in ``.gz`` or ``.xz``; the last block is empty.
 
-    Parameters
-    ----------
-    advance : told how many bytes, still packed, each block took
-
-    Raises
-    ------
-    TextError
-        If the source is a damaged gzip or xz file.
-    UnreadableTextError
-        If it cannot be read.
+    `advance` is told how many bytes, still packed, each block took.
     """
     try:
         with _open(source) as (file, raw):
             before = 0
             while block := file.read(BLOCK_SIZE):
-                if source.path:
-                    advance(raw.tell() - before)
-                    before = raw.tell()
-                else:
-                    advance(len(block))
+                after = raw.tell() if source.path else before + len(block)
+                advance(after - before)
+                before = after
                 yield block
             yield b""
     except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
@@ -273,10 +229,6 @@ class XzReader:
 
     An xz file calls its parts streams. `lzma.open` silently ignores a damaged part after the first, and so reads only
     half a text; this class raises.
-
-    Parameters
-    ----------
-    raw : the packed file
     """
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -292,13 +244,7 @@ class XzReader:
         """Do nothing: the caller closes the file."""
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes; none at the end of the file.
-
-        Raises
-        ------
-        lzma.LZMAError, EOFError
-            If the file is damaged or cut short.
-        """
+        """Return at most `size` bytes; none at the end of the file."""
         while self._is_in_part:
             if self._decoder.needs_input and not self._packed:
                 self._packed = self._raw.read(_PACKED_BLOCK)
@@ -332,23 +278,9 @@ class XzReader:
 class TextDecoder:
     """Turns the bytes of one source into code points, with every line end as LF.
 
-    Parameters
-    ----------
-    name
-        What a message calls the source.
-    encoding
-        Any text encoding that Python knows.
-    errors
-        What to do with bytes that are not in the encoding: ``strict`` refuses them, ``replace`` reads U+FFFD.
-    form
-        The Unicode form of the result, ``none`` or ``nfc``.
-    separator
-        What stands between two items; characters that belong to no item are then dropped.
-
-    Raises
-    ------
-    TextError
-        If Python does not know the encoding, or it is not for text (``hex``, ``rot13``).
+    `name` is what a message calls the source. With `errors` ``replace``, bytes that are not in the encoding are read as
+    U+FFFD. `form` is the Unicode form of the result. Characters that belong to no item are dropped if there is a
+    `separator`.
     """
 
     def __init__(
@@ -359,30 +291,16 @@ class TextDecoder:
             self._decoder = codecs.getincrementaldecoder(encoding)(_MARKING if errors == "replace" else errors)
         except (LookupError, ValueError) as error:
             raise TextError(f"there is no text encoding {shown(encoding)}: try utf-8 or latin-1") from error
-        self._name = name
-        self._encoding = encoding
-        self._errors = errors
+        self._name, self._encoding, self._errors = name, encoding, errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
         self._normalizer = Normalizer(form)
         self._cleaner = ItemCleaner(separator)
         self._at_start = True
-        self._bytes_read = 0
-        self._characters_in = 0
-        self._characters_out = 0
-        self._carriage_returns = 0
-        self._replacements = 0
-        self._joined = 0
-        self._marks = 0
+        self._bytes_read = self._characters_in = self._characters_out = 0
+        self._carriage_returns = self._replacements = self._joined = self._marks = 0
 
     def decode(self, block: bytes) -> NDArray[np.unsignedinteger]:
-        """Return the code points that a block completes, ASCII as bytes; an empty block ends the source.
-
-        Raises
-        ------
-        TextError
-            If the bytes are not in the encoding; the message has the offset of the first wrong byte in the
-            (unpacked) source. Also if they encode a lone surrogate, as UTF-7 allows.
-        """
+        """Return the code points that a block completes, ASCII as bytes; an empty block ends the source."""
         final = not block
         text = self._characters(block, final=final)
         if self._at_start and text:
@@ -400,7 +318,7 @@ class TextDecoder:
             return np.frombuffer(normal.encode(), dtype=np.uint8)
         try:
             return np.frombuffer(normal.encode("utf-32-le"), dtype="<u4")
-        except UnicodeEncodeError as error:
+        except UnicodeEncodeError as error:  # UTF-7 allows it
             raise TextError(
                 f"{self._name} holds a lone surrogate, which is half a character: try another --encoding"
             ) from error
@@ -423,7 +341,7 @@ class TextDecoder:
         try:
             text = self._decoder.decode(block, final)
             self._replacements += text.count(_WRONG)
-            return text.replace(_WRONG, REPLACEMENT) if self._errors == "replace" else text
+            return text.replace(_WRONG, UNKNOWN) if self._errors == "replace" else text
         except UnicodeDecodeError as error:
             # error.object is what was left of earlier blocks, and this block: it ends at the same byte
             offset = self._bytes_read - len(error.object) + error.start

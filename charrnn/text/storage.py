@@ -29,20 +29,14 @@ Place = Callable[[], FileIO | None]
 class GrowingArray:
     """A one-dimensional array of integers that grows at its end.
 
-    Parameters
-    ----------
-    dtype : of each value
-    place : called once, when the array is too large for memory; returns an empty file to read and write, or None
-
-    Attributes
-    ----------
-    trouble : the error that made it leave its file for memory; None if there was none
+    `place` is called once, when the array is too large for memory; it returns an empty file to read and write, or None.
     """
 
     def __init__(self, dtype: DTypeLike, place: Place | None = None) -> None:
         self.dtype = np.dtype(dtype)
         self.nbytes = 0
         self.trouble: OSError | None = None
+        """The error that made it leave its file for memory."""
         self._place = place
         self._memory = bytearray()  # grows in place, where an array would be copied
         self._file: FileIO | None = None
@@ -56,13 +50,7 @@ class GrowingArray:
         return self._file is not None
 
     def append(self, values: NDArray[np.integer]) -> None:
-        """Add values, which must fit the type, at the end.
-
-        Raises
-        ------
-        TextError
-            If there is no room for them, neither in a file nor in memory.
-        """
+        """Add values, which must fit the type, at the end; raise `TextError` if no file and no memory has room."""
         data = values.astype(self.dtype, copy=False).tobytes()
         if self._place and self.nbytes + len(data) > MOST_IN_MEMORY:
             self._file, self._place = self._place(), None
@@ -80,15 +68,9 @@ class GrowingArray:
         self.nbytes += len(data)
 
     def recode(self, table: NDArray[np.integer], advance: Callable[[int], object] = lambda _: None) -> int:
-        """Replace each value v by ``table[v]``, of the table's type.
+        """Replace each value v by ``table[v]``, of the table's type; `advance` is told how many bytes are done.
 
-        Parameters
-        ----------
-        advance : told how many bytes are done
-
-        Returns
-        -------
-        The CRC-32 of the new values; 0 if they take more bytes than the old, as the last piece is then changed first.
+        Returns the CRC-32 of the new values, or 0 if they take more bytes than the old: the last piece is then first.
         """
         size, old = len(self), self.dtype
         is_wider = table.itemsize > old.itemsize

@@ -26,29 +26,20 @@ NO_TARGET = -1  # where there is nothing to predict
 class Cursor(NamedTuple):
     """Where the next chunk begins."""
 
-    epoch: int
-    """Passes over the text that are complete."""
-    position: int
-    """Transitions that each stream has read in this epoch; for items, the characters predicted in all of them."""
+    epoch: int  # passes over the text that are complete
+    position: int  # transitions that each stream has read in this epoch; of items, all characters predicted
 
 
 class Chunk(NamedTuple):
     """What one training step reads, in all B streams or some of them."""
 
-    inputs: NDArray[np.intp]
-    """(T, B)"""
-    targets: NDArray[np.intp]
-    """(T, B): for each input the character after it, or `NO_TARGET`."""
-    is_first: bool
-    """Whether the streams begin here, so that the state must be zero."""
-    characters: int
-    """How many targets all streams have."""
-    share: float = 1.0
-    """The fraction of all streams that have any."""
-    cursor: Cursor = Cursor(0, 0)
-    """Where it begins."""
-    length: int = 0
-    """Steps that were asked for."""
+    inputs: NDArray[np.intp]  # (T, B)
+    targets: NDArray[np.intp]  # (T, B): for each input the character after it, or `NO_TARGET`
+    is_first: bool  # whether the streams begin here, so that the state must be zero
+    characters: int  # how many targets all streams have
+    share: float = 1.0  # the fraction of all streams that have any
+    cursor: Cursor = Cursor(0, 0)  # where it begins
+    length: int = 0  # steps that were asked for
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -59,23 +50,13 @@ class Streams:
     n = ceil((N-1) / B). The starts are spread evenly: the first stream begins at the first character and the
     last ends at the last one. Together they cover every transition; where B does not divide N-1, neighbours
     overlap a little.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two characters, or no streams, or no steps.
     """
 
-    ids: NDArray[np.integer]
-    """(N,): the text; it may be a memory map, and is never copied whole."""
-    batch_size: int
-    """B."""
-    seq_length: int
-    """T: steps in a chunk, where no other length is asked for; the last chunk of an epoch may be shorter."""
-    before: int = 0
-    """Characters of the text before `ids`, which are read elsewhere (see `cut`)."""
-    after: int = 0
-    """Characters of the text after `ids`."""
+    ids: NDArray[np.integer]  # (N,): the text; it may be a memory map, and is never copied whole
+    batch_size: int  # B
+    seq_length: int  # T: steps in a chunk, unless another length is asked for
+    before: int = 0  # characters of the text before `ids`, which are read elsewhere (see `cut`)
+    after: int = 0  # characters of the text after `ids`
 
     def __post_init__(self) -> None:
         if self._characters < 2 or self.batch_size < 1 or self.seq_length < 1:
@@ -102,22 +83,12 @@ class Streams:
         return self.batch_size * self.seq_length
 
     def chunks_in(self, epochs: float) -> int:
-        """Return how many chunks so many epochs have, or part of one."""
+        """Return how many chunks some epochs have; the number may be a fraction."""
         whole, part = divmod(epochs, 1)
         return int(whole) * self.chunks_per_epoch + math.ceil(part * self.length / self.seq_length)
 
     def chunk(self, cursor: Cursor, length: int | None = None, own: range | None = None) -> Chunk:
-        """Return the chunk at a cursor, in arrays of its own: `seq_length` steps, or `length`.
-
-        Parameters
-        ----------
-        own : which streams to read, by default all
-
-        Raises
-        ------
-        IndexError
-            If the cursor is outside the streams.
-        """
+        """Return the chunk at a cursor, in new arrays of `seq_length` steps, or `length`; of some streams, if `own`."""
         if not 0 <= cursor.position < self.length:
             raise IndexError(f"position {cursor.position} is not in a stream of {self.length} transitions")
         length = length or self.seq_length
@@ -160,18 +131,9 @@ class Streams:
 def fit(num_characters: int, batch_size: int, seq_length: int) -> tuple[int, int, tuple[str, ...]]:
     """Shrink the batch and the sequences to what a short text can fill.
 
-    Long sequences are worth more than many: streams are given up until each has `seq_length` transitions of
-    its own; if the one that is left is still too short, the sequence is cut to it.
-
-    Returns
-    -------
-    batch_size, seq_length, notes
-        The two that fit, and a sentence for each that had to shrink.
-
-    Raises
-    ------
-    TextError
-        If there are fewer than two characters.
+    Long sequences are worth more than many: streams are given up until each has `seq_length` transitions of its own; if
+    the one that is left is still too short, the sequence is cut to it. Returns both sizes, and a sentence for each that
+    had to shrink.
     """
     if num_characters < 2:
         raise TextError(

@@ -18,20 +18,13 @@ from charrnn.text.vocabulary import UNKNOWN, Vocabulary, normalize, unknown_symb
 class Usage:
     """How a model is to be used. The defaults are for a model of running text.
 
-    Raises
-    ------
-    ValueError
-        If a field has the wrong type, or a value that no model has.
+    A field of the wrong type, or a value that no model has, raises `ValueError`.
     """
 
-    separator: str = ""
-    """What ends an item; empty for a model of running text."""
-    longest_item: int = 0
-    """Characters of the longest item, without its separator; 0 if there are no items."""
-    normalize: str = "none"
-    """The Unicode form of all texts that the model reads: ``none`` or ``nfc``."""
-    unknown: str = ""
-    """The symbol that stands for all rare characters and is never written; empty if there is none."""
+    separator: str = ""  # what ends an item; empty for a model of running text
+    longest_item: int = 0  # characters of the longest item, without its separator; 0 if there are no items
+    normalize: str = "none"  # the Unicode form of all texts that the model reads: ``none`` or ``nfc``
+    unknown: str = ""  # the symbol that stands for all rare characters and is never written; empty if there is none
 
     def __post_init__(self) -> None:
         for field in fields(self):

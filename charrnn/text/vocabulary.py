@@ -223,8 +223,7 @@ class Fitted:
     """A text in the characters of a model, and what was replaced."""
 
     text: str
-    replaced: dict[str, str]
-    """What was replaced, in order of appearance, and by what; an empty text if it was left out."""
+    replaced: dict[str, str]  # what was replaced, in order of appearance, and by what; an empty text if it was left out
 
 
 def leave_out(text: str, vocabulary: Vocabulary) -> Fitted:

@@ -17,6 +17,7 @@ from charrnn.errors import CacheError, TextError
 from charrnn.text import corpus as corpora
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.sources import Watcher
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import unix
 
@@ -30,7 +31,7 @@ def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "PIECE_SIZE", 64)
 
 
-class Watcher:
+class Listener(Watcher):
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.left = 0
@@ -54,7 +55,7 @@ def write(name: str, text: str = TEXT) -> str:
 
 def load(*names: str, **how: object) -> tuple[Corpus, list[str]]:
     """Load a text, and say what was done for that."""
-    watcher = Watcher()
+    watcher = Listener()
     corpus = load_corpus(names, watcher=watcher, **how)  # type: ignore[arg-type]
     assert watcher.left == 0
     return corpus, watcher.parts

@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.checkpoint import load
 from charrnn.exchange.json import from_json
-from charrnn.exchange.safetensors import from_safetensors
+from charrnn.exchange.pytorch import from_safetensors
 from tests.conftest import Charrnn, bytes_in
 from tests.exchange.conftest import assert_equal_models
 from tests.faults.disk import watch

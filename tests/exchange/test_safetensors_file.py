@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from charrnn.checkpoint import load
 from charrnn.errors import ExchangeError, MissingPackageError
 from charrnn.exchange.description import to_state_dict
-from charrnn.exchange.safetensors import as_safetensors, from_safetensors
+from charrnn.exchange.pytorch import as_safetensors, from_safetensors
 from charrnn.paths import PRETRAINED
 from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
 

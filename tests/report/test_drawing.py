@@ -74,7 +74,7 @@ def test_a_drawing_fits_its_terminal(columns: int, lines: int, runs: int, monkey
 
 
 def test_a_small_drawing_has_the_losses_alone_in_ten_lines() -> None:
-    lines = Drawing(to_file()).small(falling())
+    lines = Drawing(to_file()).losses([falling()], 7)
     assert len(lines) == 10
     assert lines[0].strip() == "loss, bits/char; held out: o"
     assert "learning rate" not in "".join(lines)
@@ -143,7 +143,8 @@ def test_the_width_is_that_of_the_stream_or_what_the_environment_says(monkeypatc
 def test_one_training_is_drawn_as_a_run_with_a_log_of_the_same_losses() -> None:
     losses = [3 * 0.97**step for step in range(80)]
     run = Curves("adam", training=list(enumerate(losses, 1)))
-    assert charrnn.draw_losses({"adam": losses}, to_file(), height=7).splitlines()[:-2] == Drawing(to_file()).small(run)
+    drawn = charrnn.draw_losses({"adam": losses}, to_file(), height=7).splitlines()
+    assert drawn[:-2] == Drawing(to_file()).losses([run], 7)
 
 
 def test_each_training_has_its_letter_its_name_and_its_last_loss() -> None:

@@ -12,10 +12,10 @@ import pytest
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError
-from charrnn.report.export import FORMATS, export
+from charrnn.report.pages import FORMATS, export
 from charrnn.sampling.filters import Filters, NoBlankItems
 from charrnn.sampling.sampler import sample
-from charrnn.sampling.writing import Reason, Writer, encode_seed
+from charrnn.sampling.writing import Reason, Writer
 from tests.browser import Browser
 from tests.report.conftest import untrained
 
@@ -31,7 +31,7 @@ def write(trained: Checkpoint) -> Path:
 
 def python_text(trained: Checkpoint, seed_text: str, temperature: float, rng_seed: int, length: int) -> str:
     """Sample in float64 from the checkpoint's weights."""
-    seed, rng = encode_seed(trained.vocabulary, seed_text or "\n"), np.random.default_rng(rng_seed)
+    seed, rng = trained.vocabulary.encode(seed_text or "\n"), np.random.default_rng(rng_seed)
     params = trained.params.astype(np.float64)
     ids = islice(sample(trained.model, params, seed, rng, Filters(temperature)), length)
     return trained.vocabulary.decode(list(ids))
@@ -69,7 +69,7 @@ def test_items_are_written_one_after_the_other_each_from_nothing(browser: Browse
     rng, wanted = np.random.default_rng(9), ""
     while len(wanted) < 300:
         shaper = NoBlankItems(Filters(), trained.vocabulary.characters, separator, [begun])
-        drawn = sample(trained.model, params, encode_seed(trained.vocabulary, separator[-1] + begun), rng, shaper)
+        drawn = sample(trained.model, params, trained.vocabulary.encode(separator[-1] + begun), rng, shaper)
         item = begun
         while not item.endswith(separator):
             number = next(drawn)

@@ -41,11 +41,11 @@ def test_sets_add_up_and_what_is_banned_is_out_though_allowed() -> None:
 @pytest.mark.parametrize(
     ("allow", "ban", "words"),
     [
-        (("digts",), (), "--allow digts: unknown class 'digts' \\(did you mean digits\\?\\)"),
-        ((), ("Letters",), "--ban Letters: unknown class 'Letters' \\(did you mean letters"),
+        (("digts",), (), "allow digts: unknown class 'digts' \\(did you mean digits\\?\\)"),
+        ((), ("Letters",), "ban Letters: unknown class 'Letters' \\(did you mean letters"),
         (("letters,digit",), (), "did you mean digits"),
         (("letters,xyz",), (), "unknown class 'xyz'. The classes are letters"),
-        (("",), (), "--allow is empty"),
+        (("",), (), "allow is empty"),
         (("x",), (), "no character is left"),
         (("digits",), ("ascii",), "no character is left"),
     ],

@@ -141,16 +141,16 @@ def test_a_higher_temperature_is_closer_to_even() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "settings"),
+    ("field", "settings"),
     [
-        *(("--temperature", {"temperature": t}) for t in (math.nan, math.inf, -math.inf, -1e-9)),
-        ("--top-k", {"top_k": -1}),
-        *(("--top-p", {"top_p": p}) for p in (math.nan, math.inf, 0.0, -0.5, 1.0001)),
-        *(("--min-p", {"min_p": p}) for p in (math.nan, math.inf, -0.5, 1.0001)),
+        *(("temperature", {"temperature": t}) for t in (math.nan, math.inf, -math.inf, -1e-9)),
+        ("top_k", {"top_k": -1}),
+        *(("top_p", {"top_p": p}) for p in (math.nan, math.inf, 0.0, -0.5, 1.0001)),
+        *(("min_p", {"min_p": p}) for p in (math.nan, math.inf, -0.5, 1.0001)),
     ],
 )
-def test_setting_outside_its_range_is_refused_by_name(option: str, settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=f"^{option} must be"):
+def test_setting_outside_its_range_is_refused_by_name(field: str, settings: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=f"^{field} must be"):
         Filters(**settings)  # type: ignore[arg-type] # one of the settings, each of its own type
 
 

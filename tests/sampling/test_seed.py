@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.errors import ConfigError, TextError, UnknownCharacterError
-from charrnn.sampling.writing import encode_seed, fit_seed, line_start, read_seed
+from charrnn.sampling.writing import fit_seed, line_start, read_seed
 from charrnn.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.from_text("\n abc'")
@@ -35,7 +35,7 @@ def test_two_seeds_and_a_file_that_is_missing_or_empty_are_refused() -> None:
 
 
 def test_unknown_characters_are_refused_left_out_or_replaced() -> None:
-    with pytest.raises(UnknownCharacterError, match="--unknown nearest"):
+    with pytest.raises(UnknownCharacterError, match="unknown nearest"):
         fit_seed("a’é", VOCABULARY, "error")
     assert fit_seed("a’é", VOCABULARY, "skip").text == "a"
     assert fit_seed("a’Cé", VOCABULARY, "nearest").text == "a'c"
@@ -50,12 +50,8 @@ def test_no_seed_text_begins_after_a_line_end_or_anywhere() -> None:
     assert {line_start(Vocabulary("abc"), rng) for _ in range(100)} == {"a", "b", "c"}
 
 
-def test_seed_text_becomes_its_ids() -> None:
-    np.testing.assert_array_equal(encode_seed(Vocabulary("abc"), "cab"), [2, 0, 1])
-
-
 @pytest.mark.parametrize(("text", "is_number"), [("42", True), (" -7 ", True), ("x1", False), ("xyz", False)])
 def test_number_as_seed_text_is_asked_about(text: str, is_number: bool) -> None:
     with pytest.raises(UnknownCharacterError) as caught:
-        encode_seed(Vocabulary("abc"), text)
-    assert ("--rng-seed" in str(caught.value)) == is_number
+        fit_seed(text, Vocabulary("abc"), "error")
+    assert ("rng_seed" in str(caught.value)) == is_number

@@ -106,10 +106,10 @@ def test_banned_characters_are_not_written_and_allowed_ones_are() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"stops": ("ax",)}, "--stop 'ax' can never appear: the model does not write 'x'"),
+        ({"stops": ("ax",)}, "stops 'ax' can never appear: the model does not write 'x'"),
         ({"stops": ("a\\n",)}, "for a line end give a real one"),
-        ({"stops": ("ab",), "ban": ("b",)}, "--stop 'ab' can never appear"),
-        ({"lines": 1, "ban": ("newline",)}, "--lines counts line ends, and the model writes none"),
+        ({"stops": ("ab",), "ban": ("b",)}, "stops 'ab' can never appear"),
+        ({"lines": 1, "ban": ("newline",)}, "lines counts line ends, and the model writes none"),
         ({"stops": ("",)}, "stops is empty"),
         ({"num": 2, "length": -1}, "length -1 writes one text"),
         ({"temperatures": (0.5, 0.5)}, "temperatures has the same number twice"),

@@ -78,14 +78,6 @@ def test_joined_items_stand_as_a_file_would_have_them(text: str, separator: str)
     assert joined.dtype == items.ids.dtype
 
 
-@given(texts, separators)
-def test_copied_items_are_the_same_and_need_no_other_text(text: str, separator: str) -> None:
-    items, _ = find(text, separator)
-    copied = items.choose(slice(1, None, 2)).copied()
-    assert texts_of(copied) == texts_of(items)[1::2]
-    assert len(copied.ids) == copied.characters
-
-
 @given(texts, separators, st.text("ab", max_size=3))
 def test_an_item_is_found_among_them_and_nothing_else(text: str, separator: str, wanted: str) -> None:
     items, _ = find(text, separator)

@@ -11,7 +11,7 @@ import pytest
 from charrnn.cache import load_corpus
 from charrnn.errors import TextError
 from charrnn.text.corpus import Corpus, read_corpus
-from charrnn.text.sources import NobodyWatching
+from charrnn.text.sources import Watcher
 
 PARTS = ("the lamp went round, \n", "and the sea ", "went round the lamp.\n")
 PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress}
@@ -110,7 +110,7 @@ def test_a_packed_file_of_another_name_is_not_taken_for_latin_1(pack: Callable[[
     assert "latin-1" not in str(caught.value)
 
 
-class Writer(NobodyWatching):
+class Writer(Watcher):
     """Writes to a file while it is read."""
 
     def advance(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
@@ -127,7 +127,7 @@ def test_a_text_that_changes_while_it_is_read_is_told(monkeypatch: pytest.Monkey
     assert any("changed while it was read" in note for note in notes)
 
 
-class Remover(NobodyWatching):
+class Remover(Watcher):
     """Removes a file while it is read."""
 
     def advance(self, what: str, done: int, total: int) -> None:  # noqa: ARG002

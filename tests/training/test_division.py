@@ -16,10 +16,10 @@ from charrnn import checkpoint
 from charrnn.archive import read_arrays, write_arrays
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, TextError
-from charrnn.scoring.reading import Scorer, as_items
+from charrnn.scoring.reading import Scorer
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.items import Documents, Items
-from charrnn.text.passage import Passage, read_passage
+from charrnn.text.passage import read_passage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import characters_in, divide, joined_starts, learned, running, training_part
 from charrnn.training.evaluation import Evaluator, ItemEvaluator
@@ -116,7 +116,7 @@ def test_every_part_of_the_program_has_the_same_held_out_items(names: str) -> No
     assert words(evaluator_of(resumed).items, model.vocabulary) == held_out
     # the command `score`, and the yardsticks
     Path("held.txt").write_text("\n\n".join(held_out), newline="")
-    passage = as_items(read_passage(["held.txt"], model.vocabulary), model.vocabulary.encode("\n"))
+    passage = read_passage(["held.txt"], model.vocabulary).as_items(model.vocabulary.encode("\n"))
     assert passage.text() == "\n".join([*held_out, ""])
     scored = Scorer(model.model, model.params, model.vocabulary, model.separator).mean(passage)
     assert scored == pytest.approx(evaluator.loss(model.params), rel=1e-6)
@@ -166,7 +166,7 @@ def test_a_scorer_of_items_charges_what_it_never_saw_and_reads_on(names: str) ->
 
     def mean(text: str) -> float:
         Path("text").write_text(text, newline="")
-        passage: Passage = as_items(read_passage(["text"], model.vocabulary), model.vocabulary.encode("\n"))
+        passage = read_passage(["text"], model.vocabulary).as_items(model.vocabulary.encode("\n"))
         return Scorer(model.model, model.params, model.vocabulary, "\n").mean(passage) * len(passage.ids)
 
     assert mean("anax\nblob") == pytest.approx(mean("blob\n\nanax\n"), rel=1e-6)
@@ -291,7 +291,7 @@ def test_no_yardstick_depends_on_what_stands_around_an_item() -> None:
     part = learned(model)
 
     def figures(*names: str) -> dict[str, float]:
-        passage = as_items(read_passage(names, model.vocabulary), model.vocabulary.encode("aba"))
+        passage = read_passage(names, model.vocabulary).as_items(model.vocabulary.encode("aba"))
         text = Slice.from_passage(passage, model.vocabulary, running(part), "aba", joined_starts(part))
         compared = compare(Figure("model", 1.0), text, model.vocabulary)
         return {figure.name: figure.nats for figure in compared.yardsticks if "gram" in figure.name}
