@@ -325,9 +325,8 @@ class TrainConfig(Settings):
         ConfigError
             If a field is missing, unknown, or cannot be used.
         """
-        added_later = {known.name: known.default for known in fields(cls) if option_of(known).added_later}
-        values = {**added_later, **values}
-        if differing := {known.name for known in fields(cls)} ^ set(values):
+        values = {**_ADDED_LATER, **values}
+        if differing := cls.__dataclass_fields__.keys() ^ values.keys():
             raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
 
@@ -339,6 +338,7 @@ class TrainConfig(Settings):
         return replace(self, **all_bounds)
 
 
+_ADDED_LATER = {setting.name: setting.default for setting in fields(TrainConfig) if option_of(setting).added_later}
 BOUNDS = ("steps", "epochs", "minutes")
 RESUMABLE = tuple(setting.name for setting in fields(TrainConfig) if option_of(setting).resumable)
 

@@ -21,7 +21,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -35,7 +35,7 @@ from charrnn.paths import LOCAL_CHECKPOINTS
 LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
 DEFAULT_LIMIT = 1 << 30  # bytes
 MAX_ARRAYS = 1024  # the deepest network, with its optimizer and a state to fall back to, has 900
-HEAD_LENGTH = 512  # bytes that show what kind of file it is
+_HEAD_LENGTH = 512  # bytes that show what kind of file it is
 DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
 NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
 
@@ -83,14 +83,6 @@ _KINDS = [
 ]
 
 
-def looks_like(head: bytes) -> str | None:
-    """Name the kind of file that begins with `head`; None if it is unknown."""
-    for pattern, kind in _KINDS:
-        if re.match(pattern, head, re.DOTALL):
-            return kind
-    return None
-
-
 # Little-endian; fields that do not matter here (versions, dates, attributes) are skipped with `x`.
 _LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
 _ENTRY = struct.Struct("<4s4x2H4x3L4H6xL")  # signature; flags, method; checksum, two sizes; four to be read; offset
@@ -124,18 +116,8 @@ class _Member(NamedTuple):
 def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> dict[str, NDArray[Any]]:
     """Read every array of an archive, or refuse the file as a whole.
 
-    Parameters
-    ----------
-    path
-        The ``.npz`` file. Pipes, devices and folders are refused at once.
-    max_bytes
-        The largest file to read, in bytes, and the most its arrays may unpack to. By default the environment
-        variable ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB where that is not set.
-
-    Returns
-    -------
-    dict
-        The arrays by name, in the file's order: fresh, writable, C-ordered, finite, at most two dimensions.
+    The arrays are in the file's order, writable, C-ordered, finite, and have at most two dimensions. `max_bytes` limits
+    the file and what its arrays unpack to; it is `size_limit` by default.
 
     Raises
     ------
@@ -148,7 +130,7 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     shown = ascii(os.fspath(path))
     try:
         with open(path, "rb", opener=_open_without_waiting) as stream:
-            return read_stream(stream, limit)
+            return dict(stream_arrays(stream, limit))
     except RefusedError as refusal:
         raise CheckpointError(f"{shown} {refusal}") from refusal
     except FileNotFoundError as error:
@@ -157,21 +139,14 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
         raise CheckpointError(f"cannot read {shown}: {reason(error)}") from error
 
 
-def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an open file; ``limit`` is in bytes.
+def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each array with its name; the file is known to be correct once all have been read.
 
     Raises
     ------
     RefusedError
-        If the file is not such an archive.
-    OSError
-        If reading fails.
+        If the file is not such an archive, or larger than `limit` bytes.
     """
-    return dict(stream_arrays(stream, limit))
-
-
-def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield each array with its name; the file is known to be correct once all have been read."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
@@ -224,8 +199,8 @@ def _too_large(size: int, limit: int) -> RefusedError:
 def _check_kind(stream: BufferedIOBase) -> None:
     """Refuse a file that was never a charrnn archive, and say what it looks like."""
     stream.seek(0)
-    head = stream.read(HEAD_LENGTH)
-    kind = looks_like(head)
+    head = stream.read(_HEAD_LENGTH)
+    kind = next((kind for pattern, kind in _KINDS if re.match(pattern, head, re.DOTALL)), None)
     if kind or not b"PK\3\4".startswith(head[:4]):
         hint = f" (looks like {kind})" if kind else ""
         raise RefusedError(f"is not a charrnn checkpoint{hint}; give an .npz file that `charrnn train` wrote")
@@ -235,24 +210,16 @@ def _cut_short() -> RefusedError:
     return RefusedError("is cut short or damaged at its end; use another copy or an earlier checkpoint")
 
 
-def _take(stream: BufferedIOBase, length: int) -> bytearray:
+def _take(stream: BufferedIOBase, length: int) -> bytes:
     """Read exactly ``length`` bytes."""
-    data = bytearray(length)
-    if stream.readinto(data) != length:
+    data = stream.read(length)
+    if len(data) != length:
         raise _cut_short()
     return data
 
 
 def _read_directory(stream: BufferedIOBase, size: int) -> tuple[list[_Member], int]:
-    """Read the directory at the end of the file.
-
-    Returns
-    -------
-    members
-        In the directory's order.
-    start
-        Where the directory begins, in bytes from the start of the file.
-    """
+    """Read the directory at the end of the file; return its members in order, and the offset where it begins."""
     stream.seek(max(0, size - _END.size))
     signature, *disks, here, count, length, start, comment = _END.unpack(_take(stream, _END.size))
     if signature != b"PK\5\6":
@@ -262,8 +229,10 @@ def _read_directory(stream: BufferedIOBase, size: int) -> tuple[list[_Member], i
     if count > MAX_ARRAYS:
         raise damaged(f"it claims {count} arrays, more than {MAX_ARRAYS}")
     stream.seek(start)
-    members = [_read_entry(stream) for _ in range(count)]
-    if stream.tell() != start + length:
+    directory, members = BytesIO(_take(stream, length)), []
+    for _ in range(count):
+        members.append(_read_entry(directory))
+    if directory.tell() != length:
         raise damaged("its directory does not have the length it claims")
     return members, start
 
@@ -293,22 +262,23 @@ def _check_sizes(members: list[_Member], packed_limit: int, limit: int) -> None:
         raise _too_large(total, limit)
 
 
-def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray | memoryview:
+def _read_member(stream: BufferedIOBase, member: _Member) -> memoryview:
     """Read the next member whole, which must be the given one, and check its checksum."""
     begins_here = stream.tell() == member.offset
     signature, name_length, extra_length = _LOCAL.unpack(_take(stream, _LOCAL.size))
-    name = _take(stream, name_length)
-    _take(stream, extra_length)
+    name = _take(stream, name_length + extra_length)[:name_length]
     if not begins_here or signature != b"PK\3\4" or name != f"{member.name}.npy".encode():
         raise damaged(f"{shortened(member.name)!a} is not where its directory says")
-    packed = _take(stream, member.packed_size)
+    packed = np.empty(member.packed_size, np.uint8).data  # a `bytearray` would be filled with zeros first
+    if stream.readinto(packed) != member.packed_size:
+        raise _cut_short()
     data = _inflate(packed, member.size) if member.method == _DEFLATED else packed
     if len(data) != member.size or zlib.crc32(data) != member.checksum:
         raise damaged(f"{shortened(member.name)!a} does not match its checksum")
     return data
 
 
-def _inflate(packed: bytearray, size: int) -> memoryview:
+def _inflate(packed: memoryview, size: int) -> memoryview:
     """Decompress piece by piece into memory of the declared size."""
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     unpacked, filled, taken = np.empty(size, np.uint8).data, 0, 0
@@ -330,7 +300,7 @@ def _inflate(packed: bytearray, size: int) -> memoryview:
     return unpacked
 
 
-def _to_array(name: str, data: bytearray | memoryview) -> NDArray[Any]:
+def _to_array(name: str, data: memoryview) -> NDArray[Any]:
     """Interpret a member as an array, whose memory is `data`."""
     header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
     if not header or int.from_bytes(header[1], "little") != header.end() - 10:  # 10: magic, version, this length
