@@ -58,6 +58,7 @@ class Progress:
     elapsed_seconds: float = 0.0  # counted only if the run is limited by time
     history: tuple[tuple[int, float], ...] = ()  # (step, held-out nats a character)
     rollbacks: int = 0  # how often training diverged and the learning rate was halved
+    has_risen: bool = False  # whether the user was told that the loss explodes
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -347,7 +348,10 @@ def _progress(values: dict[str, Any]) -> Progress:
     steps = [step for step, _ in history]
     if steps != sorted(set(steps)) or steps[-1:] > [counts["step"]] or elapsed < 0:
         raise ValueError("the run's history cannot be right")
-    return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)
+    has_risen = typed(values.get("has_risen", False), bool)  # older files lack it
+    return Progress(
+        **counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history, has_risen=has_risen
+    )
 
 
 def _pair(value: object) -> tuple[object, object]:

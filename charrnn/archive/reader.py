@@ -229,9 +229,8 @@ def _read_directory(stream: BufferedIOBase, size: int) -> tuple[list[_Member], i
     if count > MAX_ARRAYS:
         raise damaged(f"it claims {count} arrays, more than {MAX_ARRAYS}")
     stream.seek(start)
-    directory, members = BytesIO(_take(stream, length)), []
-    for _ in range(count):
-        members.append(_read_entry(directory))
+    directory = BytesIO(_take(stream, length))
+    members = [_read_entry(directory) for _ in range(count)]
     if directory.tell() != length:
         raise damaged("its directory does not have the length it claims")
     return members, start

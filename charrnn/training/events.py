@@ -100,7 +100,7 @@ class RolledBack:
 
 @dataclass(frozen=True)
 class LossRose:
-    """The loss of a step is several times that of the run's start; the run goes on, and says so once."""
+    """The loss of a step is over three times that of blind guessing. Yielded once in a run."""
 
     step: int
     loss: float

@@ -1,8 +1,7 @@
 """A whole run, as an iterator of events: it trains, and evaluates, samples and saves when due.
 
 `Run` is the only loop over training steps. It prints nothing: a terminal, a notebook or a test decides what to show.
-Below it stand what it uses: the clock of a run that is bounded by time, the files of a run, and the alarm for a loss
-that explodes.
+Below it stand what it uses: the clock of a run that is bounded by time, and the files of a run.
 """
 
 import math
@@ -78,6 +77,7 @@ _MOST_ROLLBACKS = 5
 # Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
 # larger, even by chance, the good state before stays.
 _CALM_WITHIN = 1.0
+_ALARMING = 3  # how many times the loss of blind guessing a step's loss is when the user is told
 _TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
 
@@ -141,7 +141,7 @@ class Run:
         if start and saving:
             saving.kept = kept_loss(start, saving.best_path, self.evaluator)
         self._good = start.resume.fallback if start and start.resume else None
-        self._alarm = Alarm(trainer.blind_loss)
+        self._has_risen = start is not None and start.progress.has_risen
         self._events: Iterator[Event] | None = None
 
     def __iter__(self) -> Iterator[Event]:
@@ -298,7 +298,8 @@ class Run:
             with self.pace.timing("step"):
                 report = self.trainer.train_step(self.trainer.schedule_progress(self._share_done()))
             yield report
-            if self._alarm.rings(report.loss):
+            if report.loss > _ALARMING * self.trainer.blind_loss and not self._has_risen:
+                self._has_risen = True
                 yield LossRose(report.step, report.loss)
             yield from self._on_the_way(report)
             if stop() and not self.is_finished:
@@ -386,7 +387,8 @@ class Run:
             elapsed = self.pace.elapsed + self.pace.cost("save")
             if self.pace.share(*_ENDING) >= 1:
                 elapsed = max(elapsed, self.pace.budget)  # what is too short for a step is spent too
-        return self.trainer.progress(elapsed_seconds=elapsed, history=tuple(self.history))
+        progress = self.trainer.progress(elapsed_seconds=elapsed, history=tuple(self.history))
+        return replace(progress, has_risen=self._has_risen)
 
     def _has_time_for(self, *parts: str) -> bool:
         """Whether parts that are not needed leave time for another step."""
@@ -618,30 +620,3 @@ def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> fl
         return evaluator.loss(kept.params)
     entry = kept.progress.best
     return entry[1] if entry else math.inf
-
-
-# char-rnn's measure of an exploding loss: so many times the first.
-_ALARMING = 3.0
-
-
-class Alarm:
-    """Rings once in a run, at the first loss that is three times that of the run's start.
-
-    Parameters
-    ----------
-    blind_loss : of guessing blindly. A run that goes on starts low, and a strange passage is no explosion: the start
-        counts for no less than this.
-    """
-
-    def __init__(self, blind_loss: float) -> None:
-        self._start = blind_loss
-        self._limit: float | None = None
-
-    def rings(self, loss: float) -> bool:
-        """Whether to warn of a step that had this loss."""
-        if self._limit is None:
-            self._limit = _ALARMING * max(loss, self._start)
-        if not loss > self._limit:
-            return False
-        self._limit = math.inf
-        return True
