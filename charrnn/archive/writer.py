@@ -176,7 +176,7 @@ def _write_zip(stream: BufferedIOBase, arrays: Mapping[str, NDArray[Any]]) -> No
                 c_ordered = np.asarray(array, order="C")
                 header = np.lib.format.header_data_from_array_1_0(c_ordered)
                 np.lib.format.write_array_header_1_0(member, header)
-                member.write(c_ordered.reshape(-1).view(np.uint8))  # `write_array` would copy the numbers first
+                member.write(c_ordered.reshape(-1).view(np.uint8).data)  # `write_array` would copy the numbers first
         archive.close()
     finally:
         # After an error nothing more is written, also not when it is collected: that would hide the error, or print.
