@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.archive import Lock, replacing, sweep_temporaries
-from charrnn.archive.reader import count, parse, typed
+from charrnn.archive import count, parse, typed
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
+from charrnn.files import Lock, replacing, sweep_temporaries
 from charrnn.machine import format_bytes
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, Decoding, Numbering, check_memory_for, read_sources

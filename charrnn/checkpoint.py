@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.archive import read_arrays, write_arrays
-from charrnn.archive.reader import RefusedError, count, number, parse, typed
+from charrnn.archive import RefusedError, count, number, parse, read_arrays, typed, write_arrays
 from charrnn.config import ERRORS, FORMS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CELLS, CharRNN, State

@@ -12,10 +12,10 @@ from pathlib import Path
 from time import monotonic
 
 from charrnn import checkpoint
-from charrnn.archive import Lock, sweep_temporaries
 from charrnn.checkpoint import Checkpoint, Progress, Resume
 from charrnn.config import BOUNDS, TrainConfig
 from charrnn.errors import CheckpointError, DivergedError
+from charrnn.files import Lock, sweep_temporaries
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.paths import best_path, kept_path, kept_states

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from charrnn import checkpoint as checkpoints
-from charrnn.archive import Lock, released_on_failure
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.commands import command
 from charrnn.config import (
@@ -31,6 +30,7 @@ from charrnn.config import (
     usual_recipe,
 )
 from charrnn.errors import CheckpointError, ConfigError, InUseError, TextError, shown
+from charrnn.files import Lock, released_on_failure
 from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OPTIMIZERS
