@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from charrnn.cli.help import Command
 from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError, UnreadableTextError
 from charrnn.paths import PRETRAINED
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint import Checkpoint
 
 _SECTIONS = options.sections(
     SampleConfig,
@@ -98,7 +101,7 @@ def sample(
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
     output, json_of = TextWriter(raw=raw), path if as_json else None
-    look = Look(by_turns=interactive, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
+    look = Look(interactive, json_of, echo, quiet, keep, _training_items)
     display, labels = display_for(trained, writer.samples, seed.text, output, look)
     try:
         if interactive:
@@ -115,3 +118,9 @@ def sample(
 
             for pieces in display.pieces:
                 say(describe_copying(trained, vocabulary.encode("".join(pieces)).tolist()))
+
+
+def _training_items(trained: "Checkpoint") -> object:
+    from charrnn.training.data import learned  # only the labels of items need it
+
+    return learned(trained)

@@ -19,24 +19,23 @@ Ids = NDArray[np.integer]
 Total = Callable[[Parameters], float]
 
 MIN_STREAM_LENGTH = 500
-MOST_CHARACTERS = 250_000  # of a longer text no more are scored: they take seconds, and tell 0.01 nats apart
+MOST_CHARACTERS = 250_000  # that are scored: they take seconds, and tell 0.01 nats apart
 
 
 class EvaluationShard(NamedTuple):
-    """The texts of an evaluation that one process scores."""
+    """The texts of an evaluation that one process scores; the first id of each is only read."""
 
     model: CharRNN
     texts: Sequence[Ids]
-    """The first id of each is only read."""
 
     @with_one_thread
     def total(self, params: Parameters) -> float:
-        """Nats summed over all transitions, NaN or infinity if the model has diverged; `params` is only read."""
+        """Nats summed over all transitions, NaN or infinity if the model has diverged."""
         return float(Reader(self.model, params, may_diverge=True).sums(self.texts).sum())
 
 
 class _Evaluation(ABC):
-    """What evaluators of running text and of items have in common: `count` texts, which processes can share."""
+    """An evaluator of `count` texts, which processes can share; `total` adds up the nats of all parts."""
 
     def __init__(self, model: CharRNN, count: int, transitions: int, total: Total | None) -> None:
         self.model, self.transitions, self._count = model, transitions, count
@@ -103,15 +102,7 @@ class Evaluator(_Evaluation):
 
 
 class ItemEvaluator(_Evaluation):
-    """Scores items with any parameters, each from a zero state to the end of its separator.
-
-    Parameters
-    ----------
-    model : the network
-    items : at least one
-    total : returns the nats of all parts, if other processes score them; by default they are all scored here
-
-    """
+    """Scores items with any parameters, each from a zero state to the end of its separator."""
 
     def __init__(self, model: CharRNN, items: Items, total: Total | None = None) -> None:
         self.items = items
