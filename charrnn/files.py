@@ -68,7 +68,10 @@ class Lock:
             descriptor = _take(place)
         except BlockingIOError:
             raise InUseError(
-                f"{shown} is in use by {_holder(place)}; wait until that has ended, or save elsewhere with --checkpoint"
+                "{name} is in use by {holder}; wait until that has ended, or save elsewhere with {}",
+                "checkpoint",
+                name=shown,
+                holder=_holder(place),
             ) from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
             raise CheckpointError(f"cannot save {shown}: {reason(error)}; choose another place") from error

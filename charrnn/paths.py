@@ -58,13 +58,17 @@ def check_name(path: Path) -> None:
     ConfigError
         If it does not end in .npz, or is the name of another run's best model or kept state.
     """
+    name = shown(str(path))
     if path.suffix != SUFFIX:
         ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
-        raise ConfigError(f"--checkpoint {shown(str(path))} {ending}: name a file that ends in {SUFFIX}")
+        message = f"{{}} {{name}} {{ending}}: name a file that ends in {SUFFIX}"
+        raise ConfigError(message, "checkpoint", name=name, ending=ending)
     if _is_beside(path.stem):
         raise ConfigError(
-            f"--checkpoint {shown(str(path))}: names that end in {_BEST}{SUFFIX} or -step-400{SUFFIX} are for the best "
-            "model and the kept states of a run; choose another"
+            f"{{}} {{name}}: names that end in {_BEST}{SUFFIX} or -step-400{SUFFIX} are for the best model and the "
+            "kept states of a run; choose another",
+            "checkpoint",
+            name=name,
         )
 
 

@@ -79,7 +79,7 @@ def the_log_is_full(desk: Desk) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, most))
         warning = next(line for line in process.stderr if "warning: " in line)
-        assert re.match(r"warning: cannot write the log run\.log\.jsonl: .*; training goes on\n", warning)
+        assert re.match(r"warning: cannot write the log run\.log\.jsonl: .*; training continues\n", warning)
         step = checkpoint.load("run.npz").progress.step
         wait_for(lambda: checkpoint.load("run.npz").progress.step > step)
         process.send_signal(signal.SIGINT)
@@ -148,7 +148,7 @@ def one_training_at_a_time(desk: Desk) -> None:
 
 
 def a_taken_name_is_never_overwritten(desk: Desk) -> None:
-    desk.refuse((*TRAIN[:-1], "good.npz"), 2, "good.npz exists; go on from it with --resume")
+    desk.refuse((*TRAIN[:-1], "good.npz"), 2, "good.npz exists; use --resume to continue it")
     desk.do(*TRAIN[:-2])
     first = contents(Path("checkpoints"))
     assert "checkpoints/lamp.npz is taken; this run saves to checkpoints/lamp-2.npz" in desk.do(*TRAIN[:-2]).err
