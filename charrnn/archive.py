@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import CheckpointError, ConfigError, remedy, shortened
-from charrnn.files import reason, replacing
+from charrnn.files import open_without_waiting, reason, replacing
 from charrnn.paths import LOCAL_CHECKPOINTS
 
 LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
@@ -122,7 +122,7 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     limit = _size_limit() if max_bytes is None else max_bytes
     shown = ascii(os.fspath(path))
     try:
-        with open(path, "rb", opener=_open_without_waiting) as stream:
+        with open(path, "rb", opener=open_without_waiting) as stream:
             return dict(_stream_arrays(stream, limit))
     except RefusedError as refusal:
         raise CheckpointError(f"{shown} {refusal}") from refusal
@@ -145,11 +145,6 @@ def _stream_arrays(stream: BufferedIOBase, limit: int) -> Members:
         yield member.name, _to_array(member.name, _read_member(stream, member))
     if stream.tell() != directory_start:
         raise _damaged("its arrays and its directory do not agree")
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Open for reading, without waiting for a pipe's other end."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither the flag nor the wait
 
 
 def _nearby(path: str | os.PathLike[str]) -> str:

@@ -343,7 +343,7 @@ def _corpus(values: dict[str, Any]) -> CorpusInfo:
 def _progress(values: dict[str, Any]) -> Progress:
     counts = {name: count(values[name], _MOST_STEPS) for name in ("step", "epoch", "position", "rollbacks")}
     smoothed_loss, elapsed = number(values["smoothed_loss"]), number(values["elapsed_seconds"])
-    history = tuple((count(step), number(loss)) for step, loss in map(_pair, typed(values["history"], list)))
+    history = tuple((count(step), number(loss)) for step, loss in typed(values["history"], list))
     steps = [step for step, _ in history]
     if steps != sorted(set(steps)) or steps[-1:] > [counts["step"]] or elapsed < 0:
         raise ValueError("the run's history cannot be right")
@@ -351,8 +351,3 @@ def _progress(values: dict[str, Any]) -> Progress:
     return Progress(
         **counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history, has_risen=has_risen
     )
-
-
-def _pair(value: object) -> tuple[object, object]:
-    first, second = typed(value, list)
-    return first, second

@@ -40,6 +40,11 @@ def reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file as `open` does, without waiting for a pipe's other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither the flag nor the wait
+
+
 class Lock:
     """Holds a checkpoint for this process until `release` or the end of the process.
 

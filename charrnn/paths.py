@@ -21,7 +21,7 @@ _HOME = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
 CORPORA = _HOME / "corpora"
 PRETRAINED = _HOME / "checkpoints" / "pretrained.npz"
 DEFAULT_CORPUS, DEFAULT_ITEMS = "harbour-clerk.txt", "villages.txt"
-LOCAL_CHECKPOINTS = FOLDER = Path("checkpoints")
+LOCAL_CHECKPOINTS = Path("checkpoints")
 
 SUFFIX = ".npz"
 LOG_SUFFIX = ".log.jsonl"
@@ -47,17 +47,11 @@ def default_path(name: str, number: int) -> Path:
     stem = name if number == 1 else f"{name}-{number}"
     if _is_beside(stem) or stem == PRETRAINED.stem:
         stem = f"{stem}-run"
-    return FOLDER / f"{stem}{SUFFIX}"
+    return LOCAL_CHECKPOINTS / f"{stem}{SUFFIX}"
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that a run's checkpoint cannot have.
-
-    Raises
-    ------
-    ConfigError
-        If it does not end in .npz, or is the name of another run's best model or kept state.
-    """
+    """Refuse a name that does not end in .npz, or is that of another run's best model or kept state."""
     name = shown(str(path))
     if path.suffix != SUFFIX:
         ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
@@ -107,7 +101,7 @@ def newest(*, for_resume: bool = False) -> Path | None:
     With `for_resume` that is a run's last state; otherwise the best model of that run if there is one.
     """
     written = []
-    for path in FOLDER.glob("*.npz"):
+    for path in LOCAL_CHECKPOINTS.glob("*.npz"):
         with contextlib.suppress(OSError):  # just removed, or a broken link
             is_own = not path.stem.endswith(_BEST) and path.name != PRETRAINED.name
             if (is_own or not for_resume) and not _KEPT.search(path.stem):

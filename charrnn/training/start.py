@@ -35,7 +35,7 @@ from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.paths import (
-    FOLDER,
+    LOCAL_CHECKPOINTS,
     best_path,
     check_name,
     default_path,
@@ -205,7 +205,7 @@ def resume(
     path = Path(start) if start is not None else newest(for_resume=True)
     if path is None:
         raise CheckpointError(
-            "nothing to resume: no checkpoint in {folder}/; name one with {}", "checkpoint", folder=FOLDER
+            "nothing to resume: no checkpoint in {folder}/; name one with {}", "checkpoint", folder=LOCAL_CHECKPOINTS
         )
     if is_kept(path):
         raise CheckpointError(
