@@ -69,8 +69,7 @@ def load_corpus(
 ) -> Corpus:
     """Read texts of any length, as `charrnn.text.corpus.read_corpus` does.
 
-    If the cache has no folder, or no room, the ids stay in memory and a note says so. CacheError: the disk fails when the
-    file of the cache is completed.
+    If the cache has no folder, or no room, the ids stay in memory and a note says so.
     """
     reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
     sources, left_out = find_sources(names)
