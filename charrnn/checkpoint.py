@@ -26,7 +26,7 @@ from charrnn.config import ERRORS, FORMS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.optim import OPTIMIZERS, OptimizerState
 from charrnn.text.corpus import CorpusInfo, ItemCounts
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
@@ -172,9 +172,9 @@ def load(path: PathLike) -> Checkpoint:
     Examples
     --------
     >>> import charrnn
-    >>> charrnn.load("kafka.npz")
+    >>> charrnn.load("book.npz")
     Traceback (most recent call last):
-    charrnn.errors.CheckpointError: no file kafka.npz; train one with `charrnn train`
+    charrnn.errors.CheckpointError: no file book.npz; train one with `charrnn train`
 
     """
     arrays = read_arrays(path)

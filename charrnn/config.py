@@ -303,8 +303,8 @@ class TrainConfig(Settings):
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the configuration that `to_json` described."""
-        values = {**_ADDED_LATER, **values}
-        if differing := cls.__dataclass_fields__.keys() ^ values.keys():
+        values = {known.name: known.default for known in fields(cls) if option_of(known).added_later} | dict(values)
+        if differing := {known.name for known in fields(cls)} ^ values.keys():
             raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
 
@@ -316,7 +316,6 @@ class TrainConfig(Settings):
         return replace(self, **all_bounds)
 
 
-_ADDED_LATER = {setting.name: setting.default for setting in fields(TrainConfig) if option_of(setting).added_later}
 BOUNDS = ("steps", "epochs", "minutes")
 RESUMABLE = tuple(setting.name for setting in fields(TrainConfig) if option_of(setting).resumable)
 

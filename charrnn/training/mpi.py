@@ -23,8 +23,7 @@ from charrnn.cache import scratch
 from charrnn.errors import WorkerError
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.clipping import global_norm
-from charrnn.optim.optimizers import OptimizerState
+from charrnn.optim import OptimizerState, global_norm
 from charrnn.text.storage import GrowingArray, is_mapped, release_pages
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share

@@ -33,7 +33,7 @@ from charrnn.errors import CheckpointError, ConfigError, InUseError, TextError, 
 from charrnn.files import Lock, released_on_failure
 from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.parameters import Parameters
-from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.optim import OPTIMIZERS
 from charrnn.paths import (
     LOCAL_CHECKPOINTS,
     best_path,

@@ -19,9 +19,7 @@ from charrnn.errors import ConfigError, DivergedError
 from charrnn.machine import describe_numerics, one_thread, with_one_thread
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
-from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
-from charrnn.optim.schedules import learning_rate
+from charrnn.optim import OPTIMIZERS, OptimizerState, clip_norm, clip_value, global_norm, learning_rate
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.text.vocabulary import Vocabulary
