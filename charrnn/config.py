@@ -303,7 +303,8 @@ class TrainConfig(Settings):
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the configuration that `to_json` described."""
-        values = {known.name: known.default for known in fields(cls) if option_of(known).added_later} | dict(values)
+        added_later = {known.name: known.default for known in fields(cls) if option_of(known).added_later}
+        values = {**added_later, **values}
         if differing := {known.name for known in fields(cls)} ^ values.keys():
             raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
