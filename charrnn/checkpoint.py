@@ -205,7 +205,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check(members: Iterable[tuple[str, Array]]) -> None:
-    """Refuse what `load` would refuse. To save memory, only the shapes and types of the other arrays are checked."""
+    """Refuse what `load` would refuse. To save memory, arrays stand for their shapes and types."""
     arrays = {
         name: array if name == "meta" else np.broadcast_to(array.dtype.type(0), array.shape) for name, array in members
     }

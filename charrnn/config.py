@@ -460,11 +460,6 @@ def format_sizes(sizes: tuple[float, ...]) -> str:
     return ",".join(str(size).removesuffix(".0") for size in sizes)
 
 
-def separator_option(separator: str) -> list[str]:
-    """Return the command line's words for what separates two items."""
-    return ["--by-line"] if separator == LINE_END else [flag("separator"), separator]
-
-
 @dataclass(frozen=True)
 class Recipe:
     """A configuration with a name."""

@@ -29,7 +29,7 @@ from charrnn.text.sources import NOBODY, Watcher
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import Part, characters_in, joined_starts, running
-from charrnn.training.evaluation import AnyEvaluator, ItemEvaluator
+from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import (
     Beginning,
     Evaluated,
@@ -118,7 +118,7 @@ class Run:
         self.corpus = material.corpus
         self.notes, self.warnings = material.notes, material.warnings
         self._material = material
-        self.evaluator: AnyEvaluator | None = caller.team.evaluator(trainer.model, material.held_out)
+        self.evaluator: Evaluator | None = caller.team.evaluator(trainer.model, material.held_out)
         self.held_out_characters = characters_in(material.held_out)
         self.saving = saving
         self.is_fresh = start is None
@@ -324,7 +324,7 @@ class Run:
         self.history = list(good.progress.history)
         return RolledBack(trainer.step, error.reason, trainer.full_learning_rate)
 
-    def _evaluate(self, evaluator: AnyEvaluator) -> Iterator[Event]:
+    def _evaluate(self, evaluator: Evaluator) -> Iterator[Event]:
         step = self.trainer.step
         with self.pace.timing("evaluate"):
             loss = evaluator.loss(self.trainer.params)
@@ -395,13 +395,13 @@ def _on_schedule(start: Checkpoint) -> list[tuple[int, float]]:
     return history[:-1] if ended_there else history
 
 
-def compare_held_out(run: Run, evaluator: AnyEvaluator, track: Track = untracked) -> Comparison:
+def compare_held_out(run: Run, evaluator: Evaluator, track: Track = untracked) -> Comparison:
     """Compare the best held-out figure of a run that is over with the yardsticks.
 
     Neither the model nor they predict the first held-out character, or the separator before the first item.
     """
     trainer = run.trainer
-    part, training = evaluator.items if isinstance(evaluator, ItemEvaluator) else evaluator.ids, trainer.streams.part
+    part, training = evaluator.scored, trainer.streams.part
     text, starts = running(part), joined_starts(part)
     given = 1 if starts is None else int(starts[0])
     best = min((loss for _, loss in run.history), default=None)
@@ -537,7 +537,7 @@ def _remove(path: Path, what: str) -> None:
         raise CheckpointError(f"cannot remove {str(path)!a}, {what}: {error.strerror}; move it away") from error
 
 
-def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> float:
+def kept_loss(run: Checkpoint, best: Path, evaluator: Evaluator | None) -> float:
     """Return the held-out figure of the best model of a run that is resumed; infinity if there is none.
 
     If it was judged by another text, `evaluator` scores it again.

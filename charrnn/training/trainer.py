@@ -24,7 +24,7 @@ from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import Batches, Part, batches_of, chunk_length, dropout_of
-from charrnn.training.evaluation import AnyEvaluator, evaluator_for
+from charrnn.training.evaluation import Evaluator, evaluator_for
 from charrnn.training.events import StepReport
 from charrnn.training.workers import Plan, Workers, copy_of, worker_count
 
@@ -154,7 +154,7 @@ class Team(Protocol):
     ) -> Engine:
         """Return what computes the steps of a training that starts here; `streams` are those of the whole text."""
 
-    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
+    def evaluator(self, model: CharRNN, part: Part) -> Evaluator | None:
         """Return what scores a held-out part, if there is anything in it."""
 
 
