@@ -206,17 +206,20 @@ def _reason(error: Exception) -> str:
 
 def _check(members: Iterable[tuple[str, Array]]) -> None:
     """Refuse what `load` would refuse. To save memory, arrays stand for their shapes and types."""
-    arrays = {
-        name: array if name == "meta" else np.broadcast_to(array.dtype.type(0), array.shape) for name, array in members
-    }
+    arrays = {name: array if name == "meta" else _stand_in(array.dtype, array.shape) for name, array in members}
     try:
         _interpret(parse(arrays.pop("meta").tobytes()), arrays, _join_stand_ins)
     except _CONTRADICTION as error:
         raise RefusedError(f"could not be read again ({_reason(error)})") from error
 
 
+def _stand_in(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Return zeros that all lie in the same eight bytes."""
+    return np.ndarray(shape, dtype, bytes(8), strides=(0,) * len(shape))
+
+
 def _join_stand_ins(parts: Sequence[Array]) -> Array:
-    return np.broadcast_to(parts[0].dtype.type(0), sum(part.size for part in parts))
+    return _stand_in(parts[0].dtype, (sum(part.size for part in parts),))
 
 
 def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array], int | None]:
