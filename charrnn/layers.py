@@ -644,10 +644,8 @@ class Stack:
 
     @params.setter
     def params(self, params: Parameters) -> None:
-        self._check_form(params, "params")
+        self._hand_out(params, "params")
         self._params = params
-        for layer, part in zip(self.layers, self._parts(params), strict=True):
-            layer.params = part
 
     @property
     def grads(self) -> Parameters:
@@ -656,10 +654,8 @@ class Stack:
 
     @grads.setter
     def grads(self, grads: Parameters) -> None:
-        self._check_form(grads, "grads")
+        self._hand_out(grads, "grads")
         self._grads = grads
-        for layer, part in zip(self.layers, self._parts(grads), strict=True):
-            layer.grads = part
 
     def forward(
         self,
@@ -722,21 +718,18 @@ class Stack:
                 d = layer.backward(d)
         return d, tuple(reversed(before))
 
-    def _check_form(self, arrays: Parameters, what: str) -> None:
+    def _hand_out(self, arrays: Parameters, what: str) -> None:
+        """Give each layer its part of the `params` or `grads` of all."""
         if arrays.shapes != self._shapes:
             raise ValueError(f"{what} must have the names and shapes of this stack's own: use params.like() or copy()")
+        start = 0
+        for layer in self.layers:
+            stop = start + layer.params.vector.size
+            setattr(layer, what, Parameters(layer.params.shapes, arrays.vector[start:stop]))
+            start = stop
 
     def _recurrent(self) -> list[Recurrent[Any]]:
         return [layer for layer in self.layers if isinstance(layer, Recurrent)]
-
-    def _parts(self, params: Parameters) -> list[Parameters]:
-        """View the vector of all layers layer by layer."""
-        parts, start = [], 0
-        for layer in self.layers:
-            stop = start + layer.params.vector.size
-            parts.append(Parameters(layer.params.shapes, params.vector[start:stop]))
-            start = stop
-        return parts
 
 
 def _one_each(states: States | None, layers: list[Recurrent[Any]], what: str) -> list[Any]:
