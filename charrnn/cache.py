@@ -105,15 +105,10 @@ class _Text:
 
     def request(self) -> dict[str, Any]:
         """Return what decides the ids, except the bytes of the text."""
-        reading, vocabulary = self.reading, self.reading.vocabulary
-        return {
+        vocabulary = self.reading.vocabulary
+        return vars(self.reading) | {
             "format": _FORMAT,
             "paths": [str(find_text(name).resolve()) for name in self.names],
-            "encoding": reading.encoding,
-            "errors": reading.errors,
-            "normalize": reading.normalize,
-            "max_vocab": reading.max_vocab,
-            "separator": reading.separator,
             "vocabulary": hashlib.sha256(vocabulary.characters.encode()).hexdigest() if vocabulary else "",
         }
 
