@@ -73,7 +73,7 @@ class Lock:
             descriptor = _take(place)
         except BlockingIOError:
             raise InUseError(
-                "{name} is in use by {holder}; wait until that has ended, or save elsewhere with {}",
+                "{name} is in use by {holder}; wait until it has ended, or save elsewhere with {}",
                 "checkpoint",
                 name=shown,
                 holder=_holder(place),
@@ -214,10 +214,17 @@ def _open_temporary(target: Path, buffering: int) -> tuple[Path, Any]:
     """Make a locked file next to the target; another if a sweep removed it before it was locked."""
     while True:
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_TEMPORARY}")
-        stream: Any = temporary.open("x+b", buffering)  # a new file: 0666 less the umask
-        if _is_locked(stream) and temporary.exists():
-            return temporary, stream
-        stream.close()
+        stream: Any = None
+        try:
+            stream = temporary.open("x+b", buffering)  # a new file: 0666 less the umask
+            if _is_locked(stream) and temporary.exists():
+                return temporary, stream
+            stream.close()
+        except KeyboardInterrupt:  # a signal, before the caller could know of the file
+            temporary.unlink(missing_ok=True)
+            if stream:
+                stream.close()
+            raise
 
 
 def _is_locked(stream: BufferedIOBase) -> bool:

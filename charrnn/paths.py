@@ -51,18 +51,19 @@ def default_path(name: str, number: int) -> Path:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that does not end in .npz, or is that of another run's best model or kept state."""
-    name = shown(str(path))
+    """Raise `ConfigError` for a name that a run's checkpoint cannot have."""
     if path.suffix != SUFFIX:
         ending = f"ends in {shown(path.suffix)}" if path.suffix else "has no ending"
-        message = f"{{}} {{name}} {{ending}}: name a file that ends in {SUFFIX}"
-        raise ConfigError(message, "checkpoint", name=name, ending=ending)
+        message = "{} {path} {ending}: name a file that ends in {suffix}"
+        raise ConfigError(message, "checkpoint", path=shown(str(path)), ending=ending, suffix=SUFFIX)
     if _is_beside(path.stem):
         raise ConfigError(
-            f"{{}} {{name}}: names that end in {_BEST}{SUFFIX} or -step-400{SUFFIX} are for the best model and the "
-            "kept states of a run; choose another",
+            "{} {path}: names that end in {best} or {kept} are for the best model and the kept states of a run; choose "
+            "another",
             "checkpoint",
-            name=name,
+            path=shown(str(path)),
+            best=f"{_BEST}{SUFFIX}",
+            kept=f"-step-400{SUFFIX}",
         )
 
 

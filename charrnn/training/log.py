@@ -316,7 +316,7 @@ class RunLog:
         except OSError as error:
             tell(error)
         except LogError as error:
-            self._warn(f"{error}; training continues without one")
+            self._warn(f"{error}; training continues without a log")
         else:
             log = LineWriter(stream, tell, can_cut=True)
             self._writers.append(log)

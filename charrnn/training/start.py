@@ -209,7 +209,7 @@ def resume(
         )
     if is_kept(path):
         raise CheckpointError(
-            f"{shown(str(path))} is a state that a run keeps; copy it under another name to resume from it"
+            f"{shown(str(path))} is a state that a run keeps; copy it to another name to resume from it"
         )
     lock = Lock(path) if path.exists() else None
     with released_on_failure(lock):
@@ -243,7 +243,7 @@ def _resume(
         if not allow_new_text:
             raise ConfigError(
                 "the text has changed since {name} was saved (SHA-256 {then}… then, {now}… now); give the text it was "
-                "trained on, or use {} to continue on this one",
+                "trained on, or train on this one with {}",
                 "allow_new_text",
                 name=name,
                 then=start.corpus.sha256[:12],
@@ -260,7 +260,7 @@ def _resume(
     notes = [
         *corpus.notes,
         *division.notes,
-        f"resumes from {name} at step {start.progress.step:,}",
+        f"resuming {name} at step {start.progress.step:,}",
         *_redistributed(start, trainer),
         *changed,
         *_rate_jump(trainer, before, start.progress.elapsed_seconds / 60),
@@ -373,7 +373,7 @@ def _warnings(start: Checkpoint, trainer: Trainer, saving: Saving | None) -> tup
     warnings = []
     if saving and start.progress.history and not saving.best_path.exists():
         best = shown(str(saving.best_path))
-        warnings.append(f"the best model so far, {best}, is gone; only a better one makes it anew")
+        warnings.append(f"the best model so far, {best}, is missing; only a better model will replace it")
     differing = [
         f"{name} {shown(start.machine[name])} then, {value} now"
         for name, value in trainer.machine.items()
@@ -432,7 +432,7 @@ def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None
         if asked[name] != value:
             has = "is not {0}" if value is False else "has {0} {own}"
             own = format_sizes(value) if isinstance(value, tuple) else value
-            raise ConfigError(f"the model of {{1}} {has}; leave that option out", name, "init_from", own=own)
+            raise ConfigError(f"the model of {{1}} {has}; drop that option", name, "init_from", own=own)
     return theirs
 
 
@@ -495,7 +495,7 @@ def check_memory(
         embedded = f" embedded in {config.embedding_size}" if config.embedding_size else ""
         sizes = ["hidden_sizes", *(["embedding_size"] if embedded else []), "batch_size"]
         units = " and ".join(f"{size:,}" for size in config.hidden_sizes)
-        there = "that cannot be had" if free is None or room == 0 else f"{format_bytes(free)} are free"
+        there = "there is not enough" if free is None or room == 0 else f"{format_bytes(free)} are free"
         raise ConfigError(
             f"a {config.cell} of {units} units over {vocab_size:,} symbols{embedded}, batch {config.batch_size} × seq "
             f"{config.seq_length}, needs about {format_bytes(team.ranks_here * needed)} of memory, and {there}; "
@@ -549,9 +549,9 @@ def _hold(path: Path, *, overwrite: bool) -> Lock:
     lock = Lock(path)  # first, so that what is looked at next stays as it is
     if not overwrite and (standing := _standing(path)):
         lock.release()
-        way = "use {1} to continue it" if path.exists() else "move it away"
+        way = "resume it with {1}" if path.exists() else "move it away"
         fields = "overwrite", "resume"
-        raise ConfigError(f"{{file}} exists; {way}, or {{0}} to replace it", *fields, file=shown(str(standing)))
+        raise ConfigError(f"{{file}} exists; {way}, or replace it with {{0}}", *fields, file=shown(str(standing)))
     return lock
 
 

@@ -52,7 +52,7 @@ def test_a_named_checkpoint_that_exists_is_refused(charrnn: Charrnn, text_file: 
     before = bytes_in(Path())
     outcome = charrnn("train", str(text_file), *QUICK)
     assert outcome.code == 2
-    assert outcome.err == "charrnn: run.npz exists; use --resume to continue it, or --overwrite to replace it\n"
+    assert outcome.err == "charrnn: run.npz exists; resume it with --resume, or replace it with --overwrite\n"
     assert bytes_in(Path()) == before
     assert charrnn("train", str(text_file), *QUICK, "--overwrite").code == 0
 
@@ -234,7 +234,7 @@ def test_a_reader_of_json_lines_that_left_does_not_end_the_training(text_file: P
 def test_a_log_of_a_lost_checkpoint_is_not_written_over(charrnn: Charrnn, text_file: Path) -> None:
     Path("run.log.jsonl").write_text("precious\n")
     refused = charrnn("train", str(text_file), *QUICK)
-    assert refused.err == "charrnn: run.log.jsonl exists; move it away, or --overwrite to replace it\n"
+    assert refused.err == "charrnn: run.log.jsonl exists; move it away, or replace it with --overwrite\n"
     Path("checkpoints").mkdir()
     Path("checkpoints/lamp.log.jsonl").write_text("precious\n")
     assert charrnn("train", str(text_file), *TINY, "--steps", "1", "--checkpoint", "mine.npz").code == 0

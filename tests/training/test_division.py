@@ -92,9 +92,9 @@ def test_empty_items_are_left_out_and_said_once(text: str, note: str | None) -> 
 
 def test_a_text_without_its_separator_is_refused() -> None:
     Path("text").write_text("ab ba", newline="")
-    with pytest.raises(TextError, match=r"never has the separator '\\n', so it is a single item"):
+    with pytest.raises(TextError, match=r"does not contain the separator '\\n', so it is a single item"):
         start("text")
-    with pytest.raises(TextError, match=r"give a real line end"):
+    with pytest.raises(TextError, match=r"for a line end give a real one"):
         start("text", separator="\\n")
     Path("text").write_text("\n\n\n", newline="")
     with pytest.raises(TextError, match="nothing stands between its separators"):

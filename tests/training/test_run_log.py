@@ -286,7 +286,7 @@ def test_what_is_no_log_is_left_alone_when_a_run_goes_on(text: str) -> None:
     watch(start(text, "run.npz", steps=4))
     Path("run.log.jsonl").write_text('{"mine": 1}\n')
     assert watch(resume("run.npz", steps=5)) == [
-        "run.log.jsonl is not the log of a run; training continues without one",
+        "run.log.jsonl is not the log of a run; training continues without a log",
     ]
     assert Path("run.log.jsonl").read_text() == '{"mine": 1}\n'
 

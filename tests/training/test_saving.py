@@ -141,7 +141,7 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     RUN.unlink()
     BEST.unlink()
     Path("run.log.jsonl").unlink(missing_ok=True)
-    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or overwrite to replace it"):
+    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with overwrite"):
         train(["lamp.txt"], checkpoint=RUN, **SMALL)
     events = train(["lamp.txt"], checkpoint=RUN, overwrite=True, **SMALL).events()
     BEST.touch()
