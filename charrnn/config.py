@@ -40,38 +40,22 @@ _LONG = 10**40  # above any seed of 128 bits; Python refuses to write numbers of
 
 @dataclass(frozen=True)
 class Option:
-    """What a setting's field says about it.
+    """What a setting's field says about it."""
 
-    Parameters
-    ----------
-    help : one sentence for ``--help``
-    section : heading of the help under which it stands
-    kind : type of the value, or of each element of a tuple
-    choices : the values allowed
-    least, most : bounds of a number, inclusive
-    above, below : the same, exclusive
-    unit : of a number
-    flags : its spelling on the command line, where that is not its name
-    metavar : what stands for the value in the help; by default the unit
-    default_text : text for the default value, where the value itself does not say enough; "" shows none
-    resumable : whether it may change when a run is resumed
-    added_later : whether older checkpoints lack it; their runs were trained with the default
-    """
-
-    help: str
-    section: str
-    kind: type
-    choices: tuple[str, ...] = ()
-    least: float = 0
+    help: str  # one sentence for ``--help``
+    section: str  # heading of the help under which it stands
+    kind: type  # of the value, or of each element of a tuple
+    choices: tuple[str, ...] = ()  # the values allowed
+    least: float = 0  # bounds of a number, inclusive
     most: float = math.inf
-    above: float = -math.inf
+    above: float = -math.inf  # the same, exclusive
     below: float = math.inf
-    unit: str = ""
-    flags: tuple[str, ...] = ()
-    metavar: str = ""
-    default_text: str | None = None
-    resumable: bool = False
-    added_later: bool = False
+    unit: str = ""  # of a number
+    flags: tuple[str, ...] = ()  # its spelling on the command line, where that is not its name
+    metavar: str = ""  # what stands for the value in the help; by default the unit
+    default_text: str | None = None  # for the default, where the value does not say enough; "" shows none
+    resumable: bool = False  # whether it may change when a run is resumed
+    added_later: bool = False  # whether older checkpoints lack it; their runs were trained with the default
 
     def convert(self, name: str, value: Any, default: Any) -> Any:
         """Return a value as its field holds it, or raise `ConfigError` if it cannot be used."""
@@ -318,16 +302,10 @@ class TrainConfig(Settings):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the configuration that `to_json` described.
-
-        Raises
-        ------
-        ConfigError
-            If a field is missing, unknown, or cannot be used.
-        """
+        """Return the configuration that `to_json` described."""
         added_later = {known.name: known.default for known in fields(cls) if option_of(known).added_later}
         values = {**added_later, **values}
-        if differing := {known.name for known in fields(cls)} ^ set(values):
+        if differing := {known.name for known in fields(cls)} ^ values.keys():
             raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
 
@@ -431,17 +409,7 @@ class SampleConfig(Settings):
             )
 
     def of_items(self, longest: int) -> Self:
-        """Return the same for a model trained on items: a text is one item, with room for a long one.
-
-        Parameters
-        ----------
-        longest : characters of the longest item in the training text
-
-        Raises
-        ------
-        ConfigError
-            If lines are to be counted.
-        """
+        """Return the same for a model trained on items: a text is one item, with room for twice the longest."""
         if self.lines:
             raise ConfigError(
                 "{} does not go with a model trained on items; to write K items, use {} K", "lines", "num"
@@ -490,11 +458,6 @@ def flag(name: str) -> str:
 def format_sizes(sizes: tuple[float, ...]) -> str:
     """Write layer sizes, or other numbers, as the command line takes them: ``256,128``."""
     return ",".join(str(size).removesuffix(".0") for size in sizes)
-
-
-def separator_option(separator: str) -> list[str]:
-    """Return the command line's words for what separates two items."""
-    return ["--by-line"] if separator == LINE_END else [flag("separator"), separator]
 
 
 @dataclass(frozen=True)
@@ -571,11 +534,6 @@ def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float
 
     A model that reads its text dozens of times memorizes it unless dropout prevents that; in a few passes dropout only
     slows learning. As measured in benchmarks/README.md, 5 passes need none, 8 to 17 a little, and 25 a lot.
-
-    Parameters
-    ----------
-    passes : over the training text
-    of_items : whether the text is separate items
     """
     if passes < 8:
         return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}

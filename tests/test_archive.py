@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from charrnn.archive import read_arrays, reader, write_arrays
+from charrnn import archive
+from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError, ConfigError
 from tests.faults.amount import trials
 
@@ -104,13 +105,13 @@ def test_file_replaced_while_it_is_read_is_the_old_one(tmp_path: Path, monkeypat
     old, new = {"W": np.zeros(9, np.float32)}, {"W": np.ones(3, np.float32)}
     write_arrays(tmp_path / "run.npz", old)
     write_arrays(tmp_path / "new.npz", new)
-    look = reader._check_kind
+    look = archive._check_kind
 
     def replace_and_look(stream: BufferedIOBase) -> None:
         (tmp_path / "new.npz").replace(tmp_path / "run.npz")
         look(stream)
 
     with monkeypatch.context() as patch:
-        patch.setattr(reader, "_check_kind", replace_and_look)
+        patch.setattr(archive, "_check_kind", replace_and_look)
         assert same(read_arrays(tmp_path / "run.npz"), old)
     assert same(read_arrays(tmp_path / "run.npz"), new)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.archive import Lock, lock, released_on_failure, sweep_temporaries
+from charrnn import files
 from charrnn.errors import CheckpointError, InUseError
+from charrnn.files import Lock, released_on_failure, sweep_temporaries
 
 fcntl = pytest.importorskip("fcntl", reason="this system has no fcntl")
 
@@ -18,7 +19,7 @@ FILE = Path(".run.npz.charrnn.lock")
 HOLDS = """
 import sys, time
 from pathlib import Path
-from charrnn.archive import Lock
+from charrnn.files import Lock
 held = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
@@ -27,7 +28,7 @@ time.sleep(60)
 
 def test_a_second_lock_is_refused_and_names_the_process() -> None:
     held = Lock(RUN)
-    with pytest.raises(InUseError, match=rf"'run\.npz' is in use by process {os.getpid()}; wait until that has ended"):
+    with pytest.raises(InUseError, match=rf"'run\.npz' is in use by process {os.getpid()}; wait until it has ended"):
         Lock(RUN)
     held.release()
     Lock(RUN).release()
@@ -92,7 +93,7 @@ def test_a_lock_dies_with_its_process_and_its_file_is_taken_over_or_swept() -> N
 
 
 def test_a_file_that_goes_while_its_lock_is_awaited_is_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = lock._lock
+    real = files._lock
     removed: list[bool] = []
 
     def lock_after_the_holder_has_left(descriptor: int) -> None:
@@ -102,7 +103,7 @@ def test_a_file_that_goes_while_its_lock_is_awaited_is_no_lock(monkeypatch: pyte
         real(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(lock, "_lock", lock_after_the_holder_has_left)
+        patch.setattr(files, "_lock", lock_after_the_holder_has_left)
         held = Lock(RUN)
     with pytest.raises(InUseError):
         Lock(RUN)
@@ -111,7 +112,7 @@ def test_a_file_that_goes_while_its_lock_is_awaited_is_no_lock(monkeypatch: pyte
 
 def test_a_file_system_without_locks_is_trained_on_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(*_: object) -> None:
-        raise OSError(lock._NO_LOCKS[0], "No locks available")
+        raise OSError(files._NO_LOCKS[0], "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     Lock(RUN).release()

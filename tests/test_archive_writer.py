@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn.archive import read_arrays, sweep_temporaries, write_arrays, writer
+from charrnn.archive import read_arrays, write_arrays
 from charrnn.errors import CheckpointError
+from charrnn.files import sweep_temporaries
 
 fcntl = pytest.importorskip("fcntl", reason="this system has no fcntl")
 resource = pytest.importorskip("resource", reason="this system has no resource")
@@ -253,7 +254,7 @@ def test_ctrl_c_in_a_save_is_ctrl_c_wherever_it_comes(
             made.append(real(*arguments))
         raise KeyboardInterrupt
 
-    owner, name = (zipfile.ZipFile, "open") if is_between else (np.lib.format, "write_array")
+    owner, name = (zipfile.ZipFile, "open") if is_between else (np.lib.format, "write_array_header_1_0")
     monkeypatch.setattr(owner, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_arrays(path, {"W": np.ones(3)})
@@ -278,7 +279,7 @@ def test_target_that_is_open_elsewhere_is_waited_for(path: Path, monkeypatch: py
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(self, target)
 
-    monkeypatch.setattr(writer, "_PATIENCE", (0.0,) * 3)  # as on Windows, and without waiting
+    monkeypatch.setattr("charrnn.files._PATIENCE", (0.0,) * 3)  # as on Windows, and without waiting
     monkeypatch.setattr(Path, "replace", refuse_twice)
     write_arrays(path, NEW)
     assert refusals < 0
@@ -294,6 +295,6 @@ def test_too_many_open_files_are_not_told_as_a_full_disk(monkeypatch: pytest.Mon
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(writer, "replacing", refuse)
+    monkeypatch.setattr("charrnn.archive.replacing", refuse)
     with pytest.raises(CheckpointError, match=r"Too many open files; .*ulimit -n"):
         write_arrays("full.npz", {"a": np.zeros(1)})

@@ -20,7 +20,7 @@ from charrnn.checkpoint import Checkpoint, Fallback, Progress, Resume
 from charrnn.config import TrainConfig
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.nn.model import CharRNN
-from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.optim import OPTIMIZERS
 from charrnn.text.corpus import CorpusInfo
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.events import StepReport

@@ -20,7 +20,7 @@ MODULES = {
 # Lowest first; parts of one level do not know each other, but for the pairs named below.
 LEVELS = (
     {"environment", "errors", "version"},
-    {"commands", "config", "machine", "paths", "randomness"},
+    {"commands", "config", "files", "machine", "paths", "randomness"},
     {"archive", "nn", "optim", "text"},
     {"cache", "checkpoint", "layers"},
     {"gradcheck", "sampling", "scoring"},

@@ -224,7 +224,7 @@ def equations_are_right(load: Callable[[str], Any]) -> bool:
 
 
 def optimizers_are_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.optim.optimizers")
+    module = load("charrnn.optim")
     module._BLOCK_NUMBERS = 8  # so that 21 numbers are two blocks and a shorter third
     table = [
         (module.Adagrad(eps=1e-3), partial(reference.adagrad, eps=1e-3)),
@@ -254,7 +254,7 @@ def optimizers_are_right(load: Callable[[str], Any]) -> bool:
 
 
 def clipping_is_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.optim.clipping")
+    module = load("charrnn.optim")
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         for vector in (np.array([3.0, -4.0, 0.5]), np.array([1e-3, 2e-3]), np.array([]), np.zeros(3), np.array([-2.5])):
             for limit in (0.25, 2.5, 100.0):
@@ -501,8 +501,11 @@ SUBJECTS = {
     "nn/model.py": network("gru", "lstm", spared=("_collect", "bytes_for")),
     # any number of steps in a block is right, and any cut into tiles
     "nn/arrangement.py": network("gru", "lstm", spared=("block_steps", "tiling")),
-    "optim/optimizers.py": Subject(optimizers_are_right, ("optim",)),
-    "optim/clipping.py": Subject(clipping_is_right, ("optim",)),
+    "optim.py": Subject(
+        lambda load: clipping_is_right(load) and optimizers_are_right(load),
+        ("optim",),
+        frozenset({"cosine", "stairs", "learning_rate"}),  # see optim/test_schedules.py
+    ),
     "layers.py": Subject(layers_are_right, ("layers",), frozenset({"__init__"})),
 }
 
@@ -520,17 +523,17 @@ _WANTED = "'(B' if B is None else f'({B}'"
 # Changes that make no difference that matters: file, function and change (which of the same text), and why.
 EQUIVALENT = {
     **alike(
-        "optim/optimizers.py",
+        "optim.py",
         "the vectors are of one length",
         *(f"_Base.update: 0 → {n} (2)" for n in (1, -1)),
     ),
     **alike(
-        "optim/clipping.py",
+        "optim.py",
         "the slower way to the same number",
         f"global_norm: if math.isfinite(squares) and {_LARGE}: → if False:",
         f"global_norm: {_LARGE} → {_LARGE.replace('>', '>=')}",
     ),
-    **alike("optim/clipping.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
+    **alike("optim.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
     **alike(
         "nn/output.py",
         "looks for gaps where there are none",

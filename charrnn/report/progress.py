@@ -152,8 +152,8 @@ class ProgressDisplay:
                 self.warn(f"{event.reason}; training continues and will try again")
             case LossRose():
                 self.warn(
-                    f"the loss at step {event.step:,} is {describe_loss(event.loss)}, over three times the first; "
-                    "if it stays there, stop and try a lower --learning-rate"
+                    f"the loss at step {event.step:,} is {describe_loss(event.loss)}, over three times that of "
+                    "guessing blindly; if it stays there, stop and try a lower --learning-rate"
                 )
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"

@@ -23,12 +23,11 @@ from charrnn.cache import scratch
 from charrnn.errors import WorkerError
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.clipping import global_norm
-from charrnn.optim.optimizers import OptimizerState
+from charrnn.optim import OptimizerState, global_norm
 from charrnn.text.storage import GrowingArray, is_mapped, release_pages
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share
-from charrnn.training.evaluation import AnyEvaluator, EvaluationShard, evaluator_for
+from charrnn.training.evaluation import EvaluationShard, Evaluator, evaluator_for
 from charrnn.training.workers import Plan, Workers
 
 LEADER = 0
@@ -371,7 +370,7 @@ class Ranks:
             self._given = given
         return Leader(self, plan, params, optimizer_state, state)
 
-    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
+    def evaluator(self, model: CharRNN, part: Part) -> Evaluator | None:
         """Give each rank its share of a part to score; those of an earlier one are forgotten."""
         evaluator = evaluator_for(model, part, self._total)
         if evaluator:

@@ -47,8 +47,7 @@ from charrnn.errors import WorkerError
 from charrnn.machine import format_bytes, one_thread
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters, named_views
-from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.optim import OPTIMIZERS, OptimizerState, clip_norm, clip_value, global_norm
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk
 from charrnn.training.data import dropout_of, longest_chunk, share

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.archive import sweep_temporaries
+from charrnn.files import sweep_temporaries
 from tests.conftest import REPOSITORY
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.archive import sweep_temporaries
 from charrnn.errors import CheckpointError
+from charrnn.files import sweep_temporaries
 from tests.conftest import TINY
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried

@@ -12,7 +12,7 @@ from charrnn.nn.embedding import Ids
 from charrnn.nn.model import CELLS, CharRNN, Session, State
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.optimizers import Adagrad
+from charrnn.optim import Adagrad
 
 V = 6
 NETWORKS = [

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from charrnn.optim.clipping import Array, clip_norm, clip_value, global_norm
+from charrnn.optim import Array, clip_norm, clip_value, global_norm
 from tests import reference
 
 vectors = hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(-1e6, 1e6))

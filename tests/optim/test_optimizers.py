@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from charrnn import optim
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim import optimizers
-from charrnn.optim.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, Optimizer, RMSProp
+from charrnn.optim import OPTIMIZERS, SGD, Adagrad, Adam, Optimizer, RMSProp
 from tests import reference
 
 # an optimizer, and the same in `reference`; the settings are none of the defaults
@@ -43,9 +43,9 @@ def test_table_has_a_row_for_every_optimizer() -> None:
 def test_twenty_steps_equal_the_slow_reference(name: str) -> None:
     optimizer, slow_update = TABLE[name]
     rng = np.random.default_rng(7)
-    shapes = {"W": (90, optimizers._BLOCK_NUMBERS // 40), "b": (5,)}  # two blocks and a short third
+    shapes = {"W": (90, optim._BLOCK_NUMBERS // 40), "b": (5,)}  # two blocks and a short third
     params = drawn(rng, shapes)
-    assert params.vector.size > 2 * optimizers._BLOCK_NUMBERS
+    assert params.vector.size > 2 * optim._BLOCK_NUMBERS
     slow_params, slow_memory = dict(params.copy()), dict[str, Array]()
     state = optimizer.init(params)
     for _ in range(20):
@@ -62,7 +62,7 @@ def test_twenty_steps_equal_the_slow_reference(name: str) -> None:
 def test_steps_in_small_blocks_are_the_same_bits(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     results = []
     for block_numbers in (1000, 7):
-        monkeypatch.setattr(optimizers, "_BLOCK_NUMBERS", block_numbers)
+        monkeypatch.setattr(optim, "_BLOCK_NUMBERS", block_numbers)
         optimizer, rng = OPTIMIZERS[kind](), np.random.default_rng(0)
         params = drawn(rng, {"p": (50,)})
         state = optimizer.init(params)

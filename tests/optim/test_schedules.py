@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.optim.schedules import SCHEDULES, cosine, learning_rate, stairs
+from charrnn.config import SCHEDULES
+from charrnn.optim import cosine, learning_rate, stairs
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 shares = st.floats(0, 1)

@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from charrnn import config as names
+from charrnn import optim
 from charrnn.cli.help import Command
 from charrnn.cli.options import sections, settings
 from charrnn.config import RECIPES, SampleConfig, TrainConfig, flag, option, option_of
 from charrnn.errors import ConfigError
 from charrnn.nn import model
-from charrnn.optim import optimizers, schedules
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -179,5 +179,4 @@ def test_the_configuration_is_read_without_numpy() -> None:
 def test_every_name_the_configuration_offers_is_one_that_something_answers_to() -> None:
     # The names are written again in the configuration because it must not import NumPy.
     assert set(names.CELLS) == set(model.CELLS)
-    assert set(names.OPTIMIZERS) == set(optimizers.OPTIMIZERS)
-    assert set(names.SCHEDULES) == set(schedules.SCHEDULES)
+    assert set(names.OPTIMIZERS) == set(optim.OPTIMIZERS)

@@ -16,7 +16,7 @@ import pytest
 from charrnn.config import TrainConfig
 from charrnn.errors import WorkerError
 from charrnn.nn.model import CharRNN
-from charrnn.optim.optimizers import Adagrad
+from charrnn.optim import Adagrad
 from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import workers as parallel

@@ -70,7 +70,7 @@ def test_another_text_keeps_weights_and_step_and_begins_at_its_beginning() -> No
     trained_on("lamp.txt")
     before = checkpoint.load(RUN)
     Path("other.txt").write_text(TEXT[:50], newline="")
-    with pytest.raises(ConfigError, match="--allow-new-text"):
+    with pytest.raises(ConfigError, match="allow_new_text"):
         resume(RUN, ["other.txt"])
     run = resume(RUN, ["other.txt"], allow_new_text=True, steps=9)
     trainer = run.trainer
@@ -141,7 +141,7 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     RUN.unlink()
     BEST.unlink()
     Path("run.log.jsonl").unlink(missing_ok=True)
-    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with --overwrite"):
+    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with overwrite"):
         train(["lamp.txt"], checkpoint=RUN, **SMALL)
     events = train(["lamp.txt"], checkpoint=RUN, overwrite=True, **SMALL).events()
     BEST.touch()
