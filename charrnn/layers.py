@@ -200,7 +200,7 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
         d_state : of the initial state, fresh
         """
         weights, ws, x, return_sequences = self._recorded()
-        _, _, steps, B, H = ws.outputs.shape
+        _, steps, B, H = ws.outputs.shape
         d_final = self._state(d_state, B, "d_state")
         if return_sequences:
             d = self._gradient(d_outputs, (B, steps, H) if self.batch_first else (steps, B, H))
