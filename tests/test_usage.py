@@ -96,13 +96,8 @@ def test_all_forms_and_all_fields_are_tried() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("field", CHANGED)
-def test_every_form_carries_every_field(form: str, field: str) -> None:
-    assert getattr(FORMS[form](model(**CHANGED)), field) == CHANGED[field]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_model_of_a_plain_running_text_stays_one(form: str) -> None:
+def test_every_form_carries_every_field(form: str) -> None:
+    assert FORMS[form](model(**CHANGED)) == Usage(**CHANGED)
     assert FORMS[form](model()) == Usage()
 
 
