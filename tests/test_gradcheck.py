@@ -109,7 +109,7 @@ def test_no_gradient_where_none_is_due_passes() -> None:
 def test_few_entries_are_the_largest_and_some_spread_over_the_rest() -> None:
     gradient = np.arange(100.0)[::-1].copy()
     gradient[70] = -500
-    looked_at = set()
+    looked_at = set[int]()
 
     def loss(arrays: Mapping[str, Array]) -> Any:
         looked_at.update(np.flatnonzero(arrays["z"].imag))

@@ -28,7 +28,7 @@ from tests.report.conftest import browser, untrained
 __all__ = ["browser"]
 
 # A value of each field that is not its default.
-CHANGED = {"separator": "|\n", "longest_item": 700, "normalize": "nfc", "unknown": "\ufffd"}
+CHANGED: dict[str, Any] = {"separator": "|\n", "longest_item": 700, "normalize": "nfc", "unknown": "\ufffd"}
 ACCENT = "e\u0301"  # é in two code points
 
 

@@ -68,10 +68,10 @@ def test_every_item_is_read_once_an_epoch_in_chunks_that_say_what_counts(
     assert sorted(read(chunks)) == sorted(whole(lengths))
     assert sum(chunk.characters for chunk in chunks) == batches.length
     assert epoch or len(chunks) == batches.chunks_per_epoch == batches.chunks_in(1.0)
-    for before, chunk in itertools.pairwise([None, *chunks]):
+    for before, chunk in zip([chunks[0], *chunks[:-1]], chunks, strict=True):
         steps, counted = len(chunk.inputs), chunk.targets != NO_TARGET
         assert steps <= seq_length
-        assert before is None or chunk.is_first or abs(steps - len(before.inputs)) <= 1  # a batch is cut evenly
+        assert chunk.is_first or abs(steps - len(before.inputs)) <= 1  # a batch is cut evenly
         assert chunk.characters == counted.sum() > 0
         assert chunk.share == counted.any(axis=0).mean()
         assert chunk.inputs.min() >= 0
