@@ -170,12 +170,6 @@ def test_every_option_named_exists(page: Path) -> None:
     assert flags(text) <= known | {"--help", *OTHER_TOOLS}
 
 
-def test_the_options_of_other_tools_have_their_counterparts() -> None:
-    rows = [line for line in (DOCS / "coming-from-char-rnn.md").read_text("utf-8").splitlines() if line[:2] == "| "]
-    assert len(rows) > 30
-    assert all(row.count(" | ") == 2 for row in rows)
-
-
 def test_every_command_is_in_the_readme_and_every_public_name_on_the_page_of_the_library() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert all(f"| `charrnn {name}` |" in readme for name in group.commands)

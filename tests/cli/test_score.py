@@ -9,13 +9,13 @@ import pytest
 from charrnn import checkpoint, paths
 from charrnn.report import progress
 from charrnn.scoring.reading import UNSEEN_NATS
-from tests.conftest import TEXT, TINY, Charrnn, run_process
+from tests.conftest import TEXT, TINY, Charrnn
 
 LINES = "the lamp went round.\n\nthe lamp wnet ruond.\nthe sea went round.\n"
 
 
-def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(trained: Path, text_file: Path) -> None:
-    outcome = run_process("score", str(trained), str(text_file))
+def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(charrnn: Charrnn, trained: Path, text_file: Path) -> None:
+    outcome = charrnn("score", str(trained), str(text_file))
     assert outcome.code == 0
     assert outcome.err.startswith(f"{trained}: gru 16, trained on lamp for 60 steps, held out ")
     assert outcome.error_lines[1:] == ["note: this is the training text, so all these scores are too good"]
