@@ -98,28 +98,6 @@ def test_a_run_ends_when_its_epochs_are_complete(text_file: Path) -> None:
     assert epochs[-2] < 1.5 <= epochs[-1]
 
 
-@pytest.mark.parametrize("changes", [{}, {"cell": "vanilla"}, {"embedding_size": 3}])
-def test_several_workers_equal_one(changes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_LEAST_WORK", 0)
-    trainers = [Trainer(replace(VARIED, threads=threads, **changes), VOCABULARY, IDS) for threads in (1, 3)]
-    losses = [[trainer.train_step(0.0).loss for _ in range(12)] for trainer in trainers]
-    for trainer in trainers:
-        trainer.close()
-    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
-    np.testing.assert_allclose(trainers[1].params.vector, trainers[0].params.vector, rtol=1e-9, atol=1e-12)
-
-
-def test_stopping_after_any_step_and_going_on_equals_never_stopping(text_file: Path) -> None:
-    changes: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 20, "bptt_jitter": 5.0, "steps": 12}
-    changes |= {"schedule_steps": 12, "eval_every": 5, "sample_every": 0, "save_every": 4}
-    list(train([str(text_file)], checkpoint=Path("whole.npz"), **changes).events())
-    for k in range(1, 12):
-        list(train([str(text_file)], checkpoint=Path(f"{k}.npz"), **{**changes, "steps": k}).events())
-        list(resume(Path(f"{k}.npz"), steps=12).events())
-        assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
-    assert checkpoint.load("whole.npz").progress.epoch > 0
-
-
 def test_the_lengths_of_a_step_that_is_lost_are_those_of_its_repetition(text_file: Path) -> None:
     trainer = train([str(text_file)], checkpoint=True, hidden_sizes=(8,), bptt_jitter=9.0, seq_length=30).trainer
     fallback = trainer.fallback(Progress(smoothed_loss=math.log(2)))
