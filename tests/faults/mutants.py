@@ -19,7 +19,7 @@ from tests.mutation import mutants
 _SECONDS = 120  # after which a change that makes the tests hang is seen
 # A module, and the tests that should see it change, the quickest first.
 MODULES: dict[str, tuple[str, ...]] = {
-    "archive/lock.py": ("test_archive_lock.py", "faults/test_two_trainings.py"),
+    "archive/lock.py": ("test_archive.py", "faults/test_two_trainings.py"),
     "archive/reader.py": (
         "test_archive_refusals.py",
         "test_archive.py",
@@ -27,7 +27,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         "faults/test_crafted.py",
     ),
     "archive/writer.py": (
-        "test_archive_writer.py",
         "test_archive.py",
         "faults/test_failing_calls.py",
         "faults/test_power_loss.py",
@@ -71,7 +70,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         "training/test_saving.py",
         "training/test_rollback.py",
         "training/test_resume.py",
-        "faults/test_every_step.py",
     ),
     "training/trainer.py": ("training/test_trainer.py", "training/test_rollback.py", "training/test_documents.py"),
 }

@@ -102,7 +102,7 @@ FIRST_IMPORTS = {"__init__", "__main__", "environment"}
 def test_a_signal_at_any_moment_ends_it_with_its_code_and_a_whole_file(
     tmp_path: Path, text_file: Path, number: signal.Signals, forks: Forks, tried: Tried
 ) -> None:
-    count = trials(50, 500)
+    count = trials(20, 500)
     latest = seconds_to_begin(text_file, tmp_path / "first")
 
     def trial(i: int) -> Trial:

@@ -1,7 +1,6 @@
 """Chunks that vary in length: drawn as a pure function of seed and step, in bounds, and otherwise nothing changes."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import checkpoint
 from charrnn.checkpoint import Progress
 from charrnn.config import TrainConfig
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import workers
 from charrnn.training.data import chunk_length, longest_chunk
 from charrnn.training.events import StepReport
-from charrnn.training.start import resume, train
+from charrnn.training.start import train
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 

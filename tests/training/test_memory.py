@@ -60,10 +60,8 @@ def test_a_thousand_steps_take_no_more_memory_than_one() -> None:
 ESTIMATED: dict[str, dict[str, Any]] = {
     "gru": {"hidden_sizes": (256,), "cell": "gru"},
     "lstm": {"hidden_sizes": (200, 100), "cell": "lstm", "optimizer": "adam", "embedding_size": 32},
-    "vanilla": {"hidden_sizes": (300,), "cell": "vanilla", "batch_size": 8, "val_fraction": 0.0},
     "dropout": {"hidden_sizes": (200,), "dropout": 0.4, "weight_drop": 0.3},
     "long": {"hidden_sizes": (64,), "batch_size": 64, "seq_length": 200, "dtype": "float64"},
-    "wide": {"hidden_sizes": (16,), "batch_size": 16, "seq_length": 100},
 }
 
 

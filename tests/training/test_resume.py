@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from charrnn import checkpoint
-from charrnn.archive import read_arrays, write_arrays
 from charrnn.config import flag
 from charrnn.errors import CheckpointError, ConfigError, TextError
 from charrnn.training import start as runs
 from charrnn.training.events import Event, RolledBack, Saved, StepReport, Stopped
 from tests.conftest import TEXT, TINY, Charrnn, bytes_in
+from tests.test_checkpoint import edited
 
 N = 12
 # 88 of 110 characters to train on: two streams of 44, five chunks an epoch, so that epochs end inside the run.
@@ -173,21 +173,6 @@ def test_resuming_a_finished_run_does_nothing_and_leaves_its_file(text: str) -> 
     )
 
 
-def test_a_changed_text_is_refused_with_both_hashes(text: str) -> None:
-    start(text, "run.npz", **VANILLA)
-    old = checkpoint.load("run.npz").corpus.sha256
-    Path(text).write_text(TEXT[:111], newline="")
-    with pytest.raises(ConfigError, match=rf"the text has changed.*{old[:12]}.*then, [0-9a-f]{{12}}… now"):
-        resume("run.npz", steps=20)
-
-
-def test_a_text_with_new_characters_is_refused_by_naming_them(text: str) -> None:
-    start(text, "run.npz", **VANILLA)
-    Path(text).write_text(TEXT[:110] + "7", newline="")
-    with pytest.raises(TextError, match=r"never saw \(1 in all\): '7'"):
-        resume("run.npz", steps=20)
-
-
 def test_a_text_that_moved_is_taken_from_its_new_place(text: str) -> None:
     start(text, "run.npz", **VANILLA, steps=3)
     shutil.move(text, "moved.txt")
@@ -198,7 +183,7 @@ def test_a_text_that_moved_is_taken_from_its_new_place(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("hidden_sizes", (9,)), ("cell", "lstm"), ("seq_length", 11), ("optimizer", "adam"), ("rng_seed", 1)],
+    [("hidden_sizes", (9,)), ("cell", "lstm"), ("seq_length", 11), ("optimizer", "adam"), ("separator", "a")],
 )
 def test_what_makes_another_run_cannot_change(text: str, name: str, value: Any) -> None:
     start(text, "run.npz", **VANILLA)
@@ -208,9 +193,9 @@ def test_what_makes_another_run_cannot_change(text: str, name: str, value: Any) 
     resume("run.npz", **{name: tuple(unchanged) if isinstance(unchanged, list) else unchanged})
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "value"),
-    [
+def test_a_checkpoint_that_is_not_of_its_run_is_damaged(text: str) -> None:
+    start(text, "run.npz", **VANILLA)
+    for part, name, value in (
         ("config", "batch_size", 3),
         ("config", "cell", "lstm"),
         ("config", "hidden_sizes", [9]),
@@ -218,17 +203,11 @@ def test_what_makes_another_run_cannot_change(text: str, name: str, value: Any) 
         ("config", "epochs", "many"),
         ("progress", "position", 44),
         ("progress", "position", 10**30),
-    ],
-)
-def test_a_checkpoint_that_is_not_of_its_run_is_damaged(text: str, part: str, name: str, value: Any) -> None:
-    start(text, "run.npz", **VANILLA)
-    arrays = read_arrays("run.npz")
-    meta = json.loads(arrays["meta"].tobytes())
-    meta[part][name] = value
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    write_arrays("run.npz", arrays)
-    with pytest.raises(CheckpointError, match=r"run\.npz is damaged"):
-        resume("run.npz", steps=20)
+    ):
+        shutil.copy("run.npz", "other.npz")
+        edited("other.npz", lambda meta: meta[part].update({name: value}))  # noqa: B023
+        with pytest.raises(CheckpointError, match=r"other\.npz is damaged"):
+            resume("other.npz", steps=20)
 
 
 def test_evaluations_stay_whatever_the_schedule_is_afterwards(text: str) -> None:
@@ -263,7 +242,7 @@ def test_a_state_that_a_run_keeps_stays_as_it_is(text: str) -> None:
     assert Path("run-step-8.npz").read_bytes() == kept
     shutil.copy("run-step-8.npz", "again.npz")
     resume("again.npz")
-    assert checkpoint.load("again.npz").progress.step == N
+    assert not difference("run.npz", "again.npz")
 
 
 def test_without_any_checkpoint_there_is_nothing_to_resume() -> None:
@@ -290,13 +269,17 @@ def test_resume_without_a_name_takes_the_newest_run_and_never_a_best_model(text:
 @pytest.mark.parametrize(
     ("first", "then", "is_told"),
     [
-        (("--steps", "20"), ("--steps", "40"), True),
-        (("--epochs", "2"), ("--epochs", "4"), True),
-        (("--steps", "20", "--schedule-steps", "80"), ("--steps", "40"), False),
-        (("--steps", "20", "--schedule", "constant"), ("--steps", "40"), False),
-        (("--epochs", "2", "--schedule", "step", "--decay-every", "1"), ("--epochs", "4"), False),
-        (("--epochs", "2", "--schedule", "step", "--decay-every", "1"), ("--epochs", "4", "--decay-every", "9"), True),
-        (("--steps", "20"), ("--minutes", "9", "--steps", "40"), True),
+        (("--steps", "4"), ("--steps", "8"), True),
+        (("--epochs", "0.5"), ("--epochs", "1"), True),
+        (("--steps", "4", "--schedule-steps", "16"), ("--steps", "8"), False),
+        (("--steps", "4", "--schedule", "constant"), ("--steps", "8"), False),
+        (("--epochs", "1", "--schedule", "step", "--decay-every", "0.5"), ("--epochs", "2"), False),
+        (
+            ("--epochs", "1", "--schedule", "step", "--decay-every", "0.5"),
+            ("--epochs", "2", "--decay-every", "9"),
+            True,
+        ),
+        (("--steps", "4"), ("--minutes", "9", "--steps", "8"), True),
     ],
 )
 def test_a_learning_rate_that_jumps_is_told_in_a_line(
@@ -325,9 +308,3 @@ def test_a_run_longer_than_its_cosine_says_that_it_learns_nothing_more(
     then = charrnn("train", "--resume", "--checkpoint", "lamp.npz", "--steps", "6")
     said = "learning rate is 0 after step 4"
     assert (first.code, then.code, said in first.err, said in then.err) == (0, 0, False, is_told)
-
-
-def test_the_same_run_cut_in_two_tells_no_jump(charrnn: Charrnn, text_file: Path) -> None:
-    how = ("--checkpoint", "lamp.npz", "--steps", "9", "--schedule-steps", "9")
-    assert charrnn("train", str(text_file), *TINY, "--checkpoint", "lamp.npz", "--steps", "4", *how[-2:]).code == 0
-    assert "jumps" not in charrnn("train", "--resume", *how).err
