@@ -341,20 +341,23 @@ def test_a_save_needs_no_lock_and_takes_another_file_for_one_that_a_sweep_holds(
     assert files(path.parent) == ["run.npz"]
 
 
-@pytest.mark.parametrize("is_between", [False, True])
+@pytest.mark.parametrize(
+    "moment", ["while the file is locked", "in a member", "between the making of a member and its end"]
+)
 def test_ctrl_c_in_a_save_is_ctrl_c_wherever_it_comes(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], is_between: bool
+    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], moment: str
 ) -> None:
     old, real = path.read_bytes(), zipfile.ZipFile.open
     made: list[Any] = []
 
     def interrupt(*arguments: Any, **_: Any) -> None:
-        if is_between:  # the making of a member and the block that closes it
+        if "between" in moment:
             made.append(real(*arguments))
         raise KeyboardInterrupt
 
-    owner, name = (zipfile.ZipFile, "open") if is_between else (np.lib.format, "write_array")
-    monkeypatch.setattr(owner, name, interrupt)
+    owners = {"flock": fcntl, "write_array": np.lib.format, "open": zipfile.ZipFile}
+    name = "flock" if "locked" in moment else "open" if "between" in moment else "write_array"
+    monkeypatch.setattr(owners[name], name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_arrays(path, {"W": np.ones(3)})
     made.clear()

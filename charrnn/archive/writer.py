@@ -150,13 +150,16 @@ def _open_temporary(target: Path, buffering: int) -> tuple[Path, Any]:
     """Make a file beside the target, locked; another where a sweep took it for abandoned before it was locked."""
     while True:
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        stream: Any = None
         try:
-            stream: Any = temporary.open("x+b", buffering)  # a new file: 0666 less the umask
+            stream = temporary.open("x+b", buffering)  # a new file: 0666 less the umask
             if _lock(stream) and temporary.exists():
                 return temporary, stream
             stream.close()
         except KeyboardInterrupt:  # a signal, before the caller could know of the file
             temporary.unlink(missing_ok=True)
+            if stream:
+                stream.close()
             raise
 
 
