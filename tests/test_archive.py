@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from charrnn.archive import Lock, read_arrays, released_on_failure, sweep_temporaries, write_arrays, writer
+from charrnn.archive import Lock, read_arrays, released_on_failure, sweep_temporaries, write_arrays
 from charrnn.errors import CheckpointError, ConfigError, InUseError
 from tests.faults.amount import trials
 
@@ -377,7 +377,9 @@ def test_target_that_is_open_elsewhere_is_waited_for(path: Path, monkeypatch: py
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(self, target)
 
-    monkeypatch.setattr(writer, "_PATIENCE", (0.0,) * 3)  # as on Windows, and without waiting
+    monkeypatch.setattr(
+        sys.modules[write_arrays.__module__], "_PATIENCE", (0.0,) * 3
+    )  # as on Windows, and without waiting
     monkeypatch.setattr(Path, "replace", refuse_twice)
     write_arrays(path, NEW)
     assert refusals < 0
@@ -393,7 +395,7 @@ def test_too_many_open_files_are_not_told_as_a_full_disk(monkeypatch: pytest.Mon
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(writer, "replacing", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(CheckpointError, match=r"Too many open files; .*ulimit -n"):
         write_arrays("full.npz", {"a": np.zeros(1)})
 

@@ -13,7 +13,7 @@ from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
-from charrnn.cli.signals import Interruption, exit_code
+from charrnn.cli.signals import Interruption, exit_code, stop_if_dropped
 from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE
 from charrnn.errors import ConfigError
 
@@ -140,6 +140,7 @@ def train(
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None
     path = str(run.path)
+    stop_if_dropped()
     interruption = Interruption()
     run.trainer.heed(interruption.is_requested)  # also while the speed is measured
     try:

@@ -1,6 +1,5 @@
 """F25: a cache whose building is killed, raced for, or out of room is whole or absent, and the run goes on."""
 
-import os
 import random
 import signal
 import subprocess
@@ -12,7 +11,6 @@ import pytest
 
 from charrnn.cache import is_sound, load_corpus, open_entry
 from charrnn.text import storage
-from charrnn.text.corpus import read_corpus
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
 
@@ -104,17 +102,6 @@ def test_of_two_that_prepare_one_text_the_second_waits_and_uses_it(tried: Tried)
         close(process)
     assert len(list(Path("kept").iterdir())) == 1
     tried("F25", races=1)
-
-
-def test_a_text_that_changes_between_runs_is_prepared_anew(tried: Tried) -> None:
-    for text in (LINE, LINE.upper(), LINE.replace("lamp", "moon")):
-        Path("t.txt").write_text(text * 3000)
-        os.utime("t.txt", (1, 1))  # of the same time and, but for one, the same size
-        corpus = load_corpus(["t.txt"])
-        assert corpus.vocabulary.decode(corpus.ids) == text * 3000
-        assert corpus.sha256 == read_corpus(["t.txt"]).sha256
-    assert len(entries()) == 1
-    tried("F25", changes=3)
 
 
 def test_a_disk_that_fills_up_leaves_the_text_in_memory(

@@ -187,6 +187,17 @@ command._run = interrupted
 PRESS = "os.kill(os.getpid(), signal.SIGINT)"
 
 
+# NumPy's random generators register a type when they are loaded, and drop whatever is raised there.
+REGISTERING = f"import abc, os, signal, sys; register = abc.ABCMeta.register; \
+abc.ABCMeta.register = lambda *_: 'numpy.random' in sys.modules and {PRESS} or register(*_); "
+
+
+def test_a_signal_that_numpy_drops_ends_the_training_before_it_begins(tmp_path: Path, text_file: Path) -> None:
+    process = start(text_file, tmp_path / "run", REGISTERING + PROGRAM)
+    assert said_before_it_ended(process).strip() == ""
+    assert process.returncode == 130
+
+
 @pytest.mark.parametrize("while_", ["loading", "a callback runs"])
 def test_an_early_signal_ends_the_program_wherever_it_comes(tmp_path: Path, text_file: Path, while_: str) -> None:
     # Python drops an exception that is raised in a callback; the locks of modules being loaded have one, too.

@@ -24,7 +24,6 @@ RESUME = ("train", "--resume", "--checkpoint")
 LONG = ("train", "lamp.txt", *TINY, "--steps", "1000000", "--save-every", "1", "--checkpoint", "run.npz")
 TEXTS = {
     **FILES,
-    "bell.txt": "ab\x1b]52;c;aGk=\x07\x9b31m\u202e\n".encode() * 40,
     "a.txt": b"a" * 60,
     "two.txt": b"ab",
     "nul.txt": b"a\0b\0\0" * 30,

@@ -106,26 +106,6 @@ def a_console_of_few_characters(desk: Desk) -> None:
     assert done.stdout.decode("utf-8").startswith("👨")  # a pipe; a terminal is in the test that is named
 
 
-def controls_are_sent_to_no_terminal(desk: Desk) -> None:
-    said = desk.do("train", "bell.txt", *TINY, "--steps", "3", "--sample-every", "1", "--checkpoint", "run.npz").err
-    seed = "ab\x1b]52;"
-    outcome = desk.do("sample", "run.npz", "--seed", seed, "-n", "300", "--report")
-    refusal = desk.refuse(("sample", "run.npz", "--seed", "\x1b[2J?"), 2, r"'?' (U+003F)")
-    for seen in (said, outcome.err, refusal.err):
-        assert not set("\x1b\x07\x9b\u202e") & set(seen)
-    assert outcome.out.decode().startswith(seed)
-    assert len(outcome.out.decode()) == 300 + len(seed)
-
-
-def controls_in_names(desk: Desk) -> None:
-    name = "\x1b[31m\u202etxt.\x9b"
-    Path(name).write_bytes(TEXTS["lamp.txt"])
-    said = desk.do("train", name, *TINY, "--steps", "3", "--checkpoint", f"{name}.npz").err
-    assert not set("\x1b\x9b\u202e") & set(said)
-    for arguments, code in ((("train", f"{name}2"), 2), (("sample", f"{name}2"), 1), (("sample", name), 1)):
-        desk.refuse(arguments, code, r"\x1b[31m\u202etxt")
-
-
 def a_reader_that_leaves(_: Desk) -> None:
     pipe = f"{' '.join(command(('sample', 'good.npz', '-q', '-n', '100000')))}; echo $? >&2"
     words = ["/bin/sh", "-c", f"{{ {pipe}; }} | head -c 5"]
@@ -194,8 +174,8 @@ CASES: dict[int, Case] = {
         story=a_console_of_few_characters,
         tests=("test_a_terminal_of_few_characters_gets_the_others_escaped",),
     ),
-    90: Case("controls in samples", story=controls_are_sent_to_no_terminal),
-    91: Case("controls in names", story=controls_in_names),
+    90: Case("controls in samples", tests=("test_samples_send_no_control_and_a_file_gets_every_character",)),
+    91: Case("controls in names", tests=("test_errors_and_names_send_no_control",)),
     92: Case("a reader that leaves", story=a_reader_that_leaves),
     93: Case("a full disk for the output", story=output_that_is_full),
     94: Case("a text that changes in training", story=a_text_that_changes_in_training),
