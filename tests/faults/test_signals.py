@@ -188,8 +188,15 @@ PRESS = "os.kill(os.getpid(), signal.SIGINT)"
 
 
 # NumPy's random generators register a type when they are loaded, and drop whatever is raised there.
-REGISTERING = f"import abc, os, signal, sys; register = abc.ABCMeta.register; \
-abc.ABCMeta.register = lambda *_: 'numpy.random' in sys.modules and {PRESS} or register(*_); "
+REGISTERING = f"""
+import abc, os, signal
+register = abc.ABCMeta.register
+def registering(kind, other):
+    if other.__name__ == "_memoryviewslice":
+        {PRESS}
+    return register(kind, other)
+abc.ABCMeta.register = registering
+"""
 
 
 def test_a_signal_that_numpy_drops_ends_the_training_before_it_begins(tmp_path: Path, text_file: Path) -> None:
