@@ -29,7 +29,7 @@ def repacked(change: Callable[[Members], object]) -> Make:
     return make
 
 
-def array_changed(name: str, change: Callable[[np.ndarray[Any, Any]], object]) -> Make:
+def array_changed(name: str, change: Callable[[np.ndarray[Any, Any]], Any]) -> Make:
     """The same archive with other numbers in one array."""
 
     def in_members(members: Members) -> None:
@@ -45,7 +45,7 @@ def array_changed(name: str, change: Callable[[np.ndarray[Any, Any]], object]) -
 def described(change: Callable[[dict[str, Any]], object]) -> Make:
     """The same archive with another description."""
 
-    def in_array(array: np.ndarray[Any, Any]) -> object:
+    def in_array(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         meta = json.loads(array.tobytes())
         change(meta)
         return np.frombuffer(json.dumps(meta).encode(), np.uint8)
