@@ -19,11 +19,10 @@ from tests.mutation import mutants
 _SECONDS = 120  # after which a change that makes the tests hang is seen
 # A module, and the tests that should see it change, the quickest first.
 MODULES: dict[str, tuple[str, ...]] = {
-    "files.py": ("test_archive_lock.py", "test_archive_writer.py", "faults/test_two_trainings.py"),
+    "files.py": ("test_archive.py", "faults/test_two_trainings.py"),
     "archive.py": (
         "test_archive_refusals.py",
         "test_archive.py",
-        "test_archive_writer.py",
         "test_checkpoint.py",
         "faults/test_crafted.py",
         "faults/test_failing_calls.py",
@@ -68,7 +67,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         "training/test_saving.py",
         "training/test_rollback.py",
         "training/test_resume.py",
-        "faults/test_every_step.py",
     ),
     "training/trainer.py": ("training/test_trainer.py", "training/test_rollback.py", "training/test_documents.py"),
 }

@@ -10,10 +10,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 MODULES = ("charrnn.archive", "charrnn.checkpoint", "charrnn.files")
-TESTS = (
-    *("test_archive.py", "test_archive_lock.py", "test_archive_refusals.py", "test_archive_writer.py"),
-    *("test_checkpoint.py", "faults/test_failing_calls.py"),
-)
+TESTS = (*("test_archive.py", "test_archive_refusals.py", "test_checkpoint.py", "faults/test_failing_calls.py"),)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """What is held out of items is whole ones, by chance, and the same for training, resuming, scoring and yardsticks."""
 
-import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 import charrnn
 from charrnn import checkpoint
-from charrnn.archive import read_arrays, write_arrays
 from charrnn.config import TrainConfig
-from charrnn.errors import CheckpointError, ConfigError, TextError
+from charrnn.errors import CheckpointError, TextError
 from charrnn.scoring.reading import Scorer
 from charrnn.scoring.yardsticks import Figure, Slice, compare
 from charrnn.text.items import Documents, Items
@@ -25,9 +24,10 @@ from charrnn.training.data import characters_in, divide, joined_starts, learned,
 from charrnn.training.evaluation import Evaluator
 from charrnn.training.run import Run, compare_held_out
 from charrnn.training.start import resume, train
+from tests.test_checkpoint import edited
 
 NAMES = [f"{first}{middle}{last}" for first in "abc" for middle in ("na", "lo", "rimi") for last in ("x", "by", "wick")]
-SMALL: Mapping[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "batch_size": 4, "steps": 30, "eval_every": 10}
+SMALL: Mapping[str, Any] = {"separator": "\n", "hidden_sizes": (8,), "batch_size": 4, "steps": 6, "eval_every": 2}
 
 
 @pytest.fixture
@@ -189,37 +189,25 @@ def test_a_checkpoint_remembers_the_items_it_was_trained_on(names: str) -> None:
     assert len(running(learned(model))) == counts.training_characters + 1
 
 
-def changed(path: str, **parts: Mapping[str, Any]) -> None:
-    """Write a checkpoint anew with other values in its meta."""
-    arrays = read_arrays(path)
-    meta = json.loads(arrays["meta"].tobytes())
-    for part, values in parts.items():
-        meta[part] |= values
-    write_arrays(path, arrays | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"config": {"separator": "Z"}},
-        {"config": {"separator": ""}},
-        {"config": {"separator": 7}},
-        {"corpus": {"items": None}},
-        {"corpus": {"items": {"training": -1}}},
-        {"corpus": {"items": [1]}},
-    ],
-)
-def test_a_checkpoint_that_contradicts_itself_is_damaged(names: str, parts: Mapping[str, Mapping[str, Any]]) -> None:
+def test_a_checkpoint_that_contradicts_itself_is_damaged(names: str) -> None:
     start(names)
-    changed("run.npz", **parts)
-    with pytest.raises(CheckpointError, match="damaged"):
-        checkpoint.load("run.npz")
+    for part, values in (
+        ("config", {"separator": "Z"}),
+        ("config", {"separator": 7}),
+        ("corpus", {"items": None}),
+        ("corpus", {"items": {"training": -1}}),
+        ("corpus", {"items": [1]}),
+    ):
+        shutil.copy("run.npz", "other.npz")
+        edited("other.npz", lambda meta: meta[part].update(values))  # noqa: B023
+        with pytest.raises(CheckpointError, match="damaged"):
+            checkpoint.load("other.npz")
 
 
 def test_a_model_whose_choice_cannot_be_made_again_has_no_training_text_and_cannot_go_on(names: str) -> None:
     start(names)
     model = checkpoint.load("run.npz")
-    changed("run.npz", config={"rng_seed": 5})
+    edited("run.npz", lambda meta: meta["config"].update(rng_seed=5))
     with pytest.raises(CheckpointError, match="damaged"):
         resume(Path("run.npz"), steps=40)
     with pytest.raises(TextError, match="cannot be chosen again"):
@@ -236,12 +224,6 @@ def test_a_run_goes_on_with_another_list(names: str) -> None:
     counts = checkpoint.load("run.npz").corpus.items
     assert counts
     assert (counts.training, counts.held_out) == (2, 1)
-
-
-def test_the_separator_cannot_change_when_a_run_goes_on(names: str) -> None:
-    start(names)
-    with pytest.raises(ConfigError, match=r"^separator cannot change"):
-        resume(Path("run.npz"), steps=40, separator="a")
 
 
 def test_items_in_memory_are_all_learned_saved_and_gone_on_with() -> None:

@@ -86,20 +86,16 @@ def wait_until(condition: object) -> None:
 # --- the same gradient ---
 
 
-@pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize(
-    "changes",
+    ("workers", "changes"),
     [
-        {"cell": "lstm"},
-        {"cell": "vanilla"},
-        {"cell": "gru"},
-        {"embedding_size": 3},
-        {"dropout": 0.4},
-        {"cell": "gru", "dropout": 0.4, "locked_dropout": True, "weight_drop": 0.3},
-        {"embedding_size": 5, "tied": True},
-        {"cell": "gru", "dropout": 0.4, "accumulate": 3},
+        (3, {"cell": "lstm", "embedding_size": 3}),
+        (2, {"cell": "vanilla", "dropout": 0.4}),
+        (3, {"cell": "gru", "dropout": 0.4, "locked_dropout": True, "weight_drop": 0.3}),
+        (2, {"embedding_size": 5, "tied": True}),
+        (2, {"cell": "gru", "dropout": 0.4, "accumulate": 3, "bptt_jitter": 3.0}),
     ],
-    ids=["lstm", "vanilla", "gru", "embedding", "dropout", "weight-drop", "tied", "accumulate"],
+    ids=["lstm", "vanilla", "weight-drop", "tied", "accumulate"],
 )
 @pytest.mark.usefixtures("always")
 def test_several_workers_equal_one_on_the_joined_batch(workers: int, changes: dict[str, object]) -> None:
@@ -258,7 +254,7 @@ def test_a_worker_that_dies_is_one_sentence_and_the_others_leave(workers: Worker
     assert not any(map(is_alive, processes))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_process_and_no_shared_memory(number: signal.Signals, text_file: Path) -> None:
     before = shared_files()
     command = [sys.executable, "-m", "charrnn", "train", str(text_file), *LARGE, "--steps", "1000000", "--quiet"]
@@ -297,11 +293,10 @@ def test_a_run_whose_worker_dies_keeps_its_checkpoint_and_says_how_to_go_on(text
 @pytest.mark.parametrize(
     ("start", "environment"),
     [
-        (["-P", "-c", "from charrnn.__main__ import run; run()"], {}),
         (["-m", "charrnn"], {}),
         (["-P", "-c", "from charrnn.__main__ import run; run()"], {"PYTHONPATH": os.pathsep}),
     ],
-    ids=["command", "module", "empty entry of PYTHONPATH"],
+    ids=["module", "empty entry of PYTHONPATH"],
 )
 def test_no_file_of_the_current_folder_is_run(start: list[str], environment: dict[str, str], text_file: Path) -> None:
     hostile = "random token struct pickle socket selectors numpy click usercustomize pathlib fnmatch ntpath ast typing"
