@@ -172,9 +172,9 @@ def load(path: PathLike) -> Checkpoint:
     Examples
     --------
     >>> import charrnn
-    >>> charrnn.load("kafka.npz")
+    >>> charrnn.load("book.npz")
     Traceback (most recent call last):
-    charrnn.errors.CheckpointError: no file kafka.npz; train one with `charrnn train`
+    charrnn.errors.CheckpointError: no file book.npz; train one with `charrnn train`
 
     """
     arrays = read_arrays(path)

@@ -3,8 +3,8 @@
 The bundled texts and model are in ``charrnn/data`` of an installed wheel, and at the top of the repository in a
 checkout or an editable install.
 
-A run saved to ``kafka.npz`` keeps its best model in ``kafka-best.npz``, older states (``--keep``) in
-``kafka-step-400.npz`` and so on, and its log in ``kafka.log.jsonl``.
+A run saved to ``book.npz`` keeps its best model in ``book-best.npz``, older states (``--keep``) in
+``book-step-400.npz`` and so on, and its log in ``book.log.jsonl``.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What happens in a run. Losses are nats a character."""
+"""What happens in a run. Losses are in nats per character."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step did. Losses are nats a character.
+    """What one step did. Losses are in nats per character.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The log of a run, next to its checkpoint: ``kafka.log.jsonl`` next to ``kafka.npz``.
+"""The log of a run, next to its checkpoint: ``book.log.jsonl`` next to ``book.npz``.
 
 It is a file of JSON objects, one a line. Each has ``event``, ``time`` (UTC) and ``step``; losses are nats a character:
 
