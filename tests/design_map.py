@@ -21,7 +21,7 @@ def page() -> str:
 
 def _drawing() -> Iterator[str]:
     """Draw the levels, the highest first, with the parts that each part imports."""
-    needed = defaultdict(set)
+    needed = defaultdict[str, set[str]](set)
     for module in MODULES:
         needed[part(module)] |= {part(name) for name in ours(module)} - {part(module), ""}
     width = max(len(name) for level in LEVELS for name in level)
