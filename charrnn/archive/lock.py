@@ -99,8 +99,10 @@ def _take(place: Path) -> int:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(descriptor)
-            # The process that held it may have removed it meanwhile: then this lock is on a file that is gone.
-            is_there = place.exists() and os.path.samestat(place.stat(), os.fstat(descriptor))
+            # Except on Windows, its holder may have removed it meanwhile: then this lock is on a file that is gone.
+            is_there = sys.platform == "win32" or (
+                place.exists() and os.path.samestat(place.stat(), os.fstat(descriptor))
+            )
         except BaseException:
             os.close(descriptor)
             raise
