@@ -27,7 +27,7 @@ time.sleep(60)
 
 def test_a_second_lock_is_refused_and_names_the_process() -> None:
     held = Lock(RUN)
-    with pytest.raises(InUseError, match=rf"'run\.npz' is in use by process {os.getpid()}; wait until that has ended"):
+    with pytest.raises(InUseError, match=rf"'run\.npz' is in use by process {os.getpid()}; wait until it has ended"):
         Lock(RUN)
     held.release()
     Lock(RUN).release()

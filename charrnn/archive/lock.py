@@ -55,7 +55,7 @@ class Lock:
             descriptor = _take(place)
         except BlockingIOError:
             raise InUseError(
-                f"{shown} is in use by {_holder(place)}; wait until that has ended, or save elsewhere with --checkpoint"
+                f"{shown} is in use by {_holder(place)}; wait until it has ended, or save elsewhere with --checkpoint"
             ) from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
             raise CheckpointError(f"cannot save {shown}: {reason(error)}; choose another place") from error

@@ -176,7 +176,7 @@ def _run(
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
-            raise ConfigError("--by-line and --separator are two ways to part items; give one")
+            raise ConfigError("--by-line and --separator both divide the text into items; give one")
         given["separator"] = LINE_END
     if given["separator"]:  # as every text is read
         given["separator"] = given["separator"].replace("\r\n", LINE_END).replace("\r", LINE_END)

@@ -639,8 +639,8 @@ def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
         If there are no items.
     """
     if not len(items):
-        raise TextError("the text has no items: nothing stands between its separators")
+        raise TextError("the text has no items: there is nothing between its separators")
     if len(items) < batch_size:
         count = len(items)
-        return count, (f"batch size {count} instead of {batch_size}: so few items are there to train on",)
+        return count, (f"batch size {count} instead of {batch_size}: there are too few items",)
     return batch_size, ()

@@ -303,8 +303,8 @@ def _find(
             return items, blank
     hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in separator else ""
     raise TextError(
-        f"the text never has the separator {separator!r} ({separator_option(separator)[0]}), so it is a single item; "
-        f"leave the option out{hint}"
+        f"the text does not contain the separator {separator!r} ({separator_option(separator)[0]}), so it is a "
+        f"single item; drop the option{hint}"
     )
 
 
@@ -381,9 +381,9 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     sha256 = text_identity(found.sha256, found.file_ends, of_items=bool(trained.separator))
     if sha256 != corpus.sha256:
         raise TextError(
-            f"{shown(corpus.name)} has changed since the model learned it "
+            f"{shown(corpus.name)} has changed since the model was trained on it "
             f"(SHA-256 {corpus.sha256[:12]}… then, {sha256[:12]}… now)"
         )
     if division.counts != corpus.items:
-        raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
+        raise TextError("the held-out items cannot be chosen again: another NumPy, or a damaged checkpoint")
     return division

@@ -380,7 +380,7 @@ class RunLog:
         except OSError as error:
             tell(error)
         except LogError as error:
-            self._warn(f"{error}; training goes on without one")
+            self._warn(f"{error}; training continues without a log")
         else:
             log = LineWriter(stream, tell, can_cut=True)
             self._writers.append(log)
@@ -393,4 +393,4 @@ class RunLog:
             writer.write(record)
 
     def _warner(self, what: str) -> Callable[[OSError], None]:
-        return lambda error: self._warn(f"cannot write {what}: {error.strerror or error}; training goes on")
+        return lambda error: self._warn(f"cannot write {what}: {error.strerror or error}; training continues")

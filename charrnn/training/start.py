@@ -208,7 +208,7 @@ def resume(
         raise CheckpointError(f"nothing to resume: no checkpoint in {FOLDER}/; name one with --checkpoint")
     if is_kept(path):
         raise CheckpointError(
-            f"{shown(str(path))} is a state that a run keeps; copy it under another name to resume from it"
+            f"{shown(str(path))} is a state that a run keeps; copy it to another name to resume from it"
         )
     lock = Lock(path) if path.exists() else None
     with released_on_failure(lock):
@@ -241,7 +241,7 @@ def _resume(
             raise ConfigError(
                 f"the text has changed since {name} was saved "
                 f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
-                "give the text it was trained on, or learn this one with --allow-new-text"
+                "give the text it was trained on, or train on this one with --allow-new-text"
             )
         start, config, shrunk = _on_new_text(start, config, corpus, division)
         changed = [f"continues on another text: {shown(corpus.name)}, from its beginning", *shrunk, *changed]
@@ -254,7 +254,7 @@ def _resume(
     notes = [
         *corpus.notes,
         *division.notes,
-        f"resumes from {name} at step {start.progress.step:,}",
+        f"resuming {name} at step {start.progress.step:,}",
         *_redistributed(start, trainer),
         *changed,
         *_rate_jump(trainer, before, start.progress.elapsed_seconds / 60),
@@ -386,7 +386,7 @@ def _warnings(start: Checkpoint, trainer: Trainer, saving: Saving | None) -> tup
     warnings = []
     if saving and start.progress.history and not saving.best_path.exists():
         best = shown(str(saving.best_path))
-        warnings.append(f"the best model so far, {best}, is gone; only a better one makes it anew")
+        warnings.append(f"the best model so far, {best}, is missing; only a better model will replace it")
     differing = [
         f"{name} {shown(start.machine[name])} then, {value} now"
         for name, value in trainer.machine.items()
@@ -455,7 +455,7 @@ def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None
         if asked[name] != value:
             own = format_sizes(value) if isinstance(value, tuple) else value
             has = f"is not {flag(name)}" if value is False else f"has {flag(name)} {own}"
-            raise ConfigError(f"the model of --init-from {has}; leave that option out")
+            raise ConfigError(f"the model of --init-from {has}; drop that option")
     return theirs
 
 
@@ -547,7 +547,7 @@ def check_memory(
         if config.embedding_size:
             embedded, or_embedding = f" embedded in {config.embedding_size}", " --embedding-size,"
         units = " and ".join(f"{size:,}" for size in config.hidden_sizes)
-        there = "that cannot be had" if free is None or room == 0 else f"{format_bytes(free)} are free"
+        there = "there is not enough" if free is None or room == 0 else f"{format_bytes(free)} are free"
         raise ConfigError(
             f"a {config.cell} of {units} units over {vocab_size:,} symbols{embedded}, batch {config.batch_size} × seq "
             f"{config.seq_length}, needs about {format_bytes(team.ranks_here * needed)} of memory, and {there}; "
@@ -606,7 +606,7 @@ def _hold(path: Path, *, overwrite: bool) -> Lock:
     lock = Lock(path)  # first, so that what is looked at next stays as it is
     if not overwrite and (standing := _standing(path)):
         lock.release()
-        way = "go on from it with --resume" if path.exists() else "move it away"
+        way = "resume it with --resume" if path.exists() else "move it away"
         raise ConfigError(f"{shown(str(standing))} exists; {way}, or replace it with --overwrite")
     return lock
 

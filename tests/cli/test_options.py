@@ -108,7 +108,7 @@ TRAIN = {
         ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
     ),
     "--config": Example(("--config", "run.toml"), learned(val_fraction=0.2, seq_length=10, minutes=5)),
-    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("resumes from old.npz at step 60")),
+    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("resuming old.npz at step 60")),
     "--allow-new-text": Example(
         (TEXT, TEXT, "--checkpoint", MODEL, "--resume", "--steps", "63", "--allow-new-text"),
         err("continues on another text: lamp, from its beginning"),

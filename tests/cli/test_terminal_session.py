@@ -51,7 +51,7 @@ def test_a_training_session_shows_its_plan_a_bar_and_samples_and_ctrl_c_ends_it_
     assert checkpoint.load("checkpoints/lamp.npz").progress.step == step
     resumed = session(*stopped[2].split(), "--steps", str(step + 2))
     seen = everything(resumed)
-    assert f"resumes from checkpoints/lamp.npz at step {step:,}" in seen
+    assert f"resuming checkpoints/lamp.npz at step {step:,}" in seen
     assert f"done at step {step + 2:,}; saved checkpoints/lamp.npz" in seen
     assert resumed.exitstatus == 0
 

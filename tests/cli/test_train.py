@@ -52,7 +52,7 @@ def test_a_named_checkpoint_that_exists_is_refused(charrnn: Charrnn, text_file: 
     before = bytes_in(Path())
     outcome = charrnn("train", str(text_file), *QUICK)
     assert outcome.code == 2
-    assert outcome.err == "charrnn: run.npz exists; go on from it with --resume, or replace it with --overwrite\n"
+    assert outcome.err == "charrnn: run.npz exists; resume it with --resume, or replace it with --overwrite\n"
     assert bytes_in(Path()) == before
     assert charrnn("train", str(text_file), *QUICK, "--overwrite").code == 0
 
@@ -225,7 +225,7 @@ def test_a_reader_of_json_lines_that_left_does_not_end_the_training(text_file: P
     assert process.stdout
     process.stdout.close()
     assert process.stderr
-    assert process.stderr.read() == b"warning: cannot write the events: Broken pipe; training goes on\n"
+    assert process.stderr.read() == b"warning: cannot write the events: Broken pipe; training continues\n"
     process.stderr.close()
     assert process.wait(timeout=30) == 0
     assert checkpoint.load("run.npz").progress.step == 3

@@ -207,7 +207,7 @@ def test_a_long_preparation_is_told_now_and_then_with_the_time_left(
         for now in (112.0, 112.5):  # noqa: B007
             preparation.advance("numbering", 10, 20)
         for now in (112.5, 114.0):  # noqa: B007
-            preparation.advance("waiting for another run that prepares this text", 0, 0)
+            preparation.advance("waiting for another run that is preparing this text", 0, 0)
         preparation.say("memory about 1 GB")
     with Preparation(is_quiet=True) as preparation:
         preparation.advance("reading", 1, 2)
@@ -217,6 +217,6 @@ def test_a_long_preparation_is_told_now_and_then_with_the_time_left(
     assert capsys.readouterr().err.splitlines() == [
         "reading the text: 1 MB, 2%, 47 s left",
         "reading the text: 12 MB, 25%, 36 s left",
-        "waiting for another run that prepares this text",
+        "waiting for another run that is preparing this text",
         "memory about 1 GB",
     ]

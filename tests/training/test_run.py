@@ -96,7 +96,7 @@ def test_a_best_model_left_alone_also_takes_its_run_s_name(text_file: Path) -> N
 def test_a_named_checkpoint_is_replaced_only_with_overwrite(text_file: Path) -> None:
     list(start(text_file, "run.npz").events())
     before = bytes_in(Path())
-    with pytest.raises(ConfigError, match=r"run\.npz exists; go on from it with --resume.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"run\.npz exists; resume it with --resume.*--overwrite"):
         start(text_file, "run.npz")
     assert bytes_in(Path()) == before
     list(start(text_file, "run.npz", overwrite=True, rng_seed=1).events())

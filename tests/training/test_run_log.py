@@ -276,7 +276,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_training_goes_on(text: st
     Path("run.log.jsonl").mkdir()
     warnings = watch(runs.train([text], checkpoint=Path("run.npz"), overwrite=True, **SMALL))
     assert warnings == [
-        "cannot write the log run.log.jsonl: it is not a regular file; training goes on",
+        "cannot write the log run.log.jsonl: it is not a regular file; training continues",
     ]
     assert Path("run-best.npz").exists()
 
@@ -285,7 +285,7 @@ def test_what_is_no_log_is_left_alone_when_a_run_goes_on(text: str) -> None:
     watch(start(text, "run.npz", steps=4))
     Path("run.log.jsonl").write_text('{"mine": 1}\n')
     assert watch(resume("run.npz", steps=5)) == [
-        "run.log.jsonl is not the log of a run; training goes on without one",
+        "run.log.jsonl is not the log of a run; training continues without a log",
     ]
     assert Path("run.log.jsonl").read_text() == '{"mine": 1}\n'
 

@@ -89,9 +89,9 @@ def test_the_cell_and_the_sizes_are_the_model_s_own(source: Path, text_file: Pat
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"cell": "lstm"}, "the model of --init-from has --cell vanilla; leave that option out"),
-        ({"hidden_sizes": (6,)}, "the model of --init-from has --hidden-size 6,4; leave that option out"),
-        ({"embedding_size": 9}, r"the model of --init-from has --embedding-size \d; leave that option out"),
+        ({"cell": "lstm"}, "the model of --init-from has --cell vanilla; drop that option"),
+        ({"hidden_sizes": (6,)}, "the model of --init-from has --hidden-size 6,4; drop that option"),
+        ({"embedding_size": 9}, r"the model of --init-from has --embedding-size \d; drop that option"),
     ],
 )
 def test_another_cell_or_size_is_refused(source: Path, text_file: Path, changes: dict[str, Any], words: str) -> None:
@@ -100,9 +100,9 @@ def test_another_cell_or_size_is_refused(source: Path, text_file: Path, changes:
 
 
 def test_layers_must_be_as_many(source: Path, text_file: Path) -> None:
-    with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
+    with pytest.raises(ConfigError, match="--hidden-size 6,4; drop that option"):
         train([str(text_file)], checkpoint=True, num_layers=1, init_from=source, **SMALL)
-    with pytest.raises(ConfigError, match="--hidden-size 6,4; leave that option out"):
+    with pytest.raises(ConfigError, match="--hidden-size 6,4; drop that option"):
         train([str(text_file)], checkpoint=True, num_layers=10**12, init_from=source, **SMALL)
 
 

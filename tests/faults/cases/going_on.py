@@ -18,7 +18,7 @@ def another_text(desk: Desk) -> None:
     for text in (TEXTS["other.txt"], TEXTS["lamp.txt"][:-1]):
         Path("lamp.txt").write_bytes(text)
         outcome = desk.refuse((*RESUME, "run.npz"), 2, f"SHA-256 {then}… then, ")
-        assert "give the text it was trained on, or learn this one with --allow-new-text" in outcome.err
+        assert "give the text it was trained on, or train on this one with --allow-new-text" in outcome.err
     Path("lamp.txt").unlink()
     desk.refuse((*RESUME, "run.npz"), 2, "say where it is now: charrnn train TEXT --resume")
     new = ("train", "other.txt", "--resume", "--checkpoint", "run.npz", "--steps", "9", "--allow-new-text")

@@ -79,7 +79,7 @@ def the_log_is_full(desk: Desk) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, most))
         warning = next(line for line in process.stderr if "warning: " in line)
-        assert re.match(r"warning: cannot write the log run\.log\.jsonl: .*; training goes on\n", warning)
+        assert re.match(r"warning: cannot write the log run\.log\.jsonl: .*; training continues\n", warning)
         step = checkpoint.load("run.npz").progress.step
         wait_for(lambda: checkpoint.load("run.npz").progress.step > step)
         process.send_signal(signal.SIGINT)
@@ -133,7 +133,7 @@ def modes_are_kept(desk: Desk) -> None:
 
 def one_training_at_a_time(desk: Desk) -> None:
     with desk.training(*LONG) as process:
-        words = f"'run.npz' is in use by process {process.pid}; wait until that has ended, or save elsewhere"
+        words = f"'run.npz' is in use by process {process.pid}; wait until it has ended, or save elsewhere"
         others = [(*TRAIN, "--overwrite"), (*RESUME, "run.npz"), TRAIN]
         for arguments in others:
             outcome = desk.forks.run(*arguments)
@@ -148,7 +148,7 @@ def one_training_at_a_time(desk: Desk) -> None:
 
 
 def a_taken_name_is_never_overwritten(desk: Desk) -> None:
-    desk.refuse((*TRAIN[:-1], "good.npz"), 2, "good.npz exists; go on from it with --resume")
+    desk.refuse((*TRAIN[:-1], "good.npz"), 2, "good.npz exists; resume it with --resume")
     desk.do(*TRAIN[:-2])
     first = contents(Path("checkpoints"))
     assert "checkpoints/lamp.npz is taken; this run saves to checkpoints/lamp-2.npz" in desk.do(*TRAIN[:-2]).err
@@ -220,7 +220,7 @@ def a_best_model_that_is_gone(desk: Desk) -> None:
     desk.do(*TRAIN)
     Path("run-best.npz").unlink()
     said = desk.do(*RESUME, "run.npz", "--steps", "9").err
-    assert "warning: the best model so far, run-best.npz, is gone; only a better one makes it anew" in said
+    assert "warning: the best model so far, run-best.npz, is missing; only a better model will replace it" in said
     assert checkpoint.load("run.npz").progress.step == 9
 
 
