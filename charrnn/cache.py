@@ -175,7 +175,7 @@ def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
     has_changed = text.files() != files
     if has_changed:
         corpus = _with_note(
-            corpus, "the text has changed while it was read; what was read first is learned, and not kept"
+            corpus, "the text changed while it was read; training uses what was read, and it is not cached"
         )
     if array.trouble or (shelf.trouble and array.nbytes > storage.MOST_IN_MEMORY):
         reason = (array.trouble.strerror or array.trouble) if array.trouble else shelf.trouble
@@ -224,7 +224,7 @@ class _Shelf:
         try:
             make_room(self.folder, self.text.size)
             while not self._try_to_lock():
-                self.watcher.advance("waiting for another run that prepares this text", 0, 0)
+                self.watcher.advance("waiting for another run that is preparing this text", 0, 0)
                 time.sleep(_SECONDS_BETWEEN_TRIES)
         except (OSError, CharRNNError) as error:
             self.trouble = str(error.strerror if isinstance(error, OSError) else error)

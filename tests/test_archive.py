@@ -405,7 +405,7 @@ def test_too_many_open_files_are_not_told_as_a_full_disk(monkeypatch: pytest.Mon
 
 def test_a_second_lock_is_refused_and_names_the_process() -> None:
     held = Lock(RUN)
-    with pytest.raises(InUseError, match=rf"'run\.npz' is in use by process {os.getpid()}; wait until that has ended"):
+    with pytest.raises(InUseError, match=rf"'run\.npz' is in use by process {os.getpid()}; wait until it has ended"):
         Lock(RUN)
     Lock(Path("other.npz")).release()
     held.release()

@@ -172,7 +172,7 @@ def _run(
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
-            raise ConfigError("{} and {} are two ways to part items; give one", "by_line", "separator")
+            raise ConfigError("{} and {} both divide the text into items; give one", "by_line", "separator")
         given["separator"] = LINE_END
     fresh = {name: value for name in _FRESH if (value := given.pop(name))}
     settings = {name: value for name, value in given.items() if value is not None}

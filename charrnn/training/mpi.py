@@ -232,7 +232,7 @@ def ranks_on_this_machine() -> int:
 def loss_of_a_rank(error: MPI.Exception) -> WorkerError:
     """Say what it means that MPI could not reach a rank."""
     reason = error.Get_error_string().splitlines()[0]
-    return WorkerError(f"a rank cannot be reached any more ({reason}); resume from the last checkpoint with --resume")
+    return WorkerError(f"a rank can no longer be reached ({reason}); resume from the last checkpoint with --resume")
 
 
 _BLOCK = 1 << 22  # ids sent at once
@@ -349,7 +349,7 @@ class Ranks:
         Raises
         ------
         WorkerError
-            If a rank cannot be reached any more.
+            If a rank can no longer be reached.
         """
         self.are_listening = False
         try:
@@ -397,7 +397,7 @@ def follow() -> None:
     Raises
     ------
     WorkerError
-        If another rank cannot be reached any more, or a worker process of this one has died.
+        If another rank can no longer be reached, or a worker process of this one has died.
     """
     ranks_on_this_machine()  # the leader asks, and all must answer
     try:

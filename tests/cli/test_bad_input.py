@@ -46,7 +46,11 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*TRAIN, "--recipe", "lists"), 2, "'lists' is not one of 'default', 'deep', 'items', 'min-char-rnn', 'list'"),
     ((*TRAIN, "--separator", "|"), 2, "the text does not contain the separator '|', so it is a single item"),
     ((*TRAIN, "--separator", r"\n\n"), 2, r"a real one, $'\n' in most shells"),
-    ((*TRAIN, "--separator", "|", "--by-line"), 2, "--by-line and --separator are two ways to part items; give one"),
+    (
+        (*TRAIN, "--separator", "|", "--by-line"),
+        2,
+        "--by-line and --separator both divide the text into items; give one",
+    ),
     ((*TRAIN, "--checkpoint", "lamp.txt", "--overwrite"), 2, "lamp.txt ends in .txt: name a file that ends in .npz"),
     ((*TRAIN, "--checkpoint", "a-best.npz"), 2, "names that end in -best.npz or -step-400.npz are for the best model"),
     (

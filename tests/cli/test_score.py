@@ -74,7 +74,7 @@ def test_without_its_training_text_a_model_stands_beside_what_needs_none(
     assert outcome.code == 0
     (line,) = outcome.error_lines
     assert line.startswith(
-        "not compared with methods that learn: the training text cannot be read again (there is no text lamp.txt"
+        "methods that learn are left out: the training text cannot be read again (there is no text lamp.txt"
     )
     names = [line.split("  ")[0] for line in outcome.out.decode().splitlines()[2:]]
     assert sorted(names) == ["gzip, the text alone", "uniform over 22 symbols", "xz, the text alone"]
@@ -121,7 +121,7 @@ def test_a_long_text_shows_how_far_the_reading_is_and_a_quiet_one_does_not(
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     loud = charrnn("score", str(trained), "-", stdin=TEXT.encode())
     assert "\nthe model reads: 100%, " in loud.err
-    assert "\nxz packs the text: 100%, " in loud.err
+    assert "\nxz compresses the text: 100%, " in loud.err
     assert "\nthe model reads: 100%, " in charrnn("score", str(trained), "-", "--by-line", stdin=TEXT.encode()).err
     quiet = charrnn("score", str(trained), "-", "-q", stdin=TEXT.encode())
     assert (quiet.out, quiet.err) == (loud.out, "")

@@ -153,6 +153,6 @@ def test_documents_of_nothing_are_refused(count: int, batch_size: int, seq_lengt
 def test_the_batch_shrinks_to_the_items_there_are() -> None:
     items = items_of([3, 4])
     assert fit_items(items, 2) == (2, ())
-    assert fit_items(items, 5) == (2, ("batch size 2 instead of 5: so few items are there to train on",))
+    assert fit_items(items, 5) == (2, ("batch size 2 instead of 5: there are too few items",))
     with pytest.raises(TextError, match="no items"):
         fit_items(items.choose(slice(0)), 5)

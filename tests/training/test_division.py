@@ -97,7 +97,7 @@ def test_a_text_without_its_separator_is_refused() -> None:
     with pytest.raises(TextError, match=r"for a line end give a real one"):
         start("text", separator="\\n")
     Path("text").write_text("\n\n\n", newline="")
-    with pytest.raises(TextError, match="nothing stands between its separators"):
+    with pytest.raises(TextError, match="there is nothing between its separators"):
         start("text", val_fraction=0.0)
 
 
@@ -218,7 +218,7 @@ def test_a_run_goes_on_with_another_list(names: str) -> None:
     start(names)
     Path("other.txt").write_text("wickby\nlolo\nnaxi\n", newline="")
     run = resume(Path("run.npz"), ["other.txt"], allow_new_text=True, steps=40)
-    assert "batch size 2 instead of 4: so few items are there to train on" in run.notes
+    assert "batch size 2 instead of 4: there are too few items" in run.notes
     for _ in run.events():
         pass
     counts = checkpoint.load("run.npz").corpus.items
