@@ -537,8 +537,7 @@ class Workers:
             _end(self._helpers)
             self._start()
         self._is_under_way = True
-        helpers = self._helpers if self._pace.is_together else []
-        worker = self._together if self._pace.is_together else self._worker_alone
+        helpers, worker = (self._helpers, self._together) if self._pace.is_together else ([], self._worker_alone)
         message = pickle.dumps(task) if helpers else b""
         for helper in helpers:
             helper.send(message)
