@@ -357,8 +357,8 @@ def test_ctrl_c_in_a_save_is_ctrl_c_wherever_it_comes(
             made.append(real(*arguments))
         raise KeyboardInterrupt
 
-    owners = {"flock": fcntl, "write_array": np.lib.format, "open": zipfile.ZipFile}
-    name = "flock" if "locked" in moment else "open" if "between" in moment else "write_array"
+    owners = {"flock": fcntl, "write_array_header_1_0": np.lib.format, "open": zipfile.ZipFile}
+    name = "flock" if "locked" in moment else "open" if "between" in moment else "write_array_header_1_0"
     monkeypatch.setattr(owners[name], name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_arrays(path, {"W": np.ones(3)})

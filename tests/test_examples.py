@@ -107,7 +107,7 @@ def test_each_is_described_beside_the_others() -> None:
     ("name", "arguments", "last"),
     [
         ("kafka_notebook", ["lamp.txt"], r"step 0, smoothed loss [\d.]+\n'.*'"),
-        ("known_entropy", [], r"step  50: .*\nIt was never below the entropy: True"),
+        ("known_entropy", [], r"step  50: .*\nThe loss was never below the entropy: True"),
         ("one_page", ["lamp.txt", "2"], r"step 1, loss [\d.]+\n'.*'"),
         ("two_sizes", [], r"power 4: '.*'"),
     ],
@@ -125,7 +125,7 @@ def test_a_long_one_runs_with_a_tenth_of_its_steps(
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert re.search(rf"^{last}\n\Z", printed, re.MULTILINE), printed
-    assert name != "two_sizes" or "50 steps, saved and loaded, and 100 more are the 150: True\n" in printed
+    assert name != "two_sizes" or "50 steps, saved and loaded, and 100 more equal the 150: True\n" in printed
 
 
 @pytest.mark.slow

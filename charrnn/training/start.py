@@ -527,7 +527,7 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
     last = config.seq_length if config.separator else -(-(characters - 1) // config.batch_size) % config.seq_length
     if last or lengths[0] > config.seq_length:
         lengths.append(last or lengths[0])
-    session = model.session(params, len(plan.streams), dropout=dropout_of(config), shards=shards)
+    session = model.session(params, max(1, len(plan.streams)), dropout=dropout_of(config), shards=shards)
     # The first of several processes works with the others or alone, and has a workspace for either.
     step = (1 + (processes > 1)) * sum(session.bytes_for(T) for T in lengths)
     evaluation = model.session(params, MAX_STREAMS).bytes_for(CHUNK_LENGTH) if config.val_fraction else 0

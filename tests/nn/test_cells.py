@@ -50,7 +50,7 @@ def draw(kind: str, *, from_ids: bool) -> Pass:
 def forward(work: Pass, dtype: Any = np.float64) -> tuple[Any, Any]:
     """Return the workspace after a forward pass, and the final state."""
     ws = work.cell.workspace(len(work.inputs), B, np.dtype(dtype), from_ids=work.inputs.ndim == 2)
-    return ws, work.cell.forward(arranged(work, dtype), ws, work.inputs, work.state)
+    return ws, work.cell.forward(arranged(work, dtype), ws, work.inputs[None], work.state)
 
 
 def arranged(work: Pass, dtype: Any = np.float64) -> Any:
@@ -62,7 +62,9 @@ def arranged(work: Pass, dtype: Any = np.float64) -> Any:
 def backward(work: Pass) -> Gradients:
     ws, _ = forward(work)
     grads = work.params.like(np.full_like(work.params.vector, np.nan))
-    d_state = work.cell.backward(arranged(work), ws, grads.group(""), work.inputs, work.d_outputs, work.d_final)
+    d_state = work.cell.backward(
+        arranged(work), ws, [grads.group("")], work.inputs[None], work.d_outputs[None], work.d_final
+    )
     return Gradients(grads, ws.d_inputs, d_state)
 
 
@@ -75,7 +77,7 @@ def test_sequence_split_with_states_carried_both_ways_equals_whole(kind: str, fr
     second = whole._replace(inputs=whole.inputs[6:], d_outputs=whole.d_outputs[6:], state=between)
     second_ws, _ = forward(second)
     np.testing.assert_allclose(
-        np.concatenate([first_ws.outputs, second_ws.outputs]), forward(whole)[0].outputs, rtol=1e-12
+        np.concatenate([first_ws.outputs, second_ws.outputs], axis=1), forward(whole)[0].outputs, rtol=1e-12
     )
     late = backward(second)
     early = backward(first._replace(d_final=late.d_state))
@@ -119,6 +121,6 @@ def test_tiles_are_small_products_wherever_the_sizes_allow(B: int, H: int) -> No
     assert H % P == 0
     width = H // P
     if P > 1:
-        assert width == 64 or (32 <= width <= 100 and H % 64)
+        assert width == 64 or (32 <= width <= 200 and H % 64)
     if blocks > 1:
         assert B // blocks * H * width <= 1_000_000 < B * H * width

@@ -30,8 +30,7 @@ def test_the_share_that_is_asked_for_is_dropped_and_the_mean_stays(share: float)
 def test_each_step_has_its_own_mask_unless_it_is_locked() -> None:
     free, locked = drawn(DropoutRates(outputs=0.5)), drawn(DropoutRates(outputs=0.5, locked=True))
     assert all((mask[0] != mask[1]).any() for mask in free.masks)
-    ones = np.ones((T, B, 30))
-    seen = locked.forward(0, ones)
+    seen = locked.forward(0, np.ones((1, T, B, 30)))[0]
     assert (seen == seen[0]).all()
     assert (seen[0, 0] != seen[0, 1]).any()
 
@@ -55,7 +54,7 @@ def test_a_stream_has_the_same_masks_whoever_computes_it(locked: bool) -> None:
 
 
 def test_without_a_generator_nothing_is_dropped() -> None:
-    masks, ones, params = drawn(DropoutRates(0.5, 0.5)), np.ones((T, B, 30)), {"W_hh": np.ones((30, 90))}
+    masks, ones, params = drawn(DropoutRates(0.5, 0.5)), np.ones((1, T, B, 30)), {"W_hh": np.ones((30, 90))}
     masks.draw(None)
     assert masks.forward(0, ones) is ones
     assert masks.weights(0, params) is params

@@ -185,12 +185,12 @@ def test_several_workers_equal_one_on_items(
     monkeypatch: pytest.MonkeyPatch, workers: int, changes: dict[str, Any]
 ) -> None:
     monkeypatch.setattr("charrnn.training.workers._LEAST_WORK", 0)
-    one, several = (trainer_of(WORDS, threads=threads, **changes) for threads in (1, workers))
+    one, several = (trainer_of(WORDS, threads=threads, batch_size=6, **changes) for threads in (1, workers))
     for _ in range(9):
         first, second = one.train_step(0.0), several.train_step(0.0)
         assert second.loss == pytest.approx(first.loss, rel=1e-12)
         assert (second.characters, second.epoch) == (first.characters, first.epoch)
-    assert several.plan.workers == workers
+    assert several.plan.processes == workers
     several.close()
     np.testing.assert_allclose(several.params.vector, one.params.vector, rtol=1e-9, atol=1e-12)
 

@@ -38,9 +38,9 @@ def test_a_step_allocates_no_large_array(changes: dict[str, object]) -> None:
     trainer.train_step(0.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # All that lived at one time: the optimizer's 96 KiB to work in, the chunk's ids, and what is small. An array of
-    # T·B·H numbers would take 1.2 MiB or more.
-    assert peak < 192 * KIB
+    # All that lived at one time: the optimizer's 96 KiB to work in, the chunk's ids, sums for the rows of the symbols,
+    # and what is small. An array of T·B·H numbers would take 1.2 MiB or more.
+    assert peak < 256 * KIB
 
 
 def test_a_thousand_steps_take_no_more_memory_than_one() -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import cycle, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from charrnn.text.streams import Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import workers as parallel
 from charrnn.training.trainer import Trainer
-from charrnn.training.workers import Pace, Plan, Workers, shard_count
+from charrnn.training.workers import Balance, Plan, Workers, shard_count
 from tests.conftest import TEXT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -130,7 +131,7 @@ def test_the_bits_do_not_depend_on_which_process_computes_what(
         """Train with the others (True) or without them, update by update."""
         coming = iter(ways)
 
-        class Given(Pace):
+        class Given(Balance):
             def __init__(self) -> None:
                 self.is_together = next(coming)
 
@@ -138,7 +139,7 @@ def test_the_bits_do_not_depend_on_which_process_computes_what(
                 assert cost > 0
                 self.is_together = next(coming)
 
-        monkeypatch.setattr(parallel, "Pace", Given)
+        monkeypatch.setattr(parallel, "Balance", Given)
         trainer = learn(2, 6, dtype="float32", **changes)
         states = [array.tobytes() for layer in trainer.state for array in layer]
         memories = [memory.vector.tobytes() for memory in trainer.optimizer_state.memories.values()]
@@ -153,7 +154,7 @@ def test_the_bits_do_not_depend_on_which_process_computes_what(
 def test_a_resumed_run_keeps_its_shards_on_any_number_of_cores(
     monkeypatch: pytest.MonkeyPatch, text_file: Path
 ) -> None:
-    settings = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 10, "schedule_steps": 9, "minutes": 0}
+    settings: Any = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 10, "schedule_steps": 9}
 
     def cores(count: int) -> None:
         monkeypatch.setattr(parallel, "available_cores", lambda *_: count)
@@ -175,16 +176,16 @@ def test_a_resumed_run_keeps_its_shards_on_any_number_of_cores(
 def test_the_others_are_left_alone_while_they_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    pace = Pace()
+    balance = Balance()
 
     def work(seconds: float, alone: float, together: float) -> float:
         """Make steps for so long, at what each costs in either way; return the share made together."""
         end, count, shared = now[0] + seconds, 0, 0
         while now[0] < end:
-            count, shared = count + 1, shared + pace.is_together
-            cost = together if pace.is_together else alone
+            count, shared = count + 1, shared + balance.is_together
+            cost = together if balance.is_together else alone
             now[0] += cost
-            pace.record(cost / 800)
+            balance.record(cost / 800)
         return shared / count
 
     assert work(30, alone=0.026, together=0.016) > 0.98

@@ -146,9 +146,9 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     assert kept_states(RUN) == []
 
 
-def test_the_processes_that_share_a_step_are_on_record() -> None:
+def test_the_shards_of_a_step_are_on_record() -> None:
     trained_on("lamp.txt")
     run = checkpoint.load(RUN)
-    assert run.machine["worker processes"] == "1"
+    assert run.machine["shards"] == "1"
     assert run.machine["NumPy"] == np.__version__
     assert checkpoint.load(BEST).machine == run.machine

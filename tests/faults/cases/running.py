@@ -231,7 +231,7 @@ CASES: dict[int, Case] = {
     35: Case("two trainings, one file", story=one_training_at_a_time),
     36: Case(
         "a name that is taken",
-        ((("train", "lamp.txt", "--checkpoint", "good.npz"), 2, "good.npz exists; go on from it with --resume"),),
+        ((("train", "lamp.txt", "--checkpoint", "good.npz"), 2, "good.npz exists; resume it with --resume"),),
         tests=("test_a_second_run_of_a_text_takes_the_next_free_name_and_says_so",),
     ),
     37: Case("Ctrl-C", story=stopped_by(signal.SIGINT, 130)),
