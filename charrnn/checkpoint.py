@@ -26,7 +26,7 @@ from charrnn.config import ERRORS, FORMS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim import OPTIMIZERS, OptimizerState
+from charrnn.optim import OptimizerState, names_to_use, optimizer_of
 from charrnn.text.corpus import CorpusInfo, ItemCounts
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
@@ -241,13 +241,13 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.c
     vocabulary = Vocabulary(typed(meta["vocabulary"], str))
     model = _model(meta["model"], vocabulary)
     config = typed(meta["config"], dict)
-    TrainConfig.from_json(config)
+    known = TrainConfig.from_json(config)
     params = _gather(arrays, "params", model.shapes(), join)
     if meta["gate_order"] != _GATE_ORDER[model.cell] or config["dtype"] != params.vector.dtype.name:
         raise ValueError("gate order or data type differ between meta and the arrays")
     resume = None
     if meta["optimizer_updates"] is not None:
-        names = OPTIMIZERS[typed(config["optimizer"], str)].memories
+        names = names_to_use(optimizer_of(known.optimizer, known.average).memories)
         fallback = _fallback(meta["fallback"], arrays, model, names, join)
         resume = _resume(arrays, model, params, names, meta["optimizer_updates"], join)
         if fallback and fallback.params.vector.dtype != params.vector.dtype:

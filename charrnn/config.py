@@ -197,6 +197,13 @@ class TrainConfig(Settings):
     learning_rate: float = _update(
         0.0, "Learning rate (0 = the optimizer's default).", default_text=_SUITED, resumable=True
     )
+    average: int = _update(
+        0,
+        "Use the average of the weights over about this many of the last steps (0 = the last weights).",
+        most=_MOST_STEPS,
+        unit="steps",
+        added_later=True,
+    )
     schedule: str = _update("cosine", "Learning-rate schedule.", choices=SCHEDULES)
     schedule_steps: int = _update(
         0,

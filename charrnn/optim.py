@@ -12,7 +12,7 @@ A schedule is a pure function of how far the run is, so that a resumed run needs
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
@@ -336,6 +336,84 @@ Optimizer = Adagrad | RMSProp | Adam | SGD
 OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
     {"adagrad": Adagrad, "rmsprop": RMSProp, "adam": Adam, "sgd": SGD}
 )
+
+
+# --- averages of the weights ---
+
+_AVERAGE, _WEIGHTS = "average", "weights"  # what it is called while a run trains, and the weights in its checkpoint
+_EACH_STEP, _EVERY = 100, 10  # steps that are all averaged, and after them one in so many
+_FADING = 9
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """An optimizer that also averages the weights (Polyak & Juditsky, 1992), exponentially.
+
+    ::
+
+        share = max(1 / horizon, 9 / (updates + 9))
+        average += share · (p − average)
+
+    At a constant learning rate the weights wander around a better place, which their average is near. The average is
+    that of about the last `horizon` updates and, earlier in a run, of the last ninth of it; so it forgets the first
+    weights. After 100 updates every tenth counts, for ten.
+    """
+
+    optimizer: Optimizer
+    horizon: int
+
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """Names of what it remembers."""
+        return (*self.optimizer.memories, _AVERAGE)
+
+    def init(self, params: Any) -> OptimizerState:
+        """Return the memory before the first update: the average is the weights."""
+        memories = self.optimizer.init(params).memories
+        return OptimizerState({**memories, _AVERAGE: params.copy()})
+
+    def update(self, params: Flat, grads: Flat, state: OptimizerState, learning_rate: float) -> None:
+        """Take one step in place, and average; see `Adagrad.update`."""
+        average = state.memories[_AVERAGE]
+        own = OptimizerState({name: state.memories[name] for name in self.optimizer.memories}, state.updates)
+        self.optimizer.update(params, grads, own, learning_rate)
+        state.updates = own.updates
+        every = 1 if state.updates <= _EACH_STEP else _EVERY
+        if state.updates % every == 0:
+            share = min(1.0, every * max(1 / self.horizon, _FADING / (state.updates + _FADING)))
+            for start in range(0, params.vector.size, _BLOCK_NUMBERS):
+                block = slice(start, start + _BLOCK_NUMBERS)
+                average.vector[block] += share * (params.vector[block] - average.vector[block])
+            average.changed()
+
+
+def optimizer_of(name: str, horizon: int) -> Optimizer | Averaging:
+    """Return the optimizer of a run, by its name; with a horizon it averages the weights."""
+    optimizer = OPTIMIZERS[name]()
+    return Averaging(optimizer, horizon) if horizon else optimizer
+
+
+def to_use(params: Any, state: OptimizerState) -> tuple[Any, OptimizerState]:
+    """Return the weights to use, which are the average if there is one, and a memory with those in training."""
+    return _swapped(params, state, _AVERAGE, _WEIGHTS)
+
+
+def to_train(params: Any, state: OptimizerState) -> tuple[Any, OptimizerState]:
+    """Undo `to_use`."""
+    return _swapped(params, state, _WEIGHTS, _AVERAGE)
+
+
+def names_to_use(memories: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the memories that `to_use` returns."""
+    return tuple(_WEIGHTS if name == _AVERAGE else name for name in memories)
+
+
+def _swapped(params: Any, state: OptimizerState, old: str, new: str) -> tuple[Any, OptimizerState]:
+    if old not in state.memories:
+        return params, state
+    others = dict(state.memories)
+    found = others.pop(old)
+    return found, OptimizerState(others | {new: params}, state.updates)
 
 
 # --- schedules ---

@@ -265,7 +265,43 @@ def optimizers_are_right(load: Callable[[str], Any]) -> bool:
             and refuses("state must have", optimizer.update, params, params.like(), other.init(params), 0.05)
         ):
             return False
-    return True
+    return averages_are_right(module, 40) and averages_are_right(module, 4)
+
+
+def averages_are_right(module: Any, horizon: int) -> bool:
+    """Whether the average is that of its formula, and changes nothing else."""
+    rng, alone = np.random.default_rng(2), module.SGD(momentum=0.6)
+    optimizer = module.optimizer_of("sgd", horizon)
+    if type(module.optimizer_of("sgd", 0)) is not module.SGD or set(optimizer.memories) != {"velocity", "average"}:
+        return False
+    optimizer = module.Averaging(alone, horizon)
+    params = Parameters({"p": (21,)}, rng.normal(size=21))
+    other = params.copy()
+    state, plain = optimizer.init(params), params["p"].copy()
+    own, seen = alone.init(other), params["p"].copy()
+    for number in range(1, 401):
+        grads = params.like(rng.normal(size=21))
+        before = state.memories["average"].version
+        optimizer.update(params, grads, state, 0.05)
+        alone.update(other, grads, own, 0.05)
+        every = 1 if number <= 100 else 10
+        if number % every == 0:
+            share = every * max(1 / horizon, 9 / (number + 9))
+            plain = (1 - min(share, 1)) * plain + min(share, 1) * other["p"]
+        has_changed = state.memories["average"].version > before
+        if not same(state.memories["average"]["p"], plain) or has_changed != (number % every == 0):
+            return False
+    used, kept = module.to_use(params, state)
+    again, others = module.to_train(used, kept)
+    return (
+        same((params["p"], state.memories["velocity"]["p"]), (other["p"], own.memories["velocity"]["p"]))
+        and not same(seen, params["p"])
+        and (state.updates, kept.updates, others.updates) == (400, 400, 400)
+        and (used is state.memories["average"], again is params, set(others.memories))
+        == (True, True, set(state.memories))
+        and set(kept.memories) == set(module.names_to_use(optimizer.memories)) == {"velocity", "weights"}
+        and module.to_use(other, own) == (other, own)
+    )
 
 
 def clipping_is_right(load: Callable[[str], Any]) -> bool:

@@ -146,8 +146,8 @@ class Run:
 
     @property
     def params(self) -> Parameters:
-        """Its weights; the next step changes them in place."""
-        return self.trainer.params
+        """Its weights, or their average if the run has one; the next step changes them in place."""
+        return self.trainer.to_use()[0]
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -170,14 +170,15 @@ class Run:
         # Left out where it is the same state, and where the clock makes no two runs equal anyway.
         if fallback and (fallback.progress.step == trainer.step or self.config.minutes):
             fallback = None
+        params, optimizer_state = trainer.to_use()
         return Checkpoint(
             model=trainer.model,
-            params=trainer.params,
+            params=params,
             vocabulary=trainer.vocabulary,
             corpus=self.corpus,
             config=self.config.to_json(),
             progress=self._progress(),
-            resume=Resume(trainer.optimizer_state, trainer.state, fallback),
+            resume=Resume(optimizer_state, trainer.state, fallback),
             machine=trainer.machine,
             command=self._material.command,
         )
@@ -262,7 +263,7 @@ class Run:
         if self.config.minutes and self.evaluator:
             tried = self.evaluator.beginning(_TRIED_CHARACTERS)
             with self.pace.timing("evaluate", share=tried.transitions / self.evaluator.transitions):
-                tried.loss(self.trainer.params)
+                tried.loss(self.params)
         self._good = self._good or self.trainer.fallback(self._progress())
 
     def _first_save(self, saving: "Saving") -> Iterator[Event]:
@@ -327,7 +328,7 @@ class Run:
     def _evaluate(self, evaluator: Evaluator) -> Iterator[Event]:
         step = self.trainer.step
         with self.pace.timing("evaluate"):
-            loss = evaluator.loss(self.trainer.params)
+            loss = evaluator.loss(self.params)
         if not math.isfinite(loss):
             raise DivergedError(f"the held-out loss at step {step} is {loss}")
         is_best = loss < min((earlier for _, earlier in self.history), default=math.inf)
@@ -405,7 +406,7 @@ def compare_held_out(run: Run, evaluator: Evaluator, track: Track = untracked) -
     text, starts = running(part), joined_starts(part)
     given = 1 if starts is None else int(starts[0])
     best = min((loss for _, loss in run.history), default=None)
-    model = Figure("the model at its best", evaluator.loss(trainer.params) if best is None else best)
+    model = Figure("the model at its best", evaluator.loss(run.params) if best is None else best)
     parts = Slice(
         running(training),
         text[:given],

@@ -33,7 +33,7 @@ from charrnn.errors import CheckpointError, ConfigError, InUseError, TextError, 
 from charrnn.files import Lock, released_on_failure
 from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.parameters import Parameters
-from charrnn.optim import OPTIMIZERS
+from charrnn.optim import optimizer_of
 from charrnn.paths import (
     LOCAL_CHECKPOINTS,
     best_path,
@@ -536,7 +536,7 @@ def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks
 
 def _weights_memory(config: TrainConfig, vocab_size: int, shards: int, ranks: int) -> int:
     """Bytes of the weights and of all that has their shape."""
-    memories = len(OPTIMIZERS[config.optimizer].memories)
+    memories = len(optimizer_of(config.optimizer, config.average).memories)
     gradients = shards * (2 if config.accumulate > 1 else 1)
     fallback = 1 + memories  # a good state to return to
     received = int(ranks > 1)  # what other ranks send for one's own stretch

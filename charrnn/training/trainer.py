@@ -19,7 +19,17 @@ from charrnn.errors import ConfigError, DivergedError
 from charrnn.machine import describe_numerics, one_thread, with_one_thread
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
-from charrnn.optim import OPTIMIZERS, OptimizerState, clip_norm, clip_value, global_norm, learning_rate
+from charrnn.optim import (
+    OPTIMIZERS,
+    OptimizerState,
+    clip_norm,
+    clip_value,
+    global_norm,
+    learning_rate,
+    optimizer_of,
+    to_train,
+    to_use,
+)
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.text.vocabulary import Vocabulary
@@ -54,7 +64,7 @@ class OneProcess:
         memories = {name: memory.copy() for name, memory in optimizer_state.memories.items()}
         self.optimizer_state = OptimizerState(memories, optimizer_state.updates)
         self.state, self._zero = copy_of(state), model.zero_state(config.batch_size, config.dtype)
-        self._optimizer = OPTIMIZERS[config.optimizer]()
+        self._optimizer = optimizer_of(config.optimizer, config.average)
         self._dropout = dropout_of(config)
         self._session = model.session(self.params, config.batch_size, dropout=self._dropout)
         self._chunk_grads = params.like() if config.accumulate > 1 else self.grads
@@ -254,16 +264,15 @@ class Trainer:
         self.streams = batches_of(ids, config)
         self.known, self.blind_loss = 0, math.log(len(vocabulary))
         if start and start.resume:
-            self.model, params = start.model, start.params
-            optimizer_state, state = start.resume.optimizer_state, start.resume.state
-            progress = start.progress
+            self.model, state, progress = start.model, start.resume.state, start.progress
+            params, optimizer_state = to_train(start.params, start.resume.optimizer_state)
         else:
             self.model = build_model(config, len(vocabulary))
             rng = random_stream(config.rng_seed, "init")
             params = self.model.initialize(rng, std=config.init_std, dtype=config.dtype)
             if source:
                 self.known = transfer(source, self.model, params, vocabulary)
-            optimizer_state = OPTIMIZERS[config.optimizer]().init(params)
+            optimizer_state = optimizer_of(config.optimizer, config.average).init(params)
             state = self.model.zero_state(config.batch_size, config.dtype)
             progress = Progress(smoothed_loss=self.blind_loss)
         self._stand_at(progress)
@@ -325,6 +334,12 @@ class Trainer:
         """The state of all streams; the next step changes it in place."""
         return self.engine.state
 
+    def to_use(self) -> tuple[Parameters, OptimizerState]:
+        """Return the weights to use, an average if the run has one, and with them what else the optimizer keeps."""
+        params, optimizer_state = to_use(self.params, self.optimizer_state)
+        params.changed()  # by other processes, maybe
+        return params, optimizer_state
+
     @property
     def epoch(self) -> float:
         """Passes over the training text so far."""
@@ -379,14 +394,14 @@ class Trainer:
 
     def fallback(self, progress: Progress) -> Fallback:
         """Copy the present state, to go back to; `progress` is the run's."""
-        live = self.optimizer_state
+        params, live = self.to_use()
         memories = {name: memory.copy() for name, memory in live.memories.items()}
         resume = Resume(OptimizerState(memories, live.updates), copy_of(self.state))
-        return Fallback(self.params.copy(), progress, resume)
+        return Fallback(params.copy(), progress, resume)
 
     def fall_back(self, fallback: Fallback) -> None:
         """Stand where `fallback` was made, at half the present learning rate."""
-        self.engine.restore(fallback.params, fallback.resume.optimizer_state, fallback.resume.state)
+        self.engine.restore(*to_train(fallback.params, fallback.resume.optimizer_state), fallback.resume.state)
         self._stand_at(fallback.progress)
         self.rollbacks += 1
 

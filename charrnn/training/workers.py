@@ -47,7 +47,7 @@ from charrnn.errors import WorkerError
 from charrnn.machine import format_bytes, one_thread
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters, named_views
-from charrnn.optim import OPTIMIZERS, OptimizerState, clip_norm, clip_value, global_norm
+from charrnn.optim import Averaging, Optimizer, OptimizerState, clip_norm, clip_value, global_norm, optimizer_of
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk
 from charrnn.training.data import dropout_of, longest_chunk, share
@@ -87,6 +87,11 @@ class Plan:
         return self.shards > 1 or self.ranks > 1
 
     @property
+    def optimizer(self) -> Optimizer | Averaging:
+        """What updates the weights."""
+        return optimizer_of(self.config.optimizer, self.config.average)
+
+    @property
     def shards(self) -> int:
         """Equal parts of this rank's streams, each with a gradient of its own."""
         streams = len(self.streams)
@@ -114,7 +119,7 @@ class Plan:
             for name, array in state._asdict().items()
         }
         grads = {f"grads.{k}": (size,) for k in range(self.shards)}
-        memories = {f"memory.{name}": (size,) for name in OPTIMIZERS[self.config.optimizer].memories}
+        memories = {f"memory.{name}": (size,) for name in self.optimizer.memories}
         return {"params": (size,)} | grads | memories | states
 
     def ids(self) -> dict[str, tuple[int, ...]]:
@@ -157,7 +162,7 @@ class Worker:
         here = share(len(of_rank), index, count)
         updated = _slice(of_rank[here.start : here.stop])
         self._params, self._grads = (Stretch(numbers[name][updated]) for name in ("params", "grads.0"))
-        self._optimizer = OPTIMIZERS[self.config.optimizer]()
+        self._optimizer = plan.optimizer
         memories = {name: Stretch(numbers[f"memory.{name}"][updated]) for name in self._optimizer.memories}
         self._optimizer_state = OptimizerState(memories)
         self._dropout = dropout_of(self.config)

@@ -118,7 +118,7 @@ def test_several_workers_equal_one_on_the_joined_batch(workers: int, changes: di
     [
         {"cell": "lstm"},
         {"cell": "vanilla", "accumulate": 3},
-        {"cell": "gru", "dropout": 0.4, "weight_drop": 0.3, "clip_value": 0.1},
+        {"cell": "gru", "dropout": 0.4, "weight_drop": 0.3, "clip_value": 0.1, "average": 20},
         {"hidden_sizes": (7,), "embedding_size": 7, "tied": True},
     ],
     ids=["lstm", "accumulate", "dropout", "tied"],

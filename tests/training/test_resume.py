@@ -38,7 +38,7 @@ LSTM = {"cell": "lstm", "hidden_sizes": (6, 5)}
 # Each cell, optimizer and data type, and whatever else a run carries from one step to the next.
 RUNS: Mapping[str, Any] = {
     "vanilla": VANILLA | {"optimizer": "adagrad", "batch_size": 1},
-    "lstm": LSTM | {"optimizer": "adam", "dtype": "float64"},
+    "lstm": LSTM | {"optimizer": "adam", "dtype": "float64", "average": 5},
     "gru": {"cell": "gru", "hidden_sizes": (6, 5), "optimizer": "rmsprop", "batch_size": 4},
     "dropout": {"cell": "gru", "hidden_sizes": (6, 4), "optimizer": "adam", "embedding_size": 4, "tied": True}
     | {"dropout": 0.4, "weight_drop": 0.3},
@@ -50,7 +50,7 @@ RUNS: Mapping[str, Any] = {
     # At this rate the network is lost several times.
     "rollbacks": VANILLA
     | {"optimizer": "sgd", "learning_rate": 100.0, "clip_norm": 0.0, "schedule": "constant"}
-    | {"warmup_steps": 0, "steps": 18, "schedule_steps": 0},
+    | {"warmup_steps": 0, "steps": 18, "schedule_steps": 0, "average": 4},
 }
 
 
