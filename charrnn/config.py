@@ -198,13 +198,12 @@ class TrainConfig(Settings):
         0.0, "Learning rate (0 = the optimizer's default).", default_text=_SUITED, resumable=True
     )
     average: int = _update(
-        0,
-        "Use the average of the weights over about this many of the last steps (0 = the last weights).",
+        2000,
+        "Use the average of the weights over at most about this many of the last steps (0 = the last weights).",
         most=_MOST_STEPS,
         unit="steps",
-        added_later=True,
     )
-    schedule: str = _update("cosine", "Learning-rate schedule.", choices=SCHEDULES)
+    schedule: str = _update("constant", "Learning-rate schedule.", choices=SCHEDULES)
     schedule_steps: int = _update(
         0,
         "Total planned steps if this run is one part of a longer one; sets schedule and dropout (0 = this run only).",
@@ -311,7 +310,7 @@ class TrainConfig(Settings):
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the configuration that `to_json` described."""
         added_later = {known.name: known.default for known in fields(cls) if option_of(known).added_later}
-        values = {**added_later, **values}
+        values = {"average": 0, **added_later, **values}  # before there was an average, the last weights were used
         if differing := {known.name for known in fields(cls)} ^ values.keys():
             raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
@@ -490,6 +489,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 seq_length=100,
                 optimizer="adam",
                 learning_rate=0.002,
+                average=0,
+                schedule="cosine",
                 dropout=0.4,
                 weight_drop=0.3,
                 steps=12_000,
@@ -501,7 +502,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "tinyshakespeare 2.08 bits/char held out",
         ),
         "items": Recipe(
-            TrainConfig(separator=LINE_END, hidden_sizes=(256,), steps=1500),
+            TrainConfig(separator=LINE_END, hidden_sizes=(256,), average=0, schedule="cosine", steps=1500),
             "for --by-line: a GRU of 256, 1,500 steps: 4 s on two cores; on 1,200 names 2.52 bits/char held out",
             is_suited=True,
         ),
@@ -515,6 +516,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 seq_length=25,
                 optimizer="adagrad",
                 learning_rate=0.1,
+                average=0,
                 schedule="constant",
                 warmup_steps=0,
                 clip_value=5.0,
@@ -546,5 +548,6 @@ def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float
         return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}
     if passes < 20:
         return {"dropout": 0.1, "weight_drop": 0.2, "learning_rate": 0.15}
-    drops = {"dropout": 0.5, "weight_drop": 0.4} if of_items else {"dropout": 0.4, "weight_drop": 0.3}
-    return {**drops, "learning_rate": 0.1}
+    if of_items:
+        return {"dropout": 0.5, "weight_drop": 0.4, "learning_rate": 0.1}
+    return {"dropout": 0.4, "weight_drop": 0.3, "learning_rate": 0.15}

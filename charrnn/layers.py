@@ -181,9 +181,10 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
         self.cell.arrange(self.params.group(""), weights)
         final: S = self.cell.forward(weights, ws, x[None], before)
         self._tape = _SequenceTape(weights, ws, x, return_sequences)
+        (outputs,) = ws.outputs
         if return_sequences:
-            return _swapped(ws.outputs[0], batch_first=self.batch_first), final
-        return ws.outputs[0, -1].copy(), final
+            return _swapped(outputs, batch_first=self.batch_first), final
+        return outputs[-1].copy(), final
 
     @with_one_thread
     def backward(self, d_outputs: ArrayLike, d_state: S | None = None) -> tuple[Array | None, S]:
@@ -200,7 +201,7 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
         d_state : of the initial state, fresh
         """
         weights, ws, x, return_sequences = self._recorded()
-        _, steps, B, H = ws.outputs.shape
+        ((steps, B, H),) = (outputs.shape for outputs in ws.outputs)
         d_final = self._state(d_state, B, "d_state")
         if return_sequences:
             d = self._gradient(d_outputs, (B, steps, H) if self.batch_first else (steps, B, H))
@@ -210,7 +211,7 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
             d_h = np.zeros((steps, B, H), self._dtype)
             d_h[-1] = d
         d_initial: S = self.cell.backward(weights, ws, [self.grads.group("")], x[None], d_h[None], d_final)
-        d_inputs = None if x.ndim == 2 else _swapped(ws.d_inputs[0], batch_first=self.batch_first)
+        d_inputs = None if x.ndim == 2 else _swapped(*ws.d_inputs, batch_first=self.batch_first)
         return d_inputs, d_initial
 
     def zero_state(self, B: int) -> S:
@@ -491,7 +492,8 @@ class Dropout:
         masks = DropoutWorkspace.allocate(rates, [(H, H)], range(B), T, B, steps.dtype)
         masks.draw(np.random.default_rng(rng))
         self._tape = masks, x.shape
-        return self._as_given(masks.forward(0, steps[None])[0], x.ndim)
+        (dropped,) = masks.forward(0, steps[None])
+        return self._as_given(dropped, x.ndim)
 
     def backward(self, d_outputs: ArrayLike) -> Array:
         """Return the gradient of the inputs of the last ``forward``, given that of the outputs; same shape, fresh.

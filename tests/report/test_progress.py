@@ -30,7 +30,7 @@ def test_the_introduction_says_what_was_read_and_what_will_be_done(run: Run) -> 
     assert text == "text   lamp: 22 symbols, 588 characters to train on, 66 held out"
     parameters = run.trainer.params.vector.size
     assert model == f"model  gru 8+4, one-hot input, {parameters:,} parameters in float32"
-    assert train == "train  batch 2 × seq 10, adagrad 0.15 cosine, 58 steps = 1.9 epochs"
+    assert train == "train  batch 2 × seq 10, adagrad 0.15 constant, 58 steps = 1.9 epochs"
     assert speed == "speed  100 characters/s, about 12 s left"
 
 
@@ -40,7 +40,7 @@ def test_the_introduction_names_the_bound_that_ends_the_run(text_file: Path) -> 
 
     def plan(**bounds: float) -> str:
         plan = "; ".join(lines(**bounds))
-        return re.sub(r"^train  batch 2 × seq 10, adagrad 0\.15? cosine, ", "", plan)  # 0.1 where it is read often
+        return re.sub(r"^train  batch 2 × seq 10, adagrad 0\.15? constant, ", "", plan)  # 0.1 where it is read often
 
     assert plan(minutes=3) == "3 min; speed  1 characters/s, about 3 min left"
     assert plan(steps=1000, minutes=3) == "1,000 steps = 33.3 epochs or 3 min; speed  1 characters/s, about 3 min left"

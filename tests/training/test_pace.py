@@ -76,7 +76,7 @@ def test_the_run_is_over_in_time_and_not_much_before(text_file: Path, clock: Clo
 
 @pytest.mark.usefixtures("clock")
 def test_the_cosine_comes_to_its_end(text_file: Path) -> None:
-    found = rates(events_of(run_of(text_file, 2.0)))
+    found = rates(events_of(run_of(text_file, 2.0, schedule="cosine")))
     assert found == sorted(found, reverse=True)
     assert found[0] > 0.099
     assert found[-1] < 1e-4 * found[0]
