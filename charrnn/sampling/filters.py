@@ -152,7 +152,12 @@ def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
     cumulative = np.add.accumulate(probs, axis=-1)
     total = cumulative[..., -1:]
     # Only impossible indices lie beyond the total, so rounding must not bring the point up to it.
-    point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
+    point: float | Floats
+    if total.size == 1:  # numbers of Python, which take less time than arrays of one
+        most = total.item()
+        point = min(np.asarray(uniform).item() * most, math.nextafter(most, 0.0))
+    else:
+        point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
     drawn: NDArray[np.intp] = (cumulative > point).argmax(axis=-1)
     return drawn
 
