@@ -52,7 +52,7 @@ class Generation:
         The ids are read when the next ones are asked for; until then `logits` holds the scores they were drawn from.
         """
         while True:
-            ids = draw(shaper.apply(self.logits), rng.random(len(self.logits)))
+            ids = draw(shaper.weigh(self.logits), rng.random(len(self.logits)))
             if isinstance(shaper, NoBlankItems):
                 shaper.take(ids)
             yield ids
