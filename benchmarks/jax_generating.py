@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,18 +42,18 @@ def sampling_step(cell: str, hidden_size: int, streams: int) -> Callable[[], obj
         ids = jax.random.categorical(key, h @ weights["W_hy"])
         return (ids, h, c), ids
 
-    @jax.jit
     def draw(weights: Any, carry: Any, key: Any) -> Any:
-        key, *keys = jax.random.split(key, 2)
-        keys = jax.random.split(keys[0], _CHARACTERS)
-        carry, ids = jax.lax.scan(lambda carry, key: step(weights, carry, key), carry, keys)
+        key, own = jax.random.split(key)
+        carry, ids = jax.lax.scan(partial(step, weights), carry, jax.random.split(own, _CHARACTERS))
         return carry, key, ids
+
+    compiled = jax.jit(draw)
 
     zeros = jnp.zeros((streams, H), jnp.float32)
     memory = [(jnp.zeros(streams, jnp.int32), zeros, zeros), jax.random.key(1)]
 
     def characters() -> Any:
-        memory[0], memory[1], ids = draw(weights, *memory)
+        memory[0], memory[1], ids = compiled(weights, *memory)
         return np.asarray(ids)
 
     return characters

@@ -54,8 +54,9 @@ class OnnxSampler:
         self.bindings.reverse()
         totals = np.exp(self.log_probs[0], dtype=np.float64).cumsum(axis=-1)
         points = self.rng.random((len(totals), 1)) * totals[:, -1:]
-        self.ids[0] = (totals > points).argmax(axis=-1)
-        return self.ids[0]
+        ids: NDArray[np.int64] = self.ids[0]
+        ids[...] = (totals > points).argmax(axis=-1)
+        return ids
 
 
 def exported(cell: str, hidden_size: int) -> bytes:
