@@ -22,8 +22,9 @@ bench:
 	$(PYTHON) benchmarks/training_step.py --runs 1 --seconds 0.2
 	$(PYTHON) benchmarks/generating.py --runs 1 --seconds 0.2
 
-# Everything in docs/ that a program writes: the help of the commands, the outputs shown, the pictures.
+# Everything in docs/ that a program writes: the help of the commands, the map, the outputs shown, the pictures.
 docs:
 	$(PYTHON) -m tests.commands_page
+	$(PYTHON) -m tests.design_map
 	$(PYTHON) -m tests.documents
 	$(PYTHON) -m docs.screenshots

@@ -43,7 +43,7 @@ def run(request: Mapping[str, Any]) -> Answer:
     from charrnn.checkpoint import Checkpoint, Resume
     from charrnn.config import TrainConfig
     from charrnn.nn.model import CharRNN
-    from charrnn.optim.optimizers import OPTIMIZERS
+    from charrnn.optim import OPTIMIZERS
     from charrnn.text.corpus import CorpusInfo
     from charrnn.text.vocabulary import Vocabulary
 

@@ -10,7 +10,7 @@ from measure import Answer, answer
 from torch_step import TorchTrainer, limit_threads
 from workload import Shape
 
-from charrnn.optim.optimizers import OPTIMIZERS, Adagrad
+from charrnn.optim import OPTIMIZERS, Adagrad
 from charrnn.training import workers
 
 _STEPS = 20

@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.archive import Lock, replacing, sweep_temporaries
-from charrnn.archive.reader import count, parse, typed
+from charrnn.archive import count, parse, typed
 from charrnn.errors import CacheError, CharRNNError, InUseError, shown
+from charrnn.files import Lock, open_without_waiting, replacing, sweep_temporaries
 from charrnn.machine import format_bytes
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, Decoding, Numbering, check_memory_for, read_sources
@@ -70,20 +70,6 @@ def load_corpus(
     """Read texts of any length, as `charrnn.text.corpus.read_corpus` does.
 
     If the cache has no folder, or no room, the ids stay in memory and a note says so.
-
-    Parameters
-    ----------
-    names, encoding, errors, normalize, max_vocab, separator, vocabulary
-        As for `charrnn.text.corpus.read_corpus`.
-    watcher
-        Told about the progress.
-
-    Raises
-    ------
-    ConfigError, TextError, UnreadableTextError
-        As `charrnn.text.corpus.read_corpus` does.
-    CacheError
-        If the disk fails when the file of the cache is completed.
     """
     reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
     sources, left_out = find_sources(names)
@@ -118,16 +104,11 @@ class _Text:
         )
 
     def request(self) -> dict[str, Any]:
-        """Return all that decides the ids, except the bytes of the text."""
-        reading, vocabulary = self.reading, self.reading.vocabulary
-        return {
+        """Return what decides the ids, except the bytes of the text."""
+        vocabulary = self.reading.vocabulary
+        return vars(self.reading) | {
             "format": _FORMAT,
             "paths": [str(find_text(name).resolve()) for name in self.names],
-            "encoding": reading.encoding,
-            "errors": reading.errors,
-            "normalize": reading.normalize,
-            "max_vocab": reading.max_vocab,
-            "separator": reading.separator,
             "vocabulary": hashlib.sha256(vocabulary.characters.encode()).hexdigest() if vocabulary else "",
         }
 
@@ -194,7 +175,7 @@ def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
     has_changed = text.files() != files
     if has_changed:
         corpus = _with_note(
-            corpus, "the text has changed while it was read; what was read first is learned, and not kept"
+            corpus, "the text changed while it was read; training uses what was read, and it is not cached"
         )
     if array.trouble or (shelf.trouble and array.nbytes > storage.MOST_IN_MEMORY):
         reason = (array.trouble.strerror or array.trouble) if array.trouble else shelf.trouble
@@ -214,7 +195,7 @@ def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
         file_ends=corpus.file_ends,
     )
     append_description(shelf.file, description, checksum)
-    shelf.keep()
+    shelf.kept.close()  # moves the file to its place
     size = format_bytes(array.nbytes)
     return _with_note(
         corpus, f"prepared, and kept for later runs in {shown(str(shelf.folder))} ({size}; see charrnn cache)"
@@ -243,7 +224,7 @@ class _Shelf:
         try:
             make_room(self.folder, self.text.size)
             while not self._try_to_lock():
-                self.watcher.advance("waiting for another run that prepares this text", 0, 0)
+                self.watcher.advance("waiting for another run that is preparing this text", 0, 0)
                 time.sleep(_SECONDS_BETWEEN_TRIES)
         except (OSError, CharRNNError) as error:
             self.trouble = str(error.strerror if isinstance(error, OSError) else error)
@@ -262,11 +243,7 @@ class _Shelf:
         )
         return None
 
-    def keep(self) -> None:
-        """Move the file to its place."""
-        self.kept.close()
-
-    def give_up(self) -> None:
+    def _give_up(self) -> None:
         """Remove the file if it was not kept; a map of it stays valid."""
         self.kept.__exit__(CacheError, CacheError("not kept"), None)
 
@@ -280,7 +257,7 @@ class _Shelf:
         return True
 
     def _open_file(self) -> FileIO:
-        self.stack.callback(self.give_up)
+        self.stack.callback(self._give_up)
         if self.path and self._try_to_lock():
             sweep_temporaries(self.folder)
             self.file = self.kept.enter_context(replacing(self.path, buffering=0))
@@ -310,20 +287,12 @@ class CachedText:
 
     path: Path
     description: Description
-    ids: NDArray[np.unsignedinteger]
-    """(N,), a read-only map of the file."""
-    checksum: int
-    """CRC-32 that the ids should have."""
+    ids: NDArray[np.unsignedinteger]  # (N,), a read-only map of the file
+    checksum: int  # CRC-32 that the ids should have
 
 
 def append_description(stream: FileIO, description: Description, checksum: int) -> None:
-    """Write the description after the ids.
-
-    Parameters
-    ----------
-    stream : a file with the ids and nothing else
-    checksum : CRC-32 of the ids
-    """
+    """Write the description after the ids, with their CRC-32."""
     text = json.dumps(asdict(description), sort_keys=True).encode()
     tail = memoryview(text + _END.pack(_MAGIC, checksum, zlib.crc32(text), len(text)))
     stream.seek(0, os.SEEK_END)
@@ -332,12 +301,9 @@ def append_description(stream: FileIO, description: Description, checksum: int) 
 
 
 def open_entry(path: Path) -> CachedText | None:
-    """Open a file of the cache; None if it is missing, damaged, or something else.
-
-    The ids themselves are not checked (see `is_sound`).
-    """
+    """Open a file of the cache; None if it is missing or damaged, apart from its ids (see `is_sound`)."""
     try:
-        with open(path, "rb", opener=_open_without_waiting) as stream:
+        with open(path, "rb", opener=open_without_waiting) as stream:
             return _open(path, stream)
     except (OSError, ValueError):
         return None
@@ -414,31 +380,18 @@ def _interpret(values: dict[str, Any]) -> Description:
     )
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # do not wait for a pipe
-
-
 @dataclass(frozen=True)
 class Kept:
     """A file of the cache as `charrnn cache` shows it."""
 
     path: Path
-    size: int
-    """Bytes."""
-    used: float
-    """When it was last written or used, in seconds since 1970."""
-    description: Description | None
-    """None if it is damaged, or was made by another version."""
+    size: int  # bytes
+    used: float  # when it was last written or used, in seconds since 1970
+    description: Description | None  # None if it is damaged, or was made by another version
 
 
 def cache_folder() -> Path:
-    """Return the folder: ``CHARRNN_CACHE``, or ``charrnn`` in the system's folder for caches.
-
-    Raises
-    ------
-    CacheError
-        If there is no home folder.
-    """
+    """Return the folder: ``CHARRNN_CACHE``, or ``charrnn`` in the system's folder for caches."""
     if own := os.environ.get(VARIABLE):
         return Path(own).absolute()
     variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
@@ -450,15 +403,7 @@ def cache_folder() -> Path:
 
 
 def make_room(folder: Path, size: int) -> None:
-    """Make the folder, and check that `size` bytes are free there.
-
-    Raises
-    ------
-    CacheError
-        If they are not free.
-    OSError
-        If the folder cannot be made.
-    """
+    """Make the folder, and raise `CacheError` if there are fewer than `size` bytes free."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -492,13 +437,7 @@ def entries() -> list[Kept]:
 
 
 def named(kept: Iterable[Kept], names: Iterable[str]) -> list[Kept]:
-    """Return the entries with these names, each the name of a corpus or of a text that it was read from.
-
-    Raises
-    ------
-    CacheError
-        If there is no entry with a name.
-    """
+    """Return the entries with these names, each the name of a corpus or of a text that it was read from."""
     kept, chosen = list(kept), []
     for name in names:
         meant = [entry for entry in kept if name in _names(entry) or str(Path(name).resolve()) in _names(entry)]
@@ -512,11 +451,6 @@ def remove(kept: Iterable[Kept]) -> None:
     """Remove files of the cache, and temporary files that killed processes have left there.
 
     Where the system lets a file in use be removed, a run that uses it keeps it until it ends.
-
-    Raises
-    ------
-    CacheError
-        If one cannot be removed.
     """
     for entry in kept:
         try:

@@ -21,13 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.archive import read_arrays, write_arrays
-from charrnn.archive.reader import RefusedError, count, number, parse, typed
+from charrnn.archive import RefusedError, count, number, parse, read_arrays, typed, write_arrays
 from charrnn.config import ERRORS, FORMS, TrainConfig
 from charrnn.errors import CheckpointError, ConfigError, shown
 from charrnn.nn.model import CELLS, CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.optim import OPTIMIZERS, OptimizerState
 from charrnn.text.corpus import CorpusInfo, ItemCounts
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
@@ -58,6 +57,7 @@ class Progress:
     elapsed_seconds: float = 0.0  # counted only if the run is limited by time
     history: tuple[tuple[int, float], ...] = ()  # (step, held-out nats a character)
     rollbacks: int = 0  # how often training diverged and the learning rate was halved
+    has_risen: bool = False  # whether the user was told that the loss explodes
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -172,9 +172,9 @@ def load(path: PathLike) -> Checkpoint:
     Examples
     --------
     >>> import charrnn
-    >>> charrnn.load("kafka.npz")
+    >>> charrnn.load("book.npz")
     Traceback (most recent call last):
-    charrnn.errors.CheckpointError: no file kafka.npz; train one with `charrnn train`
+    charrnn.errors.CheckpointError: no file book.npz; train one with `charrnn train`
 
     """
     arrays = read_arrays(path)
@@ -205,18 +205,21 @@ def _reason(error: Exception) -> str:
 
 
 def _check(members: Iterable[tuple[str, Array]]) -> None:
-    """Refuse what `load` would refuse. To save memory, only the shapes and types of the other arrays are checked."""
-    arrays = {
-        name: array if name == "meta" else np.broadcast_to(array.dtype.type(0), array.shape) for name, array in members
-    }
+    """Refuse what `load` would refuse. To save memory, arrays stand for their shapes and types."""
+    arrays = {name: array if name == "meta" else _stand_in(array.dtype, array.shape) for name, array in members}
     try:
         _interpret(parse(arrays.pop("meta").tobytes()), arrays, _join_stand_ins)
     except _CONTRADICTION as error:
         raise RefusedError(f"could not be read again ({_reason(error)})") from error
 
 
+def _stand_in(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Return zeros that all lie in the same eight bytes."""
+    return np.ndarray(shape, dtype, bytes(8), strides=(0,) * len(shape))
+
+
 def _join_stand_ins(parts: Sequence[Array]) -> Array:
-    return np.broadcast_to(parts[0].dtype.type(0), sum(part.size for part in parts))
+    return _stand_in(parts[0].dtype, (sum(part.size for part in parts),))
 
 
 def _members(params: Parameters, resume: Resume | None) -> tuple[dict[str, Array], int | None]:
@@ -343,13 +346,11 @@ def _corpus(values: dict[str, Any]) -> CorpusInfo:
 def _progress(values: dict[str, Any]) -> Progress:
     counts = {name: count(values[name], _MOST_STEPS) for name in ("step", "epoch", "position", "rollbacks")}
     smoothed_loss, elapsed = number(values["smoothed_loss"]), number(values["elapsed_seconds"])
-    history = tuple((count(step), number(loss)) for step, loss in map(_pair, typed(values["history"], list)))
+    history = tuple((count(step), number(loss)) for step, loss in typed(values["history"], list))
     steps = [step for step, _ in history]
     if steps != sorted(set(steps)) or steps[-1:] > [counts["step"]] or elapsed < 0:
         raise ValueError("the run's history cannot be right")
-    return Progress(**counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history)
-
-
-def _pair(value: object) -> tuple[object, object]:
-    first, second = typed(value, list)
-    return first, second
+    has_risen = typed(values.get("has_risen", False), bool)  # older files lack it
+    return Progress(
+        **counts, smoothed_loss=smoothed_loss, elapsed_seconds=elapsed, history=history, has_risen=has_risen
+    )

@@ -28,7 +28,7 @@ ERRORS = ("strict", "replace")
 FORMS = ("none", "nfc")
 UNKNOWN = ("error", "skip", "nearest")
 MOST_SYMBOLS = 0x110000  # as many code points as Unicode has
-MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive.reader`)
+MOST_LAYERS = 32  # more would not fit in a checkpoint's directory (see `charrnn.archive`)
 LINE_END = "\n"
 DEFAULT_LENGTH = 500
 ENDLESS = -1
@@ -40,38 +40,22 @@ _LONG = 10**40  # above any seed of 128 bits; Python refuses to write numbers of
 
 @dataclass(frozen=True)
 class Option:
-    """What a setting's field says about it.
+    """What a setting's field says about it."""
 
-    Parameters
-    ----------
-    help : one sentence for ``--help``
-    section : heading of the help under which it stands
-    kind : type of the value, or of each element of a tuple
-    choices : the values allowed
-    least, most : bounds of a number, inclusive
-    above, below : the same, exclusive
-    unit : of a number
-    flags : its spelling on the command line, where that is not its name
-    metavar : what stands for the value in the help; by default the unit
-    default_text : text for the default value, where the value itself does not say enough; "" shows none
-    resumable : whether it may change when a run is resumed
-    added_later : whether older checkpoints lack it; their runs were trained with the default
-    """
-
-    help: str
-    section: str
-    kind: type
-    choices: tuple[str, ...] = ()
-    least: float = 0
+    help: str  # one sentence for ``--help``
+    section: str  # heading of the help under which it stands
+    kind: type  # of the value, or of each element of a tuple
+    choices: tuple[str, ...] = ()  # the values allowed
+    least: float = 0  # bounds of a number, inclusive
     most: float = math.inf
-    above: float = -math.inf
+    above: float = -math.inf  # the same, exclusive
     below: float = math.inf
-    unit: str = ""
-    flags: tuple[str, ...] = ()
-    metavar: str = ""
-    default_text: str | None = None
-    resumable: bool = False
-    added_later: bool = False
+    unit: str = ""  # of a number
+    flags: tuple[str, ...] = ()  # its spelling on the command line, where that is not its name
+    metavar: str = ""  # what stands for the value in the help; by default the unit
+    default_text: str | None = None  # for the default, where the value does not say enough; "" shows none
+    resumable: bool = False  # whether it may change when a run is resumed
+    added_later: bool = False  # whether older checkpoints lack it; their runs were trained with the default
 
     def convert(self, name: str, value: Any, default: Any) -> Any:
         """Return a value as its field holds it, or raise `ConfigError` if it cannot be used."""
@@ -318,16 +302,10 @@ class TrainConfig(Settings):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the configuration that `to_json` described.
-
-        Raises
-        ------
-        ConfigError
-            If a field is missing, unknown, or cannot be used.
-        """
+        """Return the configuration that `to_json` described."""
         added_later = {known.name: known.default for known in fields(cls) if option_of(known).added_later}
         values = {**added_later, **values}
-        if differing := {known.name for known in fields(cls)} ^ set(values):
+        if differing := {known.name for known in fields(cls)} ^ values.keys():
             raise ConfigError(f"the configuration's fields differ: {sorted(differing)}")
         return cls(**values)
 
@@ -431,17 +409,7 @@ class SampleConfig(Settings):
             )
 
     def of_items(self, longest: int) -> Self:
-        """Return the same for a model trained on items: a text is one item, with room for a long one.
-
-        Parameters
-        ----------
-        longest : characters of the longest item in the training text
-
-        Raises
-        ------
-        ConfigError
-            If lines are to be counted.
-        """
+        """Return the same for a model trained on items: a text is one item, with room for twice the longest."""
         if self.lines:
             raise ConfigError(
                 "{} does not go with a model trained on items; to write K items, use {} K", "lines", "num"
@@ -492,11 +460,6 @@ def format_sizes(sizes: tuple[float, ...]) -> str:
     return ",".join(str(size).removesuffix(".0") for size in sizes)
 
 
-def separator_option(separator: str) -> list[str]:
-    """Return the command line's words for what separates two items."""
-    return ["--by-line"] if separator == LINE_END else [flag("separator"), separator]
-
-
 @dataclass(frozen=True)
 class Recipe:
     """A configuration with a name."""
@@ -510,7 +473,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe(
             TrainConfig(),
-            "a GRU of 384, 3,600 steps: about a minute on two cores; on The Harbour Clerk 1.28 nats/char held out",
+            "a GRU of 384, 3,600 steps: about a minute on two cores; on The Harbour Clerk 1.84 bits/char held out",
             is_suited=True,
         ),
         "deep": Recipe(
@@ -527,12 +490,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 sample_every=1000,
                 save_every=500,
             ),
-            "for a million characters: GRUs of 512 and 512, 12,000 steps: about 30 min on two cores; on "
-            "tinyshakespeare 1.44 nats/char held out",
+            "for a million characters: two GRUs of 512, 12,000 steps: about 30 min on two cores; on "
+            "tinyshakespeare 2.08 bits/char held out",
         ),
         "items": Recipe(
             TrainConfig(separator=LINE_END, hidden_sizes=(256,), steps=1500),
-            "for --by-line: a GRU of 256, 1,500 steps: 4 s on two cores; on 1,200 names 1.74 nats/char held out",
+            "for --by-line: a GRU of 256, 1,500 steps: 4 s on two cores; on 1,200 names 2.52 bits/char held out",
             is_suited=True,
         ),
         "min-char-rnn": Recipe(
@@ -555,7 +518,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 sample_every=10_000,
                 save_every=10_000,
             ),
-            "Karpathy's model of 2015, 70,000 steps: 12 s on one core; on The Harbour Clerk 1.74 nats/char in training",
+            "Karpathy's model of 2015, 70,000 steps: 12 s on one core; on The Harbour Clerk 2.51 bits/char in training",
         ),
     }
 )
@@ -571,11 +534,6 @@ def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float
 
     A model that reads its text dozens of times memorizes it unless dropout prevents that; in a few passes dropout only
     slows learning. As measured in benchmarks/README.md, 5 passes need none, 8 to 17 a little, and 25 a lot.
-
-    Parameters
-    ----------
-    passes : over the training text
-    of_items : whether the text is separate items
     """
     if passes < 8:
         return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}

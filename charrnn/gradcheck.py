@@ -10,8 +10,6 @@ Errors are norm-wise: the length of the difference over the larger of the two le
 
 The fast cells go back in blocks of steps, and cut large products into tiles. So small networks, entry by entry, are not
 enough: `check_long` takes sequences of several blocks, and compares the whole gradient at once.
-
-`check` is for any function, `check_layer` for anyone's layer, and the others are for the networks of `charrnn.nn`.
 """
 
 import math
@@ -35,11 +33,10 @@ from charrnn.nn.parameters import Array, Parameters
 COMPLEX_STEP_GATE = 1e-12
 DIFFERENCE_GATE = 1e-7
 EQUATIONS_GATE = 1e-12
-# With a checkpoint: characters of text; entries of each array, as an entry takes three runs of the network; and streams
-# of the longer slice, many so that a block has few steps.
-_SLICE_LENGTH = 33
-_ENTRIES_OF_A_CHECKPOINT = 8
-_STREAMS_OF_A_CHECKPOINT = 8
+# Of a checkpoint: characters of text; entries of each array, as each takes three runs of the network; and streams of
+# the longer slice, many so that a block has few steps.
+_SLICE_LENGTH, _ENTRIES_OF_A_CHECKPOINT, _STREAMS_OF_A_CHECKPOINT = 33, 8, 8
+_MASKS = 0  # seed of the masks of dropout, which are the same each time
 _COMPLEX_STEP = 1e-30
 _DIFFERENCE_STEP = 2e-5
 # Enough units and streams that the fast cells cut a step's product both ways, and that a block is three steps: in a
@@ -95,22 +92,11 @@ def check(
     model: str = "",
     entries: int = 0,
 ) -> Iterator[Row]:
-    """Compare the gradient of `loss` by each array with its differences.
+    """Compare the gradient of `loss` by each float64 array with its differences, a row an array.
 
-    Parameters
-    ----------
-    loss : function of the arrays (by name) that returns one number; it must accept complex arrays, and must not keep
-        or change them
-    arrays : float64, where to differentiate
-    gradients : what the backward pass says, the same names and shapes
-    plain : the gradient by plain equations, every entry of which is compared
-    model : a label for the rows
-    entries : how many entries of a large array to check, half of them where the gradient is largest and half spread
-        evenly over it; 0 checks all
-
-    Yields
-    ------
-    One row an array.
+    The loss must accept complex arrays, and must not keep or change them. Every entry of `plain`, the gradient by plain
+    equations, is compared. Of a large array so many `entries` are differentiated, half of them where the gradient is
+    largest and half spread evenly over it; 0 means all.
     """
     for name, array in arrays.items():
         chosen = _choose(gradients[name].reshape(-1), entries)
@@ -186,10 +172,10 @@ class _Problem(NamedTuple):
         T, B = inputs.shape
         grads, scale = params.like(), 1 / inputs.size
         session = model.session(params, B, dropout=dropout)
-        _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=_same_masks())
+        _, _, d_state = session.gradient(inputs, targets, state, grads, scale=scale, rng=np.random.default_rng(_MASKS))
         shapes = [cell.shapes()["W_hh"] for cell in model.cells]
         drawn = DropoutWorkspace.allocate(dropout, shapes, range(B), T, B, np.dtype(np.float64))
-        drawn.draw(_same_masks())
+        drawn.draw(np.random.default_rng(_MASKS))
         masks = equations.Masks(drawn.masks, drawn.weight_masks)
         _, plain, d_plain = equations.network_gradients(
             params, model.cell, inputs, targets, state, scale=scale, masks=masks
@@ -206,17 +192,12 @@ class _Problem(NamedTuple):
                 type(layer)(**{name: arrays[f"state.{k}.{name}"] for name in layer._fields})
                 for k, layer in enumerate(state)
             )
-            losses, _ = sessions[dtype].losses(inputs, targets, start, _same_masks())
+            losses, _ = sessions[dtype].losses(inputs, targets, start, np.random.default_rng(_MASKS))
             return losses.mean()
 
         return cls(
             loss, dict(params) | _by_name(state), dict(grads) | _by_name(d_state), plain | _by_name(d_plain_state)
         )
-
-
-def _same_masks() -> np.random.Generator:
-    """Return what draws the same masks each time."""
-    return np.random.default_rng(0)
 
 
 def _by_name(state: State) -> dict[str, Array]:
@@ -234,15 +215,9 @@ def check_model(
     entries: int = 0,
     dropout: DropoutRates = NO_DROPOUT,
 ) -> Iterator[Row]:
-    """Check every parameter array and the initial state of a whole network.
+    """Check every parameter array and the initial state of a network in float64 on ids (T, B).
 
-    Parameters
-    ----------
-    model, params : the network, in float64
-    inputs, targets : (T, B) ids
-    state : initial state, float64; zeros would hide mistakes
-    label, entries : see `check`
-    dropout : what is dropped, with the same masks each time
+    An initial state of zeros would hide mistakes.
     """
     try:
         problem = _Problem.of(model, params, inputs, targets, state, dropout)
@@ -258,15 +233,8 @@ def check_long(
 ) -> Row:
     """Check a whole network on sequences of two of its longest blocks of steps and a remainder, all arrays in one row.
 
-    Such runs take too long for one an entry. The differences are taken along one direction, the sum of the gradient's
+    One run for each entry would take too long. The differences are taken along one direction, the sum of the gradient's
     and a random one, in which every entry has a share; the equations are compared entry by entry.
-
-    Parameters
-    ----------
-    model, params : the network, in float64
-    text : (n,) ids, repeated if there are too few
-    B : streams
-    rng : for the initial state and the direction
     """
     T = 2 * max(block_steps(sys.maxsize, B, H) for H in model.hidden_sizes) + 1
     streams = np.resize(text[: B * (T + 1)], (B, T + 1)).T.astype(np.intp)
@@ -318,10 +286,7 @@ def _split(vector: Array, like: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def small_models() -> Iterator[tuple[str, CharRNN, DropoutRates]]:
-    """Every kind of network, small: each cell, one and two layers of different sizes, one-hot and embedding, dropout.
-
-    Dropout comes only with two layers, where the upper one reads the masked outputs of the lower one.
-    """
+    """Yield every kind of network, small; dropout with two layers, where the upper one reads the masked outputs."""
     for cell in CELLS:
         yield f"{cell} 4", CharRNN(5, cell, (4,)), NO_DROPOUT
         yield f"{cell} 4 embedding 3", CharRNN(5, cell, (4,), 3), NO_DROPOUT
@@ -336,11 +301,6 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
     """Check a cell alone, on vectors, with a loss that reads its final state as well as its outputs.
 
     In a network that state is a constant to the gradient, so `check_model` sees neither it nor its way back.
-
-    Parameters
-    ----------
-    name : key of `CELLS`
-    rng : for the weights, the inputs, the initial state and the loss
     """
     T, B, D, H = 5, 3, 3, 4
     cell = CELLS[name](D, H)
@@ -377,8 +337,8 @@ def check_cell(name: str, rng: np.random.Generator, *, label: str) -> Iterator[R
 def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
     """Check every kind of network on random characters, random weights and a random initial state.
 
-    Small networks are checked on a short text with one target missing, every entry of every array; each cell alone, up
-    to its final state; and for each cell one wide network, on sequences that the fast cells cut into blocks and tiles.
+    That is small networks, every entry of every array, on a short text with one target missing; each cell alone; and
+    for each cell a wide network, on sequences that the fast cells cut into blocks and tiles.
     """
     for label, model, dropout in small_models():
         # one layer takes more positions than the one-hot product of `nn.embedding`
@@ -395,9 +355,8 @@ def check_small_models(rng: np.random.Generator) -> Iterator[Row]:
         model = CharRNN(3, cell, (_WIDE,), _WIDE_EMBEDDING)
         params = model.initialize(rng, dtype=np.float64)
         text = rng.integers(0, model.vocab_size, 997)
-        yield check_long(
-            model, params, text, _STREAMS_OF_WIDE, rng, label=f"{cell} {_WIDE} embedding {_WIDE_EMBEDDING}"
-        )
+        label = f"{cell} {_WIDE} embedding {_WIDE_EMBEDDING}"
+        yield check_long(model, params, text, _STREAMS_OF_WIDE, rng, label=label)
 
 
 def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:
@@ -409,23 +368,13 @@ def random_state(model: CharRNN, B: int, rng: np.random.Generator) -> State:
 def check_checkpoint(
     model: CharRNN, params: Parameters, text: NDArray[np.integer], rng: np.random.Generator
 ) -> Iterator[Row]:
-    """Check a trained network at its own sizes: a few entries of each array on a slice of text, and a longer slice.
-
-    Parameters
-    ----------
-    model, params : the network, in any floating type (checked in float64)
-    text : (n,) ids, n ≥ 2, of which the first are read
-    rng : for the initial state
-    """
+    """Check a trained network at its own sizes: a few entries of each array on a slice of text, and a longer slice."""
     piece = text[:_SLICE_LENGTH]
     B = min(2, len(piece) - 1)
     T = (len(piece) - 1) // B
     streams = np.stack([piece[b * T : (b + 1) * T + 1] for b in range(B)], axis=1).astype(np.intp)
-    state = random_state(model, B, rng)
-    wide = params.astype(np.float64)
-    yield from check_model(
-        model, wide, streams[:-1], streams[1:], state, label="checkpoint", entries=_ENTRIES_OF_A_CHECKPOINT
-    )
+    state, wide, entries = random_state(model, B, rng), params.astype(np.float64), _ENTRIES_OF_A_CHECKPOINT
+    yield from check_model(model, wide, streams[:-1], streams[1:], state, label="checkpoint", entries=entries)
     yield check_long(model, wide, text, _STREAMS_OF_A_CHECKPOINT, rng, label="checkpoint, longer")
 
 

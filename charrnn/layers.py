@@ -33,17 +33,14 @@ Randomness = np.random.Generator | int
 
 
 class Layer(Protocol):
-    """What `Stack` and `charrnn.check_layer` ask of any layer: arrays in, arrays out, and the way back.
+    """What `Stack` and `charrnn.check_layer` need of a layer; a `Recurrent` one takes and returns a state as well.
 
-    ``backward`` belongs to the ``forward`` before it, and overwrites ``grads``. A layer without a state maps one array
-    to one array; a `Recurrent` one takes and returns a state as well.
+    ``backward`` belongs to the ``forward`` before it, and overwrites ``grads``. ``forward`` computes in the data type
+    of the weights.
     """
 
-    params: Any
-    """The weights by name: a `Parameters`, or for `check_layer` any mapping of arrays. ``forward`` computes in their
-    data type."""
-    grads: Any
-    """Their gradients, likewise."""
+    params: Any  # the weights by name: a `Parameters`, or for `check_layer` any mapping of arrays
+    grads: Any  # their gradients, likewise
 
     def forward(self, inputs: Any, /) -> Any:
         """Return the outputs."""
@@ -73,6 +70,7 @@ def _swapped(array: Array, *, batch_first: bool) -> Array:
     return np.array(array.swapaxes(0, 1) if batch_first else array, order="C")
 
 
+_NO_FORWARD = "backward needs a forward before it, and uses up what that left: call forward again"
 _Tape = TypeVar("_Tape")
 
 
@@ -95,7 +93,7 @@ class _Weighted(Generic[_Tape]):
 
     def _recorded(self) -> _Tape:
         if self._tape is None:
-            raise TapeError
+            raise RuntimeError(_NO_FORWARD)
         return self._tape
 
     def _gradient(self, d_outputs: ArrayLike, shape: tuple[int, ...]) -> Array:
@@ -104,13 +102,6 @@ class _Weighted(Generic[_Tape]):
         _check_gradient(d, shape)
         self._tape = None
         return d
-
-
-class TapeError(RuntimeError):
-    """A backward pass was asked for without a forward pass before it."""
-
-    def __init__(self) -> None:
-        super().__init__("backward needs a forward before it, and uses up what that left: call forward again")
 
 
 def _check_gradient(d_outputs: Array, shape: tuple[int, ...]) -> None:
@@ -228,14 +219,7 @@ class Recurrent(_Weighted[_SequenceTape], Generic[S]):
         return zero
 
     def check_state(self, state: S, what: str, B: int | None = None) -> None:
-        """Check the form of a state, or of a state's gradient.
-
-        Parameters
-        ----------
-        state : the arrays of a state
-        what : name of the argument, for the error
-        B : streams; by default any number
-        """
+        """Check the form of a state, or of its gradient, which the error calls `what`; B may be any number."""
         fields, H = self.zero_state(1)._fields, self.cell.hidden_size
         shapes = [np.shape(array) for array in state] if np.iterable(state) else []
         streams = B if B is not None or not shapes or len(shapes[0]) != 2 else shapes[0][0]
@@ -515,7 +499,7 @@ class Dropout:
         It may be asked for more than once.
         """
         if self._tape is None:
-            raise TapeError
+            raise RuntimeError(_NO_FORWARD)
         masks, shape = self._tape
         d = _floating(d_outputs, "d_outputs")
         _check_gradient(d, shape)
@@ -660,10 +644,8 @@ class Stack:
 
     @params.setter
     def params(self, params: Parameters) -> None:
-        self._check_form(params, "params")
+        self._hand_out(params, "params")
         self._params = params
-        for layer, part in zip(self.layers, self._parts(params), strict=True):
-            layer.params = part
 
     @property
     def grads(self) -> Parameters:
@@ -672,10 +654,8 @@ class Stack:
 
     @grads.setter
     def grads(self, grads: Parameters) -> None:
-        self._check_form(grads, "grads")
+        self._hand_out(grads, "grads")
         self._grads = grads
-        for layer, part in zip(self.layers, self._parts(grads), strict=True):
-            layer.grads = part
 
     def forward(
         self,
@@ -738,21 +718,18 @@ class Stack:
                 d = layer.backward(d)
         return d, tuple(reversed(before))
 
-    def _check_form(self, arrays: Parameters, what: str) -> None:
+    def _hand_out(self, arrays: Parameters, what: str) -> None:
+        """Give each layer its part of the `params` or `grads` of all."""
         if arrays.shapes != self._shapes:
             raise ValueError(f"{what} must have the names and shapes of this stack's own: use params.like() or copy()")
+        start = 0
+        for layer in self.layers:
+            stop = start + layer.params.vector.size
+            setattr(layer, what, Parameters(layer.params.shapes, arrays.vector[start:stop]))
+            start = stop
 
     def _recurrent(self) -> list[Recurrent[Any]]:
         return [layer for layer in self.layers if isinstance(layer, Recurrent)]
-
-    def _parts(self, params: Parameters) -> list[Parameters]:
-        """View the vector of all layers layer by layer."""
-        parts, start = [], 0
-        for layer in self.layers:
-            stop = start + layer.params.vector.size
-            parts.append(Parameters(layer.params.shapes, params.vector[start:stop]))
-            start = stop
-        return parts
 
 
 def _one_each(states: States | None, layers: list[Recurrent[Any]], what: str) -> list[Any]:

@@ -28,10 +28,7 @@ _OPENBLAS_NAMES = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_"
 
 
 def available_memory() -> int | None:
-    """Return the bytes that this process could still allocate; None if the system does not say.
-
-    That is what the machine has without swapping, or less if a container or ``ulimit -v`` allows less.
-    """
+    """Return the bytes this process can still allocate without swapping; None if the system does not say."""
     return min(_bounds(), default=None)
 
 
@@ -127,12 +124,7 @@ R = TypeVar("R")
 
 @contextmanager
 def one_thread(*, always: bool = False) -> Iterator[None]:
-    """Limit the BLAS to one thread within the block.
-
-    Parameters
-    ----------
-    always : also if the environment asks for a number of threads
-    """
+    """Limit the BLAS to one thread within the block; unless `always`, not if the environment asks for a number."""
     functions = thread_functions()
     if functions is None or not (always or not any(name in os.environ for name in THREAD_VARIABLES)):
         yield

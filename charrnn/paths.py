@@ -3,8 +3,8 @@
 The bundled texts and model are in ``charrnn/data`` of an installed wheel, and at the top of the repository in a
 checkout or an editable install.
 
-A run saved to ``kafka.npz`` keeps its best model in ``kafka-best.npz``, older states (``--keep``) in
-``kafka-step-400.npz`` and so on, and its log in ``kafka.log.jsonl``.
+A run saved to ``book.npz`` keeps its best model in ``book-best.npz``, older states (``--keep``) in
+``book-step-400.npz`` and so on, and its log in ``book.log.jsonl``.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _HOME = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent
 CORPORA = _HOME / "corpora"
 PRETRAINED = _HOME / "checkpoints" / "pretrained.npz"
 DEFAULT_CORPUS, DEFAULT_ITEMS = "harbour-clerk.txt", "villages.txt"
-LOCAL_CHECKPOINTS = FOLDER = Path("checkpoints")
+LOCAL_CHECKPOINTS = Path("checkpoints")
 
 SUFFIX = ".npz"
 LOG_SUFFIX = ".log.jsonl"
@@ -47,7 +47,7 @@ def default_path(name: str, number: int) -> Path:
     stem = name if number == 1 else f"{name}-{number}"
     if _is_beside(stem) or stem == PRETRAINED.stem:
         stem = f"{stem}-run"
-    return FOLDER / f"{stem}{SUFFIX}"
+    return LOCAL_CHECKPOINTS / f"{stem}{SUFFIX}"
 
 
 def check_name(path: Path) -> None:
@@ -102,7 +102,7 @@ def newest(*, for_resume: bool = False) -> Path | None:
     With `for_resume` that is a run's last state; otherwise the best model of that run if there is one.
     """
     written = []
-    for path in FOLDER.glob("*.npz"):
+    for path in LOCAL_CHECKPOINTS.glob("*.npz"):
         with contextlib.suppress(OSError):  # just removed, or a broken link
             is_own = not path.stem.endswith(_BEST) and path.name != PRETRAINED.name
             if (is_own or not for_resume) and not _KEPT.search(path.stem):

@@ -36,16 +36,11 @@ _BLOCK_NUMBERS = 1 << 22  # numbers turned into floats at once
 class Recording:
     """What C cells, those of the lowest layer first, did at each of N characters."""
 
-    activations: NDArray[np.int8]
-    """(C, N): hidden states, in 127ths."""
-    gates: Mapping[str, NDArray[np.uint8]]
-    """(C, N) by a gate's letter: how open it was, in 255ths. A vanilla cell has no gates."""
-    surprise: NDArray[np.float32]
-    """(N,): nats lost on each character."""
-    guesses: NDArray[np.intp]
-    """(N, 5), or (N, V) if V < 5: the likeliest ids for each place, best first."""
-    guess_probs: NDArray[np.float32]
-    """The probability of each guess."""
+    activations: NDArray[np.int8]  # (C, N): hidden states, in 127ths
+    gates: Mapping[str, NDArray[np.uint8]]  # (C, N) by a gate's letter: how open it was, in 255ths
+    surprise: NDArray[np.float32]  # (N,): nats lost on each character
+    guesses: NDArray[np.intp]  # (N, 5), or (N, V) if V < 5: the likeliest ids for each place, best first
+    guess_probs: NDArray[np.float32]  # of each guess
 
 
 def record(
@@ -55,19 +50,10 @@ def record(
     beginning: NDArray[np.integer],
     starts: Sequence[int] = (0,),
 ) -> Recording:
-    """Read a text, or each of its items, and record what the cells do.
+    """Read a text (N,), or each of its items, and record what the cells do.
 
-    Parameters
-    ----------
-    model, params : the trained network; parameters are only read
-    ids : (N,) the text, N ≥ 1
-    beginning : what is read before it, at most one id; if empty, the first character is a blind guess
-    starts : where the text or its items begin, rising from 0
-
-    Raises
-    ------
-    DivergedError
-        If a score is not finite, which happens if the weights are huge.
+    `beginning`, at most one id, is read before each; if it is empty, the first character is a blind guess. `starts`
+    says where the text or its items begin.
     """
     N, V, C = len(ids), model.vocab_size, sum(model.hidden_sizes)
     guesses = np.tile(np.arange(min(GUESSES, V)), (N, 1))  # blind, as they stay where nothing comes before
@@ -155,13 +141,7 @@ PROBES: Mapping[str, Callable[[str], Floats]] = MappingProxyType(
 
 
 def correlations(activations: NDArray[np.int8], probe: Floats) -> Floats:
-    """Return Pearson's correlation of each cell with a probe: (C,); 0 if either is constant.
-
-    Parameters
-    ----------
-    activations : (C, N), N ≥ 1, in any unit
-    probe : (N,)
-    """
+    """Return Pearson's correlation of each cell (C, N) with a probe (N,): (C,); 0 if either is constant."""
     C, N = activations.shape
     if (probe == probe[0]).all():  # else a rounded mean would leave something
         return np.zeros(C)

@@ -1,7 +1,7 @@
-"""Five walks around the alphabet, 26 letters each: at every letter the network says which one comes next.
+"""Five walks around the alphabet, of 26 letters each: at every letter the network predicts the next one.
 
-The walks go in steps of 1, 3, 5, 7 and -1, so what follows a letter depends on those before it. Letters go in as
-one-hot vectors, the wanted ones are given apart from them, and the network is 26-128-26.
+The walks have steps of 1, 3, 5, 7 and -1, so the next letter depends on the letters before. The inputs are one-hot
+vectors, the targets are given separately, and the network is 26-128-26.
 
     $ python examples/alphabet.py
     ABCDEFGHIJKLMNOPQRSTUVWXYZ wants BCDEFGHIJKLMNOPQRSTUVWXYZA
@@ -12,9 +12,9 @@ one-hot vectors, the wanted ones are given apart from them, and the network is 2
     inputs (5, 26, 26) targets (5, 26)
     Adagrad: loss 3.259, after 200 steps 0.027; 130 of 130 right
     SGD: loss 3.259, after 200 steps 0.019; 130 of 130 right
-    PyTorch is not installed: nothing to stand beside
+    PyTorch is not installed: no comparison
 
-Where PyTorch is installed, that line is instead:
+With PyTorch, the last line is replaced by these:
 
     step 1: loss 3.259087, in PyTorch 3.259087
     step 200: loss 0.019171, in PyTorch 0.019171
@@ -35,7 +35,7 @@ print("inputs", inputs.shape, "targets", targets.shape)
 
 
 def learn(optimizer: charrnn.SGD | charrnn.Adagrad, rate: float, steps: int) -> tuple[charrnn.Stack, list[float]]:
-    """Train a network on all five walks at once, and return it with its loss before each step, in nats a letter."""
+    """Train a network on all five walks at once, and return it with its loss before each step, in nats per letter."""
     vanilla, linear = charrnn.Vanilla(26, 128, rng=0, dtype="float64"), charrnn.Linear(128, 26, rng=1, dtype="float64")
     net, losses = charrnn.Stack([vanilla, linear]), []
     memory = optimizer.init(net.params)
@@ -57,7 +57,7 @@ for name, optimizer, rate in (("Adagrad", charrnn.Adagrad(), 0.02), ("SGD", char
 try:
     import torch
 except ImportError:
-    print("PyTorch is not installed: nothing to stand beside")
+    print("PyTorch is not installed: no comparison")
     raise SystemExit from None
 
 # The same network in PyTorch from the same weights: a matrix is transposed there, and the bias is in two parts.

@@ -1,6 +1,6 @@
-"""A vanilla network of 16 units adds binary numbers: it learns on 8 bits, and is right on 16 as well.
+"""A vanilla network of 16 units adds binary numbers: it trains on 8 bits, and is right on 16 bits too.
 
-It reads two bits a step, the lowest first, and writes the bit of the sum; what it has to keep in mind is the carry.
+At each step it reads two bits, the lowest first, and writes one bit of the sum. It has to remember the carry.
 
     $ python examples/binary_addition.py
     step 1: loss 0.698; of 1,000 sums right: 0 of 8 bits, 0 of 16 bits
@@ -29,7 +29,7 @@ def additions(count: int, bits: int) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def right(bits: int) -> int:
-    """Count the sums, of 1,000 fresh ones, of which every bit is right."""
+    """Count the sums, among 1,000 new ones, whose bits are all right."""
     inputs, wanted = additions(1000, bits)
     logits, _ = net.forward(inputs, return_sequences=True)
     return int((logits.argmax(axis=-1) == wanted).all(axis=1).sum())

@@ -1,8 +1,8 @@
-r"""The classic notebook that learned Kafka's *Metamorphosis*, on any text: give a file, or have a bundled one.
+r"""The classic notebook that trained on Kafka's *Metamorphosis*, for any text: your file, or else a bundled text.
 
-On Kafka's text of 80 characters the notebook's smoothed loss was 109.55, then 85.48, 69.03 and 60.91. It is the sum
-over 25 characters, in nats; blind guessing costs 25 ln 61 = 102.77 here. Another processor rounds differently: its
-losses end within 3 % of these, and its samples after step 0 are others.
+On Kafka's text, which has 80 different characters, the notebook's smoothed loss was 109.55, then 85.48, 69.03 and
+60.91. It is the sum over 25 characters, in nats; here blind guessing costs 25 ln 61 = 102.77. Another processor rounds
+differently: its losses end within 3 % of these, and its samples after step 0 differ.
 
     $ python examples/kafka_notebook.py
     The text has 139309 characters, 61 of them distinct.

@@ -1,19 +1,19 @@
-"""Does the loss tell the truth? A source whose entropy is known writes a text, and a model learns to read it.
+"""Can the loss be trusted? A source whose entropy is known writes a text, and a model trains on it.
 
-No model can read fresh text of the source at fewer bits a symbol than its entropy, but for the luck of the text, and
-a good one comes near. A symbol depends on the two before it.
+On new text from the source, no model can have a loss below the entropy, except by luck, and a good model comes close
+to it. Each symbol depends on the two before it.
 
     $ python examples/known_entropy.py
-    The source's entropy: 1.441 bits a symbol; blind to what came before: 1.954; blind to all: 2.000.
-    Who knows the source reads the fresh text at 1.440 bits a symbol.
-    step   1: 2.007 bits on the fresh text, 39.2% above the entropy
-    step  10: 1.944 bits on the fresh text, 34.9% above the entropy
-    step  50: 1.645 bits on the fresh text, 14.1% above the entropy
-    step 100: 1.502 bits on the fresh text, 4.2% above the entropy
-    step 200: 1.463 bits on the fresh text, 1.5% above the entropy
-    step 400: 1.450 bits on the fresh text, 0.6% above the entropy
-    step 800: 1.445 bits on the fresh text, 0.2% above the entropy
-    It was never below the entropy: True
+    The source's entropy: 1.441 bits per symbol; without the symbols before: 1.954; without any knowledge: 2.000.
+    With the source's own probabilities, the new text has 1.440 bits per symbol.
+    step   1: 2.007 bits on the new text, 39.2% above the entropy
+    step  10: 1.944 bits on the new text, 34.9% above the entropy
+    step  50: 1.645 bits on the new text, 14.1% above the entropy
+    step 100: 1.502 bits on the new text, 4.2% above the entropy
+    step 200: 1.463 bits on the new text, 1.5% above the entropy
+    step 400: 1.450 bits on the new text, 0.6% above the entropy
+    step 800: 1.445 bits on the new text, 0.2% above the entropy
+    The loss was never below the entropy: True
 """
 
 import numpy as np
@@ -39,13 +39,13 @@ pairs = np.full((V, V), V**-2)
 for _ in range(1000):
     pairs = np.einsum("ab,abc->bc", pairs, table)
 entropy = -(pairs[:, :, None] * table * np.log2(table)).sum()
-print(f"The source's entropy: {entropy:.3f} bits a symbol; blind to what came before: ", end="")
+print(f"The source's entropy: {entropy:.3f} bits per symbol; without the symbols before: ", end="")
 shares = pairs.sum(axis=0)
-print(f"{-(shares * np.log2(shares)).sum():.3f}; blind to all: {np.log2(V):.3f}.")
+print(f"{-(shares * np.log2(shares)).sum():.3f}; without any knowledge: {np.log2(V):.3f}.")
 
 text, fresh = write(200_000), write(200_000)
 surprise = -np.log2(table[fresh[:-2], fresh[1:-1], fresh[2:]]).mean()
-print(f"Who knows the source reads the fresh text at {surprise:.3f} bits a symbol.")
+print(f"With the source's own probabilities, the new text has {surprise:.3f} bits per symbol.")
 
 run = charrnn.train(
     text,
@@ -64,5 +64,5 @@ for event in run:
     if isinstance(event, charrnn.StepReport) and event.step in (1, 10, 50, 100, 200, 400, 800):
         bits = evaluator.loss(run.params) / np.log(2)
         never_below &= bool(bits > max(entropy, surprise))
-        print(f"step {event.step:3}: {bits:.3f} bits on the fresh text, {bits / entropy - 1:.1%} above the entropy")
-print("It was never below the entropy:", never_below)
+        print(f"step {event.step:3}: {bits:.3f} bits on the new text, {bits / entropy - 1:.1%} above the entropy")
+print("The loss was never below the entropy:", never_below)

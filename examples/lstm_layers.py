@@ -8,9 +8,9 @@ r"""A vocabulary, an embedding and an LSTM over a batch of 500 sequences: 12 ste
     the last output is the end of the sequence: True
     two halves are the whole: True
     gradients: 0.W_e (61, 20) 1.W_xh (20, 400) 1.W_hh (100, 400) 1.b_h (400,)
-    PyTorch is not installed: nothing to stand beside
+    PyTorch is not installed: no comparison
 
-Where PyTorch is installed, that line is instead:
+With PyTorch, the last line is replaced by these:
 
     last output: equal to PyTorch's to one part in 100,000: True
     full sequence: equal to PyTorch's to one part in 100,000: True
@@ -39,7 +39,7 @@ every, state = lstm.forward(x, return_sequences=True)  # in Keras layers.LSTM(10
 print("full sequence", every.shape)
 print("the last output is the end of the sequence:", np.array_equal(last, every[:, -1]))
 
-# Half the sequence, and from its state the other half.
+# One half of the sequence, and from its state the other half.
 first, middle = lstm.forward(x[:, :6], return_sequences=True)
 second, end = lstm.forward(x[:, 6:], middle, return_sequences=True)
 print("two halves are the whole:", np.allclose(np.concatenate([first, second], axis=1), every, atol=1e-6))
@@ -56,10 +56,10 @@ W_e, W_xh, W_hh, b_h = net.params.values()
 try:
     import torch
 except ImportError:
-    print("PyTorch is not installed: nothing to stand beside")
+    print("PyTorch is not installed: no comparison")
     raise SystemExit from None
 
-# PyTorch has the gates in this order too, but its matrices transposed, and the bias in two parts which are added.
+# PyTorch has the same order of gates, but transposed matrices and two biases, which it adds.
 twin, table = torch.nn.LSTM(20, 100, batch_first=True), torch.from_numpy(W_e).requires_grad_()
 for weight, ours in ((twin.weight_ih_l0, W_xh), (twin.weight_hh_l0, W_hh), (twin.bias_ih_l0, b_h)):
     weight.data = torch.from_numpy(ours.T.copy())

@@ -1,12 +1,12 @@
-r"""An embedding and two LSTM layers of different sizes, with dropout, in minibatches, by every optimizer.
+r"""An embedding and two LSTM layers of different sizes, with dropout, trained in minibatches with each optimizer.
 
-The loss is drawn; a training stops and goes on; a power on the probabilities shapes what is written.
+The program draws the losses, stops a run and continues it, and samples with powers of the probabilities.
 
     $ python examples/two_sizes.py
-    sgd: 2.41 nats a character on the text held out
-    rmsprop: 2.69 nats a character on the text held out
-    adam: 2.82 nats a character on the text held out
-    adagrad: 2.12 nats a character on the text held out
+    sgd: 3.48 bits per character on held-out text
+    rmsprop: 3.88 bits per character on held-out text
+    adam: 4.06 bits per character on held-out text
+    adagrad: 3.06 bits per character on held-out text
           loss, bits/char
          │⠐⠒⠒⠶⠶⠦⣤⣤⣄⣀⣀
          │         ⠉⠉⠛⠛⠻⠿⠶⣶⡦⣤⣤⣤⣤⣀⣀⣀⡀
@@ -22,7 +22,7 @@ The loss is drawn; a training stops and goes on; a power on the probabilities sh
     b  rmsprop      4.299        -
     c  adam         4.508        -
     d  adagrad      3.625        -
-    50 steps, saved and loaded, and 100 more are the 150: True
+    50 steps, saved and loaded, and 100 more equal the 150: True
     squared [0.6579 0.2368 0.1053]
     at temperature 1/2 [0.6579 0.2368 0.1053]
     power 1: 'my whes mat, the iill kuvird wharret me porch modn tho.\nThon'
@@ -41,7 +41,7 @@ corpus = charrnn.read_corpus(["weather-court.txt"])
 training, held_out = charrnn.split(corpus.ids, 0.1)
 how: dict[str, Any] = {
     "vocabulary": corpus.vocabulary,
-    "val_fraction": 0,  # held_out is kept back already
+    "val_fraction": 0,  # held_out has been split off already
     "sample_every": 0,
     "cell": "lstm",
     "embedding_size": 16,
@@ -59,11 +59,11 @@ losses = {}
 for name in ("sgd", "rmsprop", "adam", "adagrad"):
     run = charrnn.train(training, optimizer=name, steps=150, **how)
     losses[name] = [event.smoothed_loss for event in run if isinstance(event, charrnn.StepReport)]
-    nats = charrnn.Evaluator(run.model, held_out).loss(run.params)
-    print(f"{name}: {nats:.2f} nats a character on the text held out")
+    bits = charrnn.Evaluator(run.model, held_out).loss(run.params) / np.log(2)
+    print(f"{name}: {bits:.2f} bits per character on held-out text")
 print(charrnn.draw_losses(losses, height=7))
 
-# Stop, and continue as if nothing had been.
+# Stop, save, load and continue: the losses are the same.
 first = charrnn.train(training, optimizer="adagrad", steps=50, **how)
 half = [event.smoothed_loss for event in first if isinstance(event, charrnn.StepReport)]
 with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ with tempfile.TemporaryDirectory() as folder:
     saved = charrnn.load(f"{folder}/model.npz")
 second = charrnn.resume(saved, training, steps=150)
 rest = [event.smoothed_loss for event in second if isinstance(event, charrnn.StepReport)]
-print("50 steps, saved and loaded, and 100 more are the 150:", half + rest == losses["adagrad"])
+print("50 steps, saved and loaded, and 100 more equal the 150:", half + rest == losses["adagrad"])
 
 # A power on the probabilities is a temperature: pᵏ, made to sum to 1 again, is temperature 1/k.
 probs = np.array([0.5, 0.3, 0.2])

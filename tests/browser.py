@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ KEYS = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight":
 
 def executable() -> str | None:
     """The browser's path, or None where there is none."""
+    if sys.platform == "win32":  # a process cannot be given pipes by number there
+        return None
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 

@@ -36,7 +36,7 @@ PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 _COMPARED = ("commands.md", "derivation.md")  # with the program and its source, by tests of their own
 BASH = shutil.which("bash") or ""
 # Short runs, where a block does not say otherwise.
-SHORT = {"STEPS": "4", "EVAL_EVERY": "2", "SAMPLE_EVERY": "0", "BATCH_SIZE": "4", "THREADS": "1"}
+SHORT = {"STEPS": "2", "EVAL_EVERY": "2", "SAMPLE_EVERY": "0", "BATCH_SIZE": "4", "THREADS": "1"}
 _FENCE = re.compile(
     r"(?:^<!-- test: (?P<notes>.*?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )

@@ -64,6 +64,7 @@ def onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", module)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a shell of Unix")
 @pytest.mark.parametrize(
     "block",
     [
@@ -168,12 +169,6 @@ def test_every_option_named_exists(page: Path) -> None:
     commands = [group, *group.commands.values()]
     known = {name for command in commands for param in command.params for name in param.opts}
     assert flags(text) <= known | {"--help", *OTHER_TOOLS}
-
-
-def test_the_options_of_other_tools_have_their_counterparts() -> None:
-    rows = [line for line in (DOCS / "coming-from-char-rnn.md").read_text("utf-8").splitlines() if line[:2] == "| "]
-    assert len(rows) > 30
-    assert all(row.count(" | ") == 2 for row in rows)
 
 
 def test_every_command_is_in_the_readme_and_every_public_name_on_the_page_of_the_library() -> None:

@@ -5,18 +5,22 @@ import functools
 import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import charrnn
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TEXT
 
 FOLDER = REPOSITORY / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
 KERNELS = ("Haswell", "Sandybridge", "Nehalem")
+LONG = {"kafka_notebook", "known_entropy", "one_page", "two_sizes"}
 example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
 
@@ -57,7 +61,11 @@ def losses(printed: str) -> list[float]:
     return [float(loss) for loss in re.findall(r"smoothed loss ([\d.]+)$", printed, re.MULTILINE)]
 
 
-@example
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in EXAMPLES],
+    ids=lambda path: path.stem,
+)
 def test_it_prints_what_its_docstring_says(path: Path) -> None:
     printed, said = run(path)
     assert (settled(printed), said) == (settled(promised(path)), "")
@@ -95,6 +103,32 @@ def test_each_is_described_beside_the_others() -> None:
     assert re.findall(r"^\| \[(\w+\.py)\]\(\1\) \|", readme, re.MULTILINE) == [path.name for path in EXAMPLES]
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "last"),
+    [
+        ("kafka_notebook", ["lamp.txt"], r"step 0, smoothed loss [\d.]+\n'.*'"),
+        ("known_entropy", [], r"step  50: .*\nThe loss was never below the entropy: True"),
+        ("one_page", ["lamp.txt", "2"], r"step 1, loss [\d.]+\n'.*'"),
+        ("two_sizes", [], r"power 4: '.*'"),
+    ],
+)
+def test_a_long_one_runs_with_a_tenth_of_its_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, arguments: list[str], last: str
+) -> None:
+    def shorter(begin: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, steps, **how: begin(*given, steps=steps // 10, **how)
+
+    Path("lamp.txt").write_text(TEXT)
+    monkeypatch.setattr(charrnn, "train", shorter(charrnn.train))
+    monkeypatch.setattr(charrnn, "resume", shorter(charrnn.resume))
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert re.search(rf"^{last}\n\Z", printed, re.MULTILINE), printed
+    assert name != "two_sizes" or "50 steps, saved and loaded, and 100 more equal the 150: True\n" in printed
+
+
+@pytest.mark.slow
 def test_a_model_comes_within_a_percent_of_a_known_entropy_and_never_below_it() -> None:
     printed = run(FOLDER / "known_entropy.py")[0]
     above = [float(share) for share in re.findall(r"(-?[\d.]+)% above the entropy", printed)]
@@ -104,6 +138,7 @@ def test_a_model_comes_within_a_percent_of_a_known_entropy_and_never_below_it() 
     assert printed.endswith("never below the entropy: True\n")
 
 
+@pytest.mark.slow
 def test_the_notebook_takes_any_text(text_file: Path) -> None:
     printed = run(FOLDER / "kafka_notebook.py", str(text_file))[0]
     assert "inputs 'the lamp went round, and '" in printed

@@ -40,17 +40,6 @@ def one_wrong() -> list[Row]:
     return check_anyones(wrong, model="anyone's")
 
 
-def test_every_small_network_passes_with_room_to_spare() -> None:
-    rows = list(gradcheck.check_small_models(np.random.default_rng(0)))
-    assert {row.model for row in rows} > {label for label, _, _ in gradcheck.small_models()}
-    assert all(row.passed and row.checked == row.size for row in rows)
-    assert max(row.complex_step_error for row in rows) < gradcheck.COMPLEX_STEP_GATE / 100
-    assert max(row.difference_error for row in rows) < gradcheck.DIFFERENCE_GATE / 3
-    assert max(row.equations_error or 0 for row in rows) < gradcheck.EQUATIONS_GATE / 100
-    assert all(row.equations_error is not None for row in rows)
-    assert report.gradients_verdict(rows).startswith(f"all {len(rows)} gradients are right")
-
-
 def test_small_networks_are_every_kind_there_is() -> None:
     kinds = [(m.cell, m.hidden_sizes, m.embedding_size, m.tied, d) for _, m, d in gradcheck.small_models()]
     assert len(kinds) == len(set(kinds))
@@ -120,13 +109,18 @@ def test_no_gradient_where_none_is_due_passes() -> None:
 def test_few_entries_are_the_largest_and_some_spread_over_the_rest() -> None:
     gradient = np.arange(100.0)[::-1].copy()
     gradient[70] = -500
-    (row,) = gradcheck.check(lambda a: (a["z"] * gradient).sum(), {"z": np.ones(100)}, {"z": gradient}, entries=6)
-    assert gradcheck._choose(gradient, 6).tolist() == [0, 1, 49, 70, 99]  # 0 is both large and at the start
+    looked_at = set[int]()
+
+    def loss(arrays: Mapping[str, Array]) -> Any:
+        looked_at.update(np.flatnonzero(arrays["z"].imag))
+        return (arrays["z"] * gradient).sum()
+
+    (row,) = gradcheck.check(loss, {"z": np.ones(100)}, {"z": gradient}, entries=6)
+    assert looked_at == {0, 1, 49, 70, 99}  # 0 is both large and at the start
     assert (row.checked, row.size, row.passed) == (5, 100, True)
 
 
-@pytest.mark.parametrize("length", [2, 3, 33, 2000])
-@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
+@pytest.mark.parametrize(("cell", "length"), [("vanilla", 2), ("lstm", 3), ("gru", 33), ("lstm", 2000)])
 def test_float32_checkpoint_is_checked_in_float64(cell: str, length: int) -> None:
     model, rng = CharRNN(20, cell, (24, 16), 5), np.random.default_rng(3)
     params = model.initialize(rng)
@@ -167,8 +161,7 @@ def test_a_wrong_place_in_a_later_block_of_steps_is_found(cell: str) -> None:
             assert finds_a_mistake(load, cell), mutant
 
 
-@pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
-@pytest.mark.parametrize("sizes", [(40,), (30, 90)])
+@pytest.mark.parametrize(("cell", "sizes"), [("vanilla", (40,)), ("lstm", (30, 90)), ("gru", (90, 30))])
 def test_long_sequences_pass_whatever_the_shape(cell: str, sizes: tuple[int, ...]) -> None:
     model, rng = CharRNN(4, cell, sizes, 2), np.random.default_rng(0)
     params = model.initialize(rng, dtype=np.float64)

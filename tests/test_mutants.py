@@ -49,6 +49,7 @@ class Problem(NamedTuple):
     model: CharRNN
     dropout: DropoutRates
     streams: range | None  # some of the batch's, or all
+    shards: int
     params: Parameters
     inputs: Array
     targets: Array
@@ -57,7 +58,14 @@ class Problem(NamedTuple):
 
 
 def problem(
-    model: CharRNN, T: int, B: int, *, dropout: DropoutRates = NO_DROPOUT, streams: range | None = None, seed: int = 0
+    model: CharRNN,
+    T: int,
+    B: int,
+    *,
+    dropout: DropoutRates = NO_DROPOUT,
+    streams: range | None = None,
+    shards: int = 1,
+    seed: int = 0,
 ) -> Problem:
     rng = np.random.default_rng(seed)
     params = model.initialize(rng, std=0.5, dtype=np.float64)
@@ -78,7 +86,7 @@ def problem(
         masks = masks._replace(outputs=[mask[:, some] for mask in masks.outputs])
     for array in (params.vector, inputs, targets, *(array for layer in state for array in layer)):
         array.flags.writeable = False
-    return Problem(model, dropout, streams, params, inputs, targets, state, masks)
+    return Problem(model, dropout, streams, shards, params, inputs, targets, state, masks)
 
 
 @cache
@@ -93,6 +101,8 @@ def problems(cell: str) -> list[Problem]:
         problem(CharRNN(5, cell, (5, 3)), 5, 3, dropout=DropoutRates(0.3, 0.4, locked=True), seed=5),
         problem(CharRNN(5, cell, (5, 3), 2), 5, 4, dropout=DropoutRates(0.3, 0.4), streams=some, seed=6),
         problem(CharRNN(5, cell, (3,)), 5, 2, dropout=DropoutRates(weights=0.4), seed=7),
+        problem(CharRNN(5, cell, (5, 4), 4, tied=True), 14, 6, dropout=DropoutRates(0.3, 0.4), shards=3, seed=11),
+        problem(CharRNN(5, cell, (40,)), 9, 4, shards=2, seed=12),
         # blocks of steps and of rows, panels, and more of one character than are gathered at once
         problem(CharRNN(3, cell, (300,), 150), 7, 36, dropout=DropoutRates(0.3, 0.3), seed=8),
         problem(CharRNN(3, cell, (5,)), 5, 3000, seed=10),
@@ -106,7 +116,7 @@ def plain_answer(cell: str, n: int) -> Any:
 
 def plain_answer_of(plain: Any, asked: Problem) -> Any:
     """What equations say: losses, gradients, final states; hidden states, gates; scores with nothing dropped."""
-    model, _, _, params, inputs, targets, state, masks = asked
+    model, _, _, _, params, inputs, targets, state, masks = asked
     answer = plain.network_gradients(params, model.cell, inputs, targets, state, scale=0.3, masks=masks)
     tape = plain.network_forward(params, model.cell, inputs, state, masks)
     hidden = [np.array([step.h for step in steps]) for steps in tape.layers]
@@ -123,15 +133,17 @@ def fast_answer(engine: Any, asked: Problem) -> Any:
     params = engine.Parameters(model.shapes(), asked.params.vector)
     whole = asked.inputs.shape[1] if asked.streams is None else 4
     dropout = engine.DropoutRates(**asdict(asked.dropout))
-    session = model.session(params, whole, dropout=dropout, streams=asked.streams)
+    session = model.session(params, whole, dropout=dropout, streams=asked.streams, shards=asked.shards)
 
     def run(inputs: Array, targets: Array) -> Any:
-        grads = params.like()
-        grads.vector[...] = np.nan
+        grads = [params.like() for _ in range(asked.shards)]
+        for of_shard in grads:
+            of_shard.vector[...] = np.nan
         losses, final, d_state = session.gradient(
             inputs, targets, asked.state, grads, scale=0.3, rng=np.random.default_rng(9)
         )
-        return losses, dict(grads), list(d_state), list(final)
+        total = params.like(sum(of_shard.vector for of_shard in grads))
+        return losses, dict(total), list(d_state), list(final)
 
     others = np.roll(asked.inputs, 1), np.roll(asked.targets, 1)
     run(*others)
@@ -171,9 +183,9 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
     arrays = params.group("")
     weights = fast.weights(B, np.dtype(np.float64), from_ids=from_ids)
     fast.arrange(arrays, weights)
-    final = fast.forward(weights, ws, inputs, state)
-    seen = ws.outputs.copy(), tuple(final), {name: gate.copy() for name, gate in ws.gates.items()}
-    d_state = fast.backward(weights, ws, grads.group(""), inputs, d_outputs, d_final)
+    final = fast.forward(weights, ws, inputs[None], state)
+    seen = ws.outputs[0].copy(), tuple(final), {name: gate[0].copy() for name, gate in ws.gates.items()}
+    d_state = fast.backward(weights, ws, [grads.group("")], inputs[None], d_outputs[None], d_final)
     steps: list[Any] = equations.layer_forward(cell, params, np.eye(D)[ids] if from_ids else inputs, state)
     d_inputs, d_before = equations.layer_backward(cell, params, plain_grads.group(""), steps, d_outputs, d_final)
     gates = {name: np.array([getattr(step, name) for step in steps]) for name in seen[2]}
@@ -181,14 +193,17 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
         same(seen, (np.array([step.h for step in steps]), steps[-1].state, gates))
         and same(dict(grads), dict(plain_grads))
         and same(tuple(d_state), d_before)
-        and (from_ids or same(ws.d_inputs, d_inputs))
+        and (from_ids or same(ws.d_inputs[0], d_inputs))
     )
 
 
 def dropout_is_right(load: Callable[[str], Any]) -> bool:
     if not network_is_right(load, ["lstm"]):
         return False
-    almost_all = load("charrnn.nn.dropout").DropoutRates(outputs=1 - 1e-9)
+    rates = load("charrnn.nn.dropout").DropoutRates
+    if [bool(rates(*shares)) for shares in ((), (0.1,), (0, 0.1))] != [False, True, True]:
+        return False
+    almost_all = rates(outputs=1 - 1e-9)
     drawn = load("charrnn.nn.dropout").DropoutWorkspace.allocate(
         almost_all, [(64, 192)], range(40), 50, 40, np.dtype(np.float64)
     )
@@ -224,7 +239,7 @@ def equations_are_right(load: Callable[[str], Any]) -> bool:
 
 
 def optimizers_are_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.optim.optimizers")
+    module = load("charrnn.optim")
     module._BLOCK_NUMBERS = 8  # so that 21 numbers are two blocks and a shorter third
     table = [
         (module.Adagrad(eps=1e-3), partial(reference.adagrad, eps=1e-3)),
@@ -254,7 +269,7 @@ def optimizers_are_right(load: Callable[[str], Any]) -> bool:
 
 
 def clipping_is_right(load: Callable[[str], Any]) -> bool:
-    module = load("charrnn.optim.clipping")
+    module = load("charrnn.optim")
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         for vector in (np.array([3.0, -4.0, 0.5]), np.array([1e-3, 2e-3]), np.array([]), np.zeros(3), np.array([-2.5])):
             for limit in (0.25, 2.5, 100.0):
@@ -501,8 +516,11 @@ SUBJECTS = {
     "nn/model.py": network("gru", "lstm", spared=("_collect", "bytes_for")),
     # any number of steps in a block is right, and any cut into tiles
     "nn/arrangement.py": network("gru", "lstm", spared=("block_steps", "tiling")),
-    "optim/optimizers.py": Subject(optimizers_are_right, ("optim",)),
-    "optim/clipping.py": Subject(clipping_is_right, ("optim",)),
+    "optim.py": Subject(
+        lambda load: clipping_is_right(load) and optimizers_are_right(load),
+        ("optim",),
+        frozenset({"cosine", "stairs", "learning_rate"}),  # see optim/test_schedules.py
+    ),
     "layers.py": Subject(layers_are_right, ("layers",), frozenset({"__init__"})),
 }
 
@@ -520,17 +538,17 @@ _WANTED = "'(B' if B is None else f'({B}'"
 # Changes that make no difference that matters: file, function and change (which of the same text), and why.
 EQUIVALENT = {
     **alike(
-        "optim/optimizers.py",
+        "optim.py",
         "the vectors are of one length",
         *(f"_Base.update: 0 → {n} (2)" for n in (1, -1)),
     ),
     **alike(
-        "optim/clipping.py",
+        "optim.py",
         "the slower way to the same number",
         f"global_norm: if math.isfinite(squares) and {_LARGE}: → if False:",
         f"global_norm: {_LARGE} → {_LARGE.replace('>', '>=')}",
     ),
-    **alike("optim/clipping.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
+    **alike("optim.py", "times 1", "clip_norm: norm > max_norm → norm >= max_norm"),
     **alike(
         "nn/output.py",
         "looks for gaps where there are none",

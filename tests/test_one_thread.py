@@ -107,7 +107,7 @@ run.close()
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="OpenBLAS has one thread anyway")
 @pytest.mark.skipif(openblas("set_num_threads") is None, reason="NumPy computes with another library")
-@pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "GOTO_NUM_THREADS"])
+@pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"])
 def test_where_several_processes_work_each_has_one_thread_whatever_is_chosen(variable: str) -> None:
     env = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES} | {variable: "2"}
     done = subprocess.run([sys.executable, "-c", SHARED_STEP], env=env, check=True, capture_output=True, text=True)

@@ -13,8 +13,6 @@ import pytest
 
 import charrnn
 from charrnn import paths
-from charrnn.archive import read_arrays
-from charrnn.checkpoint import load
 from tests.conftest import REPOSITORY
 from tests.faults.mutants import MODULES
 
@@ -35,15 +33,6 @@ def test_each_bundled_text_is_listed_with_its_characters_and_symbols() -> None:
     texts = {name: (paths.CORPORA / name).read_text(encoding="utf-8") for name in paths.corpus_names()}
     assert listed == {name: (len(text), len(set(text))) for name, text in texts.items()}
     assert paths.DEFAULT_CORPUS in texts
-
-
-def test_the_model_that_ships_is_small_and_learned_a_text_that_ships() -> None:
-    assert paths.PRETRAINED.exists(), "the trained model is missing from the repository"
-    model = load(paths.PRETRAINED)
-    assert paths.PRETRAINED.stat().st_size < 4_000_000
-    assert f"{model.corpus.name}.txt" in paths.corpus_names()
-    assert all(name == "meta" or name.startswith("params/") for name in read_arrays(paths.PRETRAINED))
-    assert model.progress.best
 
 
 def test_the_modules_that_are_changed_and_the_tests_that_must_see_it_exist() -> None:

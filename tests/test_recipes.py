@@ -81,6 +81,7 @@ def test_a_slurm_array_s_task_makes_its_run_and_goes_on_with_it(text_file: Path)
     assert steps() == {"0.npz": 4, "3.npz": 6}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs Optuna")
 def test_optuna_drives_runs_and_another_day_goes_on_from_what_it_knows(text_file: Path) -> None:
     path = recipe("search.py")

@@ -5,7 +5,7 @@ import pytest
 
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.optimizers import SGD, Adagrad, Adam, Optimizer, RMSProp
+from charrnn.optim import SGD, Adagrad, Adam, Optimizer, RMSProp
 from tests.fixtures import make_torch_fixtures as torch_side
 
 STORED = dict(np.load(torch_side.PATH, allow_pickle=False))

@@ -1,1 +1,1 @@
-"""The door: commands, their options, and errors turned into exit codes. Nothing here computes."""
+"""The commands, their options, and errors turned into exit codes. Nothing here computes."""

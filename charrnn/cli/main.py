@@ -136,7 +136,7 @@ def _output_failed(error: OSError) -> int:
         return _fail(f"cannot use {os.fspath(error.filename)!a}: {error.strerror or error}", 1)
     # Without this, Python would report the unwritten buffer at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL):
         return 0
     reason = "stdout is closed" if error.errno == errno.EBADF else error.strerror or error
     return _fail(f"cannot write the output: {reason}", 1)

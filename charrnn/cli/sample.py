@@ -3,7 +3,7 @@
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from charrnn.cli.help import Command
 from charrnn.config import SampleConfig
 from charrnn.errors import ConfigError, UnreadableTextError
 from charrnn.paths import PRETRAINED, newest
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint import Checkpoint
 
 _SECTIONS = options.sections(
     SampleConfig,
@@ -91,7 +94,7 @@ def sample(
     for line in () if quiet else (introduce(trained, path, rng_seed), *notes, *describe_fitting(seed)):
         say(line)
     json_of, keep, output = path if as_json else None, report or config.is_several, TextWriter(raw=raw)
-    look = Look(by_turns=interactive, json_of=json_of, echo=echo, is_quiet=quiet, keep=keep)
+    look = Look(interactive, json_of, echo, quiet, keep, _training_items)
     display, labels = display_for(trained, writer.samples, seed.text, output, look)
     try:
         if interactive:
@@ -108,3 +111,9 @@ def sample(
 
             for pieces in display.pieces:
                 say(describe_copying(trained, vocabulary.encode("".join(pieces)).tolist()))
+
+
+def _training_items(trained: "Checkpoint") -> object:
+    from charrnn.training.data import learned  # only the labels of items need it
+
+    return learned(trained)

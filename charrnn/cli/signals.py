@@ -18,9 +18,10 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class _Last:
-    """The last signal that came."""
+    """The last signal that came, and whether it was to stop the program at once."""
 
     number: int = signal.SIGINT
+    stops: bool = False
 
 
 def stop_on_signals() -> None:
@@ -43,8 +44,14 @@ def exit_code() -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is Python's
-    _Last.number = number
+    _Last.number, _Last.stops = number, True
     raise KeyboardInterrupt
+
+
+def stop_if_dropped() -> None:
+    """Raise KeyboardInterrupt again if NumPy dropped one: some of its modules catch everything while they load."""
+    if _Last.stops:
+        raise KeyboardInterrupt
 
 
 def _end_if_interrupted(unraisable: "UnraisableHookArgs") -> None:
@@ -82,7 +89,8 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
         is_second, self.signal = self.is_requested(), number
         if is_second:
-            _stop(number, frame)
+            _Last.number = number
+            raise KeyboardInterrupt

@@ -134,7 +134,7 @@ def _learned(trained: "Checkpoint", *, quiet: bool) -> "tuple[NDArray[np.integer
         with TextProgress(is_quiet=quiet) as watcher:
             part = learned(trained, watcher)
     except TextError as error:
-        say(f"not compared with methods that learn: {error}")
+        say(f"methods that learn are left out: {error}")
         return None, None
     return running(part), joined_starts(part)
 

@@ -13,7 +13,7 @@ from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
 from charrnn.cli.options import read_into_context
-from charrnn.cli.signals import Interruption, exit_code
+from charrnn.cli.signals import Interruption, exit_code, stop_if_dropped
 from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE, TrainConfig
 from charrnn.errors import ConfigError
 
@@ -172,7 +172,7 @@ def _run(
 
     if given.pop("by_line"):
         if given["separator"] not in (None, LINE_END):
-            raise ConfigError("{} and {} are two ways to part items; give one", "by_line", "separator")
+            raise ConfigError("{} and {} both divide the text into items; give one", "by_line", "separator")
         given["separator"] = LINE_END
     fresh = {name: value for name in _FRESH if (value := given.pop(name))}
     settings = {name: value for name, value in given.items() if value is not None}
@@ -193,6 +193,7 @@ def _follow(run: "Run", *, as_json: bool, quiet: bool) -> None:
     from charrnn.report.terminal import say
     from charrnn.training.log import RunLog
 
+    stop_if_dropped()
     context, interruption = click.get_current_context(), Interruption()
     typed = command_line(["charrnn", *sys.argv[1:]])
     echo = FileIO(sys.stdout.fileno(), "w", closefd=False) if as_json else None

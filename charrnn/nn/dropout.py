@@ -33,6 +33,10 @@ class DropoutRates:
     weights: float = 0.0
     locked: bool = False
 
+    def __bool__(self) -> bool:
+        """Whether anything is dropped."""
+        return self.outputs > 0 or self.weights > 0
+
 
 @dataclass
 class DropoutWorkspace:

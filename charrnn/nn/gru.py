@@ -100,6 +100,7 @@ class GRUWorkspace:
 
     planes: Array  # (4, S, T, R, H): q r z n; after `backward` their δ
     h: Array  # (S, T + 1, R, H): h[:, 0] is the initial state, h[:, t + 1] follows input t
+    outputs: Array  # (S, T, R, H): the hidden states, without the initial one
     products: Array  # (4, S, R, H): a step's products with W_hh, u_n u_r u_z; in `backward` d_h z behind them
     tiles: Array  # (3, P, S, row blocks, rows of one, H/P): the first three, as panels and blocks of rows leave them
     term: Array  # (S, R, H): of a sum; backwards, what the step after sends to d_h
@@ -109,11 +110,6 @@ class GRUWorkspace:
     steps: tuple[_Step, ...]
     steps_back: tuple[_StepBack, ...]
     below: InputGradient | None  # where the inputs are vectors
-
-    @property
-    def outputs(self) -> Array:
-        """(S, T, R, H): the hidden states."""
-        return self.h[:, 1:]
 
     @property
     def gates(self) -> dict[str, Array]:
@@ -189,6 +185,7 @@ class GRUCell:
         return GRUWorkspace(
             planes=planes,
             h=h,
+            outputs=h[:, 1:],
             products=products,
             tiles=products[:3].reshape(3, *cut[:3], P, H // P).transpose(0, 4, 1, 2, 3, 5),
             term=empty((S, R, H), dtype),
@@ -222,7 +219,7 @@ class GRUCell:
             a = ws.planes[1:].reshape(3, S, T * R, H)
             np.matmul(inputs.reshape(S, T * R, -1), weights.W_xh[:, None], out=a)
             np.add(a, weights.b_h[:, None], out=a)
-        ws.h[:, 0] = state.h.reshape(S, R, H)
+        ws.steps[0].h_prev[...] = state.h.reshape(S, R, H)
         W_hh, b_hn, tiles, term = weights.W_hh, weights.b_hn, ws.tiles, ws.term
         u_n, u_gates = ws.products[0], ws.products[1:3]
         matmul, add, subtract, multiply, tanh = np.matmul, np.add, np.subtract, np.multiply, np.tanh
@@ -243,7 +240,7 @@ class GRUCell:
             subtract(step.h_prev, step.n, term)
             multiply(step.z, term, term)
             add(step.n, term, step.h)
-        return GRUState(ws.h[:, -1].reshape(S * R, H, copy=True))
+        return GRUState(step.h.reshape(S * R, H).copy())
 
     def backward(
         self,
@@ -275,7 +272,7 @@ class GRUCell:
                 add_up(products, axis=0, out=from_next)
         for shard, d_params in enumerate(grads):
             self._weight_gradients(weights, ws, shard, d_params, inputs[shard])
-        return GRUState(from_next.reshape(S * R, H, copy=True))
+        return GRUState(from_next.reshape(S * R, H).copy())
 
     def _factors(self, ws: GRUWorkspace, start: int, stop: int) -> Array:
         """Replace the gates of steps start…stop−1 by the factors that turn d_h into δ.

@@ -100,6 +100,7 @@ class LSTMWorkspace:
     c: Array  # (S, R, H): the last memory; those before it are plane 4
     tanh_c: Array  # (S, T, R, H)
     h: Array  # (S, T + 1, R, H): h[:, 0] is the initial state, h[:, t + 1] follows input t
+    outputs: Array  # (S, T, R, H): the hidden states, without the initial one
     products: Array  # (4, S, R, H): a step's products with W_hh, gate by gate
     tiles: Array  # (4, P, S, row blocks, rows of one, H/P): the same, as the panels and blocks of rows leave it
     terms: Array  # (2, S, R, H): of a sum; forwards i g and f c_{t−1}
@@ -112,11 +113,6 @@ class LSTMWorkspace:
     steps: tuple[_Step, ...]
     steps_back: tuple[_StepBack, ...]
     below: InputGradient | None  # where the inputs are vectors
-
-    @property
-    def outputs(self) -> Array:
-        """(S, T, R, H): the hidden states."""
-        return self.h[:, 1:]
 
     @property
     def gates(self) -> dict[str, Array]:
@@ -199,6 +195,7 @@ class LSTMCell:
             c=last_c,
             tanh_c=tanh_c,
             h=h,
+            outputs=h[:, 1:],
             products=products,
             tiles=products.reshape(4, *cut[:3], P, H // P).transpose(0, 4, 1, 2, 3, 5),
             terms=empty((2, S, R, H), dtype),
@@ -236,7 +233,7 @@ class LSTMCell:
             a = ws.planes[:4].reshape(4, S, T * R, H)
             np.matmul(inputs.reshape(S, T * R, -1), weights.W_xh[:, None], out=a)
             np.add(a, weights.b_h[:, None], out=a)
-        ws.h[:, 0], ws.planes[4, :, 0] = (layer.reshape(S, R, H) for layer in state)
+        ws.h[:, 0], ws.planes[4, :, 0] = state.h.reshape(S, R, H), state.c.reshape(S, R, H)
         W_hh, products, tiles, terms = weights.W_hh, ws.products, ws.tiles, ws.terms
         i_g, f_c = terms
         matmul, add, multiply, tanh = np.matmul, np.add, np.multiply, np.tanh
@@ -256,7 +253,7 @@ class LSTMCell:
             tanh(step.c, step.tanh_c)
             multiply(step.o, step.tanh_c, step.h)
             h_prev = step.h_rows
-        return LSTMState(*(last.reshape(S * R, H, copy=True) for last in (ws.h[:, T], ws.c)))
+        return LSTMState(step.h.reshape(S * R, H).copy(), ws.c.reshape(S * R, H).copy())
 
     def backward(
         self,
@@ -293,7 +290,7 @@ class LSTMCell:
                 add_up(products, axis=0, out=from_next)
         for shard, d_params in enumerate(grads):
             self._weight_gradients(weights, ws, shard, d_params, inputs[shard])
-        return LSTMState(*(d.reshape(S * R, H, copy=True) for d in (from_next, d_c)))
+        return LSTMState(from_next.reshape(S * R, H).copy(), d_c.reshape(S * R, H).copy())
 
     def _factors(self, ws: LSTMWorkspace, start: int, stop: int) -> Array:
         """Replace the gates of steps start…stop−1 by the factors that turn d_h and d_c into δ.

@@ -297,8 +297,8 @@ class Session:
             final.append(cell.forward(self._weights[k], ws.cells[k], x, state[k]))
             x = ws.dropout.forward(k, ws.cells[k].outputs)
         ws.inputs.append(x)
-        for hidden, logits in zip(x, ws.logits, strict=True):
-            model.linear.forward(self._output, hidden, logits)
+        for shard in range(self._shards):
+            model.linear.forward(self._output, x[shard], ws.logits[shard])
         return tuple(final)
 
     def _backward(self, ws: _Workspace, ids: Ids, targets: Ids, grads: Sequence[Parameters], scale: float) -> State:

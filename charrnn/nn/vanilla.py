@@ -69,17 +69,13 @@ class VanillaWorkspace:
     """Arrays for T steps of S·R streams."""
 
     h: Array  # (S, T + 1, R, H): h[:, 0] is the initial state, h[:, t + 1] follows input t
+    outputs: Array  # (S, T, R, H): the hidden states, without the initial one
     slope: Array  # (S, T, R, H): 1 − h²
     d_a: Array  # (S, T, R, H): δ, the gradient of the pre-activations
     product: Array  # (R, H): a step's product with W_hh
     gathered: Array  # (64, H), for `lookup_backward`
     steps: tuple[tuple[_Step, ...], ...]  # of each shard
     d_inputs: Array | None  # (S, T, R, D), where the inputs are vectors
-
-    @property
-    def outputs(self) -> Array:
-        """(S, T, R, H): the hidden states."""
-        return self.h[:, 1:]
 
     @property
     def gates(self) -> dict[str, Array]:
@@ -137,6 +133,7 @@ class VanillaCell:
         h, slope, d_a = (empty((S, steps, R, H), dtype) for steps in (T + 1, T, T))
         return VanillaWorkspace(
             h=h,
+            outputs=h[:, 1:],
             slope=slope,
             d_a=d_a,
             product=empty((R, H), dtype),
@@ -168,7 +165,7 @@ class VanillaCell:
                 add(h, product, h)
                 tanh(h, h)
                 h_prev = h
-        return VanillaState(ws.h[:, T].reshape(S * R, H, copy=True))
+        return VanillaState(ws.h[:, T].reshape(S * R, H).copy())
 
     def backward(
         self,
@@ -186,15 +183,16 @@ class VanillaCell:
         # d_outputs_t (1 − h_t²), the part of δ_t that needs no recurrence
         np.multiply(d_outputs, ws.slope, out=ws.d_a)
         product, W_hh_T, add, multiply = ws.product, weights.W_hh_T, np.add, np.multiply
-        d_first = np.zeros((S * R, H), ws.d_a.dtype) if d_state is None else d_state.h.copy()
+        d_first = np.empty((S * R, H), ws.d_a.dtype)
         for shard, d_params in enumerate(grads):
-            product[...] = d_first[shard * R : (shard + 1) * R]
+            own = slice(shard * R, (shard + 1) * R)
+            product[...] = 0 if d_state is None else d_state.h[own]
             for step in reversed(ws.steps[shard]):
                 # δ_t += (δ_{t+1} W_hhᵀ) (1 − h_t²)
                 multiply(product, step.slope, product)
                 add(step.d_a, product, step.d_a)
                 step.d_a.dot(W_hh_T, product)
-            d_first[shard * R : (shard + 1) * R] = product
+            d_first[own] = product
             self._weight_gradients(weights, ws, shard, d_params, inputs[shard])
         return VanillaState(d_first)
 

@@ -19,7 +19,7 @@ from charrnn.machine import format_bytes
 from charrnn.paths import best_path, log_path
 from charrnn.report.plot import Drawing, read_curves
 from charrnn.report.tables import describe_batch, describe_division, describe_layers
-from charrnn.report.terminal import describe_loss, duration, fold, say, visible
+from charrnn.report.terminal import describe_loss, duration, fold, say, terminal_size, visible
 from charrnn.scoring.reading import Piece
 from charrnn.text.sources import STDIN, Watcher
 from charrnn.training.events import (
@@ -40,6 +40,7 @@ _SECONDS_BETWEEN_FIGURES = 0.2
 _SECONDS_BEFORE_A_BAR = 0.5
 _SECONDS_OF_MEASURING = 0.25
 _INDENT = len("speed  ")
+_ROOM_FOR_ALL_FIGURES = 72  # columns; a narrower terminal shows neither the speed nor the step
 _FEWEST_STEPS = 20  # of a curve worth drawing
 
 
@@ -104,6 +105,7 @@ class ProgressDisplay:
         self._characters = 0
         self._speed_since = self._figures_at = self._line_at = time.monotonic()
         self._is_timed = not run.total_steps  # then the bar counts time
+        self._is_narrow = sys.stderr.isatty() and terminal_size(sys.stderr).columns < _ROOM_FOR_ALL_FIGURES
         self._bar: tqdm[Any] = tqdm(
             total=run.total_steps or run.pace.budget,
             initial=self._seconds() if self._is_timed else run.trainer.step,
@@ -112,9 +114,9 @@ class ProgressDisplay:
             disable=True if is_quiet or run.is_finished else None,  # None: only where stderr is a terminal
             dynamic_ncols=True,
             # Figures first, so that a narrow terminal cuts the bar.
-            bar_format="{percentage:3.0f}%{postfix} |{bar}| step {desc}"
+            bar_format="{percentage:3.0f}%{postfix} |{bar}|" + ("" if self._is_narrow else " step {desc}")
             if self._is_timed
-            else "{percentage:3.0f}%, {remaining} left{postfix} |{bar}| step {n_fmt}",
+            else "{percentage:3.0f}%, {remaining} left{postfix} |{bar}|" + ("" if self._is_narrow else " step {n_fmt}"),
         )
 
     def __enter__(self) -> Self:
@@ -152,8 +154,8 @@ class ProgressDisplay:
                 self.warn(f"{event.reason}; training continues and will try again")
             case LossRose():
                 self.warn(
-                    f"the loss at step {event.step:,} is {describe_loss(event.loss)}, over three times the first; "
-                    "if it stays there, stop and try a lower --learning-rate"
+                    f"the loss at step {event.step:,} is {describe_loss(event.loss)}, over three times that of "
+                    "guessing blindly; if it stays there, stop and try a lower --learning-rate"
                 )
             case RolledBack():
                 rate = f"{event.learning_rate:.4g}"
@@ -234,12 +236,9 @@ class ProgressDisplay:
         return min(self.run.pace.elapsed, self.run.pace.budget)
 
     def _figures(self, report: StepReport, now: float) -> str:
+        loss = f"loss {describe_loss(report.smoothed_loss)}"
         speed = self._characters / max(now - self._speed_since, 1e-9)
-        config, loss = self.run.config, report.smoothed_loss
-        # The published curves of the recipes with a summed loss are sums: min-char-rnn's are nats per 25 characters.
-        words = f"{loss * config.seq_length:.1f} nats per {config.seq_length} chars"
-        words = words if config.reduction == "sum" else describe_loss(loss)
-        return f"loss {words}, {speed:,.0f} chars/s"
+        return loss if self._is_narrow else f"{loss}, {speed:,.0f} chars/s"
 
 
 class TextProgress(Watcher):

@@ -24,7 +24,6 @@ from charrnn.report.terminal import (
 from charrnn.sampling.writing import Reason, Sample
 from charrnn.text.items import Items
 from charrnn.text.vocabulary import MOST_LISTED, Fitted
-from charrnn.training.data import learned
 
 INTERRUPTED = "interrupted"
 SEEN, NEW, CUT = "seen", "new", "cut off"
@@ -69,6 +68,7 @@ class Look:
     echo: bool = True  # show the seed too
     is_quiet: bool = False
     keep: bool = False  # keep the texts (see `Display`)
+    read_items: Callable[[Checkpoint], object] = lambda _: None  # reads the training text again, to label items
 
 
 def display_for(
@@ -77,7 +77,7 @@ def display_for(
     """Return the display of samples that start with `seed`, and the labels of items if they will be shown."""
     is_terminal, shown, is_quiet = sys.stdout.isatty(), seed if look.echo else "", look.is_quiet
     if trained.separator and not look.by_turns:
-        labels = Labels(trained) if look.json_of or is_terminal or not is_quiet else None
+        labels = Labels(trained, look.read_items) if look.json_of or is_terminal or not is_quiet else None
         if look.json_of:
             return JsonLines(samples, seed, writer, look.json_of, labels.label if labels else None), labels
         beside, separator = labels if is_terminal else None, trained.separator
@@ -212,14 +212,14 @@ def _title(samples: Sequence[Sample], number: int) -> str:
 
 
 class Labels:
-    """Labels items by whether they are in the model's training text, which is read again."""
+    """Labels items by whether they are in the model's training text, which `read_items` reads again."""
 
-    def __init__(self, trained: Checkpoint) -> None:
+    def __init__(self, trained: Checkpoint, read_items: Callable[[Checkpoint], object]) -> None:
         self.missing = ""
         """Why there are no labels; empty if there are."""
         self._vocabulary, self._items = trained.vocabulary, None
         try:
-            part = learned(trained)
+            part = read_items(trained)
             self._items = part if isinstance(part, Items) else None
         except TextError as error:
             self.missing = f"items are not labelled seen or new: {error}"

@@ -39,6 +39,8 @@ BOLD, _FAINT, ALARM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1m\x1b[31m", "\x1b[0m"
 
 def has_colour(stream: TextIO) -> bool:
     """Whether text on a stream may have colour."""
+    if sys.platform == "win32" and "WT_SESSION" not in os.environ:  # a console older than Windows Terminal
+        return False
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -269,10 +269,10 @@ def _packed_sums(text: Slice, vocabulary: Vocabulary, track: Track) -> dict[str,
     earlier = b"".join(_encoded(_cut(learned), vocabulary))[-WINDOW:]
     sums = {}
     for name, start in _COMPRESSORS.items():
-        task = f"{name} packs what was learned"
+        task = f"{name} compresses the training text"
         before = _packed_size(start(), track(task, _cut(earlier), len(earlier)))
         again = track(task, _cut(earlier), len(earlier))  # a compressor cannot be copied
-        new = _encoded(track(f"{name} packs the text", _cut(text.ids), len(text.ids)), vocabulary)
+        new = _encoded(track(f"{name} compresses the text", _cut(text.ids), len(text.ids)), vocabulary)
         growth = _packed_size(start(), again, new) - before
         sums[name] = 8 * growth * math.log(2)
     return sums

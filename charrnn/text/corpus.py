@@ -205,7 +205,7 @@ def _settle(
 ) -> tuple[Vocabulary, list[str], int]:
     """Give a text its last ids; return its vocabulary, notes on rare characters, and the CRC-32 of the ids."""
     if len(numbering) == 0 and reading.separator:
-        raise TextError(f"{label} has no items: nothing but white space stands between its separators")
+        raise TextError(f"{label} has no items: there is only white space between its separators")
     if len(numbering) == 0:
         raise TextError(f"{label} is empty: give a text of at least two characters")
     if len(numbering) == 1:

@@ -511,8 +511,8 @@ def _predicted(spans: NDArray[np.intp], steps: int) -> int:
 def fit_items(items: Items, batch_size: int) -> tuple[int, tuple[str, ...]]:
     """Shrink the batch if there are fewer items; return the size that fits, and a sentence if it had to shrink."""
     if not len(items):
-        raise TextError("the text has no items: nothing stands between its separators")
+        raise TextError("the text has no items: there is nothing between its separators")
     if len(items) < batch_size:
         count = len(items)
-        return count, (f"batch size {count} instead of {batch_size}: so few items are there to train on",)
+        return count, (f"batch size {count} instead of {batch_size}: there are too few items",)
     return batch_size, ()

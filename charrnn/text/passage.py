@@ -89,7 +89,7 @@ class Passage:
             file_ends.append(len(numbering))
         items, blank = find_items(numbering.ids, separator, file_ends=file_ends)
         if not len(items):
-            raise TextError("there is nothing to read: the text has no items, only what stands between them")
+            raise TextError("there is nothing to read: the text has no items, only separators")
         left_out = f"; left out {counted(blank, 'blank one')}" if blank else ""
         note = f"read as {counted(len(items), 'item')}, each separately{left_out}"
         starts = items.joined_starts()

@@ -1,1 +1,1 @@
-"""Learning: the configuration, one step (`trainer`), the held-out figure (`evaluation`) and a whole run (`run`)."""
+"""Training: one step (`trainer`), the held-out loss (`evaluation`) and a whole run (`run`)."""

@@ -1,8 +1,7 @@
 """What is trained on and what is held out: a text, from files or from memory, divided and read in chunks.
 
-First a text is read (`read_data`), then divided in a part to train on and a held-out part (`divide`), one running text
-or many items; then come the batches and chunks that a part is read in, and last the way back: from a checkpoint to the
-text that its model learned (`divided`).
+A text is read (`read_data`) and divided (`divide`) into a part to train on and a held-out part, each a running text or
+items. Then come the batches and chunks that a part is read in, and last the way back from a checkpoint to its text.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from charrnn.cache import load_corpus, scratch
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import LINE_END, TrainConfig, separator_option
+from charrnn.config import LINE_END, TrainConfig
 from charrnn.errors import CharRNNError, TextError, counted, shown
 from charrnn.nn.dropout import DropoutRates
 from charrnn.nn.embedding import check_ids
@@ -36,8 +35,6 @@ _MOST_COMPARED = 4_000_000  # items: of more, repetitions are looked for only wh
 
 Part = NDArray[np.integer] | Items
 Batches = Streams | Documents
-
-
 Data = str | ArrayLike | PathLike[str] | Sequence[str | PathLike[str]] | None
 
 
@@ -74,36 +71,15 @@ USUAL_READING = Reading()
 def read_data(
     data: Data, reading: Mapping[str, Any], vocabulary: Vocabulary | None, separator: str, watcher: Watcher
 ) -> Corpus:
-    """Return a text, integers or the text of files as a vocabulary and ids.
-
-    Parameters
-    ----------
-    data : a text; (N,) integers in 0…V−1; or names of files, as the command line takes them, none of them for the
-        bundled default
-    reading : of files, as `charrnn.cache.load_corpus` takes it
-    vocabulary : the characters, or what the integers stand for; by default the text's own, or `Vocabulary.of_integers`
-    separator : of items; its characters are in the vocabulary of files
-
-    Raises
-    ------
-    IndexError, TypeError, ValueError
-        If `data` is neither text nor names nor integers (N,) in 0…V−1.
-    TextError, UnknownCharacterError
-        If the text is empty, cannot be read, or has characters that are not in the vocabulary given.
-    """
+    """Return a text, integers or the text of files as a vocabulary and ids (see `charrnn.train`)."""
     names = file_names(data)
     if names is None:
         ids, vocabulary = _number(data, vocabulary, separator)
         # Like a text from a pipe: a file of the same text has the same SHA-256.
         sha256 = hashlib.sha256(vocabulary.decode(ids).encode()).hexdigest()
         return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=())
-    return load_corpus(
-        names or [default_corpus(separator)],
-        **reading,
-        separator=separator,
-        vocabulary=vocabulary,
-        watcher=watcher,
-    )
+    names = names or [default_corpus(separator)]
+    return load_corpus(names, **reading, separator=separator, vocabulary=vocabulary, watcher=watcher)
 
 
 def file_names(data: Data) -> list[str] | None:
@@ -138,8 +114,7 @@ class Division(NamedTuple):
     """The two parts of a text, and what was left out of both."""
 
     training: Part
-    held_out: Part
-    """May be empty."""
+    held_out: Part  # may be empty
     notes: tuple[str, ...] = ()
 
     @property
@@ -154,29 +129,17 @@ class Division(NamedTuple):
 
 
 def share(size: int, index: int, count: int) -> range:
-    """Return which of so many things are those of one of `count`: a stretch, as long as the others' or one longer."""
+    """Return which of `size` things belong to one of `count` processes: equal stretches, or one longer."""
     return range(index * size // count, (index + 1) * size // count)
 
 
 def divide(
     ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig, file_ends: Sequence[int] = ()
 ) -> Division:
-    """Divide a text in a part to train on and one to validate with.
+    """Divide a text (N,) into a part to train on and one to validate with.
 
-    Of a running text the last is held out. Of items it is a choice by `rng_seed`, a pure function of it and of the
-    number of items: a list is often sorted, and its end is no fair sample of it.
-
-    Parameters
-    ----------
-    ids : (N,) the text
-    vocabulary : its characters
-    config : what is held out, and what parts items
-    file_ends : where each of its files ends; by default it is one
-
-    Raises
-    ------
-    TextError
-        If the text does not have the separator.
+    The end of a running text is held out. Items are chosen by `rng_seed` and their number alone: a list is often
+    sorted, so its end would not be a fair sample.
     """
     if not config.separator:
         return Division(*split(ids, config.val_fraction), tuple(describe_joins(ids, file_ends, vocabulary.characters)))
@@ -221,13 +184,7 @@ def _describe_repeats(items: Items, is_held_out: NDArray[np.bool]) -> list[str]:
 
 
 def fit_part(part: Part, config: TrainConfig) -> tuple[int, int, tuple[str, ...]]:
-    """Shrink the batch and the sequences to what a part can fill; see `charrnn.text.streams.fit`.
-
-    Raises
-    ------
-    TextError
-        If there is nothing to learn in it.
-    """
+    """Shrink the batch and the sequences to what a part can fill; see `charrnn.text.streams.fit`."""
     if isinstance(part, Items):
         batch_size, notes = fit_items(part, config.batch_size)
         return batch_size, config.seq_length, notes
@@ -247,11 +204,11 @@ _HALVED = 0.05  # share of the chunks that are about half as long
 
 
 def chunk_length(config: TrainConfig, number: int) -> int:
-    """Characters a stream reads in one chunk: `seq_length`, or around it where it is to vary.
+    """Characters a stream reads in one chunk: `seq_length`, or with `bptt_jitter` a random number around it.
 
-    Then it is drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
-    gradient is not cut at the same places in each epoch. A pure function of the seed and the chunk's number. Merity,
-    Keskar & Socher, "Regularizing and optimizing LSTM language models", 2018.
+    It is then drawn from a normal distribution around `seq_length`, once in twenty around half of it, so that the
+    gradient is not cut at the same places in each epoch. Merity, Keskar & Socher, "Regularizing and optimizing LSTM
+    language models", 2018.
     """
     if not config.bptt_jitter:
         return config.seq_length
@@ -303,13 +260,12 @@ def _find(
             return items, blank
     hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in separator else ""
     raise TextError(
-        f"the text never has the separator {separator!r} ({separator_option(separator)[0]}), so it is a single item; "
-        f"leave the option out{hint}"
+        f"the text does not contain the separator {separator!r}, so it is a single item; drop the option{hint}"
     )
 
 
 def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division) -> CorpusInfo:
-    """Return what a checkpoint remembers of a text that was read and divided this way."""
+    """Return what a checkpoint says of a text that was read and divided this way."""
     return CorpusInfo(
         name=corpus.name,
         sources=corpus.sources,
@@ -321,7 +277,7 @@ def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division)
 
 
 def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
-    """Characters of a text that were trained on, and that were held out; of items, with the separator of each."""
+    """Count the characters that were trained on and held out; of items, with the separator of each."""
     if corpus.items:
         return corpus.items.training_characters, corpus.items.held_out_characters
     text = np.broadcast_to(np.uint8(0), corpus.characters)  # as long as the text, and takes no room
@@ -332,23 +288,21 @@ def parts(corpus: CorpusInfo, config: TrainConfig) -> tuple[int, int]:
 def epochs(trained: Checkpoint, config: TrainConfig) -> float:
     """Count the passes over the training text that a checkpoint has behind it."""
     characters, _ = parts(trained.corpus, config)
-    if not characters:  # of a model from elsewhere the text is not known
+    if characters < (1 if trained.corpus.items else 2):  # of a model from elsewhere the text is not known
         return 0.0
-    if trained.corpus.items:
-        return trained.progress.epoch + trained.progress.position / characters
-    if characters < 2:  # no text that was trained on, but a file may say so
-        return 0.0
-    streams = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length)
-    return trained.progress.epoch + trained.progress.position / streams.length
+    length = characters
+    if not trained.corpus.items:
+        length = Streams(np.broadcast_to(np.uint8(0), characters), config.batch_size, config.seq_length).length
+    return trained.progress.epoch + trained.progress.position / length
 
 
 def training_part(trained: Checkpoint, watcher: Watcher = NOBODY) -> NDArray[np.integer]:
-    """Return the ids of what the model learned from, as one text; the errors are those of `divided`."""
+    """Return the ids of what the model was trained on, as one text; the errors are those of `divided`."""
     return running(learned(trained, watcher))
 
 
 def learned(trained: Checkpoint, watcher: Watcher = NOBODY) -> Part:
-    """Return what the model learned from, without what was held out; the errors are those of `divided`."""
+    """Return what the model was trained on; the errors are those of `divided`."""
     return divided(trained, watcher).training
 
 
@@ -358,7 +312,7 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     Raises
     ------
     TextError
-        If the text is not here any more, or not the same; the sentence says why.
+        If the text cannot be read again, or has changed.
     """
     corpus, val_fraction = trained.corpus, trained.config.get("val_fraction")
     if not corpus.sources:
@@ -381,9 +335,9 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     sha256 = text_identity(found.sha256, found.file_ends, of_items=bool(trained.separator))
     if sha256 != corpus.sha256:
         raise TextError(
-            f"{shown(corpus.name)} has changed since the model learned it "
+            f"{shown(corpus.name)} has changed since the model was trained on it "
             f"(SHA-256 {corpus.sha256[:12]}… then, {sha256[:12]}… now)"
         )
     if division.counts != corpus.items:
-        raise TextError("what was held out cannot be chosen again as it was: another NumPy, or a damaged checkpoint")
+        raise TextError("the held-out items cannot be chosen again: another NumPy, or a damaged checkpoint")
     return division

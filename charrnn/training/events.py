@@ -1,4 +1,4 @@
-"""What happens in a run. Losses are nats a character."""
+"""What happens in a run. Losses are in nats per character."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step did. Losses are nats a character.
+    """What one step did. Losses are in nats per character.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class RolledBack:
 
 @dataclass(frozen=True)
 class LossRose:
-    """The loss of a step is several times that of the run's start; the run goes on, and says so once."""
+    """The loss of a step is over three times that of blind guessing. Yielded once in a run."""
 
     step: int
     loss: float

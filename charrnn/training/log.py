@@ -1,4 +1,4 @@
-"""The log of a run, next to its checkpoint: ``kafka.log.jsonl`` next to ``kafka.npz``.
+"""The log of a run, next to its checkpoint: ``book.log.jsonl`` next to ``book.npz``.
 
 It is a file of JSON objects, one a line. Each has ``event``, ``time`` (UTC) and ``step``; losses are nats a character:
 
@@ -11,9 +11,6 @@ It is a file of JSON objects, one a line. Each has ``event``, ``time`` (UTC) and
 A line goes to the system in one write. A process that is killed leaves whole lines and at most a piece of one, which is
 cut off before anything is appended. A resumed run first cuts off what the log says of steps after the checkpoint that
 it resumes from, so the log of a run in several parts reads as one run. No error of the log ends training.
-
-In this module stand first the file (`LineWriter`, `read_entries`), then reading a log, then the records of a run's
-events (`Recorder`), and last `RunLog`, which writes them.
 """
 
 import errno
@@ -38,21 +35,18 @@ from charrnn.version import __version__
 _LONGEST_LINE = 1 << 24  # bytes: what has no line feed for so long is no such file
 
 
-class Entry(NamedTuple):
-    """One line."""
+Record = dict[str, Any]
 
-    value: dict[str, Any]
-    end: int  # offset of what comes after it, in bytes
+
+class Entry(NamedTuple):
+    """One line, and the offset of the next in bytes."""
+
+    value: Record
+    end: int
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
-    """Yield the lines of a file that are whole; what is not a JSON object is left out.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read, or is not a regular one.
-    """
+    """Yield the lines of a file that are whole; what is not a JSON object is left out."""
     _require_file(path)
     with path.open("rb") as stream:
         end = 0
@@ -65,13 +59,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 
 def open_to_append(path: Path, kept: int) -> FileIO:
-    """Open a file to write after its first `kept` bytes; what stood behind those goes.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, or is not a regular file.
-    """
+    """Open a file to write after its first `kept` bytes; the rest is removed."""
     _require_file(path)
     stream = FileIO(path, "a")
     stream.truncate(kept)
@@ -79,14 +67,10 @@ def open_to_append(path: Path, kept: int) -> FileIO:
 
 
 class LineWriter:
-    """Writes whole lines, and never raises: the first failure is told, and those after it are not.
+    """Writes whole lines to an unbuffered stream, and never raises: `tell` is called with the first failure.
 
-    Parameters
-    ----------
-    stream : unbuffered
-    tell : called once, with what went wrong
-    can_cut : whether a piece of a line can be taken back. Then the next line is tried again, as there may be room by
-        then; else nothing more is written.
+    If a piece of a line can be cut off again, the next line is tried, as there may be room by then; else nothing more
+    is written.
     """
 
     def __init__(self, stream: FileIO, tell: Callable[[OSError], None], *, can_cut: bool) -> None:
@@ -95,7 +79,7 @@ class LineWriter:
         self._can_cut = can_cut
         self._has_failed = False
 
-    def write(self, value: dict[str, Any]) -> None:
+    def write(self, value: Record) -> None:
         """Write one object."""
         if self._has_failed and not self._can_cut:
             return
@@ -126,31 +110,16 @@ def _require_file(path: Path) -> None:
 _LARGEST_STEP = 1 << 53  # and one more: what a float still counts
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log, those of damaged lines left out.
-
-    Raises
-    ------
-    LogError
-        If the file is missing, cannot be read, or is no log.
-    """
+def read_log(path: Path) -> list[Record]:
+    """Return the records of a log, without damaged lines."""
     return [entry.value for entry in _entries(path)]
 
 
 def length_until(path: Path, step: int, rollbacks: int) -> int:
-    """Length in bytes of what a log says of its run up to a save.
+    """Length in bytes of what a log says of its run up to the save of a step, after so many rollbacks.
 
-    That is up to the line of the save, which is missing where the process was killed right then, or the checkpoint is a
-    copy; then what is of later steps, or of another number of rollbacks, at the end of the log is left out.
-
-    Parameters
-    ----------
-    step, rollbacks : of the state that was saved: after a rollback a run comes to the same steps again
-
-    Raises
-    ------
-    LogError
-        If there is a file that is no log.
+    That is up to the line of the save. If it is missing, as the process was killed right then, or as the checkpoint is
+    a copy, the end of the log that is of later steps, or of another number of rollbacks, is left out.
     """
     if not path.exists() or not path.stat().st_size:
         return 0
@@ -161,14 +130,8 @@ def length_until(path: Path, step: int, rollbacks: int) -> int:
     return entries[length - 1].end if length else 0
 
 
-def lacks_save(path: Path, step: int) -> bool:
-    """Whether a log up to a save lacks the line of it, as after a kill between the checkpoint and its line."""
-    saves = [entry.value["step"] for entry in _entries(path) if entry.value["event"] == "save"]
-    return not saves or saves[-1] != step
-
-
 def _length_until(entries: list[Entry], counts: list[int | None], saved: tuple[int, int]) -> int:
-    """Count the lines to keep; `counts` has the rollbacks before the end of each, None where that is not known."""
+    """Count the lines to keep; `counts` has the rollbacks up to each, None where that is not known."""
     step, rollbacks = saved
     length = len(entries)
     while length and (entries[length - 1].value["step"] > step or counts[length - 1] not in (None, rollbacks)):
@@ -184,7 +147,7 @@ def _length_until(entries: list[Entry], counts: list[int | None], saved: tuple[i
 
 
 def _rollbacks(entries: list[Entry]) -> list[int | None]:
-    """Return how often the run had gone back at each line; None where an older log does not say so."""
+    """Return the number of rollbacks up to each line; None where an older log does not say it."""
     counts: list[int | None] = []
     count: int | None = 0
     for entry in entries:
@@ -198,6 +161,7 @@ def _rollbacks(entries: list[Entry]) -> list[int | None]:
 
 
 def _entries(path: Path) -> list[Entry]:
+    """Return the lines of a log, or raise `LogError` if the file cannot be read or is not one."""
     entries = []
     try:
         for entry in read_entries(path):
@@ -221,7 +185,7 @@ def _is(entry: Entry, event: str, step: int) -> bool:
     return (entry.value["event"], entry.value["step"]) == (event, step)
 
 
-LOG_FORMAT = 1
+_LOG_FORMAT = 1
 _NAMES = {
     "StepReport": "progress",
     "Sampled": "sample",
@@ -232,40 +196,31 @@ _NAMES = {
 }
 _DOUBLING = 7  # two to the power of this: records from one power of two to the next
 
-Record = dict[str, Any]
-
 
 def is_recorded(step: int) -> bool:
-    """Whether a step's figures are recorded: all of the first 256, and of each doubling after those 128.
+    """Whether a step's figures are recorded: all of the first 256, and 128 of each doubling after those.
 
-    Where a run's loss falls fast it is seen in detail, the records of the longest run stay a few thousand, and as a
-    pure function of the step it is the same in a run that was stopped and went on.
+    So the beginning, where the loss falls fast, is seen in detail, and the longest run has a few thousand records.
     """
     return step % (1 << max(0, step.bit_length() - 1 - _DOUBLING)) == 0
 
 
 class Recorder:
-    """Turns the events of one run into records.
-
-    Parameters
-    ----------
-    beginning : what there is to say of the run before its first event
-    command : what the user typed to start it
-
-    Attributes
-    ----------
-    beginning : the record of how the run starts or resumes
-    """
+    """Turns the events of one run into records; `beginning` is the first."""
 
     def __init__(self, beginning: Beginning, command: str) -> None:
-        self.beginning = _beginning(beginning, command)
+        values = _plain(vars(beginning))
+        event = "start" if values.pop("is_fresh") else "resume"
+        del values["saved_rollbacks"]
+        about = {"charrnn": __version__, "log_format": _LOG_FORMAT, "command": command}
+        self.beginning = stamp(event, values.pop("step")) | about | values
         self._last: StepReport | None = None
         self._recorded = 0  # the last step that was
         self._characters, self._seconds = 0, 0.0  # trained since the last record of progress
         self._heard = time.perf_counter()
 
     def records(self, event: Event) -> Sequence[Record]:
-        """Return what is to be recorded of an event: nothing, one record, or two."""
+        """Return the records of an event: none, one, or two."""
         now = time.perf_counter()
         since, self._heard = now - self._heard, now
         if isinstance(event, StepReport):
@@ -273,8 +228,10 @@ class Recorder:
             self._seconds += since
             self._last = event
             return (self._progress(event),) if is_recorded(event.step) else ()
-        record = stamp(_name(event), event.step) | _plain(asdict(event))
-        # Where a run stops, or leaves its way, the last step that it made is worth a line.
+        kind = type(event).__name__
+        name = _NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind).lower()  # SaveFailed: save_failed
+        record = stamp(name, event.step) | _plain(asdict(event))
+        # The last step before a run stops or goes back is worth a line.
         is_last = isinstance(event, Stopped | RolledBack)
         if is_last and self._last and self._last.step != self._recorded:
             return self._progress(self._last), record
@@ -289,20 +246,6 @@ class Recorder:
         speed = round(self._characters / self._seconds, 1) if self._seconds else None
         self._characters, self._seconds, self._recorded = 0, 0.0, report.step
         return stamp("progress", report.step) | _plain(asdict(report)) | {"characters_per_second": speed}
-
-
-def _beginning(beginning: Beginning, command: str) -> Record:
-    values = _plain(vars(beginning))
-    is_fresh, step = values.pop("is_fresh"), values.pop("step")
-    del values["saved_rollbacks"]
-    start = stamp("start" if is_fresh else "resume", step)
-    return start | {"charrnn": __version__, "log_format": LOG_FORMAT, "command": command} | values
-
-
-def _name(event: Event) -> str:
-    """Return what a record calls an event: ``SaveFailed`` is ``save_failed``, but for the most common ones."""
-    kind = type(event).__name__
-    return _NAMES.get(kind) or re.sub("(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def stamp(event: str, step: int) -> Record:
@@ -322,17 +265,11 @@ def _plain_value(value: Any) -> Any:
 
 
 class RunLog:
-    """The log of one run; a context manager.
+    """The log of one run, a context manager; each line also goes to `echo`.
 
-    The file is first touched at the first event, when a fresh run has been able to save; so a run that cannot begin, or
-    that is at its end already, changes nothing.
-
-    Parameters
-    ----------
-    beginning : what there is to say of the run before its first event
-    command : what the user typed to start it
-    warn : told in a sentence that something could not be written, once for the file and once for the echo
-    echo : where each line goes too, such as stdout; None for nowhere
+    The file is opened at the first event, when a fresh run has been able to save. So a run that cannot begin, or that
+    is finished already, changes nothing. `warn` is told once for the file, and once for the echo, that a line could not
+    be written.
     """
 
     def __init__(
@@ -357,7 +294,7 @@ class RunLog:
             writer.close()
 
     def record(self, event: Event) -> None:
-        """Write down what there is to say of an event."""
+        """Write the records of an event."""
         if not self._has_begun:
             self._has_begun = True
             if self._beginning.is_fresh or not isinstance(event, Stopped):  # else there was nothing to do
@@ -370,27 +307,26 @@ class RunLog:
         if self.path is None:
             return
         tell = self._warner(f"the log {shown(str(self.path))}")
+        kept, step = 0, self._beginning.step
         try:
-            kept = 0
             if not self._beginning.is_fresh:
-                kept = length_until(self.path, self._beginning.step, self._beginning.saved_rollbacks)
+                kept = length_until(self.path, step, self._beginning.saved_rollbacks)
             stream = open_to_append(self.path, kept)
-            step = self._beginning.step
-            is_save_missing = bool(kept) and lacks_save(self.path, step)
+            saves = [record["step"] for record in read_log(self.path) if record["event"] == "save"] if kept else [step]
         except OSError as error:
             tell(error)
         except LogError as error:
-            self._warn(f"{error}; training goes on without one")
+            self._warn(f"{error}; training continues without a log")
         else:
             log = LineWriter(stream, tell, can_cut=True)
             self._writers.append(log)
-            if is_save_missing and self._beginning.checkpoint:
+            if self._beginning.checkpoint and saves[-1:] != [step]:  # killed between the checkpoint and its line
                 for record in self._recorder.records(Saved(step, self._beginning.checkpoint)):
                     log.write(record)
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: Record) -> None:
         for writer in self._writers:
             writer.write(record)
 
     def _warner(self, what: str) -> Callable[[OSError], None]:
-        return lambda error: self._warn(f"cannot write {what}: {error.strerror or error}; training goes on")
+        return lambda error: self._warn(f"cannot write {what}: {error.strerror or error}; training continues")

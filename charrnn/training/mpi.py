@@ -23,12 +23,11 @@ from charrnn.cache import scratch
 from charrnn.errors import WorkerError
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.clipping import global_norm
-from charrnn.optim.optimizers import OptimizerState
+from charrnn.optim import OptimizerState, global_norm
 from charrnn.text.storage import GrowingArray, is_mapped, release_pages
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.training.data import Batches, Part, share
-from charrnn.training.evaluation import AnyEvaluator, EvaluationShard, evaluator_for
+from charrnn.training.evaluation import EvaluationShard, Evaluator, evaluator_for
 from charrnn.training.workers import Plan, Workers
 
 LEADER = 0
@@ -233,7 +232,7 @@ def ranks_on_this_machine() -> int:
 def loss_of_a_rank(error: MPI.Exception) -> WorkerError:
     """Say what it means that MPI could not reach a rank."""
     reason = error.Get_error_string().splitlines()[0]
-    return WorkerError(f"a rank cannot be reached any more ({reason}); resume from the last checkpoint with --resume")
+    return WorkerError(f"a rank can no longer be reached ({reason}); resume from the last checkpoint with --resume")
 
 
 _BLOCK = 1 << 22  # ids sent at once
@@ -350,7 +349,7 @@ class Ranks:
         Raises
         ------
         WorkerError
-            If a rank cannot be reached any more.
+            If a rank can no longer be reached.
         """
         self.are_listening = False
         try:
@@ -371,7 +370,7 @@ class Ranks:
             self._given = given
         return Leader(self, plan, params, optimizer_state, state)
 
-    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
+    def evaluator(self, model: CharRNN, part: Part) -> Evaluator | None:
         """Give each rank its share of a part to score; those of an earlier one are forgotten."""
         evaluator = evaluator_for(model, part, self._total)
         if evaluator:
@@ -398,7 +397,7 @@ def follow() -> None:
     Raises
     ------
     WorkerError
-        If another rank cannot be reached any more, or a worker process of this one has died.
+        If another rank can no longer be reached, or a worker process of this one has died.
     """
     ranks_on_this_machine()  # the leader asks, and all must answer
     try:

@@ -1,8 +1,7 @@
 """A whole run, as an iterator of events: it trains, and evaluates, samples and saves when due.
 
 `Run` is the only loop over training steps. It prints nothing: a terminal, a notebook or a test decides what to show.
-Below it stand what it uses: the clock of a run that is bounded by time, the files of a run, and the alarm for a loss
-that explodes.
+What it uses follows: the clock of a run that is bounded by time, and the files of a run.
 """
 
 import math
@@ -13,10 +12,10 @@ from pathlib import Path
 from time import monotonic
 
 from charrnn import checkpoint
-from charrnn.archive import Lock, sweep_temporaries
 from charrnn.checkpoint import Checkpoint, Progress, Resume
 from charrnn.config import BOUNDS, TrainConfig
 from charrnn.errors import CheckpointError, DivergedError
+from charrnn.files import Lock, sweep_temporaries
 from charrnn.nn.model import CharRNN
 from charrnn.nn.parameters import Parameters
 from charrnn.paths import best_path, kept_path, kept_states
@@ -30,7 +29,7 @@ from charrnn.text.sources import NOBODY, Watcher
 from charrnn.text.usage import Usage
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import Part, characters_in, joined_starts, running
-from charrnn.training.evaluation import AnyEvaluator, ItemEvaluator
+from charrnn.training.evaluation import Evaluator
 from charrnn.training.events import (
     Beginning,
     Evaluated,
@@ -49,7 +48,7 @@ from charrnn.training.trainer import ALONE, Team, Trainer
 
 @dataclass(frozen=True)
 class Caller:
-    """What a program that starts a run brings along; a library's caller needs none of it."""
+    """What the command line adds to a run."""
 
     team: Team = ALONE  # who trains
     watcher: Watcher = NOBODY  # hears how far a long text is read, and how much memory the run takes
@@ -73,11 +72,9 @@ class Material:
 
 
 _ENDING = ("evaluate", "save", "save")  # what comes after the last step: the second save is of the best
-# Rollbacks to one and the same state: with a rate 32 times lower than at first, something else is wrong.
-_MOST_ROLLBACKS = 5
-# Above blind guessing, in nats a character: the loss of a step after which a state is worth going back to. Where it is
-# larger, even by chance, the good state before stays.
-_CALM_WITHIN = 1.0
+_MOST_ROLLBACKS = 5  # to one state: with a rate 32 times lower than at first, something else is wrong
+_CALM_WITHIN = 1.0  # nats a character above blind guessing: after a step with a higher loss, no state is a good one
+_ALARMING = 3  # how many times the loss of blind guessing a step's loss is when the user is told
 _TRIED_CHARACTERS = 16_001  # of the held-out text, to know what an evaluation costs
 
 
@@ -87,21 +84,12 @@ class Run:
     You can stop iterating, look at the weights, and iterate further. While a run with a file exists, no other run can
     write to that file.
 
-    Parameters
-    ----------
-    trainer : the model in training
-    material : what it learns from
-    saving : the run's files; None for a run in memory
-    start : the checkpoint that a resumed run continues
-    caller : who waits for it
-
     Attributes
     ----------
     config : the settings
     corpus : the text, as a checkpoint describes it
     evaluator : scores the held-out part; None where nothing is held out
     held_out_characters : in that part
-    path : of the checkpoint; None for a run in memory. The best model by the held-out figure is kept next to it.
     notes, warnings : sentences a user should read before the run; warnings also with ``--quiet``
     history : (step, nats a character) of each evaluation so far
     is_fresh : whether it starts anew
@@ -130,7 +118,7 @@ class Run:
         self.corpus = material.corpus
         self.notes, self.warnings = material.notes, material.warnings
         self._material = material
-        self.evaluator: AnyEvaluator | None = caller.team.evaluator(trainer.model, material.held_out)
+        self.evaluator: Evaluator | None = caller.team.evaluator(trainer.model, material.held_out)
         self.held_out_characters = characters_in(material.held_out)
         self.saving = saving
         self.is_fresh = start is None
@@ -141,7 +129,7 @@ class Run:
         if start and saving:
             saving.kept = kept_loss(start, saving.best_path, self.evaluator)
         self._good = start.resume.fallback if start and start.resume else None
-        self._alarm = Alarm(trainer.blind_loss)
+        self._has_risen = start is not None and start.progress.has_risen
         self._events: Iterator[Event] | None = None
 
     def __iter__(self) -> Iterator[Event]:
@@ -173,7 +161,7 @@ class Run:
 
     @property
     def path(self) -> Path | None:
-        """Of the checkpoint; None for a run in memory."""
+        """Where the checkpoint is saved, with the best model next to it; None for a run in memory."""
         return self.saving.path if self.saving else None
 
     def checkpoint(self) -> Checkpoint:
@@ -242,9 +230,9 @@ class Run:
             self.close()
 
     def close(self) -> None:
-        """End the worker processes, and let other runs write to the checkpoint; this run cannot continue then.
+        """End the worker processes, and let other runs write to the checkpoint.
 
-        A run that comes to its end does so without being asked, and so does one that nobody uses any more.
+        The run cannot continue then. Its end closes it too, and so does the end of the last reference to it.
         """
         self.trainer.close()
         if self.saving:
@@ -278,34 +266,34 @@ class Run:
         self._good = self._good or self.trainer.fallback(self._progress())
 
     def _first_save(self, saving: "Saving") -> Iterator[Event]:
-        saving.begin()
+        sweep_temporaries(saving.path.parent)
         if not self.is_fresh:
             try:
                 saving.give_bounds(self.checkpoint())
             except CheckpointError as error:
                 yield SaveFailed(self.trainer.step, str(error))
         if self.is_fresh or self.config.minutes:
-            # Saving before the first step finds a folder that cannot be written before an hour's work is lost to it,
-            # and what a save costs.
+            # A folder that cannot be written is found before an hour's work is lost to it, and what a save costs.
             saved = self._save(saving)
             if self.is_fresh:
                 saving.forget()
             yield saved
 
     def _steps(self, stop: Callable[[], bool]) -> Generator[Event, None, bool]:
-        """Train until the run is finished, or asked to stop: return whether it was that."""
+        """Train until the run is finished, or asked to stop; return whether it was asked."""
         while not self.is_finished:
             with self.pace.timing("step"):
                 report = self.trainer.train_step(self.trainer.schedule_progress(self._share_done()))
             yield report
-            if self._alarm.rings(report.loss):
+            if report.loss > _ALARMING * self.trainer.blind_loss and not self._has_risen:
+                self._has_risen = True
                 yield LossRose(report.step, report.loss)
             yield from self._on_the_way(report)
             if stop() and not self.is_finished:
                 return True
         if self._is_out_of_patience():
             yield OutOfPatience(self.trainer.step, *_best(self.history))
-        if self.evaluator and not self._is_evaluated():
+        if self.evaluator and self.trainer.step not in dict(self.history):
             yield from self._evaluate(self.evaluator)
         return False
 
@@ -318,7 +306,7 @@ class Run:
             self._good = self.trainer.fallback(self._progress())
         if _is_due(step, self.config.sample_every) and self._has_time_for("sample"):
             yield self._sample()
-        # The last step is saved when it is evaluated: a kill in between would leave a run that is over, but for that.
+        # The last step is saved after its evaluation: a kill in between would leave a finished run without it.
         if self.saving and is_to_save and not self.is_finished and self._has_time_for("save"):
             try:
                 yield self._save(self.saving)
@@ -326,13 +314,7 @@ class Run:
                 yield SaveFailed(step, str(error))
 
     def _roll_back(self, error: DivergedError) -> RolledBack:
-        """Go back to the last good state and halve the learning rate.
-
-        Raises
-        ------
-        DivergedError
-            The same, if that has not helped often enough.
-        """
+        """Go back to the last good state and halve the learning rate, or raise if that did not help often enough."""
         good, trainer = self._good, self.trainer
         if good is None:
             raise error
@@ -342,7 +324,7 @@ class Run:
         self.history = list(good.progress.history)
         return RolledBack(trainer.step, error.reason, trainer.full_learning_rate)
 
-    def _evaluate(self, evaluator: AnyEvaluator) -> Iterator[Event]:
+    def _evaluate(self, evaluator: Evaluator) -> Iterator[Event]:
         step = self.trainer.step
         with self.pace.timing("evaluate"):
             loss = evaluator.loss(self.trainer.params)
@@ -357,9 +339,6 @@ class Run:
                     self.saving.save_if_best(self.checkpoint(), loss)
             except CheckpointError as error:
                 yield SaveFailed(step, str(error))
-
-    def _is_evaluated(self) -> bool:
-        return bool(self.history) and self.history[-1][0] == self.trainer.step
 
     def _is_out_of_patience(self) -> bool:
         if not (self.config.patience and self.history):
@@ -386,10 +365,11 @@ class Run:
             elapsed = self.pace.elapsed + self.pace.cost("save")
             if self.pace.share(*_ENDING) >= 1:
                 elapsed = max(elapsed, self.pace.budget)  # what is too short for a step is spent too
-        return self.trainer.progress(elapsed_seconds=elapsed, history=tuple(self.history))
+        progress = self.trainer.progress(elapsed_seconds=elapsed, history=tuple(self.history))
+        return replace(progress, has_risen=self._has_risen)
 
     def _has_time_for(self, *parts: str) -> bool:
-        """Whether parts that are not needed leave time for another step."""
+        """Whether these parts leave time for another step."""
         return self.pace.has_time_for(*parts, "step", *_ENDING)
 
     def _share_done(self) -> float:
@@ -415,14 +395,13 @@ def _on_schedule(start: Checkpoint) -> list[tuple[int, float]]:
     return history[:-1] if ended_there else history
 
 
-def compare_held_out(run: Run, evaluator: AnyEvaluator, track: Track = untracked) -> Comparison:
-    """Compare the best held-out figure of a run that is over.
+def compare_held_out(run: Run, evaluator: Evaluator, track: Track = untracked) -> Comparison:
+    """Compare the best held-out figure of a run that is over with the yardsticks.
 
-    The first held-out character is given and not predicted, to the model and the yardsticks alike; of items the
-    separator before the first. `track` follows what takes long.
+    Neither the model nor they predict the first held-out character, or the separator before the first item.
     """
     trainer = run.trainer
-    part, training = evaluator.items if isinstance(evaluator, ItemEvaluator) else evaluator.ids, trainer.streams.part
+    part, training = evaluator.scored, trainer.streams.part
     text, starts = running(part), joined_starts(part)
     given = 1 if starts is None else int(starts[0])
     best = min((loss for _, loss in run.history), default=None)
@@ -437,10 +416,8 @@ def compare_held_out(run: Run, evaluator: AnyEvaluator, track: Track = untracked
     return compare(model, parts, trainer.vocabulary, track)
 
 
-# The newest measurement counts for a fifth: one slow save must not end a run early, nor be forgotten at once.
-_NEWEST = 0.2
-# What no clock here sees: the interpreter's start, and after the last save its end and that of the workers.
-_SECONDS_OUTSIDE = 0.3
+_NEWEST = 0.2  # what the newest measurement counts for: one slow save must not end a run early
+_SECONDS_OUTSIDE = 0.3  # that are not measured: the interpreter's start and end, and the end of the workers
 
 
 class Pace:
@@ -465,13 +442,13 @@ class Pace:
         return self.earlier + (0.0 if self._began is None else monotonic() - self._began)
 
     def begin(self) -> None:
-        """Let time count from now, where it does not yet."""
+        """Let time count from now, unless it counts already."""
         if self._began is None:
             self._began = monotonic()
 
     @contextmanager
     def timing(self, part: str, *, share: float = 1.0) -> Iterator[None]:
-        """Measure one go at a part of the run, or at this share of it."""
+        """Measure how long a part of the run takes, or this share of it."""
         started = monotonic()
         yield
         seconds = (monotonic() - started) / share
@@ -479,11 +456,11 @@ class Pace:
         self._costs[part] = before + _NEWEST * (seconds - before)
 
     def cost(self, *parts: str) -> float:
-        """Seconds that these take, going by what they took; 0 for what was never measured."""
+        """Seconds that these parts take, as measured; 0 for what was never measured."""
         return sum(self._costs.get(part, 0.0) for part in parts)
 
     def share(self, *ending: str) -> float:
-        """Share of the time for steps that is spent; from 1 on, one more step and the `ending` would end too late."""
+        """Share of the time for steps that is spent; from 1 on, another step and the `ending` would end too late."""
         if not self.budget:
             return 0.0
         planned = self.budget - self.cost("step", *ending) - _SECONDS_OUTSIDE
@@ -495,39 +472,19 @@ class Pace:
 
 
 class Saving:
-    """The files of one run.
-
-    Parameters
-    ----------
-    path : of the run's own checkpoint
-    lock : what keeps other runs off it, until `close`
-
-    Attributes
-    ----------
-    best_path : of its best model
-    kept : held-out figure of the best model that is on the disk, in nats a character; infinity where there is none
-    """
+    """The files of one run; the lock keeps other runs off them until `close`."""
 
     def __init__(self, path: Path, lock: Lock | None) -> None:
         self.path = path
         self.best_path = best_path(path)
-        self.kept = math.inf
+        self.kept = math.inf  # held-out figure of the best model on the disk, in nats a character
         self._lock = lock
 
-    def begin(self) -> None:
-        """Remove what killed runs have left in the folder."""
-        sweep_temporaries(self.path.parent)
-
     def save(self, state: Checkpoint, keep: int = 0) -> None:
-        """Save the run's state; also keep the states of the last `keep` saves, each in a file of its own.
+        """Save the run's state; also keep the states of the last `keep` saves, each in its own file.
 
-        An older state is removed when the new one is on the disk, and by its step's number, not by any clock. States of
-        later steps, which a run leaves behind when it goes back, stay until it has come that far again.
-
-        Raises
-        ------
-        CheckpointError
-            If it cannot be written; the file is then as it was, and nothing is removed.
+        An older state is removed, by its step, when the new one is on the disk. States of later steps, which a run
+        leaves behind when it goes back, stay until it has come that far again.
         """
         checkpoint.save(self.path, state)
         step = state.progress.step
@@ -537,27 +494,16 @@ class Saving:
                 _remove(kept_path(self.path, old), "a state kept before")
 
     def save_if_best(self, state: Checkpoint, loss: float) -> None:
-        """Keep a model, its weights alone, if its held-out figure is better than that of the one that is kept.
+        """Keep a model, its weights alone, if its held-out figure beats that of the one on the disk.
 
         A resumed run may stand before a best that its interrupted predecessor kept: that stays until it is beaten.
-
-        Raises
-        ------
-        CheckpointError
-            If it cannot be written; the best so far is then as it was.
         """
         if loss < self.kept:
             checkpoint.save(self.best_path, replace(state, resume=None))
             self.kept = loss
 
     def forget(self) -> None:
-        """Remove the best model and the kept states of the run that this one replaces.
-
-        Raises
-        ------
-        CheckpointError
-            If that is not possible.
-        """
+        """Remove the best model and the kept states of the run that this one replaces."""
         _remove(self.best_path, "the best model of the run to be replaced")
         for step in kept_states(self.path):
             _remove(kept_path(self.path, step), "a state of the run to be replaced")
@@ -565,17 +511,7 @@ class Saving:
     def give_bounds(self, state: Checkpoint) -> None:
         """Write the bounds of a run that is resumed into its best model and its kept states.
 
-        They may have been saved when the run was to end elsewhere. So all files of a run say the same of it, and are
-        those of one that was to end there from the start.
-
-        Parameters
-        ----------
-        state : of the run that is resumed
-
-        Raises
-        ------
-        CheckpointError
-            If one of them cannot be written; it is then as it was.
+        So all files of a run say the same of it, and are those of one that was to end there from the start.
         """
         bounds = {name: state.config[name] for name in BOUNDS}
         for path in (self.best_path, *(kept_path(self.path, step) for step in kept_states(self.path))):
@@ -601,14 +537,10 @@ def _remove(path: Path, what: str) -> None:
         raise CheckpointError(f"cannot remove {str(path)!a}, {what}: {error.strerror}; move it away") from error
 
 
-def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> float:
-    """Return the held-out figure of the best model that a resumed run finds on the disk; infinity if there is none.
+def kept_loss(run: Checkpoint, best: Path, evaluator: Evaluator | None) -> float:
+    """Return the held-out figure of the best model of a run that is resumed; infinity if there is none.
 
-    Parameters
-    ----------
-    run : the state it resumes from
-    best : where that model is
-    evaluator : scores the run's held-out part; it is asked where the model was judged by another text
+    If it was judged by another text, `evaluator` scores it again.
     """
     try:
         kept = checkpoint.load(best)
@@ -618,30 +550,3 @@ def kept_loss(run: Checkpoint, best: Path, evaluator: AnyEvaluator | None) -> fl
         return evaluator.loss(kept.params)
     entry = kept.progress.best
     return entry[1] if entry else math.inf
-
-
-# char-rnn's measure of an exploding loss: so many times the first.
-_ALARMING = 3.0
-
-
-class Alarm:
-    """Rings once in a run, at the first loss that is three times that of the run's start.
-
-    Parameters
-    ----------
-    blind_loss : of guessing blindly. A run that goes on starts low, and a strange passage is no explosion: the start
-        counts for no less than this.
-    """
-
-    def __init__(self, blind_loss: float) -> None:
-        self._start = blind_loss
-        self._limit: float | None = None
-
-    def rings(self, loss: float) -> bool:
-        """Whether to warn of a step that had this loss."""
-        if self._limit is None:
-            self._limit = _ALARMING * max(loss, self._start)
-        if not loss > self._limit:
-            return False
-        self._limit = math.inf
-        return True

@@ -1,11 +1,11 @@
 """The two ways into a run: `train` starts one, `resume` continues one from a checkpoint. Both return a `Run`.
 
-Below them stands what both need: the settings that suit a text, the memory a run takes, and the free name and the lock
-of a checkpoint.
+What they need follows: the settings that suit a text, the memory a run takes, the name and the lock of a checkpoint.
 """
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from math import prod
 from os import PathLike
@@ -15,27 +15,27 @@ from typing import Any
 import numpy as np
 
 from charrnn import checkpoint as checkpoints
-from charrnn.archive import Lock, released_on_failure
 from charrnn.checkpoint import Checkpoint, Resume
 from charrnn.commands import command
 from charrnn.config import (
     BOUNDS,
+    LINE_END,
     MOST_LAYERS,
     RECIPES,
     RESUMABLE,
     TrainConfig,
     flag,
     format_sizes,
-    separator_option,
     suited_settings,
     usual_recipe,
 )
 from charrnn.errors import CheckpointError, ConfigError, InUseError, TextError, shown
+from charrnn.files import Lock, released_on_failure
 from charrnn.machine import available_memory, format_bytes
 from charrnn.nn.parameters import Parameters
-from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.optim import OPTIMIZERS
 from charrnn.paths import (
-    FOLDER,
+    LOCAL_CHECKPOINTS,
     best_path,
     check_name,
     default_path,
@@ -153,9 +153,8 @@ def train(
         trainer = Trainer(config, corpus.vocabulary, division.training, source=source, team=caller.team)
         notes += [*shrunk, *division.notes, *_early_end(config)]
         if source:
-            known, symbols = trainer.known, len(corpus.vocabulary)
-            start = f"starts from {shown(str(init_from))}"
-            notes.append(f"{start}: {known} of {symbols} characters known, {symbols - known} new")
+            known, new = trainer.known, len(corpus.vocabulary) - trainer.known
+            notes.append(f"starts from {shown(str(init_from))}: {known} of {known + new} characters known, {new} new")
         info = corpus_info(corpus, decoding, division)
         material = Material(info, division.held_out, caller.command, tuple(notes))
         return Run(trainer, material, Saving(path, lock) if path else None, caller=caller)
@@ -205,10 +204,12 @@ def resume(
         return _resume(start, data, None, allow_new_text, caller, settings)
     path = Path(start) if start is not None else newest(for_resume=True)
     if path is None:
-        raise CheckpointError(f"nothing to resume: no checkpoint in {FOLDER}/; name one with --checkpoint")
+        raise CheckpointError(
+            "nothing to resume: no checkpoint in {folder}/; name one with {}", "checkpoint", folder=LOCAL_CHECKPOINTS
+        )
     if is_kept(path):
         raise CheckpointError(
-            f"{shown(str(path))} is a state that a run keeps; copy it under another name to resume from it"
+            f"{shown(str(path))} is a state that a run keeps; copy it to another name to resume from it"
         )
     lock = Lock(path) if path.exists() else None
     with released_on_failure(lock):
@@ -227,9 +228,11 @@ def _resume(
     name = shown(str(saving.path)) if saving else "the checkpoint"
     if start.resume is None:
         raise CheckpointError(f"{name} was kept for sampling only; resume from the run's own checkpoint")
-    config = _resumed_config(start, name, changes)
-    before = TrainConfig.from_json(start.config)  # with what old files lack
-    changed = _changes(before.to_json(), config)
+    before = TrainConfig.from_json(start.config)
+    config = _changed(before, changes, start.corpus.normalize)
+    differing = [name for name in RESUMABLE if getattr(config, name) != getattr(before, name)]
+    changed = [f"{flag(name)} {getattr(config, name)} (was {getattr(before, name)})" for name in differing]
+    changed = [f"changed: {', '.join(changed)}"] if changed else []
     rollbacks = start.progress.rollbacks
     if config.learning_rate != before.learning_rate:
         start = _without_rollbacks(start, start.resume)
@@ -239,9 +242,12 @@ def _resume(
     if sha256 != start.corpus.sha256:
         if not allow_new_text:
             raise ConfigError(
-                f"the text has changed since {name} was saved "
-                f"(SHA-256 {start.corpus.sha256[:12]}… then, {sha256[:12]}… now); "
-                "give the text it was trained on, or learn this one with --allow-new-text"
+                "the text has changed since {name} was saved (SHA-256 {then}… then, {now}… now); give the text it was "
+                "trained on, or train on this one with {}",
+                "allow_new_text",
+                name=name,
+                then=start.corpus.sha256[:12],
+                now=sha256[:12],
             )
         start, config, shrunk = _on_new_text(start, config, corpus, division)
         changed = [f"continues on another text: {shown(corpus.name)}, from its beginning", *shrunk, *changed]
@@ -254,7 +260,7 @@ def _resume(
     notes = [
         *corpus.notes,
         *division.notes,
-        f"resumes from {name} at step {start.progress.step:,}",
+        f"resuming {name} at step {start.progress.step:,}",
         *_redistributed(start, trainer),
         *changed,
         *_rate_jump(trainer, before, start.progress.elapsed_seconds / 60),
@@ -266,7 +272,7 @@ def _resume(
 
 
 def _early_end(config: TrainConfig) -> list[str]:
-    """Say where a run goes on after its cosine schedule has ended, when it learns nothing more."""
+    """Say where a run continues after the end of its cosine schedule, when it learns nothing more."""
     last = config.schedule_steps
     if config.schedule != "cosine" or not 0 < last < config.steps:
         return []
@@ -274,38 +280,25 @@ def _early_end(config: TrainConfig) -> list[str]:
 
 
 def change(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
-    """Return a configuration with other values; where one bound of the run is given, the others bind no more."""
+    """Return a configuration with other values; if one bound of the run is given, the others are removed."""
     bounds = {name: value for name, value in changes.items() if name in BOUNDS}
     others = {name: value for name, value in changes.items() if name not in BOUNDS}
     return replace(config.with_bounds(bounds), **others)
 
 
-_JUMP = 0.01  # share of the learning rate by which it may change and nothing is said
-
-
-def _resumed_config(start: Checkpoint, name: str, changes: Mapping[str, Any]) -> TrainConfig:
-    try:
-        config = TrainConfig.from_json(start.config)
-    except ConfigError as error:
-        raise CheckpointError(f"{name} is damaged ({error})") from error
+def _changed(before: TrainConfig, changes: Mapping[str, Any], normalize: str) -> TrainConfig:
+    """Return the configuration of a resumed run."""
     if "separator" in changes:
-        changes = {**changes, "separator": as_read(changes["separator"], start.corpus.normalize)}
+        changes = {**changes, "separator": as_read(changes["separator"], normalize)}
     for field in changes:
-        if field not in RESUMABLE and changes[field] != getattr(config, field):
-            may_change = ", ".join(map(flag, RESUMABLE))
-            said = separator_option(changes[field])[0] if field == "separator" else flag(field)
+        if field not in RESUMABLE and changes[field] != getattr(before, field):
+            is_lines = field == "separator" and changes[field] == LINE_END
             raise ConfigError(
-                f"{said} cannot change when a run is resumed; leave it out, or start a new run "
-                f"(what may change: {may_change})"
+                "{} cannot change when a run is resumed; leave it out, or start a new run (what may change: "
+                f"{', '.join(['{}'] * len(RESUMABLE))})",
+                *("by_line" if is_lines else field, *RESUMABLE),
             )
-    return change(config, changes)
-
-
-def _changes(before: Mapping[str, Any], config: TrainConfig) -> list[str]:
-    """Say which fields are others than before."""
-    after = config.to_json()
-    changed = [f"{flag(name)} {after[name]} (was {before[name]})" for name in RESUMABLE if after[name] != before[name]]
-    return [f"changed: {', '.join(changed)}"] if changed else []
+    return change(before, changes)
 
 
 def _read_again(data: Data, start: Checkpoint, saving: Saving | None, watcher: Watcher) -> Corpus:
@@ -341,7 +334,7 @@ def _on_new_text(
 
 
 def _fits(start: Checkpoint, config: TrainConfig, division: Division) -> bool:
-    """Whether the arrays and the cursor of a checkpoint are such as its configuration leads to."""
+    """Whether the arrays and the cursor of a checkpoint are those of its configuration."""
     if start.model != build_model(config, len(start.vocabulary)) or start.resume is None:
         return False
     if start.corpus.items != division.counts or not can_train(division.training):
@@ -357,7 +350,7 @@ def _fits(start: Checkpoint, config: TrainConfig, division: Division) -> bool:
 
 
 def _without_rollbacks(start: Checkpoint, resume: Resume) -> Checkpoint:
-    """Forget the halvings of another learning rate than the one that is asked for now."""
+    """Forget how often another learning rate was halved."""
     fallback = resume.fallback
     if fallback:
         fallback = replace(fallback, progress=replace(fallback.progress, rollbacks=0))
@@ -366,27 +359,21 @@ def _without_rollbacks(start: Checkpoint, resume: Resume) -> Checkpoint:
 
 
 def _rate_jump(trainer: Trainer, before: TrainConfig, minutes: float) -> list[str]:
-    """Say where a schedule that follows other bounds than before takes the learning rate.
-
-    Parameters
-    ----------
-    before : the configuration until now
-    minutes : that the run has taken until now
-    """
+    """Say how far a schedule that follows new bounds moves the learning rate, if by more than a hundredth."""
     config = trainer.config
     was, now = trainer.next_rate(before, minutes), trainer.next_rate(config, minutes)
-    if math.isclose(was, now, rel_tol=_JUMP):
+    if math.isclose(was, now, rel_tol=0.01):
         return []
     why = f"as the {config.schedule} schedule follows what has changed"
     return [f"the learning rate jumps at step {trainer.step:,} from {was:.3g} to {now:.3g}, {why}"]
 
 
 def _warnings(start: Checkpoint, trainer: Trainer, saving: Saving | None) -> tuple[str, ...]:
-    """Say what may surprise: a best model that is gone, and why the bits may not be those of an unbroken run."""
+    """Say that the best model is gone, and why the bits may not be those of an unbroken run."""
     warnings = []
     if saving and start.progress.history and not saving.best_path.exists():
         best = shown(str(saving.best_path))
-        warnings.append(f"the best model so far, {best}, is gone; only a better one makes it anew")
+        warnings.append(f"the best model so far, {best}, is missing; only a better model will replace it")
     differing = [
         f"{name} {shown(start.machine[name])} then, {value} now"
         for name, value in trainer.machine.items()
@@ -398,7 +385,7 @@ def _warnings(start: Checkpoint, trainer: Trainer, saving: Saving | None) -> tup
 
 
 def _redistributed(start: Checkpoint, trainer: Trainer) -> list[str]:
-    """Say that the streams are divided anew, where there were more ranks or fewer."""
+    """Say that the streams are divided anew, if the number of ranks has changed."""
     ranks, before = trainer.plan.ranks, start.machine.get(RANKS, "1")
     if before == str(ranks):
         return []
@@ -414,48 +401,38 @@ def _fitted(
     is_suited: bool,
     caller: Caller,
 ) -> tuple[TrainConfig, tuple[str, ...]]:
-    """Fit a configuration to the text that is trained on, and to the machine.
+    """Fit a configuration to its text and to the machine; return it with a sentence for each part that had to shrink.
 
-    Returns
-    -------
-    config, notes : the one that fits, and a sentence for each part that had to shrink
+    If it is a default recipe, dropout and Adagrad's learning rate are chosen too, unless `changes` has them.
     """
     batch_size, seq_length, notes = fit_part(training, config)
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     characters = characters_in(training)
     check_memory(config, len(vocabulary), characters, caller.team, caller.watcher)
-    if is_suited:
-        config = _suit(config, changes, vocabulary, training, caller.team)
+    names = {"dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])} - changes.keys()
+    if is_suited and names:
+        passes = planned_passes(config, vocabulary, training, caller.team)
+        suited: dict[str, Any] = suited_settings(passes, of_items=bool(config.separator))
+        config = replace(config, **{name: suited[name] for name in names})
         check_memory(config, len(vocabulary), characters, caller.team)
     return config, notes
 
 
 def _like(source: Checkpoint, changes: Mapping[str, Any], num_layers: int | None) -> dict[str, Any]:
-    """Return the cell and the sizes of a model whose weights a run is to start from.
-
-    Raises
-    ------
-    ConfigError
-        If one of those was asked for and is another.
-    """
-    model = source.model
-    theirs: dict[str, Any] = {
-        "cell": model.cell,
-        "hidden_sizes": model.hidden_sizes,
-        "embedding_size": model.embedding_size,
-        "tied": model.tied,
-    }
+    """Return the cell and the sizes of a model whose weights a run starts from; refuse others that were asked for."""
+    theirs = asdict(source.model)
+    del theirs["vocab_size"]
     asked = {**theirs, **changes}
-    layers = len(model.hidden_sizes)
+    layers = len(theirs["hidden_sizes"])
     if num_layers == layers and len(asked["hidden_sizes"]) == 1:
         asked["hidden_sizes"] = tuple(asked["hidden_sizes"]) * layers
     elif num_layers not in (None, layers):
         asked["hidden_sizes"] = ()  # not theirs, whatever they are
     for name, value in theirs.items():
         if asked[name] != value:
+            has = "is not {0}" if value is False else "has {0} {own}"
             own = format_sizes(value) if isinstance(value, tuple) else value
-            has = f"is not {flag(name)}" if value is False else f"has {flag(name)} {own}"
-            raise ConfigError(f"the model of --init-from {has}; leave that option out")
+            raise ConfigError(f"the model of {{1}} {has}; drop that option", name, "init_from", own=own)
     return theirs
 
 
@@ -463,23 +440,12 @@ def _stack(config: TrainConfig, num_layers: int | None) -> TrainConfig:
     if num_layers is None:
         return config
     if not 1 <= num_layers <= MOST_LAYERS:
-        raise ConfigError(f"--num-layers must be 1 to {MOST_LAYERS}, not {num_layers}")
+        raise ConfigError("{} must be 1 to {most}, not {layers}", "num_layers", most=MOST_LAYERS, layers=num_layers)
     sizes = config.hidden_sizes
     if len(sizes) not in (1, num_layers):
-        raise ConfigError(f"--num-layers {num_layers} does not fit the {len(sizes)} sizes of --hidden-size")
+        fields, values = ("num_layers", "hidden_sizes"), {"layers": num_layers, "sizes": len(sizes)}
+        raise ConfigError("{} {layers} does not fit the {sizes} sizes of {}", *fields, **values)
     return replace(config, hidden_sizes=sizes * num_layers if len(sizes) == 1 else sizes)
-
-
-def _suit(
-    config: TrainConfig, changes: Mapping[str, Any], vocabulary: Vocabulary, training: Part, team: Team
-) -> TrainConfig:
-    """Choose what a default recipe drops and how fast Adagrad learns, where that was not asked for."""
-    names = ["dropout", "weight_drop", *(["learning_rate"] if config.optimizer == "adagrad" else [])]
-    if all(name in changes for name in names):
-        return config
-    passes = planned_passes(config, vocabulary, training, team)
-    suited: dict[str, Any] = suited_settings(passes, of_items=bool(config.separator))
-    return replace(config, **{name: suited[name] for name in names if name not in changes})
 
 
 def _standing(path: Path) -> Path | None:
@@ -492,15 +458,9 @@ _SECONDS_OF_MEASURING = 0.25
 
 
 def planned_passes(config: TrainConfig, vocabulary: Vocabulary, part: Part, team: Team = ALONE) -> float:
-    """Return how many passes over a text the bounds of a run leave it, whichever of them comes first.
+    """Return how many passes over a text a run makes until its first bound.
 
-    A run whose schedule is spread over a number of steps is a part of one so long, and those are what counts. Where the
-    clock is a bound, what this machine computes in a moment is measured.
-
-    Parameters
-    ----------
-    vocabulary, part : of the text to train on
-    team : who will train
+    With `schedule_steps`, those steps count. With `minutes`, the speed of this machine is measured for a moment.
     """
     passes = [config.epochs or math.inf]
     if steps := config.schedule_steps or config.steps:
@@ -522,18 +482,7 @@ _PROCESS = 40_000_000  # bytes of a worker process that has computed nothing yet
 def check_memory(
     config: TrainConfig, vocab_size: int, characters: int, team: Team = ALONE, watcher: Watcher = NOBODY
 ) -> None:
-    """Refuse a network that this machine has no room to train.
-
-    Parameters
-    ----------
-    characters : of the text to train on
-    watcher : hears how much a large network takes, before it takes it
-
-    Raises
-    ------
-    ConfigError
-        If it takes more memory than is free; the sentence says how much.
-    """
+    """Refuse a network that takes more memory than is free to train; the watcher hears how much a large one takes."""
     free = available_memory()
     room = math.inf if free is None else free / team.ranks_here
     needed = least_memory(config, vocab_size, team.ranks)
@@ -543,48 +492,42 @@ def check_memory(
         except MemoryError:  # under a limit that the system does not tell
             room = 0
     if needed > room:
-        embedded, or_embedding = "", ""
-        if config.embedding_size:
-            embedded, or_embedding = f" embedded in {config.embedding_size}", " --embedding-size,"
+        embedded = f" embedded in {config.embedding_size}" if config.embedding_size else ""
+        sizes = ["hidden_sizes", *(["embedding_size"] if embedded else []), "batch_size"]
         units = " and ".join(f"{size:,}" for size in config.hidden_sizes)
-        there = "that cannot be had" if free is None or room == 0 else f"{format_bytes(free)} are free"
+        there = "there is not enough" if free is None or room == 0 else f"{format_bytes(free)} are free"
         raise ConfigError(
             f"a {config.cell} of {units} units over {vocab_size:,} symbols{embedded}, batch {config.batch_size} × seq "
             f"{config.seq_length}, needs about {format_bytes(team.ranks_here * needed)} of memory, and {there}; "
-            f"give a smaller --hidden-size,{or_embedding} --batch-size or --seq-length"
+            f"give a smaller {', '.join(['{}'] * len(sizes))} or {{}}",
+            *(*sizes, "seq_length"),
         )
     if team.ranks_here * needed >= _WORTH_TELLING:
         watcher.say(f"memory about {format_bytes(team.ranks_here * needed)} for the network and its training")
 
 
 def least_memory(config: TrainConfig, vocab_size: int, ranks: int = 1) -> int:
-    """Return bytes that training takes at the very least, for sizes of which no array can even be described."""
+    """Return the least bytes that training takes, also for sizes too large for NumPy to describe an array of."""
     streams = -(-config.batch_size // ranks)
     logits = longest_chunk(config) * streams * (vocab_size + config.hidden_sizes[-1])
     return np.dtype(config.dtype).itemsize * logits + _weights_memory(config, vocab_size, 1, ranks)
 
 
 def estimate_memory(config: TrainConfig, vocab_size: int, characters: int, ranks: int = 1) -> int:
-    """Return about how many bytes training takes beyond the text and what Python and NumPy hold already.
+    """Return about how many bytes training takes in each rank, beyond the text and what Python and NumPy hold already.
 
     The arrays of a step are made to be counted: what is not written to takes no memory.
-
-    Parameters
-    ----------
-    characters : of the text to train on
-    ranks : that share the batch; the estimate is that of each
     """
     model = build_model(config, vocab_size)
     plan = Plan(config, model, shard_count(config, model, ranks), ranks=ranks)
     shards, processes = plan.shards, plan.processes
     params = Parameters(model.shapes(), np.empty(sum(prod(shape) for shape in model.shapes().values()), config.dtype))
-    # The usual chunk and an epoch's last have a workspace each, of items those of two lengths; an evaluation has its
-    # own.
+    # The usual chunk and an epoch's last (of items, chunks of two lengths) have a workspace each, as an evaluation has.
     lengths = [longest_chunk(config)]
     last = config.seq_length if config.separator else -(-(characters - 1) // config.batch_size) % config.seq_length
     if last or lengths[0] > config.seq_length:
         lengths.append(last or lengths[0])
-    session = model.session(params, len(plan.streams), dropout=dropout_of(config), shards=shards)
+    session = model.session(params, max(1, len(plan.streams)), dropout=dropout_of(config), shards=shards)
     # The first of several processes works with the others or alone, and has a workspace for either.
     step = (1 + (processes > 1)) * sum(session.bytes_for(T) for T in lengths)
     evaluation = model.session(params, MAX_STREAMS).bytes_for(CHUNK_LENGTH) if config.val_fraction else 0
@@ -607,28 +550,21 @@ def _hold(path: Path, *, overwrite: bool) -> Lock:
     lock = Lock(path)  # first, so that what is looked at next stays as it is
     if not overwrite and (standing := _standing(path)):
         lock.release()
-        way = "go on from it with --resume" if path.exists() else "move it away"
-        raise ConfigError(f"{shown(str(standing))} exists; {way}, or replace it with --overwrite")
+        way = "resume it with {1}" if path.exists() else "move it away"
+        fields = "overwrite", "resume"
+        raise ConfigError(f"{{file}} exists; {way}, or replace it with {{0}}", *fields, file=shown(str(standing)))
     return lock
 
 
 def _free_path(name: str, notes: list[str]) -> tuple[Path, Lock]:
-    """Return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
-    number = 1
-    first = path = default_path(name, number)
-    while (lock := _hold_if_free(path)) is None:
+    """Lock and return the default checkpoint of a text, or the next of its names that is not taken, with a note."""
+    number = 0
+    while True:
         number += 1
         path = default_path(name, number)
-    if path != first:
-        notes.append(f"{shown(str(first))} is taken; this run saves to {shown(str(path))}")
+        with suppress(InUseError, ConfigError):  # it exists, or another run is about to write it
+            lock = _hold(path, overwrite=False)
+            break
+    if number > 1:
+        notes.append(f"{shown(str(default_path(name, 1)))} is taken; this run saves to {shown(str(path))}")
     return path, lock
-
-
-def _hold_if_free(path: Path) -> Lock | None:
-    """Lock a checkpoint that is not there and that no other run is about to write; None for any other."""
-    if _standing(path):
-        return None
-    try:
-        return _hold(path, overwrite=False)
-    except (InUseError, ConfigError):
-        return None

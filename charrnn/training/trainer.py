@@ -19,14 +19,12 @@ from charrnn.errors import ConfigError, DivergedError
 from charrnn.machine import describe_numerics, one_thread, with_one_thread
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
-from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
-from charrnn.optim.schedules import learning_rate
+from charrnn.optim import OPTIMIZERS, OptimizerState, clip_norm, clip_value, global_norm, learning_rate
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk, Cursor
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.data import Batches, Part, batches_of, chunk_length, dropout_of
-from charrnn.training.evaluation import AnyEvaluator, evaluator_for
+from charrnn.training.evaluation import Evaluator, evaluator_for
 from charrnn.training.events import StepReport
 from charrnn.training.workers import Plan, Workers, copy_of, shard_count
 
@@ -156,7 +154,7 @@ class Team(Protocol):
     ) -> Engine:
         """Return what computes the steps of a training that starts here; `streams` are those of the whole text."""
 
-    def evaluator(self, model: CharRNN, part: Part) -> AnyEvaluator | None:
+    def evaluator(self, model: CharRNN, part: Part) -> Evaluator | None:
         """Return what scores a held-out part, if there is anything in it."""
 
 

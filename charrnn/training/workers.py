@@ -3,7 +3,7 @@
 A chunk's loss is a sum over its streams, and so is its gradient. The batch is cut into shards of equally many streams.
 Each shard has a gradient of its own, and these are added in the order of the shards. How many there are is settled when
 a run begins (`shard_count`), and kept when it is resumed. So the bits of a run do not depend on how many processes
-compute the shards, and that may change at any step: `Pace` finds out whether the others are worth waiting for, which
+compute the shards, and that may change at any step: `Balance` finds out whether the others are worth waiting for, which
 they are not while another program has their core.
 
 A step has three tasks, and no process begins one before all have ended the one before: `Compute` the gradients of one's
@@ -47,8 +47,7 @@ from charrnn.errors import WorkerError
 from charrnn.machine import format_bytes, one_thread
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Array, Parameters, named_views
-from charrnn.optim.clipping import clip_norm, clip_value, global_norm
-from charrnn.optim.optimizers import OPTIMIZERS, OptimizerState
+from charrnn.optim import OPTIMIZERS, OptimizerState, clip_norm, clip_value, global_norm
 from charrnn.randomness import random_stream
 from charrnn.text.streams import Chunk
 from charrnn.training.data import dropout_of, longest_chunk, share
@@ -91,7 +90,7 @@ class Plan:
     def shards(self) -> int:
         """Equal parts of this rank's streams, each with a gradient of its own."""
         streams = len(self.streams)
-        return max(n for n in range(1, min(self.most_shards, streams) + 1) if streams % n == 0)
+        return max((n for n in range(1, min(self.most_shards, streams) + 1) if streams % n == 0), default=1)
 
     @property
     def processes(self) -> int:
@@ -374,7 +373,7 @@ def available_cores(config: TrainConfig, ranks: int = 1) -> int:
     return config.threads or (cores if ranks == 1 else 1)
 
 
-class Pace:
+class Balance:
     """Whether the other processes are worth waiting for.
 
     They are not while other programs have their cores. So both ways are tried now and then, for a moment: working alone
@@ -433,7 +432,7 @@ class Workers:
     def __init__(self, plan: Plan, params: Parameters, optimizer_state: OptimizerState, state: State) -> None:
         self.plan = plan
         self._count = plan.processes
-        self._pace = Pace()
+        self._balance = Balance()
         self._spent, self._characters = 0.0, 0
         self._is_under_way = False
         self._is_asked_to_stop: Callable[[], bool] = lambda: False
@@ -509,7 +508,7 @@ class Workers:
         is_finite = all(self._do(Apply(self.optimizer_state.updates, rate, norm)))
         self.optimizer_state.updates += 1
         if self._helpers and self._characters:
-            self._pace.record((self._spent + time.monotonic() - began) / self._characters)
+            self._balance.record((self._spent + time.monotonic() - began) / self._characters)
         return is_finite
 
     def heed(self, is_asked_to_stop: Callable[[], bool]) -> None:
@@ -538,8 +537,7 @@ class Workers:
             _end(self._helpers)
             self._start()
         self._is_under_way = True
-        helpers = self._helpers if self._pace.is_together else []
-        worker = self._together if self._pace.is_together else self._worker_alone
+        helpers, worker = (self._helpers, self._together) if self._balance.is_together else ([], self._worker_alone)
         message = pickle.dumps(task) if helpers else b""
         for helper in helpers:
             helper.send(message)

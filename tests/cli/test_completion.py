@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from charrnn import paths
-from tests.conftest import REPOSITORY, command
+from tests.conftest import REPOSITORY
+from tests.forking import Forks
 
 pexpect = pytest.importorskip("pexpect", reason="pexpect drives the shells")
 if not hasattr(pexpect, "spawn"):
@@ -47,13 +47,17 @@ SHELLS = {
         """,
     ),
 }
-# A stand-in for the program: it answers the shell as the program does, and else writes its arguments down.
+# A stand-in for the program: the test answers the shell for it, and what it is called with else is written down.
 STAND_IN = """#!/bin/sh
-if [ -n "$_CHARRNN_COMPLETE" ]; then exec {python} -m charrnn "$@"; fi
-printf '%s\\0' "$@" > "$ARGUMENTS.part"
-mv "$ARGUMENTS.part" "$ARGUMENTS"
+case $_CHARRNN_COMPLETE in
+  *_source) exec {python} -m charrnn ;;
+  *_complete) written=question ;;
+  *) written=arguments ;;
+esac
+printf '%s\\0' "$@" > {folder}/part
+mv {folder}/part {folder}/$written
+if [ $written = question ]; then exec cat {folder}/answer; fi
 """
-TAB, CLEAR_LINE = "\t", "\x15"
 
 
 class Shell:
@@ -65,19 +69,20 @@ class Shell:
     folder : where the stand-in for the program, and the shell's own settings, may be written
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, forks: Forks) -> None:
         options, setup = SHELLS[name]
         self.name = name
-        self.arguments = folder / "arguments"
+        self.folder = folder
+        self.forks = forks
+        os.mkfifo(folder / "answer")
         program = folder / "charrnn"
-        program.write_text(STAND_IN.format(python=shlex.quote(sys.executable)))
+        program.write_text(STAND_IN.format(python=shlex.quote(sys.executable), folder=shlex.quote(str(folder))))
         program.chmod(0o755)
         script = folder / "setup"
         script.write_text(setup)
         environment = {
             **os.environ,
             "PATH": f"{folder}:{os.environ['PATH']}",
-            "ARGUMENTS": str(self.arguments),
             "TERM": "dumb",
             "LC_ALL": "C.UTF-8",
             "HISTFILE": "/dev/null",
@@ -92,20 +97,31 @@ class Shell:
 
     def complete(self, line: str) -> list[str]:
         """Type a line, which may have tabs in it, and Enter; return the arguments that the program gets."""
-        self.arguments.unlink(missing_ok=True)
         self.process.send(line + "\r")
-        deadline = 600
-        while not self.arguments.exists() and (deadline := deadline - 1):
-            self.process.expect([pexpect.TIMEOUT, r".+"], timeout=0.05)  # what is shown must be read
-        assert self.arguments.exists(), self.process.before
-        return os.fsdecode(self.arguments.read_bytes()).split("\0")[:-1]
+        deadline = 3000
+        while (arguments := self._take("arguments")) is None and (deadline := deadline - 1):
+            self.process.expect([pexpect.TIMEOUT, r".+"], timeout=0.01)  # what is shown must be read
+            if (question := self._take("question")) is not None:
+                answer = self.forks.run(*question, environment={"_CHARRNN_COMPLETE": f"{self.name}_complete"}).out
+                (self.folder / "answer").write_bytes(answer)
+        assert arguments is not None, self.process.before
+        return arguments
+
+    def _take(self, name: str) -> list[str] | None:
+        """The words that the stand-in has written into a file, which is removed."""
+        path = self.folder / name
+        if not path.exists():
+            return None
+        words = os.fsdecode(path.read_bytes()).split("\0")[:-1]
+        path.unlink()
+        return words
 
 
 @pytest.fixture(scope="module", params=SHELLS)
-def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Iterator[Shell]:
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed")
-    running = Shell(request.param, tmp_path_factory.mktemp(request.param))
+    running = Shell(request.param, tmp_path_factory.mktemp(request.param), forks)
     yield running
     running.process.close(force=True)
 
@@ -186,12 +202,12 @@ def test_after_an_opening_quote(shell: Shell) -> None:
 
 
 def test_other_paths_are_completed_by_the_shell(shell: Shell) -> None:
-    home = shell.arguments.parent
-    (home / "a folder").mkdir()
-    (home / "a folder" / "my text.txt").touch()
-    assert shell.complete("charrnn score ~/a\tmy\t") == ["score", f"{home}/a folder/my text.txt"]
-    assert shell.complete("charrnn train --config=~/a\tmy\t")[1].endswith("/a folder/my text.txt")
-    assert shell.complete(f"charrnn score {home}/a\tm\t") == ["score", f"{home}/a folder/my text.txt"]
+    home = shell.folder
+    (home / "x folder").mkdir()
+    (home / "x folder" / "my text.txt").touch()
+    assert shell.complete("charrnn score ~/x\tmy\t") == ["score", f"{home}/x folder/my text.txt"]
+    assert shell.complete("charrnn train --config=~/x\tmy\t")[1].endswith("/x folder/my text.txt")
+    assert shell.complete(f"charrnn score {home}/x\tm\t") == ["score", f"{home}/x folder/my text.txt"]
 
 
 def test_a_part_of_a_name_after_a_colon_or_an_equals_sign(shell: Shell) -> None:
@@ -211,8 +227,8 @@ def test_a_file_that_the_output_goes_to_is_no_text_of_the_program_s(shell: Shell
     assert shell.complete("charrnn sample her\t < here.n\t") == ["sample", "here.npz"]
 
 
-def test_a_shell_with_an_older_script_is_answered_quietly() -> None:
-    for name in SHELLS:
-        asked = {**os.environ, "_CHARRNN_COMPLETE": f"{name}_complete", "COMP_WORDS": "charrnn sa", "COMP_CWORD": "1"}
-        done = subprocess.run(command([]), env=asked, capture_output=True, check=True)
-        assert (done.stdout.strip(), done.stderr) == (b"", b"")
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_shell_with_an_older_script_is_answered_quietly(forks: Forks, name: str) -> None:
+    words = {"_CHARRNN_COMPLETE": f"{name}_complete", "COMP_WORDS": "charrnn sa", "COMP_CWORD": "1"}
+    answer = forks.run(environment=words)
+    assert (answer.code, answer.out.strip(), answer.err) == (0, b"", "")

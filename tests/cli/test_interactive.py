@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Charrnn, run_process
+from tests.conftest import Charrnn
 
 
 def test_each_line_gets_a_turn_and_the_whole_is_one_running_text(charrnn: Charrnn, trained: Path) -> None:
@@ -138,9 +138,9 @@ def test_an_error_stands_out_unless_colour_is_not_wanted(monkeypatch: pytest.Mon
         assert ("\x1b" not in help_page.before) == is_plain
 
 
-def test_a_mark_of_the_encoding_is_no_character_of_the_first_line(trained: Path) -> None:
+def test_a_mark_of_the_encoding_is_no_character_of_the_first_line(charrnn: Charrnn, trained: Path) -> None:
     plain, marked = (
-        run_process("sample", str(trained), "-i", "-q", "-n", "5", "--rng-seed", "1", stdin=mark + b"the lamp\\\n")
+        charrnn("sample", str(trained), "-i", "-q", "-n", "5", "--rng-seed", "1", stdin=mark + b"the lamp\\\n")
         for mark in (b"", b"\xef\xbb\xbf")
     )
     assert (marked.code, marked.out, marked.err) == (0, plain.out, "")

@@ -1,15 +1,17 @@
 """`train --by-line` and what the other commands make of a model of items."""
 
+import contextlib
 import gzip
 import json
 import shutil
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from charrnn import checkpoint
-from tests.conftest import Charrnn, command
+from charrnn.training.start import train
+from tests.conftest import Charrnn
 
 NAMES = [f"{first}{middle}{last}" for first in "abc" for middle in ("na", "lo", "rimi") for last in ("x", "by", "wick")]
 TRAIN = ("train", "--hidden-size", "24", "--batch-size", "4", "--learning-rate", "0.2", "--sample-every", "0")
@@ -20,8 +22,11 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with names.txt, and a model of it that knows them by heart."""
     folder = tmp_path_factory.mktemp("names")
     (folder / "names.txt").write_text("\n".join([*NAMES, ""]), newline="")
-    options = (*TRAIN, "names.txt", "--by-line", "--steps", "300", "--dropout", "0", "--weight-drop", "0", "-q")
-    subprocess.run([*command(options), "--checkpoint", "names.npz"], check=True, timeout=60, cwd=folder)
+    settings: dict[str, Any] = {"hidden_sizes": (24,), "batch_size": 4, "learning_rate": 0.2, "steps": 300}
+    settings |= {"separator": "\n", "dropout": 0.0, "weight_drop": 0.0, "sample_every": 0}
+    with contextlib.chdir(folder):
+        for _ in train(["names.txt"], checkpoint="names.npz", **settings).events():
+            pass
     return folder
 
 

@@ -88,7 +88,7 @@ TRAIN = {
     "--threads": Example(("--threads", "2"), learned(threads=2)),
     "--steps": Example(("--steps", "5"), err("done at step 5")),
     "--epochs": Example(("--steps", "0", "--epochs", "0.2"), err("done at step 6")),
-    "--minutes": Example(("--steps", "0", "--minutes", "0.02"), err("cosine, 0.02 min")),
+    "--minutes": Example(("--steps", "0", "--minutes", "0.01"), err("cosine, 0.01 min")),
     "--patience": Example(
         ("--steps", "300", "--eval-every", "1", "--learning-rate", "3", "--patience", "1"),
         err("out of patience at step"),
@@ -108,7 +108,7 @@ TRAIN = {
         ("--hidden-size", "16", "--init-from", MODEL), err("starts from old.npz: 22 of 22 characters")
     ),
     "--config": Example(("--config", "run.toml"), learned(val_fraction=0.2, seq_length=10, minutes=5)),
-    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("resumes from old.npz at step 60")),
+    "--resume": Example(("--checkpoint", MODEL, "--resume", "--steps", "63"), err("resuming old.npz at step 60")),
     "--allow-new-text": Example(
         (TEXT, TEXT, "--checkpoint", MODEL, "--resume", "--steps", "63", "--allow-new-text"),
         err("continues on another text: lamp, from its beginning"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import paths
-from tests.conftest import TINY, Charrnn, bytes_in, run_process
+from tests.conftest import TINY, Charrnn, bytes_in
 
 QUICK = (*TINY, "--steps", "40", "--eval-every", "10", "-q")
 
@@ -55,13 +55,13 @@ def test_drawing_writes_no_file_and_changes_none(charrnn: Charrnn, trained: Path
     assert bytes_in(Path()) == before
 
 
-def test_training_ends_with_the_curve_of_the_whole_run_above_its_last_words(text_file: Path) -> None:
+def test_training_ends_with_the_curve_of_the_whole_run_above_its_last_words(charrnn: Charrnn, text_file: Path) -> None:
     options = (*TINY, "--eval-every", "10", "--sample-every", "0", "--checkpoint", "run.npz")
-    first = run_process("train", str(text_file), *options, "--steps", "40").error_lines
+    first = charrnn("train", str(text_file), *options, "--steps", "40").error_lines
     place = next(number for number, line in enumerate(first) if line.strip() == "loss, bits/char; held out: o")
     assert first[place + 9].startswith("step  0")
     assert first[place + 11].startswith("done at step 40; saved run.npz")
-    second = run_process("train", "--resume", "--checkpoint", "run.npz", "--steps", "60").error_lines
+    second = charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "60").error_lines
     (axis,) = [line for line in second if line.startswith("step  0")]
     assert axis.endswith("60")
 

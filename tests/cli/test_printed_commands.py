@@ -13,7 +13,7 @@ from tests.conftest import TEXT, TINY, Charrnn, command
 
 BASH = shutil.which("bash")
 pytestmark = pytest.mark.skipif(not BASH, reason="asks bash how it reads a line")
-NAMES = ["-x", "my lamp", "it's", 'a "b"', "a\nb\t", "$HOME `ls` !x", "~", "--", "é\x1b[2J", os.fsdecode(b"b\xff")]
+NAMES = ["-x", 'it\'s "my lamp"', "a\nb\t", "$HOME `ls` !x", "~", "--", "é\x1b[2J", os.fsdecode(b"b\xff")]
 RUN = (*TINY, "--steps", "2", "--sample-every", "0", "--eval-every", "1")
 
 
@@ -65,9 +65,8 @@ def test_what_to_do_where_a_text_has_moved_can_be_typed(charrnn: Charrnn, name: 
     assert checkpoint.load(Path(model)).progress.step == 5
 
 
-@pytest.mark.parametrize("name", ["-x", "my lamp"])
-def test_how_to_go_on_after_an_interruption_can_be_typed(charrnn: Charrnn, name: str) -> None:
-    model = f"{name}.npz"
+def test_how_to_go_on_after_an_interruption_can_be_typed(charrnn: Charrnn) -> None:
+    model = "-x.npz"
     run = (*TINY, "--steps", "1000000", "--sample-every", "0", "--checkpoint", model)
     with subprocess.Popen(command(["train", "-", *run]), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin

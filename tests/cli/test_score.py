@@ -9,13 +9,13 @@ import pytest
 from charrnn import checkpoint, paths
 from charrnn.report import progress
 from charrnn.scoring.reading import UNSEEN_NATS
-from tests.conftest import TEXT, TINY, Charrnn, run_process
+from tests.conftest import TEXT, TINY, Charrnn
 
 LINES = "the lamp went round.\n\nthe lamp wnet ruond.\nthe sea went round.\n"
 
 
-def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(trained: Path, text_file: Path) -> None:
-    outcome = run_process("score", str(trained), str(text_file))
+def test_a_text_gets_a_table_and_the_model_is_named_on_stderr(charrnn: Charrnn, trained: Path, text_file: Path) -> None:
+    outcome = charrnn("score", str(trained), str(text_file))
     assert outcome.code == 0
     assert outcome.err.startswith(f"{trained}: gru 16, trained on lamp for 60 steps, held out ")
     assert outcome.error_lines[1:] == ["note: this is the training text, so all these scores are too good"]
@@ -74,7 +74,7 @@ def test_without_its_training_text_a_model_stands_beside_what_needs_none(
     assert outcome.code == 0
     (line,) = outcome.error_lines
     assert line.startswith(
-        "not compared with methods that learn: the training text cannot be read again (there is no text lamp.txt"
+        "methods that learn are left out: the training text cannot be read again (there is no text lamp.txt"
     )
     names = [line.split("  ")[0] for line in outcome.out.decode().splitlines()[2:]]
     assert sorted(names) == ["gzip, the text alone", "uniform over 22 symbols", "xz, the text alone"]
@@ -145,7 +145,7 @@ def test_a_long_text_shows_how_far_the_reading_is_and_a_quiet_one_does_not(
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     loud = charrnn("score", str(trained), "-", stdin=TEXT.encode())
     assert "\nthe model reads: 100%, " in loud.err
-    assert "\nxz packs the text: 100%, " in loud.err
+    assert "\nxz compresses the text: 100%, " in loud.err
     assert "\nthe model reads: 100%, " in charrnn("score", str(trained), "-", "--by-line", stdin=TEXT.encode()).err
     quiet = charrnn("score", str(trained), "-", "-q", stdin=TEXT.encode())
     assert (quiet.out, quiet.err) == (loud.out, "")

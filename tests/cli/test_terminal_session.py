@@ -14,7 +14,7 @@ pexpect = pytest.importorskip("pexpect", reason="pexpect drives the pseudo-termi
 if not hasattr(pexpect, "spawn"):
     pytest.skip("this system has no pseudo-terminals", allow_module_level=True)
 
-OSC, C1, BELL, BIDI = "\x1b]52;c;aGk=\x07", "\x9b31m\x85", "\x07\x08\x7f", "\u202eabc\u2066"
+HARMS = ("\x1b]52;c;aGk=\x07", "\x9b31m\x85", "\x08\x7f\x07", "\u202eabc\u2066")
 # What tqdm and the line discipline themselves send: line ends, returns, and "cursor up" and "erase" sequences.
 OWN = re.compile(r"\x1b\[[AK]|[\n\r\t]")
 
@@ -51,7 +51,7 @@ def test_a_training_session_shows_its_plan_a_bar_and_samples_and_ctrl_c_ends_it_
     assert checkpoint.load("checkpoints/lamp.npz").progress.step == step
     resumed = session(*stopped[2].split(), "--steps", str(step + 2))
     seen = everything(resumed)
-    assert f"resumes from checkpoints/lamp.npz at step {step:,}" in seen
+    assert f"resuming checkpoints/lamp.npz at step {step:,}" in seen
     assert f"done at step {step + 2:,}; saved checkpoints/lamp.npz" in seen
     assert resumed.exitstatus == 0
 
@@ -61,10 +61,8 @@ def test_a_sample_ends_its_last_line_on_a_terminal(trained: Path) -> None:
     assert everything(process) == "the lamp\r\n"
 
 
-@pytest.mark.parametrize("harm", [OSC, C1, BELL, BIDI], ids=["osc", "c1", "bell", "bidi"])
-def test_a_hostile_text_sends_no_control_to_the_terminal_and_a_file_gets_it_exactly(
-    charrnn: Charrnn, harm: str
-) -> None:
+def test_a_hostile_text_sends_no_control_to_the_terminal_and_a_file_gets_it_exactly(charrnn: Charrnn) -> None:
+    harm = "".join(HARMS)
     Path("hostile.txt").write_text(f"ab{harm}\n" * 60, encoding="utf-8", newline="")
     options = (*TINY, "--steps", "3", "--sample-every", "1", "--checkpoint", "run.npz")
     training = everything(session("train", "hostile.txt", *options))
@@ -73,8 +71,9 @@ def test_a_hostile_text_sends_no_control_to_the_terminal_and_a_file_gets_it_exac
     for seen in (training, sampling, scoring):
         left = OWN.sub("", seen)
         assert not set(harm) & set(left) - set(map(chr, range(0x20, 0x7F))), ascii(left)
-    assert ascii(harm[0])[1:-1] in sampling
-    assert f"ab{ascii(harm[0])[1:-1]}" in scoring
+    for escaped in (ascii(part[0])[1:-1] for part in HARMS):
+        assert escaped in sampling
+        assert escaped in scoring
     assert not scoring.endswith("\r\n\r\n")
     exact = charrnn("sample", "run.npz", "--seed", harm, "-n", "300", "--rng-seed", "1").out.decode()
     assert exact.startswith(harm)
@@ -102,10 +101,12 @@ def test_a_terminal_of_few_characters_gets_the_others_escaped(
     assert seen.before == "é ".encode("cp1252") + b"\\U0001f468\r\n"
 
 
-def test_names_stand_beside_their_labels_on_a_terminal(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_stand_beside_their_labels_on_a_terminal(
+    charrnn: Charrnn, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     options = ("--by-line", *TINY, "--dropout", "0", "--weight-drop", "0", "--steps", "400", "--learning-rate", "0.3")
-    everything(session("train", str(text_file), *options, "-q"))
+    assert charrnn("train", str(text_file), *options, "-q").code == 0
     shown = everything(session("sample", "checkpoints/lamp-best.npz", "--num", "9", "-q", "--rng-seed", "1"))
     rows = shown.removesuffix("\r\n").split("\r\n")
     assert len(rows) == 9

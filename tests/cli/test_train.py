@@ -17,13 +17,13 @@ from charrnn.cli.signals import Interruption
 from charrnn.machine import describe_numerics
 from charrnn.training import trainer
 from charrnn.training.log import read_log
-from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, run_process, unix
+from tests.conftest import TEXT, TINY, Charrnn, bytes_in, command, unix
 
 QUICK = (*TINY, "--steps", "3", "--checkpoint", "run.npz")
 
 
-def test_a_run_from_start_to_sample_as_its_own_last_line_says(text_file: Path) -> None:
-    trained = run_process("train", str(text_file), *TINY, "--steps", "30")
+def test_a_run_from_start_to_sample_as_its_own_last_line_says(charrnn: Charrnn, text_file: Path) -> None:
+    trained = charrnn("train", str(text_file), *TINY, "--steps", "30")
     assert (trained.code, trained.out) == (0, b"")
     assert trained.error_lines[0] == "text   lamp: 22 symbols, 588 characters to train on, 66 held out"
     assert trained.error_lines[-3:] == [
@@ -32,7 +32,7 @@ def test_a_run_from_start_to_sample_as_its_own_last_line_says(text_file: Path) -
         "  charrnn sample checkpoints/lamp-best.npz -n 400",
     ]
     _, *arguments = trained.error_lines[-1].split()
-    assert len(run_process(*arguments).out) == 400
+    assert len(charrnn(*arguments).out) == 400
 
 
 def test_a_second_run_keeps_the_first_and_says_where_it_saves(charrnn: Charrnn, text_file: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_named_checkpoint_that_exists_is_refused(charrnn: Charrnn, text_file: 
     before = bytes_in(Path())
     outcome = charrnn("train", str(text_file), *QUICK)
     assert outcome.code == 2
-    assert outcome.err == "charrnn: run.npz exists; go on from it with --resume, or replace it with --overwrite\n"
+    assert outcome.err == "charrnn: run.npz exists; resume it with --resume, or replace it with --overwrite\n"
     assert bytes_in(Path()) == before
     assert charrnn("train", str(text_file), *QUICK, "--overwrite").code == 0
 
@@ -140,7 +140,7 @@ def test_a_run_from_stdin_goes_on_when_the_text_is_given_again(charrnn: Charrnn)
     assert checkpoint.load("run.npz").progress.step == 5
 
 
-@pytest.mark.parametrize("name", ["villages.txt", "villages", "weather-court.txt", "harbour-clerk"])
+@pytest.mark.parametrize("name", ["weather-court.txt", "villages"])
 def test_a_bundled_text_is_found_by_its_name_from_any_folder(charrnn: Charrnn, name: str) -> None:
     outcome = charrnn("train", name, *TINY, "--steps", "1", "--eval-every", "0", "--val-fraction", "0")
     assert outcome.code == 0
@@ -204,8 +204,8 @@ def test_a_signal_that_the_parent_asked_to_ignore_is_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_json_lines_are_the_log_and_nothing_else_on_stdout(text_file: Path) -> None:
-    outcome = run_process("train", str(text_file), *QUICK, "--json", "--yardsticks")
+def test_json_lines_are_the_log_and_nothing_else_on_stdout(charrnn: Charrnn, text_file: Path) -> None:
+    outcome = charrnn("train", str(text_file), *QUICK, "--json", "--yardsticks")
     assert outcome.code == 0
     events = [json.loads(line) for line in outcome.out.splitlines()]
     assert [event["event"] for event in events[-2:]] == ["end", "yardsticks"]
@@ -213,7 +213,7 @@ def test_json_lines_are_the_log_and_nothing_else_on_stdout(text_file: Path) -> N
     assert events[0]["command"] == shlex.join(["charrnn", "train", str(text_file), *QUICK, "--json", "--yardsticks"])
     assert events[-1]["step"] == events[-2]["step"]
     assert events[-1]["nats_per_char"] == min(event["loss"] for event in events if event["event"] == "evaluation")
-    quiet = run_process("train", "--resume", "--checkpoint", "run.npz", "--json", "--quiet")
+    quiet = charrnn("train", "--resume", "--checkpoint", "run.npz", "--json", "--quiet")
     assert (quiet.code, quiet.err) == (0, "")
     assert [json.loads(line)["event"] for line in quiet.out.splitlines()] == ["resume", "end"]
 
@@ -225,7 +225,7 @@ def test_a_reader_of_json_lines_that_left_does_not_end_the_training(text_file: P
     assert process.stdout
     process.stdout.close()
     assert process.stderr
-    assert process.stderr.read() == b"warning: cannot write the events: Broken pipe; training goes on\n"
+    assert process.stderr.read() == b"warning: cannot write the events: Broken pipe; training continues\n"
     process.stderr.close()
     assert process.wait(timeout=30) == 0
     assert checkpoint.load("run.npz").progress.step == 3

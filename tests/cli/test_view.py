@@ -5,11 +5,11 @@ from pathlib import Path
 
 from charrnn import paths
 from charrnn.report.pages import MOST_CHARACTERS
-from tests.conftest import TEXT, TINY, Charrnn, run_process
+from tests.conftest import TEXT, TINY, Charrnn
 
 
-def test_view_says_which_model_and_what_it_wrote(trained: Path, text_file: Path) -> None:
-    outcome = run_process("view", str(trained), str(text_file), "-o", "lamp.html")
+def test_view_says_which_model_and_what_it_wrote(charrnn: Charrnn, trained: Path, text_file: Path) -> None:
+    outcome = charrnn("view", str(trained), str(text_file), "-o", "lamp.html")
     assert (outcome.code, outcome.out) == (0, b"")
     model, wrote = outcome.error_lines
     assert model.startswith(f"{trained}: gru 16, trained on lamp for 60 steps, held out ")

@@ -18,6 +18,8 @@ PART = 200  # characters of it that are read in most tests, in two streams
 # and wider than the gates, an embedding, and one that is the output's weights too.
 LAYOUTS = [((70,), 0), ((7,), 0), ((6, 6, 6), 0), ((6, 5), 0), ((6, 5), 3), ((6, 6), 3), ((5, 4), 4), ((4, 4), 4)]
 CELLS = ("vanilla", "lstm", "gru")
+# Each layout and each cell in either type of numbers: what is only written and read again needs no more.
+MODELS = [(CELLS[k % 3], layout, ("float32", "float64")[k % 2]) for k, layout in enumerate(LAYOUTS)]
 
 
 def model_of(cell: str, layout: tuple[tuple[int, ...], int], dtype: str = "float64") -> Checkpoint:

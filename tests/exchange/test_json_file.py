@@ -14,12 +14,10 @@ from charrnn.errors import ExchangeError
 from charrnn.exchange.json import as_json, from_json
 from charrnn.paths import PRETRAINED
 from charrnn.version import __version__
-from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
+from tests.exchange.conftest import MODELS, TEXT, assert_equal_models, log_probs, model_of, read
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "layout", "dtype"), MODELS, ids=str)
 def test_a_model_comes_back_to_the_last_bit(cell: str, layout: tuple[tuple[int, ...], int], dtype: str) -> None:
     trained = model_of(cell, layout, dtype)
     Path("model.json").write_bytes(as_json(trained, "mine"))

@@ -17,14 +17,12 @@ from charrnn.errors import ExchangeError, MissingPackageError
 from charrnn.exchange.description import to_state_dict
 from charrnn.exchange.pytorch import as_safetensors, from_safetensors
 from charrnn.paths import PRETRAINED
-from tests.exchange.conftest import CELLS, LAYOUTS, TEXT, assert_equal_models, log_probs, model_of, read
+from tests.exchange.conftest import MODELS, TEXT, assert_equal_models, log_probs, model_of, read
 
 PATH = Path("model.safetensors")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "layout", "dtype"), MODELS, ids=str)
 def test_a_model_comes_back_to_the_last_bit(cell: str, layout: tuple[tuple[int, ...], int], dtype: str) -> None:
     trained = model_of(cell, layout, dtype)
     PATH.write_bytes(as_safetensors(trained, "mine"))

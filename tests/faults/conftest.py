@@ -1,7 +1,11 @@
 """What was tried is counted, and the counts are shown where somebody asks for them."""
 
+import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +46,22 @@ def tried(request: pytest.FixtureRequest) -> Tried:
             so_far[name] = max(before, value) if name.startswith("most") else before + value
 
     return note
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of one megabyte, where this user may have one."""
+    place = Path(tempfile.mkdtemp())
+    mount = shutil.which("mount")
+    if not (mount and os.geteuid() == 0):
+        pytest.skip("only root may mount a disk")
+    if subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", place], check=True)  # noqa: S607 - beside mount
+    place.rmdir()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,14 +3,11 @@
 Run as a program it reads each of them, under a limit of memory, and prints what it cost.
 """
 
-import gzip
-import io
 import json
 import os
 import resource
 import struct
 import sys
-import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from charrnn import checkpoint
+from charrnn.archive import write_arrays
 from charrnn.errors import CheckpointError
 from tests.faults.memory import forget_peak, peak
-from tests.test_archive_refusals import ARCHIVES, GOOD, MISTAKEN, WHOLE_ARRAYS, npy, pack
+from tests.test_archive_refusals import FILES, GOOD, npy, pack, typed
 from tests.test_checkpoint import WRONG_ARRAYS, WRONG_META, made, tampered
 
 ADDRESS_SPACE = 1 << 30  # bytes
@@ -31,27 +29,26 @@ TINY_META = b'{"format": 1}'
 
 def with_meta(text: bytes) -> bytes:
     """An archive whose description is this text."""
-    return pack([("meta.npy", npy(f"'|u1', 'fortran_order': False, 'shape': ({len(text)},)", text))])
+    write_arrays("meta.npz", {"meta": np.frombuffer(text, np.uint8)})
+    return Path("meta.npz").read_bytes()
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
     """Small files that ask for much memory or time."""
-    zeros = npy(f"'|u1', 'fortran_order': False, 'shape': ({300 * MEGABYTE},)", bytes(300 * MEGABYTE))
-    yield "bomb of 300 MB", pack([("W.npy", zeros)], zipfile.ZIP_DEFLATED)
+    zeros = npy(typed("|u1", f"({100 * MEGABYTE},)"), bytes(100 * MEGABYTE))
+    yield "bomb of 100 MB", pack([("W.npy", zeros)], zipfile.ZIP_DEFLATED)
     del zeros
     for name, method in (("bzip2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA)):
-        yield f"bomb in {name}", pack([("W.npy", GOOD + bytes(20 * MEGABYTE))], method)
+        yield f"bomb in {name}", pack([("W.npy", GOOD + bytes(MEGABYTE))], method)
     header = b"\x93NUMPY\1\0\xff\xff{'descr': '<f4', " + b" " * (60 * MEGABYTE)
     yield "bomb of a header", pack([("W.npy", header)], zipfile.ZIP_DEFLATED)
     yield "bomb of a header of version 3", pack([("W.npy", b"\x93NUMPY\3\0\xff\xff\xff\3" + bytes(80 * MEGABYTE))], 8)
     yield "bomb in bytes that are no array", pack([("W", bytes(80 * MEGABYTE))], zipfile.ZIP_DEFLATED)
-    many = [
-        (f"W{i}.npy", npy(f"'|u1', 'fortran_order': False, 'shape': ({MEGABYTE},)", bytes(MEGABYTE))) for i in range(99)
-    ]
+    many = [(f"W{i}.npy", npy(typed("|u1", f"({MEGABYTE},)"), bytes(MEGABYTE))) for i in range(99)]
     yield "bomb in many members", pack(many, zipfile.ZIP_DEFLATED)
     inner = pack([("W.npy", GOOD + bytes(50 * MEGABYTE))], zipfile.ZIP_DEFLATED)
     yield "bomb in a zip file in a zip file", pack([("W.npy", pack([("V.npy", inner)], 8))], 8)
-    yield "bomb of lists in the description", with_meta(b"[" * (20 * MEGABYTE))
+    yield "bomb of lists in the description", with_meta(b"[" * (5 * MEGABYTE))
     yield "bomb of digits in the description", with_meta(b'{"format": ' + b"9" * (10 * MEGABYTE) + b"}")
     yield "60,000 members", pack([(f"{i}.npy", b"") for i in range(60_000)])
     overlapping = bytearray(pack([(f"W{i}.npy", GOOD) for i in range(400)]))
@@ -64,51 +61,26 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 
 def descriptions() -> Iterator[tuple[str, bytes]]:
     """Descriptions that are no honest JSON, or say what cannot be."""
-    odd = [b"", b"null", b"[]", b"1", b'"x"', b"{", b'{"format": NaN}', b'{"format": Infinity}', b'{"format": 1e999}']
-    odd += [
-        b'{"format": 1, "format": 2}',
-        b"\xff\xfe{\0}\0",
-        b"\xef\xbb\xbf{}",
-        b'{"format": "1"}',
-        b'{"format": true}',
-    ]
-    odd += [
-        b'{"format": -1}',
-        b'{"format": 1.0}',
-        b'{"format": null}',
-        b'{"\\ud800": 1}',
-        b'{"format": 1, "x": "\\udfff"}',
-    ]
-    odd += [TINY_META, TINY_META + b"\0", TINY_META * 2, b"'format'", b"{" * 5000, b'{"a":' * 5000, b'"' + b"\\" * 9999]
-    odd += [b'{"format": 999999999999999999999999}', b'{"format": 2}']
-    for text in odd:
+    for text in (
+        *(b"null", b"[]", b"1", b'"x"', b"{", b"'format'", TINY_META, TINY_META + b"\0", TINY_META * 2),
+        *(b'{"format": NaN}', b'{"format": Infinity}', b'{"format": 1e999}', b'{"format": 1, "format": 2}'),
+        *(b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b'{"\\ud800": 1}', b'{"format": 1, "x": "\\udfff"}'),
+        *(b'{"format": "1"}', b'{"format": true}', b'{"format": -1}', b'{"format": 1.0}', b'{"format": null}'),
+        *(b"{" * 5000, b'{"a":' * 5000, b'"' + b"\\" * 9999, b'{"format": 999999999999999999999999}'),
+    ):
         yield f"description {text[:24]!r}", with_meta(text)
 
 
 def other_files() -> Iterator[tuple[str, bytes]]:
-    """What else lies about on a disk."""
-    with io.BytesIO() as stream, tarfile.open(fileobj=stream, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("x"))
-        yield "tar", stream.getvalue()
-    yield "zeros", bytes(4096)
-    yield "0xff", b"\xff" * 4096
+    """What else looks like an archive, and is none."""
     yield "an end record alone", b"PK\5\6" + bytes(18)
     yield "a local record alone", b"PK\3\4" + bytes(26)
     yield "PK", b"PK"
-    yield "a spanning mark", b"PK\7\x08" + pack([("W.npy", GOOD)])
-    yield "JSON", json.dumps({"format": 1}).encode()
-    yield "ELF", b"\x7fELF" + bytes(100)
-    yield "a gzip of a checkpoint", gzip.compress(pack([("W.npy", GOOD)]))
-    yield "a Python script before the archive", b"#!/usr/bin/python3\n" + pack([("__main__.py", b"print(1)")])
-    yield "a script in the archive", pack([("__main__.py", b"print(1)")])
     zip64 = bytearray(pack([("W.npy", GOOD)]))
     end = zip64.rindex(b"PK\5\6")
     locator = b"PK\6\7" + struct.pack("<LQL", 0, end, 1)
     record = b"PK\6\6" + struct.pack("<Q2H2L4Q", 44, 45, 45, 0, 0, 1, 1, end - zip64.rindex(b"PK\1\2"), 0)
     yield "zip64 records", bytes(zip64[:end]) + record + locator + bytes(zip64[end:])
-    with io.BytesIO() as stream:
-        np.savez(stream, allow_pickle=True, W=np.array([print], dtype=object))
-        yield "a pickle as np.savez writes it", stream.getvalue()
 
 
 def contradictions() -> Iterator[tuple[str, bytes]]:
@@ -121,11 +93,7 @@ def contradictions() -> Iterator[tuple[str, bytes]]:
 
 def files() -> Iterator[tuple[str, bytes]]:
     """Every crafted file, one at a time: some are large."""
-    yield from ((f"member of {name}", pack([("W.npy", data)])) for name, data in WHOLE_ARRAYS.items())
-    for name in ("../../x", "/abs", "a//b", "a/../b", "a\x1b[2J", "", "a b", "a\\b", "\u202e", "con:", "W.npy", "x\0y"):
-        yield f"member named {name!a}", pack([(f"{name}.npy", GOOD)])
-    yield from ARCHIVES.items()
-    yield from MISTAKEN.items()
+    yield from ((name, data) for name, (data, _) in FILES.items())
     yield from other_files()
     yield from descriptions()
     yield from contradictions()

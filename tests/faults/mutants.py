@@ -2,7 +2,7 @@
 
     python -m tests.faults --mutants                                25 changes drawn from each module
     python -m tests.faults --mutants 100 checkpoint.py              100 changes of one
-    python -m tests.faults --mutants all archive/writer.py:_write   every change of one function
+    python -m tests.faults --mutants all archive.py:_write   every change of one function
 
 A change that no test sees is printed: either a test is missing, or the change makes no difference that matters, and
 README.md says why. The mathematics has its own, quicker test of this kind: tests/test_mutants.py.
@@ -19,16 +19,12 @@ from tests.mutation import mutants
 _SECONDS = 120  # after which a change that makes the tests hang is seen
 # A module, and the tests that should see it change, the quickest first.
 MODULES: dict[str, tuple[str, ...]] = {
-    "archive/lock.py": ("test_archive_lock.py", "faults/test_two_trainings.py"),
-    "archive/reader.py": (
+    "files.py": ("test_archive.py", "faults/test_two_trainings.py"),
+    "archive.py": (
         "test_archive_refusals.py",
         "test_archive.py",
         "test_checkpoint.py",
         "faults/test_crafted.py",
-    ),
-    "archive/writer.py": (
-        "test_archive_writer.py",
-        "test_archive.py",
         "faults/test_failing_calls.py",
         "faults/test_power_loss.py",
     ),
@@ -71,7 +67,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         "training/test_saving.py",
         "training/test_rollback.py",
         "training/test_resume.py",
-        "faults/test_every_step.py",
     ),
     "training/trainer.py": ("training/test_trainer.py", "training/test_rollback.py", "training/test_documents.py"),
 }

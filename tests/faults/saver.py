@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.archive import read_arrays, sweep_temporaries, write_arrays
+from charrnn.archive import read_arrays, write_arrays
+from charrnn.files import sweep_temporaries
 
 NUMBERS = (1_300_000, 5_200_000)  # float32: 5 to 20 MB
 

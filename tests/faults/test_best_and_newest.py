@@ -165,7 +165,7 @@ class Training(RuleBasedStateMachine):
 
 TestBestAndNewest = Training.TestCase
 TestBestAndNewest.settings = settings(
-    max_examples=trials(200, 5000), stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=trials(60, 5000), stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -1,6 +1,5 @@
 """F25: a cache whose building is killed, raced for, or out of room is whole or absent, and the run goes on."""
 
-import os
 import random
 import signal
 import subprocess
@@ -12,12 +11,8 @@ import pytest
 
 from charrnn.cache import is_sound, load_corpus, open_entry
 from charrnn.text import storage
-from charrnn.text.corpus import read_corpus
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
-from tests.faults.test_limits import small_disk
-
-__all__ = ["small_disk"]
 
 LINE = "the lamp went round, and the sea went round the lamp — 灯.\n"
 # A program that loads a text as if 100 kB were long, again and again, and says when it has.
@@ -62,10 +57,10 @@ def entries() -> list[Path]:
 
 
 def test_a_process_killed_while_it_prepares_a_text_leaves_a_whole_file_or_none(tried: Tried) -> None:
-    Path("t.txt").write_text(LINE * 60_000)
+    Path("t.txt").write_text(LINE * 20_000)
     rng = random.Random(0)  # noqa: S311 - moments, not secrets
     strays = whole = 0
-    kills = trials(8, 200)
+    kills = trials(6, 200)
     for trial in range(kills):
         for path in entries():
             path.unlink()
@@ -84,7 +79,7 @@ def test_a_process_killed_while_it_prepares_a_text_leaves_a_whole_file_or_none(t
             assert is_sound(entry)
             whole += 1
     corpus = load_corpus(["t.txt"])
-    assert corpus.vocabulary.decode(corpus.ids) == LINE * 60_000
+    assert corpus.vocabulary.decode(corpus.ids) == LINE * 20_000
     assert [path.suffix for path in Path("kept").iterdir()] == [".ids"], "what was left is swept away"
     assert strays, "no kill came while the file was written"
     tried("F25", kills=kills, of_them_in_the_middle=strays, whole_files=whole)
@@ -107,17 +102,6 @@ def test_of_two_that_prepare_one_text_the_second_waits_and_uses_it(tried: Tried)
         close(process)
     assert len(list(Path("kept").iterdir())) == 1
     tried("F25", races=1)
-
-
-def test_a_text_that_changes_between_runs_is_prepared_anew(tried: Tried) -> None:
-    for text in (LINE, LINE.upper(), LINE.replace("lamp", "moon")):
-        Path("t.txt").write_text(text * 3000)
-        os.utime("t.txt", (1, 1))  # of the same time and, but for one, the same size
-        corpus = load_corpus(["t.txt"])
-        assert corpus.vocabulary.decode(corpus.ids) == text * 3000
-        assert corpus.sha256 == read_corpus(["t.txt"]).sha256
-    assert len(entries()) == 1
-    tried("F25", changes=3)
 
 
 def test_a_disk_that_fills_up_leaves_the_text_in_memory(

@@ -9,11 +9,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-MODULES = ("charrnn.archive", "charrnn.checkpoint")
-TESTS = (
-    *("test_archive.py", "test_archive_lock.py", "test_archive_refusals.py", "test_archive_writer.py"),
-    *("test_checkpoint.py", "faults/test_failing_calls.py"),
-)
+MODULES = ("charrnn.archive", "charrnn.checkpoint", "charrnn.files")
+TESTS = (*("test_archive.py", "test_archive_refusals.py", "test_checkpoint.py", "faults/test_failing_calls.py"),)
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn.archive import sweep_temporaries, write_arrays
+from charrnn.archive import write_arrays
 from charrnn.errors import CheckpointError
+from charrnn.files import sweep_temporaries
 from tests.faults.conftest import Tried
 from tests.faults.disk import watch
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import checkpoint
-from charrnn.archive import sweep_temporaries
+from charrnn.files import sweep_temporaries
 from tests.conftest import REPOSITORY
 from tests.faults.amount import trials
 from tests.faults.conftest import Tried
@@ -26,7 +26,7 @@ KILLS_A_RUN = 5
 def test_a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one(tmp_path: Path, tried: Tried) -> None:
     folder = tmp_path / "saves"
     folder.mkdir()
-    kills = trials(100, 2000)
+    kills = trials(30, 2000)
     program = [sys.executable, "-m", "tests.faults.saver", str(folder), str(kills), str(random.randrange(1 << 30))]  # noqa: S311
     done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()

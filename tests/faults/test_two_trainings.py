@@ -11,6 +11,7 @@ import pytest
 
 from charrnn import checkpoint
 from tests.conftest import TINY, command
+from tests.faults.amount import trials
 from tests.faults.conftest import Tried
 
 ENDLESS = (*TINY, "--steps", "1000000000", "--eval-every", "0", "--sample-every", "0", "--save-every", "20", "-q")
@@ -50,7 +51,7 @@ for _ in sys.stdin:
     outcome["winners_code"] = os.waitstatus_to_exitcode(status)
     print(json.dumps(outcome), flush=True)
 """
-STARTS = 10  # of each kind
+STARTS = trials(4, 10)  # of each kind
 
 
 @pytest.mark.parametrize("resumes", [False, True], ids=["fresh", "resumed"])

@@ -68,7 +68,7 @@ def test_a_mistake_in_a_layer_of_this_package_is_found_too(monkeypatch: pytest.M
     backward = type(layer.cell).backward
 
     def swapped(*arguments: Any) -> Any:
-        grads = next(given for given in arguments if isinstance(given, dict))
+        (grads,) = next(given for given in arguments if isinstance(given, list))
         d_state = backward(*arguments)
         grads["b_h"][:4], grads["b_h"][4:8] = grads["b_h"][4:8].copy(), grads["b_h"][:4].copy()
         return d_state

@@ -1,6 +1,5 @@
-"""One recurrent layer by itself, of either kind."""
+"""One recurrent layer by itself, of either kind. That it equals the equations: tests/test_mutants.py."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import gradcheck
 from charrnn.nn.arrangement import tiling
 from charrnn.nn.cell import Cell
 from charrnn.nn.model import CELLS
@@ -52,7 +50,7 @@ def draw(kind: str, *, from_ids: bool) -> Pass:
 def forward(work: Pass, dtype: Any = np.float64) -> tuple[Any, Any]:
     """Return the workspace after a forward pass, and the final state."""
     ws = work.cell.workspace(len(work.inputs), B, np.dtype(dtype), from_ids=work.inputs.ndim == 2)
-    return ws, work.cell.forward(arranged(work, dtype), ws, work.inputs, work.state)
+    return ws, work.cell.forward(arranged(work, dtype), ws, work.inputs[None], work.state)
 
 
 def arranged(work: Pass, dtype: Any = np.float64) -> Any:
@@ -64,30 +62,10 @@ def arranged(work: Pass, dtype: Any = np.float64) -> Any:
 def backward(work: Pass) -> Gradients:
     ws, _ = forward(work)
     grads = work.params.like(np.full_like(work.params.vector, np.nan))
-    d_state = work.cell.backward(arranged(work), ws, grads.group(""), work.inputs, work.d_outputs, work.d_final)
+    d_state = work.cell.backward(
+        arranged(work), ws, [grads.group("")], work.inputs[None], work.d_outputs[None], work.d_final
+    )
     return Gradients(grads, ws.d_inputs, d_state)
-
-
-@every_input
-@every_cell
-def test_every_gradient_of_a_layer_is_right(kind: str, from_ids: bool) -> None:
-    work = draw(kind, from_ids=from_ids)
-    found = backward(work)
-    arrays = dict(work.params) | work.state._asdict()
-    gradients = dict(found.grads) | found.d_state._asdict()
-    if not from_ids:
-        arrays["inputs"], gradients["inputs"] = work.inputs, found.d_inputs
-
-    def loss(arrays: Mapping[str, Array]) -> Any:
-        params = Parameters(work.params.shapes, np.concatenate([arrays[name].ravel() for name in work.params]))
-        state = type(work.state)(*(arrays[name] for name in work.state._fields))
-        inputs = arrays.get("inputs", work.inputs)
-        ws, final = forward(work._replace(params=params, state=state, inputs=inputs), np.result_type(*arrays.values()))
-        ends = sum((array * d).sum() for array, d in zip(final, work.d_final, strict=True))
-        return (ws.outputs * work.d_outputs).sum() + ends
-
-    rows = list(gradcheck.check(loss, arrays, gradients))
-    assert {row.array for row in rows if not row.passed} == set()
 
 
 @every_input
@@ -99,7 +77,7 @@ def test_sequence_split_with_states_carried_both_ways_equals_whole(kind: str, fr
     second = whole._replace(inputs=whole.inputs[6:], d_outputs=whole.d_outputs[6:], state=between)
     second_ws, _ = forward(second)
     np.testing.assert_allclose(
-        np.concatenate([first_ws.outputs, second_ws.outputs]), forward(whole)[0].outputs, rtol=1e-12
+        np.concatenate([first_ws.outputs, second_ws.outputs], axis=1), forward(whole)[0].outputs, rtol=1e-12
     )
     late = backward(second)
     early = backward(first._replace(d_final=late.d_state))
@@ -115,14 +93,6 @@ def test_no_gradient_of_the_final_state_is_a_gradient_of_zero(kind: str) -> None
     ours, theirs = (backward(work._replace(d_final=d_final)) for d_final in (None, zero))
     np.testing.assert_array_equal(ours.grads.vector, theirs.grads.vector)
     np.testing.assert_array_equal(ours.d_state, theirs.d_state)
-
-
-@every_cell
-def test_ids_equal_one_hot_vectors(kind: str) -> None:
-    by_id = draw(kind, from_ids=True)
-    one_hot = by_id._replace(inputs=np.eye(D)[by_id.inputs])
-    np.testing.assert_allclose(forward(by_id)[0].outputs, forward(one_hot)[0].outputs, rtol=1e-12)
-    np.testing.assert_allclose(backward(by_id).grads.vector, backward(one_hot).grads.vector, rtol=1e-10, atol=1e-13)
 
 
 @every_cell
@@ -151,24 +121,6 @@ def test_tiles_are_small_products_wherever_the_sizes_allow(B: int, H: int) -> No
     assert H % P == 0
     width = H // P
     if P > 1:
-        assert width == 64 or (32 <= width <= 100 and H % 64)
+        assert width == 64 or (32 <= width <= 200 and H % 64)
     if blocks > 1:
         assert B // blocks * H * width <= 1_000_000 < B * H * width
-
-
-@every_input
-@pytest.mark.parametrize(("kind", "columns"), [("lstm", {"i": 0, "f": 1, "o": 3}), ("gru", {"r": 0, "z": 1})])
-def test_the_gates_are_those_of_the_equations(kind: str, columns: dict[str, int], from_ids: bool) -> None:
-    work = draw(kind, from_ids=from_ids)
-    ws, _ = forward(work)
-    x = np.eye(D)[work.inputs] if from_ids else work.inputs
-    h_prev = np.concatenate([work.state.h[None], ws.outputs[:-1]])
-    a = x @ work.params["W_xh"] + h_prev @ work.params["W_hh"] + work.params["b_h"]
-    assert set(ws.gates) == set(columns)
-    for name, gate in columns.items():
-        np.testing.assert_allclose(ws.gates[name], 1 / (1 + np.exp(-a[..., gate * H : (gate + 1) * H])), rtol=1e-12)
-
-
-@every_input
-def test_a_vanilla_cell_has_no_gates(from_ids: bool) -> None:
-    assert forward(draw("vanilla", from_ids=from_ids))[0].gates == {}

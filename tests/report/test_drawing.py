@@ -60,9 +60,7 @@ def test_a_falling_loss_falls_and_the_worse_run_lies_higher() -> None:
     assert max(second) < max(first)
 
 
-@pytest.mark.parametrize("columns", [30, 50, 80, 200])
-@pytest.mark.parametrize("lines", [10, 24, 50])
-@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize(("columns", "lines", "runs"), [(30, 50, 1), (50, 24, 3), (80, 24, 1), (200, 10, 3)])
 def test_a_drawing_fits_its_terminal(columns: int, lines: int, runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     drawn = Drawing(Terminal(columns, lines, monkeypatch)).whole([falling(f"run-{i}", 1 + i / 9) for i in range(runs)])

@@ -1,16 +1,13 @@
 """A picture is well-formed, small, true to its points, and takes no harm from a name."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
-
-import pytest
 
 from charrnn.report.plot import Curves
 from charrnn.report.svg import _COLOURS, as_svg
 from charrnn.report.terminal import describe_loss
+from tests.browser import Browser
 from tests.report.test_drawing import STEPS, falling
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -102,9 +99,9 @@ def test_runs_that_know_little_are_drawn_as_far_as_they_go() -> None:
         assert not re.search(r"nan|inf\b", as_svg([run]).decode())
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no chromium here")
-def test_a_browser_draws_it(tmp_path: Path) -> None:
+def test_a_browser_draws_it(browser: Browser) -> None:
     Path("loss.svg").write_bytes(as_svg([falling()]))
-    shot = ("--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={tmp_path / 'loss.png'}")
-    subprocess.run(["chromium", *shot, str(tmp_path / "loss.svg")], check=True, capture_output=True, timeout=60)  # noqa: S607
+    browser.open(Path("loss.svg"))
+    browser.screenshot(Path("loss.png"))
     assert Path("loss.png").stat().st_size > 10_000
+    assert browser.troubles == []

@@ -31,8 +31,8 @@ weights = st.lists(st.sampled_from([0.0, 0.0, 1.0, 1.0, 2.0, 1e-300, 1e-17, 0.3]
 
 
 def random_distributions(rng: np.random.Generator) -> Iterator[Floats]:
-    """Thousands, of one character to twenty: smooth ones, and ones of few values, full of ties and zeros."""
-    for _ in range(1500):
+    """Hundreds, of one character to twenty: smooth ones, and ones of few values, full of ties and zeros."""
+    for _ in range(400):
         V = int(rng.integers(1, 21))
         yield rng.dirichlet(np.full(V, rng.choice([0.05, 1, 20])))
         counts = rng.integers(0, 4, V).astype(float)
@@ -40,30 +40,19 @@ def random_distributions(rng: np.random.Generator) -> Iterator[Floats]:
         yield counts / counts.sum()
 
 
-def test_top_k_equals_the_slow_reference() -> None:
+def test_each_filter_equals_the_slow_reference() -> None:
     rng = np.random.default_rng(1)
     for probs in random_distributions(rng):
         k = int(rng.integers(1, len(probs) + 3))
-        np.testing.assert_allclose(keep_top_k(probs, k), reference.keep_top_k(probs, k), rtol=1e-12)
-
-
-def test_top_p_equals_the_slow_reference() -> None:
-    rng = np.random.default_rng(2)
-    for probs in random_distributions(rng):
         p = float(rng.choice([rng.random(), 0.5, 0.25, 1e-300, 1.0]))
+        np.testing.assert_allclose(keep_top_k(probs, k), reference.keep_top_k(probs, k), rtol=1e-12)
         np.testing.assert_allclose(keep_top_p(probs, p), reference.keep_top_p(probs, p), rtol=1e-12)
-
-
-def test_min_p_equals_the_slow_reference() -> None:
-    rng = np.random.default_rng(8)
-    for probs in random_distributions(rng):
-        p = float(rng.choice([rng.random(), 0.5, 1e-300, 1.0]))
         np.testing.assert_allclose(keep_min_p(probs, p), reference.keep_min_p(probs, p), rtol=1e-12)
 
 
 def test_what_is_banned_equals_the_slow_reference() -> None:
     rng = np.random.default_rng(9)
-    for _ in range(2000):
+    for _ in range(500):
         logits = rng.normal(0, 5, rng.integers(2, 20))
         banned = rng.permutation(len(logits))[: rng.integers(1, len(logits))]
         wanted = reference.without(log_softmax(logits), banned.tolist())
@@ -74,7 +63,7 @@ def test_what_is_banned_equals_the_slow_reference() -> None:
 
 def test_greedy_draws_what_the_slow_reference_draws() -> None:
     rng = np.random.default_rng(10)
-    for _ in range(3000):
+    for _ in range(500):
         logits = rng.integers(-3, 4, rng.integers(1, 20)).astype(np.float32)  # few values: ties are common
         wanted = reference.most_likely_first(logits)[0]
         for greedy in (Filters(temperature=0), Filters(top_k=1)):
@@ -83,7 +72,7 @@ def test_greedy_draws_what_the_slow_reference_draws() -> None:
 
 def test_temperature_equals_the_slow_reference() -> None:
     rng = np.random.default_rng(3)
-    for _ in range(1000):
+    for _ in range(300):
         logits = rng.normal(0, 5, rng.integers(2, 20))
         temperature = float(rng.choice([0, 0.1, 1, 3.7]))
         wanted = reference.with_temperature(log_softmax(logits), temperature)
@@ -92,7 +81,7 @@ def test_temperature_equals_the_slow_reference() -> None:
 
 def test_filters_apply_what_is_banned_then_temperature_then_top_k_then_top_p_then_min_p() -> None:
     rng = np.random.default_rng(4)
-    for _ in range(2000):
+    for _ in range(500):
         logits = rng.normal(0, 3, rng.integers(2, 20))
         k, p, m = int(rng.integers(1, 12)), float(rng.uniform(0.05, 0.95)), float(rng.uniform(0, 0.3))
         banned = (int(rng.integers(len(logits))),)

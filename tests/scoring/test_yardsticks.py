@@ -110,8 +110,8 @@ def test_a_track_follows_every_task_and_changes_nothing() -> None:
     assert followed.totals == {
         "counting n-grams": 6 * 400,
         "n-grams read": 300,
-        "gzip packs what was learned": 401,
-        "gzip packs the text": 300,
-        "xz packs what was learned": 401,
-        "xz packs the text": 300,
+        "gzip compresses the training text": 401,
+        "gzip compresses the text": 300,
+        "xz compresses the training text": 401,
+        "xz compresses the text": 300,
     }

@@ -34,10 +34,23 @@ def trained(chunks: list[Chunk]) -> Counter[tuple[int, int]]:
     )
 
 
-@given(sizes)
-def test_every_transition_is_trained_each_epoch_and_nothing_else(size: tuple[int, int, int]) -> None:
-    chunks = epoch_of(numbered(*size))
-    assert set(trained(chunks)) == {(t, t + 1) for t in range(size[0] - 1)}
+@given(sizes, st.integers(0, 1))
+def test_an_epoch_trains_every_transition_in_whole_chunks_each_where_the_last_ended(
+    size: tuple[int, int, int], epoch: int
+) -> None:
+    num_characters, batch_size, seq_length = size
+    streams = numbered(*size)
+    chunks = epoch_of(streams, epoch)
+    pairs = trained(chunks)
+    assert set(pairs) == {(t, t + 1) for t in range(num_characters - 1)}
+    assert pairs.total() - (num_characters - 1) < batch_size  # streams overlap by less than one transition each
+    for before, after in pairwise(chunks):
+        np.testing.assert_array_equal(after.inputs[0], before.targets[-1])
+    assert len(chunks) == streams.chunks_per_epoch
+    assert [c.is_first for c in chunks] == [True] + [False] * (len(chunks) - 1)
+    assert all(c.inputs.shape == c.targets.shape == (seq_length, batch_size) for c in chunks[:-1])
+    assert 1 <= len(chunks[-1].inputs) <= seq_length
+    assert sum(len(c.inputs) for c in chunks) == streams.length
 
 
 @given(sizes, st.lists(st.integers(1, 40), min_size=1))
@@ -51,40 +64,6 @@ def test_chunks_of_any_lengths_train_every_transition_in_order(size: tuple[int, 
     assert cursor == Cursor(1, 0)
     whole = np.concatenate([chunk.inputs for chunk in chunks])
     np.testing.assert_array_equal(whole, np.concatenate([chunk.inputs for chunk in epoch_of(streams)]))
-
-
-@given(sizes)
-def test_streams_overlap_by_less_than_one_transition_each(size: tuple[int, int, int]) -> None:
-    num_characters, batch_size, _ = size
-    assert trained(epoch_of(numbered(*size))).total() - (num_characters - 1) < batch_size
-
-
-@given(st.integers(2, 90), st.integers(1, 30))
-def test_one_stream_trains_each_transition_once_in_order(num_characters: int, seq_length: int) -> None:
-    chunks = epoch_of(numbered(num_characters, 1, seq_length))
-    assert np.concatenate([c.inputs for c in chunks])[:, 0].tolist() == list(range(num_characters - 1))
-    assert np.concatenate([c.targets for c in chunks])[:, 0].tolist() == list(range(1, num_characters))
-
-
-@given(sizes)
-def test_each_stream_goes_on_where_its_last_chunk_ended(size: tuple[int, int, int]) -> None:
-    chunks = epoch_of(numbered(*size))
-    for before, after in pairwise(chunks):
-        np.testing.assert_array_equal(after.inputs[0], before.targets[-1])
-
-
-@given(sizes)
-def test_only_the_last_chunk_of_an_epoch_is_short_and_only_the_first_is_first(
-    size: tuple[int, int, int],
-) -> None:
-    _, batch_size, seq_length = size
-    streams = numbered(*size)
-    chunks = epoch_of(streams, epoch=1)
-    assert len(chunks) == streams.chunks_per_epoch
-    assert [c.is_first for c in chunks] == [True] + [False] * (len(chunks) - 1)
-    assert all(c.inputs.shape == c.targets.shape == (seq_length, batch_size) for c in chunks[:-1])
-    assert 1 <= len(chunks[-1].inputs) <= seq_length
-    assert sum(len(c.inputs) for c in chunks) == streams.length
 
 
 @given(sizes, st.integers(0, 3))
@@ -155,24 +134,16 @@ def test_streams_of_nothing_are_refused(size: tuple[int, int, int]) -> None:
 
 
 @given(sizes)
-def test_what_fits_only_shrinks_and_fills_a_whole_sequence(size: tuple[int, int, int]) -> None:
+def test_what_fits_only_shrinks_and_no_further_than_it_must(size: tuple[int, int, int]) -> None:
     num_characters, batch_size, seq_length = size
     streams, steps, notes = fit(*size)
     assert 1 <= streams <= batch_size
     assert 1 <= steps <= seq_length
     assert streams * steps <= num_characters - 1
+    assert streams == batch_size or (streams + 1) * seq_length > num_characters - 1
+    assert steps == seq_length or (streams, steps) == (1, num_characters - 1)
     assert len(notes) == (streams < batch_size) + (steps < seq_length)
     assert fit(num_characters, streams, steps) == (streams, steps, ())
-
-
-@given(sizes)
-def test_what_fits_gives_up_no_stream_that_could_be_filled(size: tuple[int, int, int]) -> None:
-    num_characters, batch_size, seq_length = size
-    streams, steps, _ = fit(*size)
-    if streams < batch_size:
-        assert (streams + 1) * seq_length > num_characters - 1
-    if steps < seq_length:
-        assert (streams, steps) == (1, num_characters - 1)
 
 
 def test_the_notes_on_a_short_text_are_sentences() -> None:

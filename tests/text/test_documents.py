@@ -59,38 +59,28 @@ def whole(lengths: list[int]) -> list[list[int]]:
 
 
 @given(sizes, st.integers(0, 2))
-def test_every_item_is_read_once_an_epoch_from_a_zero_state_to_its_separator(
+def test_every_item_is_read_once_an_epoch_in_chunks_that_say_what_counts(
     size: tuple[list[int], int, int], epoch: int
 ) -> None:
-    chunks = epoch_of(documents(*size), epoch)
-    assert sorted(read(chunks)) == sorted(whole(size[0]))
-    assert sum(chunk.characters for chunk in chunks) == documents(*size).length
+    lengths, _, seq_length = size
+    batches = documents(*size)
+    chunks = epoch_of(batches, epoch)
+    assert sorted(read(chunks)) == sorted(whole(lengths))
+    assert sum(chunk.characters for chunk in chunks) == batches.length
+    assert epoch or len(chunks) == batches.chunks_per_epoch == batches.chunks_in(1.0)
+    for before, chunk in zip([chunks[0], *chunks[:-1]], chunks, strict=True):
+        steps, counted = len(chunk.inputs), chunk.targets != NO_TARGET
+        assert steps <= seq_length
+        assert chunk.is_first or abs(steps - len(before.inputs)) <= 1  # a batch is cut evenly
+        assert chunk.characters == counted.sum() > 0
+        assert chunk.share == counted.any(axis=0).mean()
+        assert chunk.inputs.min() >= 0
+        assert chunk.inputs.shape == chunk.targets.shape
 
 
 @given(sizes, st.lists(st.integers(1, 15), min_size=1))
 def test_chunks_of_any_lengths_read_every_item(size: tuple[list[int], int, int], asked: list[int]) -> None:
     assert sorted(read(epoch_of(documents(*size), 1, tuple(asked)))) == sorted(whole(size[0]))
-
-
-@given(sizes)
-def test_a_chunk_is_no_longer_than_asked_for_and_no_crumb(size: tuple[list[int], int, int]) -> None:
-    chunks, batches = epoch_of(documents(*size)), documents(*size)
-    steps = [len(chunk.inputs) for chunk in chunks]
-    assert max(steps) <= size[2]
-    for k in range(1, len(steps)):
-        if not chunks[k].is_first:  # a batch is cut evenly
-            assert abs(steps[k] - steps[k - 1]) <= 1
-    assert len(chunks) == batches.chunks_per_epoch == batches.chunks_in(1.0)
-
-
-@given(sizes)
-def test_what_counts_and_how_many_streams_are_read_is_said(size: tuple[list[int], int, int]) -> None:
-    for chunk in epoch_of(documents(*size)):
-        counted = chunk.targets != NO_TARGET
-        assert chunk.characters == counted.sum() > 0
-        assert chunk.share == counted.any(axis=0).mean()
-        assert chunk.inputs.min() >= 0
-        assert chunk.inputs.shape == chunk.targets.shape
 
 
 @given(sizes, st.integers(0, 2))
@@ -163,6 +153,6 @@ def test_documents_of_nothing_are_refused(count: int, batch_size: int, seq_lengt
 def test_the_batch_shrinks_to_the_items_there_are() -> None:
     items = items_of([3, 4])
     assert fit_items(items, 2) == (2, ())
-    assert fit_items(items, 5) == (2, ("batch size 2 instead of 5: so few items are there to train on",))
+    assert fit_items(items, 5) == (2, ("batch size 2 instead of 5: there are too few items",))
     with pytest.raises(TextError, match="no items"):
         fit_items(items.choose(slice(0)), 5)

@@ -20,7 +20,7 @@ def test_every_number_comes_once(size: int, seed: int) -> None:
     assert sorted(drawn(size, seed)(np.arange(size)).tolist()) == list(range(size))
 
 
-@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 10**6])
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1])
 def test_of_many_numbers_too(size: int) -> None:
     assert (np.bincount(drawn(size, 1)(np.arange(size)), minlength=size) == 1).all()
 
@@ -34,7 +34,7 @@ def test_some_numbers_go_where_they_go_among_all(size: int, seed: int) -> None:
     np.testing.assert_array_equal(images[1, 2], drawn(size, seed)(some[1:2, 2:3])[0, 0])
 
 
-@pytest.mark.parametrize("size", [3, 4, 5])
+@pytest.mark.parametrize("size", [3, 4])
 def test_no_order_of_a_few_is_likelier_than_another(size: int) -> None:
     orders = list(permutations(range(size)))
     count = 30 * len(orders)

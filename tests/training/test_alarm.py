@@ -1,20 +1,38 @@
-"""A loss that explodes is told once."""
+"""A loss that explodes is told once in a run."""
 
-import math
+from typing import Any
 
-from charrnn.training.run import Alarm
+import charrnn
+from charrnn.training.events import Event, LossRose
+
+# A rate at which the loss rises at once.
+WILD: dict[str, Any] = {
+    "hidden_sizes": (8,),
+    "optimizer": "sgd",
+    "learning_rate": 100.0,
+    "warmup_steps": 0,
+    "schedule": "constant",
+    "val_fraction": 0,
+    "sample_every": 0,
+}
+TEXT = "the lamp went round. " * 50
 
 
-def test_it_rings_once_at_three_times_the_first_loss() -> None:
-    alarm = Alarm(blind_loss=3.0)
-    assert [alarm.rings(loss) for loss in (4.0, 3.5, 12.0, 12.1, 50.0)] == [False, False, False, True, False]
+def risen(events: list[Event], blind: float) -> list[LossRose]:
+    told = [event for event in events if isinstance(event, LossRose)]
+    assert all(event.loss > 3 * blind for event in told)
+    return told
 
 
-def test_a_run_that_starts_low_is_measured_by_guessing() -> None:
-    alarm = Alarm(blind_loss=3.0)
-    assert [alarm.rings(loss) for loss in (0.1, 1.0, 9.0, 9.1)] == [False, False, False, True]
+def test_it_is_told_once_also_when_the_run_is_resumed() -> None:
+    run = charrnn.train(TEXT, steps=30, clip_norm=0.0, **WILD)
+    blind = run.trainer.blind_loss
+    assert len(risen(list(run), blind)) == 1
+    events = list(charrnn.resume(run.checkpoint(), TEXT, steps=40, learning_rate=100.0))
+    assert any(isinstance(event, charrnn.StepReport) and event.loss > 3 * blind for event in events)
+    assert risen(events, blind) == []
 
 
-def test_a_text_of_one_character_and_a_loss_that_is_no_number_ring_nothing() -> None:
-    alarm = Alarm(blind_loss=0.0)
-    assert not any(alarm.rings(loss) for loss in (0.0, 0.0, math.nan))
+def test_a_text_of_one_character_rises_nowhere() -> None:
+    run = charrnn.train("a" * 200, steps=3, **WILD)
+    assert risen(list(run), 0.0) == []

@@ -1,7 +1,6 @@
 """Chunks that vary in length: drawn as a pure function of seed and step, in bounds, and otherwise nothing changes."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import checkpoint
 from charrnn.checkpoint import Progress
 from charrnn.config import TrainConfig
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import workers
 from charrnn.training.data import chunk_length, longest_chunk
 from charrnn.training.events import StepReport
-from charrnn.training.start import resume, train
+from charrnn.training.start import train
 from charrnn.training.trainer import Trainer
 from tests.conftest import TEXT
 
@@ -96,28 +93,6 @@ def test_a_run_ends_when_its_epochs_are_complete(text_file: Path) -> None:
     run = train([str(text_file)], checkpoint=True, **{**changes, "epochs": 1.5, "sample_every": 0})
     epochs = [event.epoch for event in run.events() if isinstance(event, StepReport)]
     assert epochs[-2] < 1.5 <= epochs[-1]
-
-
-@pytest.mark.parametrize("changes", [{}, {"cell": "vanilla"}, {"embedding_size": 3}])
-def test_several_workers_equal_one(changes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_LEAST_WORK", 0)
-    trainers = [Trainer(replace(VARIED, threads=threads, **changes), VOCABULARY, IDS) for threads in (1, 3)]
-    losses = [[trainer.train_step(0.0).loss for _ in range(12)] for trainer in trainers]
-    for trainer in trainers:
-        trainer.close()
-    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
-    np.testing.assert_allclose(trainers[1].params.vector, trainers[0].params.vector, rtol=1e-9, atol=1e-12)
-
-
-def test_stopping_after_any_step_and_going_on_equals_never_stopping(text_file: Path) -> None:
-    changes: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 4, "seq_length": 20, "bptt_jitter": 5.0, "steps": 12}
-    changes |= {"schedule_steps": 12, "eval_every": 5, "sample_every": 0, "save_every": 4}
-    list(train([str(text_file)], checkpoint=Path("whole.npz"), **changes).events())
-    for k in range(1, 12):
-        list(train([str(text_file)], checkpoint=Path(f"{k}.npz"), **{**changes, "steps": k}).events())
-        list(resume(Path(f"{k}.npz"), steps=12).events())
-        assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
-    assert checkpoint.load("whole.npz").progress.epoch > 0
 
 
 def test_the_lengths_of_a_step_that_is_lost_are_those_of_its_repetition(text_file: Path) -> None:

@@ -68,5 +68,5 @@ def test_of_a_long_text_only_the_beginning_is_scored(monkeypatch: pytest.MonkeyP
     params = model.initialize(np.random.default_rng(0), dtype=np.float64)
     text = np.random.default_rng(1).integers(0, V, 1234)
     evaluator = Evaluator(model, text)
-    assert (len(evaluator.ids), evaluator.transitions) == (300, 299)
+    assert (len(evaluator.scored), evaluator.transitions) == (300, 299)
     assert evaluator.loss(params) == Evaluator(model, text[:300]).loss(params)

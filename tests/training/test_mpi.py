@@ -19,7 +19,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.cli.mpi import launched_rank
-from tests.conftest import TEXT, TINY, Outcome, command, contents, run_process
+from tests.conftest import TEXT, TINY, Charrnn, Outcome, command, contents
 
 # The launcher that comes with the MPI of this environment, before any other of the machine.
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
@@ -53,10 +53,19 @@ def run_ranks(ranks: int, *arguments: str, **options: Any) -> Outcome:
     return Outcome(process.returncode, out.encode(), err)
 
 
-def run(ranks: int, *arguments: str) -> Outcome:
-    outcome = run_ranks(ranks, *arguments) if ranks > 1 else run_process(*arguments)
-    assert outcome.code == 0, outcome.err
-    return outcome
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(charrnn: Charrnn) -> Run:
+    """Run the command with so many ranks; one is in this process."""
+
+    def run(ranks: int, *arguments: str) -> Outcome:
+        outcome = run_ranks(ranks, *arguments) if ranks > 1 else charrnn(*arguments)
+        assert outcome.code == 0, outcome.err
+        return outcome
+
+    return run
 
 
 def numbers(path: str) -> dict[str, Any]:
@@ -111,14 +120,13 @@ def is_open_mpi() -> bool:
 @pytest.mark.parametrize(
     ("network", "ranks", "dtype", "tolerance"),
     [
-        ("gru", 3, "float64", 1e-12),
-        ("lstm", 2, "float32", 1e-5),
+        ("lstm", 3, "float64", 1e-12),
         ("items", 2, "float64", 1e-12),
         ("threads", 2, "float64", 1e-12),
     ],
 )
 def test_ranks_equal_one_process_on_the_joined_batch(
-    text_file: Path, network: str, ranks: int, dtype: str, tolerance: float
+    text_file: Path, run: Run, network: str, ranks: int, dtype: str, tolerance: float
 ) -> None:
     usual = ("train", str(text_file), *SMALL, *NETWORKS[network], "--dtype", dtype, "--steps", "8", "-q")
     run(1, *usual, "--threads", "1", "--checkpoint", "one.npz")
@@ -127,7 +135,7 @@ def test_ranks_equal_one_process_on_the_joined_batch(
 
 
 @needs_mpi
-def test_ranks_compute_the_same_bits_each_time_and_score_what_one_process_scores() -> None:
+def test_ranks_compute_the_same_bits_each_time_and_score_what_one_process_scores(run: Run) -> None:
     text = Path("long.txt")
     text.write_text(12 * TEXT)  # of which 4 streams are held out, and some transitions are left over
     held_out = ("--val-fraction", "0.27", "--eval-every", "3", "--steps", "6", "-q")
@@ -141,7 +149,7 @@ def test_ranks_compute_the_same_bits_each_time_and_score_what_one_process_scores
 
 
 @needs_mpi
-def test_a_run_goes_on_with_another_number_of_ranks_and_says_so(text_file: Path) -> None:
+def test_a_run_goes_on_with_another_number_of_ranks_and_says_so(text_file: Path, run: Run) -> None:
     usual = ("train", str(text_file), *SMALL, *NETWORKS["gru"], "--dtype", "float64", "--schedule-steps", "9")
     run(1, *usual, "--steps", "9", "--checkpoint", "whole.npz", "-q")
     run(2, *usual, "--steps", "3", "--checkpoint", "parts.npz", "-q")
@@ -155,9 +163,9 @@ def test_a_run_goes_on_with_another_number_of_ranks_and_says_so(text_file: Path)
 
 
 @needs_mpi
-def test_ranks_that_diverge_roll_back_together_and_end_in_one_line(text_file: Path) -> None:
+def test_ranks_that_diverge_roll_back_together_and_end_in_one_line(text_file: Path, charrnn: Charrnn) -> None:
     usual = ("train", str(text_file), *TINY, "--optimizer", "sgd", "--learning-rate", "1e6", "--steps", "50", "-q")
-    several, one = run_ranks(2, *usual), run_process(*usual)
+    several, one = run_ranks(2, *usual), charrnn(*usual)
     assert several.code == one.code == 1
     # What the clip and five rollbacks leave of it, but for the last digits.
     assert re.sub("[0-9.e+]+", "N", several.err) == re.sub("[0-9.e+]+", "N", one.err)
@@ -165,7 +173,7 @@ def test_ranks_that_diverge_roll_back_together_and_end_in_one_line(text_file: Pa
 
 
 @needs_mpi
-def test_a_run_bounded_by_the_clock_measures_with_all_ranks_and_ends(text_file: Path) -> None:
+def test_a_run_bounded_by_the_clock_measures_with_all_ranks_and_ends(text_file: Path, run: Run) -> None:
     outcome = run(2, "train", str(text_file), "--hidden-size", "8", "--minutes", "0.02", "--json", "-q")
     events = [json.loads(line)["event"] for line in outcome.out.splitlines()]
     assert (events[0], events[-1]) == ("start", "end")
@@ -249,7 +257,7 @@ def ranks_of(marker: str) -> dict[int, int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_rank_that_dies_ends_the_job_and_the_last_checkpoint_is_whole(
-    tmp_path: Path, launching: Launching, killed: int
+    tmp_path: Path, launching: Launching, run: Run, killed: int
 ) -> None:
     process = launching(*ENDLESS, "--checkpoint", "run.npz", env=os.environ | {"MARKER": str(tmp_path)})
     os.kill(ranks_of(f"MARKER={tmp_path}")[killed], signal.SIGKILL)
@@ -262,15 +270,12 @@ def test_a_rank_that_dies_ends_the_job_and_the_last_checkpoint_is_whole(
 
 
 @needs_mpi
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_ranks_finishes_the_step_saves_and_ends_with_its_code(
-    launching: Launching, number: signal.Signals
-) -> None:
+def test_a_signal_to_all_ranks_finishes_the_step_saves_and_ends_with_its_code(launching: Launching) -> None:
     process = launching(*ENDLESS, "--save-every", "0", "--checkpoint", "run.npz")
-    process.send_signal(number)  # the launcher sends it on
+    process.send_signal(signal.SIGTERM)  # the launcher sends it on
     _, err = process.communicate(timeout=30)
     # Open MPI's launcher has a code of its own for a job that it was asked to end.
-    assert process.returncode == 128 + number or (process.returncode == 1 and is_open_mpi())
+    assert process.returncode == 128 + signal.SIGTERM or (process.returncode == 1 and is_open_mpi())
     assert "charrnn" not in err
     assert checkpoint.load("run.npz").progress.step > 0
     assert set(contents(Path())) == {"run.npz", "run.log.jsonl"}

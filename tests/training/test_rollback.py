@@ -108,18 +108,6 @@ def test_a_wild_rate_is_lowered_until_the_run_ends_well(text_file: Path) -> None
     assert [step for step, _ in saved.progress.history] == [5, 10, 15, 20, 25, 30]  # those that were lost are not in it
 
 
-def test_a_run_with_rollbacks_that_is_stopped_after_any_step_and_goes_on_ends_in_the_same_bytes(
-    text_file: Path,
-) -> None:
-    assert len(rollbacks(list(start(text_file, "whole.npz", **WILD).events()))) >= 2
-    for k in range(1, 30):
-        run = start(text_file, f"{k}.npz", **WILD)
-        for _ in run.events(stop=lambda run=run, k=k: run.trainer.step == k):  # type: ignore[misc]
-            pass
-        list(resume(Path(f"{k}.npz")).events())
-        assert Path(f"{k}.npz").read_bytes() == Path("whole.npz").read_bytes(), k
-
-
 def test_a_run_that_diverges_at_once_each_time_gives_up_after_five_rollbacks(
     text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

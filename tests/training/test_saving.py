@@ -1,6 +1,7 @@
 """A run's best model stays until it is beaten, on whatever text it is judged."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_another_text_keeps_weights_and_step_and_begins_at_its_beginning() -> No
     trained_on("lamp.txt")
     before = checkpoint.load(RUN)
     Path("other.txt").write_text(TEXT[:50], newline="")
-    with pytest.raises(ConfigError, match="--allow-new-text"):
+    with pytest.raises(ConfigError, match="allow_new_text"):
         resume(RUN, ["other.txt"])
     run = resume(RUN, ["other.txt"], allow_new_text=True, steps=9)
     trainer = run.trainer
@@ -99,21 +100,13 @@ def test_a_best_model_that_cannot_be_removed_is_one_error(monkeypatch: pytest.Mo
         Saving(RUN, None).forget()
 
 
-@pytest.mark.parametrize("keep", [1, 2, 3])
-def test_the_states_of_the_last_saves_are_kept_and_the_last_is_the_run_s_own(keep: int) -> None:
-    trained_on("lamp.txt", steps=6, save_every=1, keep=keep)
-    steps = [1, 2, 3, 4, 5, 6][-keep:]
+def test_the_states_of_the_last_saves_are_kept_and_the_last_is_the_run_s_own() -> None:
+    trained_on("lamp.txt", steps=6, save_every=1, keep=2)
+    steps = [5, 6]
     assert kept_states(RUN) == steps
     assert [checkpoint.load(kept_path(RUN, step)).progress.step for step in steps] == steps
     assert kept_path(RUN, 6).read_bytes() == RUN.read_bytes()
     assert BEST.exists()
-
-
-def test_a_kept_state_is_one_to_go_on_from() -> None:
-    trained_on("lamp.txt", steps=6, schedule_steps=6, save_every=2, keep=2)
-    kept_path(RUN, 4).rename("earlier.npz")
-    list(resume(Path("earlier.npz"), steps=6).events())
-    assert Path("earlier.npz").read_bytes() == RUN.read_bytes()
 
 
 def test_nothing_old_is_removed_before_the_new_state_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +123,7 @@ def test_a_state_of_a_later_step_stays_when_a_run_has_gone_back() -> None:
     trained_on("lamp.txt", save_every=1, keep=1)
     state = checkpoint.load(RUN)
     progress = replace(state.progress, step=3, history=())
+    os.utime(kept_path(RUN, 4), (1.0, 1.0))  # what a clock says does not count
     Saving(RUN, None).save(replace(state, progress=progress), keep=1)
     assert kept_states(RUN) == [3, 4]
     Saving(RUN, None).save(state, keep=1)
@@ -141,7 +135,7 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     RUN.unlink()
     BEST.unlink()
     Path("run.log.jsonl").unlink(missing_ok=True)
-    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with --overwrite"):
+    with pytest.raises(ConfigError, match=r"run-step-2\.npz exists; move it away, or replace it with overwrite"):
         train(["lamp.txt"], checkpoint=RUN, **SMALL)
     events = train(["lamp.txt"], checkpoint=RUN, overwrite=True, **SMALL).events()
     BEST.touch()
@@ -152,9 +146,9 @@ def test_a_run_that_replaces_another_removes_what_that_kept() -> None:
     assert kept_states(RUN) == []
 
 
-def test_the_processes_that_share_a_step_are_on_record() -> None:
+def test_the_shards_of_a_step_are_on_record() -> None:
     trained_on("lamp.txt")
     run = checkpoint.load(RUN)
-    assert run.machine["worker processes"] == "1"
+    assert run.machine["shards"] == "1"
     assert run.machine["NumPy"] == np.__version__
     assert checkpoint.load(BEST).machine == run.machine

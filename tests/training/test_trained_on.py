@@ -35,7 +35,10 @@ def test_a_bundled_text_is_found_by_its_name_from_any_folder() -> None:
     ("text", "reason"),
     [
         (None, "the training text cannot be read again .there is no text lamp.txt.$"),
-        (TEXT[:-1], "lamp has changed since the model learned it .SHA-256 [0-9a-f]{12}… then, [0-9a-f]{12}… now"),
+        (
+            TEXT[:-1],
+            "lamp has changed since the model was trained on it .SHA-256 [0-9a-f]{12}… then, [0-9a-f]{12}… now",
+        ),
         (TEXT + "Z", "the training text cannot be read again .lamp.txt has characters the model never saw"),
         ("", "the training text cannot be read again .lamp.txt is empty"),
     ],

@@ -1,13 +1,13 @@
-"""Read an archive that may be damaged, hostile, or not an archive at all.
+"""Named arrays in one ``.npz`` file: written whole or not at all, and read without trusting it.
 
 An archive is a plain zip file: its members follow one another from the first byte, the directory follows them, and the
 file ends with the 22 bytes of the end record. Each member is one ``.npy`` array.
 
 Every size is checked before memory is allocated for it, every byte of every member is read so that its checksum counts,
-no text in the file is evaluated, and only arrays of finite numbers are returned. ``zipfile`` is not used, because it
-accepts members that overlap, bytes before or after the archive, and wrong checksums of members that are not read to
-their end. The few records that matter are unpacked below (PKWARE, ".ZIP File Format Specification", APPNOTE.TXT,
-sections 4.3.7, 4.3.12 and 4.3.16).
+no text in the file is evaluated, and only arrays of finite numbers are returned. ``numpy.load`` and ``zipfile`` read
+these files too, but accept members that overlap, bytes before or after the archive, and wrong checksums of members that
+are not read to their end. The few records that matter are unpacked below (PKWARE, ".ZIP File Format Specification",
+APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16).
 
 The functions at the end check the values of a JSON description: each has the type it should have, or an error says so.
 """
@@ -19,9 +19,10 @@ import os
 import re
 import stat
 import struct
+import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from io import BufferedIOBase
+from collections.abc import Callable, Iterator, Mapping
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -29,40 +30,32 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CheckpointError, ConfigError, shortened
+from charrnn.errors import CheckpointError, ConfigError, remedy, shortened
+from charrnn.files import open_without_waiting, reason, replacing
 from charrnn.paths import LOCAL_CHECKPOINTS
 
 LIMIT_VARIABLE = "CHARRNN_MAX_CHECKPOINT_BYTES"
-DEFAULT_LIMIT = 1 << 30  # bytes
-MAX_ARRAYS = 1024  # the deepest network, with its optimizer and a state to fall back to, has 900
-HEAD_LENGTH = 512  # bytes that show what kind of file it is
-DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
-NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
+_DEFAULT_LIMIT = 1 << 30  # bytes
+_MAX_ARRAYS = 1024  # the deepest network, with its optimizer and a state to fall back to, has 900
+_HEAD_LENGTH = 512  # bytes that show what kind of file it is
+_DTYPES = frozenset({"<f2", "<f4", "<f8", "<i8", "<u4", "|u1"})
+_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # no "..", no leading "/", nothing a terminal would obey
+
+
+Members = Iterator[tuple[str, NDArray[Any]]]
 
 
 class RefusedError(Exception):
     """Why a file cannot be read as an archive; the sentence follows the file's name."""
 
 
-def damaged(what: str) -> RefusedError:
+def _damaged(what: str) -> RefusedError:
     """Return the refusal of a damaged archive."""
     return RefusedError(f"is damaged ({what}); use another copy or an earlier checkpoint")
 
 
-def reason(error: BaseException) -> str:
-    """Describe an error of the system; never empty, although ``strerror`` and the message may be."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def size_limit() -> int:
-    """Return the largest file to read, in bytes: ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB if that is unset.
-
-    Raises
-    ------
-    ConfigError
-        If the variable is not a whole number of bytes.
-    """
-    text = os.environ.get(LIMIT_VARIABLE) or str(DEFAULT_LIMIT)
+def _size_limit() -> int:
+    text = os.environ.get(LIMIT_VARIABLE) or str(_DEFAULT_LIMIT)
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise ConfigError(f"{LIMIT_VARIABLE} must be a whole number of bytes, not {text!a}")
     return int(text)
@@ -83,14 +76,6 @@ _KINDS = [
 ]
 
 
-def looks_like(head: bytes) -> str | None:
-    """Name the kind of file that begins with `head`; None if it is unknown."""
-    for pattern, kind in _KINDS:
-        if re.match(pattern, head, re.DOTALL):
-            return kind
-    return None
-
-
 # Little-endian; fields that do not matter here (versions, dates, attributes) are skipped with `x`.
 _LOCAL = struct.Struct("<4s22x2H")  # signature; lengths of name and extra field
 _ENTRY = struct.Struct("<4s4x2H4x3L4H6xL")  # signature; flags, method; checksum, two sizes; four to be read; offset
@@ -100,7 +85,7 @@ _STORED, _DEFLATED = 0, 8
 _UNPACKED_BEYOND_FILE = 64 << 20  # bytes that a compressed file may unpack to beyond its own size
 
 # The header that NumPy writes for a C-ordered array of at most two dimensions, and nothing else.
-_DTYPE = b"|".join(re.escape(dtype.encode()) for dtype in sorted(DTYPES))
+_DTYPE = b"|".join(re.escape(dtype.encode()) for dtype in sorted(_DTYPES))
 _SHAPE = rb"\((?:|\d{1,18},|\d{1,18}, \d{1,18})\)"
 _NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '(%b)', 'fortran_order': False, 'shape': (%b), \} *\n" % (_DTYPE, _SHAPE),
@@ -124,18 +109,8 @@ class _Member(NamedTuple):
 def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> dict[str, NDArray[Any]]:
     """Read every array of an archive, or refuse the file as a whole.
 
-    Parameters
-    ----------
-    path
-        The ``.npz`` file. Pipes, devices and folders are refused at once.
-    max_bytes
-        The largest file to read, in bytes, and the most its arrays may unpack to. By default the environment
-        variable ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB where that is not set.
-
-    Returns
-    -------
-    dict
-        The arrays by name, in the file's order: fresh, writable, C-ordered, finite, at most two dimensions.
+    The arrays are in the file's order, writable, C-ordered, finite, and have at most two dimensions. `max_bytes` limits
+    the file and what its arrays unpack to; by default it is ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB.
 
     Raises
     ------
@@ -144,11 +119,11 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     ConfigError
         If ``CHARRNN_MAX_CHECKPOINT_BYTES`` is not a number.
     """
-    limit = size_limit() if max_bytes is None else max_bytes
+    limit = _size_limit() if max_bytes is None else max_bytes
     shown = ascii(os.fspath(path))
     try:
-        with open(path, "rb", opener=_open_without_waiting) as stream:
-            return read_stream(stream, limit)
+        with open(path, "rb", opener=open_without_waiting) as stream:
+            return dict(_stream_arrays(stream, limit))
     except RefusedError as refusal:
         raise CheckpointError(f"{shown} {refusal}") from refusal
     except FileNotFoundError as error:
@@ -157,37 +132,19 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
         raise CheckpointError(f"cannot read {shown}: {reason(error)}") from error
 
 
-def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an open file; ``limit`` is in bytes.
-
-    Raises
-    ------
-    RefusedError
-        If the file is not such an archive.
-    OSError
-        If reading fails.
-    """
-    return dict(stream_arrays(stream, limit))
-
-
-def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _stream_arrays(stream: BufferedIOBase, limit: int) -> Members:
     """Yield each array with its name; the file is known to be correct once all have been read."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
     _check_sizes(members, directory_start, limit)
     if len({member.name for member in members}) != len(members):
-        raise damaged("two of its arrays have one name")
+        raise _damaged("two of its arrays have one name")
     stream.seek(0)
     for member in members:
         yield member.name, _to_array(member.name, _read_member(stream, member))
     if stream.tell() != directory_start:
-        raise damaged("its arrays and its directory do not agree")
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Open for reading, without waiting for a pipe's other end."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has neither the flag nor the wait
+        raise _damaged("its arrays and its directory do not agree")
 
 
 def _nearby(path: str | os.PathLike[str]) -> str:
@@ -224,8 +181,8 @@ def _too_large(size: int, limit: int) -> RefusedError:
 def _check_kind(stream: BufferedIOBase) -> None:
     """Refuse a file that was never a charrnn archive, and say what it looks like."""
     stream.seek(0)
-    head = stream.read(HEAD_LENGTH)
-    kind = looks_like(head)
+    head = stream.read(_HEAD_LENGTH)
+    kind = next((kind for pattern, kind in _KINDS if re.match(pattern, head, re.DOTALL)), None)
     if kind or not b"PK\3\4".startswith(head[:4]):
         hint = f" (looks like {kind})" if kind else ""
         raise RefusedError(f"is not a charrnn checkpoint{hint}; give an .npz file that `charrnn train` wrote")
@@ -235,36 +192,29 @@ def _cut_short() -> RefusedError:
     return RefusedError("is cut short or damaged at its end; use another copy or an earlier checkpoint")
 
 
-def _take(stream: BufferedIOBase, length: int) -> bytearray:
+def _take(stream: BufferedIOBase, length: int) -> bytes:
     """Read exactly ``length`` bytes."""
-    data = bytearray(length)
-    if stream.readinto(data) != length:
+    data = stream.read(length)
+    if len(data) != length:
         raise _cut_short()
     return data
 
 
 def _read_directory(stream: BufferedIOBase, size: int) -> tuple[list[_Member], int]:
-    """Read the directory at the end of the file.
-
-    Returns
-    -------
-    members
-        In the directory's order.
-    start
-        Where the directory begins, in bytes from the start of the file.
-    """
+    """Read the directory at the end of the file; return its members in order, and the offset where it begins."""
     stream.seek(max(0, size - _END.size))
     signature, *disks, here, count, length, start, comment = _END.unpack(_take(stream, _END.size))
     if signature != b"PK\5\6":
         raise _cut_short()
     if any(disks) or here != count or comment or start + length + _END.size != size:
-        raise damaged("its end record does not fit the file")
-    if count > MAX_ARRAYS:
-        raise damaged(f"it claims {count} arrays, more than {MAX_ARRAYS}")
+        raise _damaged("its end record does not fit the file")
+    if count > _MAX_ARRAYS:
+        raise _damaged(f"it claims {count} arrays, more than {_MAX_ARRAYS}")
     stream.seek(start)
-    members = [_read_entry(stream) for _ in range(count)]
-    if stream.tell() != start + length:
-        raise damaged("its directory does not have the length it claims")
+    directory = BytesIO(_take(stream, length))
+    members = [_read_entry(directory) for _ in range(count)]
+    if directory.tell() != length:
+        raise _damaged("its directory does not have the length it claims")
     return members, start
 
 
@@ -276,39 +226,40 @@ def _read_entry(stream: BufferedIOBase) -> _Member:
     name = _take(stream, name_length).decode("latin-1")
     # No flag, extra field, comment or second disk: so nothing encrypted, streamed or beyond 32 bits either.
     if signature != b"PK\1\2" or flags or any(others) or method not in (_STORED, _DEFLATED):
-        raise damaged("its directory holds an entry that no checkpoint has")
-    if not (name.endswith(".npy") and NAME.fullmatch(name[:-4])):
-        raise damaged(f"it holds a member named {shortened(name)!a}")
+        raise _damaged("its directory holds an entry that no checkpoint has")
+    if not (name.endswith(".npy") and _NAME.fullmatch(name[:-4])):
+        raise _damaged(f"it holds a member named {shortened(name)!a}")
     return _Member(name[:-4], method, checksum, packed_size, size, offset)
 
 
 def _check_sizes(members: list[_Member], packed_limit: int, limit: int) -> None:
     """Refuse members that claim more bytes than the file has, or that unpack to too many."""
     if sum(member.packed_size for member in members) > packed_limit:
-        raise damaged("its members claim more bytes than the file has")
+        raise _damaged("its members claim more bytes than the file has")
     total = sum(member.size for member in members)
     if total > packed_limit + _UNPACKED_BEYOND_FILE:
-        raise damaged(f"its arrays would unpack to {total:,} bytes")
+        raise _damaged(f"its arrays would unpack to {total:,} bytes")
     if total > limit:
         raise _too_large(total, limit)
 
 
-def _read_member(stream: BufferedIOBase, member: _Member) -> bytearray | memoryview:
+def _read_member(stream: BufferedIOBase, member: _Member) -> memoryview:
     """Read the next member whole, which must be the given one, and check its checksum."""
     begins_here = stream.tell() == member.offset
     signature, name_length, extra_length = _LOCAL.unpack(_take(stream, _LOCAL.size))
-    name = _take(stream, name_length)
-    _take(stream, extra_length)
+    name = _take(stream, name_length + extra_length)[:name_length]
     if not begins_here or signature != b"PK\3\4" or name != f"{member.name}.npy".encode():
-        raise damaged(f"{shortened(member.name)!a} is not where its directory says")
-    packed = _take(stream, member.packed_size)
+        raise _damaged(f"{shortened(member.name)!a} is not where its directory says")
+    packed = np.empty(member.packed_size, np.uint8).data  # a `bytearray` would be filled with zeros first
+    if stream.readinto(packed) != member.packed_size:
+        raise _cut_short()
     data = _inflate(packed, member.size) if member.method == _DEFLATED else packed
     if len(data) != member.size or zlib.crc32(data) != member.checksum:
-        raise damaged(f"{shortened(member.name)!a} does not match its checksum")
+        raise _damaged(f"{shortened(member.name)!a} does not match its checksum")
     return data
 
 
-def _inflate(packed: bytearray, size: int) -> memoryview:
+def _inflate(packed: memoryview, size: int) -> memoryview:
     """Decompress piece by piece into memory of the declared size."""
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     unpacked, filled, taken = np.empty(size, np.uint8).data, 0, 0
@@ -320,29 +271,97 @@ def _inflate(packed: bytearray, size: int) -> memoryview:
                 piece = decompressor.decompress(rest, _PIECE)
                 filled += len(piece)
                 if filled > size:
-                    raise damaged("a member's compressed bytes are more than they claim to be")
+                    raise _damaged("a member's compressed bytes are more than they claim to be")
                 unpacked[filled - len(piece) : filled] = piece
                 rest = decompressor.unconsumed_tail
     except zlib.error as error:
-        raise damaged(f"a member cannot be decompressed: {error}") from error
+        raise _damaged(f"a member cannot be decompressed: {error}") from error
     if not decompressor.eof or decompressor.unused_data or taken < len(packed) or filled < size:
-        raise damaged("a member's compressed bytes do not end where they should")
+        raise _damaged("a member's compressed bytes do not end where they should")
     return unpacked
 
 
-def _to_array(name: str, data: bytearray | memoryview) -> NDArray[Any]:
+def _to_array(name: str, data: memoryview) -> NDArray[Any]:
     """Interpret a member as an array, whose memory is `data`."""
     header = _NPY_HEADER.match(data, 0, _MAX_NPY_HEADER)
     if not header or int.from_bytes(header[1], "little") != header.end() - 10:  # 10: magic, version, this length
-        raise damaged(f"{shortened(name)!a} is not a plain array of numbers")
+        raise _damaged(f"{shortened(name)!a} is not a plain array of numbers")
     dtype = np.dtype(header[2].decode())
     shape = tuple(int(size) for size in re.findall(rb"\d+", header[3]))
     if math.prod(shape) * dtype.itemsize != len(data) - header.end():
-        raise damaged(f"{shortened(name)!a} does not have as many numbers as its shape says")
+        raise _damaged(f"{shortened(name)!a} does not have as many numbers as its shape says")
     array: NDArray[Any] = np.ndarray(shape, dtype, data, header.end())
     if dtype.kind == "f" and not np.isfinite(array).all():
-        raise damaged(f"{shortened(name)!a} holds a number that is not finite")
+        raise _damaged(f"{shortened(name)!a} holds a number that is not finite")
     return array
+
+
+def _read_all(members: Members) -> None:
+    for _ in members:
+        pass
+
+
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, NDArray[Any]],
+    check: Callable[[Members], object] = _read_all,
+) -> None:
+    """Write named arrays as one ``.npz`` file, whole or not at all.
+
+    Equal arrays in equal order give equal bytes. A symbolic link keeps pointing where it points. When this returns, the
+    file survives a power loss wherever the file system honours ``fsync``; when it raises, no temporary file is left.
+
+    Parameters
+    ----------
+    path : the file to write or replace, in a folder that exists
+    arrays : at least one, of at most two dimensions, finite, with names such as ``params/cells.0.W_hh``
+    check : given the names and arrays as they are read back, all of which it must take; its `RefusedError` keeps the
+        file from its place
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written, or `read_arrays` would refuse an array.
+    ConfigError
+        If ``CHARRNN_MAX_CHECKPOINT_BYTES`` is not a number.
+    """
+    shown = ascii(os.fspath(path))
+    limit = _size_limit()
+    try:
+        _check_arrays(arrays)
+        # Nothing takes the old file's place that could not be read again.
+        with replacing(Path(os.path.realpath(path)), lambda stream: check(_stream_arrays(stream, limit))) as stream:
+            _write_zip(stream, arrays)
+    except RefusedError as refusal:
+        raise CheckpointError(f"cannot save {shown}: what was to be saved {refusal}") from refusal
+    except (OSError, ValueError, RuntimeError, zipfile.LargeZipFile, MemoryError) as error:
+        raise CheckpointError(f"cannot save {shown}: {reason(error)}; {remedy(error)}") from error
+
+
+def _check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse, before anything is written, what would not be read again."""
+    for name, array in arrays.items():
+        if not _NAME.fullmatch(name):
+            raise RefusedError(f"has an array with the name {shortened(name)!a}, which no checkpoint may have")
+        if array.dtype.str not in _DTYPES or array.ndim > 2:
+            form = f"{array.ndim} dimensions of {array.dtype}"
+            raise RefusedError(f"has {shortened(name)!a} with {form}, which no checkpoint may have")
+
+
+def _write_zip(stream: BufferedIOBase, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write the arrays as uncompressed members; a `ZipInfo` of its own date makes the bytes reproducible."""
+    archive = zipfile.ZipFile(stream, "w", allowZip64=False)  # in a `with` it would be closed after Ctrl-C too
+    try:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:
+                c_ordered = np.asarray(array, order="C")
+                header = np.lib.format.header_data_from_array_1_0(c_ordered)
+                np.lib.format.write_array_header_1_0(member, header)
+                member.write(c_ordered.reshape(-1).view(np.uint8).data)  # `write_array` would copy the numbers first
+        archive.close()
+    finally:
+        # After an error nothing more is written, also not when it is collected: that would hide the error, or print.
+        archive.fp = None
 
 
 T = TypeVar("T")

@@ -1,10 +1,17 @@
-"""Optimizers: ``init(params)`` makes the memory, ``update(params, grads, state, learning_rate)`` takes a step in place.
+"""From gradients to new weights: clipping, and an optimizer's update at the learning rate that a schedule gives.
 
-An optimizer is an immutable description; what it remembers is an `OptimizerState`, whose memories have the form of the
-parameters. An update walks the flat vectors in blocks that stay in the second-level cache, and allocates one block.
-In the code p, g are weights and their gradient, m and v the memories, s room to work in.
+Clipping works in place on one flat vector. Call `global_norm` first: it is finite only if every number is. Clipping by
+value would pass a NaN on, and clipping by the norm would turn one infinity into a vector of NaN.
+
+An optimizer is an immutable description: ``init(params)`` makes its memory, an `OptimizerState` whose memories have the
+form of the parameters, and ``update(params, grads, state, learning_rate)`` takes a step in place. An update walks the
+flat vectors in blocks that stay in the second-level cache, and allocates one block. In the code p, g are weights and
+their gradient, m and v the memories, s room to work in.
+
+A schedule is a pure function of how far the run is, so that a resumed run needs no memory of it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +21,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
 _BLOCK_NUMBERS = 24_576
+# A sum of squares below this may have lost numbers whose squares vanish. Looked up, because `np.finfo` takes 1 µs.
+_LEAST_SQUARES = {np.dtype(name): float(np.finfo(name).tiny) * 1e6 for name in ("float32", "float64")}
+
+
+# --- clipping ---
+
+
+def global_norm(grads: Array) -> float:
+    """Euclidean length of the vector; NaN or infinity if one of its numbers is, or if the length itself overflows.
+
+    Scaled by the largest number where the plain sum of squares would leave the data type's range (in float32 a square
+    overflows at 2e19 and vanishes at 1e-23).
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> charrnn.global_norm(np.array([3.0, 4.0]))
+    5.0
+
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = float(np.dot(grads, grads))
+    if math.isfinite(squares) and squares > _LEAST_SQUARES[grads.dtype]:
+        return math.sqrt(squares)
+    largest = float(np.max(np.abs(grads), initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    scaled = grads / grads.dtype.type(largest)
+    return largest * math.sqrt(float(np.dot(scaled, scaled)))
+
+
+def clip_value(grads: Array, limit: float) -> None:
+    """Bring every number into [−limit, limit].
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> grads = np.array([3.0, 40.0])  # of a layer or a network it is `grads.vector`
+    >>> charrnn.clip_value(grads, 5.0)
+    >>> grads
+    array([3., 5.])
+
+    """
+    np.clip(grads, -limit, limit, out=grads)
+
+
+def clip_norm(grads: Array, norm: float, max_norm: float) -> None:
+    """Shorten the vector, whose length is `norm`, to at most `max_norm`; its direction stays.
+
+    Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013.
+
+    Examples
+    --------
+    >>> import charrnn, numpy as np
+    >>> grads = np.array([30.0, 40.0])
+    >>> charrnn.clip_norm(grads, charrnn.global_norm(grads), 5.0)
+    >>> grads
+    array([3., 4.])
+
+    """
+    if norm > max_norm:
+        np.multiply(grads, max_norm / norm, out=grads)
+
+
+# --- optimizers ---
 
 
 class Flat(Protocol):
@@ -263,3 +336,58 @@ Optimizer = Adagrad | RMSProp | Adam | SGD
 OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
     {"adagrad": Adagrad, "rmsprop": RMSProp, "adam": Adam, "sgd": SGD}
 )
+
+
+# --- schedules ---
+
+
+def cosine(progress: float) -> float:
+    """Half a cosine, from 1 at progress 0 to 0 at progress 1 (Loshchilov & Hutter, 2017)."""
+    return 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0))
+
+
+def stairs(epoch: float, factor: float, every: float) -> float:
+    """Share of the rate after `epoch` passes over the text: `factor` once for every `every` passes.
+
+    As in torch-rnn, ``-lr_decay_every`` and ``-lr_decay_factor``.
+    """
+    return math.pow(factor, epoch // every)
+
+
+def learning_rate(
+    base: float,
+    schedule: str,
+    *,
+    step: int = 0,
+    epoch: float = 0.0,
+    progress: float = 0.0,
+    warmup_steps: int = 0,
+    decay_factor: float = 1.0,
+    decay_every: float = 1.0,
+) -> float:
+    """Learning rate of one update.
+
+    Parameters
+    ----------
+    base : the rate the schedule scales
+    schedule : ``"constant"``, ``"step"`` (see `stairs`) or ``"cosine"``
+    step : updates already made; the first `warmup_steps` of them climb from ``base / warmup_steps`` in a straight line
+    epoch : passes over the text already made
+    progress : share of the whole run already done, 0 to 1
+    decay_factor, decay_every : of the ``"step"`` schedule; `decay_every` is in epochs. By default nothing decays
+
+    Examples
+    --------
+    >>> import charrnn
+    >>> [charrnn.learning_rate(0.1, "cosine", progress=step / 4) for step in (0, 2, 4)]
+    [0.1, 0.05, 0.0]
+    >>> [charrnn.learning_rate(0.1, "step", epoch=e, decay_factor=0.5, decay_every=5) for e in (4.9, 5, 10)]
+    [0.1, 0.05, 0.025]
+    >>> [charrnn.learning_rate(0.1, "constant", step=step, warmup_steps=2) for step in (0, 1, 2)]
+    [0.05, 0.1, 0.1]
+
+    """
+    rate = base * min(1.0, (step + 1) / warmup_steps) if warmup_steps else base
+    if schedule == "step":
+        return rate * stairs(epoch, decay_factor, decay_every)
+    return rate * cosine(progress) if schedule == "cosine" else rate

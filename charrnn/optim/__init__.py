@@ -1,1 +1,0 @@
-"""From gradients to new weights: clipping, then an optimizer's update at the learning rate a schedule gives."""
