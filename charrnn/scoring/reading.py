@@ -131,10 +131,7 @@ class Reader:
         return sums
 
     def total(self, ids: Ids, track: Track = untracked) -> float:
-        """Return the nats of a running text (N,), summed over its characters.
-
-        A long text is read in stretches. Its figure is within `MOST_DIFFERENCE` nats a character of one stream's.
-        """
+        """Return the nats of a running text (N,), summed over its characters; a long one is read in stretches."""
         steps = len(ids) - 1
         S = min(MAX_STRETCHES, steps // MIN_STRETCH)
         total = self._total_of_stretches(ids, S, track) if S > 1 else None
@@ -144,7 +141,7 @@ class Reader:
         return sum(float(chunk.losses.sum(dtype=np.float64)) for chunk in chunks)
 
     def _total_of_stretches(self, ids: Ids, S: int, track: Track) -> float | None:
-        """Return what `total` does, from S stretches, or None if their readings differ where they overlap."""
+        """Return what `total` does, from S stretches, or None if two readings of the same characters differ."""
         length = _round_up((len(ids) - 1 - WARM_UP) / S)
         stop = WARM_UP + length
         # A chunk longer, to compare; the last stretch ends with the text.
@@ -158,7 +155,8 @@ class Reader:
             if start < stop:  # while the others are warmed up, only the first counts
                 total += float(losses[:, : 1 if start < WARM_UP else S].sum(dtype=np.float64))
         last = losses[:, :-1]
-        return total if np.abs(last - first).mean() < MOST_DIFFERENCE else None
+        differences = np.abs(last - first).mean(axis=0)  # one for each overlap
+        return total if differences.max() < MOST_DIFFERENCE else None
 
     def _session(self, B: int) -> Session:
         if B not in self._sessions:
