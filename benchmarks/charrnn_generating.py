@@ -13,17 +13,17 @@ from charrnn.sampling.sampler import sample_streams
 _VOCAB_SIZE = 65
 
 
-def sampling_step(hidden_size: int, streams: int) -> Callable[[], object]:
+def sampling_step(cell: str, hidden_size: int, streams: int) -> Callable[[], object]:
     """Return what draws the next character of each stream."""
-    model = CharRNN(_VOCAB_SIZE, "lstm", (hidden_size,))
+    model = CharRNN(_VOCAB_SIZE, cell, (hidden_size,))
     params = model.initialize(np.random.default_rng(0))
     seeds = np.zeros((1, streams), np.intp)
     return partial(next, sample_streams(model, params, seeds, np.random.default_rng(1)))
 
 
 def run(request: Mapping[str, Any]) -> Answer:
-    """Time a character."""
-    return measure(lambda: sampling_step(request["hidden_size"], request["streams"]), request["seconds"])
+    """Time a character of every stream."""
+    return measure(lambda: sampling_step(**request["network"]), request["seconds"])
 
 
 if __name__ == "__main__":

@@ -28,18 +28,21 @@ def blas() -> str:
     return ", ".join(f"{pool['internal_api']} {pool['version']}, {pool.get('architecture')} kernels" for pool in pools)
 
 
-def torch_version() -> str:
-    """Return PyTorch's version without importing it."""
-    try:
-        return version("torch")
-    except PackageNotFoundError:
-        return "absent"
+def versions() -> str:
+    """Name the rivals that are installed, with their versions, without importing them."""
+    found = []
+    for name, package in (("PyTorch", "torch"), ("onnxruntime", "onnxruntime"), ("JAX", "jax")):
+        try:
+            found.append(f"{name} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{name} absent")
+    return ", ".join(found)
 
 
 def describe(_request: Mapping[str, Any]) -> Answer:
     """Return all facts as one phrase."""
     numpy = f"NumPy {np.__version__} ({blas()})"
-    return {"facts": f"{vector_instructions()}, Python {platform.python_version()}, {numpy}, PyTorch {torch_version()}"}
+    return {"facts": f"{vector_instructions()}, Python {platform.python_version()}, {numpy}, {versions()}"}
 
 
 if __name__ == "__main__":

@@ -56,18 +56,30 @@ Measure how well a model predicts TEXT: files, - for stdin, or the name of a bun
 If the first argument ends in .npz, it is the CHECKPOINT. The default is the newest one in ./checkpoints, or the model
 that comes with the program. For comparison the scores of simple methods that know the same training text are shown. A
 model trained on items reads each item separately. With --by-line, each line that is not blank is printed after its bits
-per character and its number, separated by tabs.
+per character and its number, separated by tabs. With --windows, the model remembers nothing from before a window, as in
+nanoGPT's estimates of the loss.
 """
 
 
 @click.command(cls=Command, epilog="Example: charrnn score --by-line letters.txt | head", help=_SCORE)
 @click.argument("words", required=True, metavar="[CHECKPOINT] TEXT...", nargs=-1, type=TextName(or_checkpoint=True))
 @click.option("--by-line", is_flag=True, help="Score each line separately, the most surprising first.")
+@click.option(
+    "--windows", metavar="N", type=options.WholeNumber(min=1), help="Read the text in windows of N characters."
+)
 @_encoding
 @options.errors
 @options.json
 @options.quiet
-def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | None, as_json: bool, quiet: bool) -> None:
+def score(
+    words: tuple[str, ...],
+    by_line: bool,
+    windows: int | None,
+    encoding: str,
+    errors: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Measure how well a model predicts TEXT."""
     from charrnn.checkpoint import load
     from charrnn.report import tables
@@ -80,6 +92,8 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
 
     path, texts = _chosen(words)
     trained, track = load(path), TextProgress(is_quiet=quiet).track
+    if windows and (by_line or trained.separator):
+        raise ConfigError("--windows is for a text that the model reads as a whole, not for separate lines or items")
     vocabulary = trained.vocabulary
     decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(texts, vocabulary, **decoding)
@@ -98,10 +112,14 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
         return
     training, starts = _learned(trained, quiet=quiet)
     text = Slice.from_passage(passage, vocabulary, training, trained.separator, starts)
-    comparison = compare(Figure("the model", scorer.mean(passage, track)), text, vocabulary, track)
+    if windows:
+        model = Figure(f"the model, windows of {windows:,}", scorer.mean_of_windows(passage, windows, track))
+    else:
+        model = Figure("the model", scorer.mean(passage, track))
+    comparison = compare(model, text, vocabulary, track)
     with TextWriter() as writer:
         if as_json:
-            writer.write(tables.scores_json(comparison, trained, passage, path))
+            writer.write(tables.scores_json(comparison, trained, passage, path, windows))
         else:
             writer.write(tables.scores_table(comparison, stdout_width(), tables.describe_unseen(passage)))
 

@@ -253,7 +253,9 @@ def describe_sameness(trained: Checkpoint, passage: Passage) -> list[str]:
     return ["note: this is the training text, so all these scores are too good"] if is_learned else []
 
 
-def scores_json(comparison: Comparison, trained: Checkpoint, passage: Passage, path: Path) -> str:
+def scores_json(
+    comparison: Comparison, trained: Checkpoint, passage: Passage, path: Path, windows: int | None = None
+) -> str:
     """Return one object: the model's figures, and a list of the yardsticks'."""
     values = {
         "checkpoint": str(path),
@@ -263,6 +265,8 @@ def scores_json(comparison: Comparison, trained: Checkpoint, passage: Passage, p
     }
     if passage.unknown is not None:
         values["read_as_unknown"] = passage.num_unknown
+    if windows:
+        values["windows"] = windows
     return json.dumps(values) + "\n"
 
 

@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 class Shaper(Protocol):
     """Turns scores into the distribution to draw from."""
 
-    def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return the probabilities of scores (..., V), same shape; the scores are only read."""
+    def weigh(self, logits: NDArray[np.floating]) -> Floats:
+        """Return the probabilities of scores (..., V), same shape, up to a factor; the scores are only read."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,16 @@ class Filters:
 
     def apply(self, logits: NDArray[np.floating]) -> Floats:
         """Return the probabilities of scores (..., V) after every filter, same shape."""
-        probs = soften(ban(logits, self._banned) if self.banned else logits, self.temperature)
+        return _normalize(self.weigh(logits))
+
+    def weigh(self, logits: NDArray[np.floating]) -> Floats:
+        """Return the same up to a factor, which a draw does not need, and so in less time."""
+        weights = _powers(ban(logits, self._banned) if self.banned else logits, self.temperature)
         if self.top_k:
-            probs = keep_top_k(probs, self.top_k)
+            weights = keep_top_k(weights, self.top_k)
         if self.top_p < 1:
-            probs = keep_top_p(probs, self.top_p)
-        return keep_min_p(probs, self.min_p) if self.min_p else probs
+            weights = keep_top_p(_normalize(weights), self.top_p)
+        return keep_min_p(weights, self.min_p) if self.min_p else weights
 
     @cached_property
     def _banned(self) -> NDArray[np.intp]:
@@ -87,10 +91,10 @@ class SideBySide:
 
     filters: tuple[Filters, ...]
 
-    def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return the probabilities of scores (B, V): the first B/n rows use the first of n filters, and so on."""
+    def weigh(self, logits: NDArray[np.floating]) -> Floats:
+        """Return the weights of scores (B, V): the first B/n rows use the first of n filters, and so on."""
         shares = np.split(logits, len(self.filters))
-        return np.concatenate([own.apply(share) for own, share in zip(self.filters, shares, strict=True)])
+        return np.concatenate([own.weigh(share) for own, share in zip(self.filters, shares, strict=True)])
 
 
 def ban(logits: NDArray[np.floating], ids: NDArray[np.intp]) -> Floats:
@@ -102,6 +106,11 @@ def ban(logits: NDArray[np.floating], ids: NDArray[np.intp]) -> Floats:
 
 def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
     """Softmax of ``logits / temperature``: lower is safer, higher more varied, 0 the best alone (the first if tied)."""
+    return _normalize(_powers(logits, temperature))
+
+
+def _powers(logits: NDArray[np.floating], temperature: float) -> Floats:
+    """Return what `soften` does, up to a factor: 1 for the best."""
     scores: Floats = logits.astype(np.float64)
     scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
     if temperature == 0:
@@ -111,8 +120,13 @@ def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
         with np.errstate(over="ignore"):
             scores /= temperature
     np.exp(scores, out=scores)
-    scores /= np.add.reduce(scores, axis=-1, keepdims=True)
     return scores
+
+
+def _normalize(weights: Floats) -> Floats:
+    """Scale weights in place to sum to 1 along the last axis."""
+    weights /= np.add.reduce(weights, axis=-1, keepdims=True)
+    return weights
 
 
 def keep_top_k(probs: Floats, k: int) -> Floats:
@@ -138,13 +152,11 @@ def keep_min_p(probs: Floats, p: float) -> Floats:
 
     Nguyen et al., "Turning up the heat: min-p sampling for creative and coherent LLM outputs", 2024.
     """
-    kept = np.where(probs >= p * probs.max(axis=-1, keepdims=True), probs, 0.0)
-    kept /= kept.sum(axis=-1, keepdims=True)
-    return kept
+    return _normalize(np.where(probs >= p * probs.max(axis=-1, keepdims=True), probs, 0.0))
 
 
 def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
-    """Draw one index (...) from each distribution (..., V), by random numbers (...), 0 ≤ u < 1.
+    """Draw one index (...) from each distribution or weights (..., V), by random numbers (...), 0 ≤ u < 1.
 
     It is the index whose share of the cumulative distribution contains u. One of probability 0 is never drawn, despite
     rounding.
@@ -152,7 +164,12 @@ def draw(probs: Floats, uniform: ArrayLike) -> NDArray[np.intp]:
     cumulative = np.add.accumulate(probs, axis=-1)
     total = cumulative[..., -1:]
     # Only impossible indices lie beyond the total, so rounding must not bring the point up to it.
-    point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
+    point: float | Floats
+    if total.size == 1:  # numbers of Python, which take less time than arrays of one
+        most = total.item()
+        point = min(np.asarray(uniform).item() * most, math.nextafter(most, 0.0))
+    else:
+        point = np.minimum(np.asarray(uniform)[..., None] * total, np.nextafter(total, 0))
     drawn: NDArray[np.intp] = (cumulative > point).argmax(axis=-1)
     return drawn
 
@@ -162,8 +179,7 @@ def _keep(probs: Floats, order: NDArray[np.intp], is_kept: NDArray[np.bool_]) ->
     kept: Floats = np.zeros_like(probs)
     values = np.where(is_kept, np.take_along_axis(probs, order, axis=-1), 0.0)
     np.put_along_axis(kept, order, values, axis=-1)
-    kept /= kept.sum(axis=-1, keepdims=True)
-    return kept
+    return _normalize(kept)
 
 
 class NoBlankItems:
@@ -178,14 +194,14 @@ class NoBlankItems:
         # The streams whose item is still blank, and that item. Once an item is not blank, it may end at any time.
         self._blank = {stream: item for stream, item in enumerate(items) if separator and self._is_blank(item)}
 
-    def apply(self, logits: NDArray[np.floating]) -> Floats:
-        """Return the probabilities of scores (B, V), same shape."""
+    def weigh(self, logits: NDArray[np.floating]) -> Floats:
+        """Return the weights of scores (B, V), same shape."""
         ending = [stream for stream, item in self._blank.items() if item.endswith(self._separator[:-1])]
         if not ending:
-            return self._shaper.apply(logits)
+            return self._shaper.weigh(logits)
         scores = logits.astype(np.float64)
         scores[ending] = ban(scores[ending], np.array([self._end]))
-        return self._shaper.apply(scores)
+        return self._shaper.weigh(scores)
 
     def take(self, ids: NDArray[np.intp]) -> None:
         """Note which character each stream has drawn, (B,)."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stepper import Stepper
 from charrnn.sampling.filters import Filters, NoBlankItems, Shaper, draw
 
 DEFAULT_FILTERS = Filters()
@@ -36,16 +37,14 @@ class Generation:
     """B texts that grow side by side, and the network's memory of each."""
 
     def __init__(self, model: CharRNN, params: Parameters, B: int) -> None:
-        dtype = params.vector.dtype
-        self._session = model.session(params, B)
-        self._state = model.zero_state(B, dtype)
-        self.logits = np.empty((B, model.vocab_size), dtype)
+        self._network = Stepper(model, params, B)
+        self.logits = self._network.logits
         """(B, V): the scores of what may follow the last character read; the next character read overwrites them."""
 
     def read(self, ids: NDArray[np.intp]) -> None:
         """Read the next characters of every text, (n, B)."""
         for row in ids:
-            self._step(row)
+            self._network.read(row)
 
     def write(self, rng: Uniform, shaper: Shaper = DEFAULT_FILTERS) -> Iterator[NDArray[np.intp]]:
         """Draw the next ids (B,) and yield them, without end.
@@ -53,24 +52,20 @@ class Generation:
         The ids are read when the next ones are asked for; until then `logits` holds the scores they were drawn from.
         """
         while True:
-            ids = draw(shaper.apply(self.logits), rng.random(len(self.logits)))
+            ids = draw(shaper.weigh(self.logits), rng.random(len(self.logits)))
             if isinstance(shaper, NoBlankItems):
                 shaper.take(ids)
             yield ids
-            self._step(ids)
+            self._network.read(ids)
 
     def mark(self) -> Mark:
         """Return what `rewind` needs to return to this place."""
-        return self._state, self.logits.copy()
+        return self._network.copy_state(), self.logits.copy()
 
     def rewind(self, mark: Mark) -> None:
         """Forget what was read since `mark`."""
-        self._state, self.logits[...] = mark
-
-    def _step(self, ids: NDArray[np.intp]) -> None:
-        """Read one character of every text, (B,)."""
-        logits, self._state = self._session.logits(ids[None], self._state)
-        self.logits = logits[0]
+        state, self.logits[...] = mark
+        self._network.rewind(state)
 
 
 def sample(

@@ -161,6 +161,7 @@ SCORE = {
     **HELP,
     **QUIET,
     "--by-line": Example(("--by-line",), lambda outcome: outcome.out.count(b"\n") == 12),
+    "--windows": Example(("--windows", "20"), out(b"the model, windows of 20 ")),
     "--encoding": Example(("--encoding", "utf-16-le"), out(b"unseen in training: ")),
     "--errors": Example(("--errors", "replace", "--encoding", "ascii"), out(b"on 654 characters")),
     "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["characters"] == 654),

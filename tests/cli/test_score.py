@@ -110,6 +110,30 @@ def test_a_line_by_itself_costs_what_the_text_of_that_line_costs(charrnn: Charrn
         assert json.loads(alone.out)["nats_per_char"] == pytest.approx(row["nats_per_char"], rel=1e-5)
 
 
+def test_windows_forget_what_came_before(charrnn: Charrnn, trained: Path) -> None:
+    text = "the lamp went round, and the sea went round the lamp."
+    command = ("score", str(trained), "--windows", "20", "-q", "-")
+    values = json.loads(charrnn(*command, "--json", stdin=text.encode()).out)
+    assert values["windows"] == 20
+    # Two windows of 20 after the first character; each alone must cost the same.
+    alone = [
+        json.loads(charrnn(*command, "--json", stdin=text[start : start + 21].encode()).out)["nats_per_char"]
+        for start in (0, 20)
+    ]
+    assert values["nats_per_char"] == pytest.approx(sum(alone) / 2, rel=1e-5)
+    table = charrnn(*command, stdin=text.encode()).out.decode()
+    assert f"the model, windows of 20  {values['nats_per_char']:>9.3f}  {values['bits_per_char']:>9.3f}" in table
+
+
+def test_windows_are_for_running_text_that_is_long_enough(charrnn: Charrnn, trained: Path) -> None:
+    short = charrnn("score", str(trained), "--windows", "8", "-", stdin=b"the lamp")
+    assert (short.code, short.out) == (2, b"")
+    assert short.error_lines[-1].startswith("charrnn: --windows 8 needs a text of more than 8 characters")
+    lines = charrnn("score", str(trained), "--windows", "3", "--by-line", "-", stdin=b"the lamp")
+    assert (lines.code, lines.out) == (2, b"")
+    assert "--windows" in lines.err
+
+
 def test_scoring_writes_no_file(charrnn: Charrnn, trained: Path) -> None:
     charrnn("score", str(trained), "-", stdin=b"the lamp")
     assert not list(Path().iterdir())

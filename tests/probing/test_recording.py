@@ -54,7 +54,7 @@ def test_the_surprise_is_what_the_score_counts(characters: str) -> None:
     params, ids = model.initialize(rng, std=0.8), rng.integers(0, V, N)
     scorer = Scorer(model, params, vocabulary)
     recording = record(model, params, ids, LINE_FEED if "\n" in characters else NOTHING)
-    np.testing.assert_allclose(recording.surprise, np.concatenate(list(scorer.text(ids))), rtol=1e-5)
+    assert recording.surprise.sum() == pytest.approx(scorer.lines([ids])[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("before", [LINE_FEED, NOTHING], ids=["line feed", "nothing"])

@@ -203,6 +203,6 @@ def test_many_rows_at_once_are_what_each_row_gives_alone(filters: Filters) -> No
 def test_side_by_side_each_filter_has_its_own_share_of_the_rows() -> None:
     logits = np.random.default_rng(0).normal(0, 3, (6, 9))
     own = (Filters(0.0), Filters(0.7, top_k=3), Filters())
-    probs = SideBySide(own).apply(logits)
+    weights = SideBySide(own).weigh(logits)
     for row, filters in enumerate(filters for filters in own for _ in range(2)):
-        np.testing.assert_array_equal(probs[row], filters.apply(logits[row]))
+        np.testing.assert_array_equal(weights[row], filters.weigh(logits[row]))

@@ -30,9 +30,9 @@ class Listening(Filters):
 
     heard: list[Array] = field(default_factory=list)
 
-    def apply(self, logits: Array) -> Floats:
+    def weigh(self, logits: Array) -> Floats:
         self.heard.append(logits.copy())
-        return super().apply(logits)
+        return super().weigh(logits)
 
 
 def weights(model: CharRNN) -> Parameters:

@@ -24,9 +24,9 @@ class Listening:
         self.filters = filters
         self.heard: NDArray[np.floating] = np.empty(0)
 
-    def apply(self, logits: NDArray[np.floating]) -> Floats:
+    def weigh(self, logits: NDArray[np.floating]) -> Floats:
         self.heard = logits.copy()
-        return self.filters.apply(logits)
+        return self.filters.weigh(logits)
 
 
 def turns_of(
