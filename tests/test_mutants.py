@@ -575,6 +575,8 @@ _FEW = "len(flat) <= _FEW_POSITIONS and V <= _FEW_SYMBOLS"
 _LARGE = "squares > _LEAST_SQUARES[grads.dtype]"
 _BOTH = "model.embedding and ws.embedding"
 _BELOW = "ws.below and weights.W_xh_T is not None"
+_CUT = "np.ascontiguousarray(ids.reshape(T, S, self._rows).swapaxes(0, 1))"
+_JOIN = "shards.swapaxes(0, 1).reshape(T, S * R, *rest)"
 _NEITHER = "weights.W_xh_T is None or ws.d_inputs is None"
 _WANTED = "'(B' if B is None else f'({B}'"
 # Changes that make no difference that matters: file, function and change (which of the same text), and why.
@@ -612,6 +614,21 @@ EQUIVALENT = {
         "nn/model.py",
         "both or neither",
         *(f"Session._{way}: {_BOTH} → {_BOTH.replace('and', 'or')}" for way in ("forward", "backward")),
+    ),
+    **alike(
+        "nn/model.py",
+        "another of two ways to the same",
+        f"Session._cut: ids[None] if S == 1 else {_CUT} → {_CUT}",
+        "Session._cut: 1 → 0",
+        f"_join: shards[0] if S == 1 else {_JOIN} → {_JOIN}",
+        "_join: 1 → 0",
+        "_join: 0 → -1",
+    ),
+    **alike(
+        "nn/model.py",
+        "the sum over the shards stays; each one's own gradient: training/test_parallel.py",
+        "Session._backward: self._d_outputs[shard] → self._d_outputs[shard - 1]",
+        "Session._backward: self._d_outputs[shard] → self._d_outputs[shard - 1] (2)",
     ),
     **alike(
         "nn/model.py",
