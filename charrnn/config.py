@@ -548,6 +548,5 @@ def suited_settings(passes: float, *, of_items: bool = False) -> dict[str, float
         return {"dropout": 0.0, "weight_drop": 0.0, "learning_rate": 0.15}
     if passes < 20:
         return {"dropout": 0.1, "weight_drop": 0.2, "learning_rate": 0.15}
-    if of_items:
-        return {"dropout": 0.5, "weight_drop": 0.4, "learning_rate": 0.1}
-    return {"dropout": 0.4, "weight_drop": 0.3, "learning_rate": 0.15}
+    drops = {"dropout": 0.5, "weight_drop": 0.4} if of_items else {"dropout": 0.4, "weight_drop": 0.3}
+    return {**drops, "learning_rate": 0.1}

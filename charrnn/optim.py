@@ -342,7 +342,7 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
 
 _AVERAGE, _WEIGHTS = "average", "weights"  # what it is called while a run trains, and the weights in its checkpoint
 _EACH_STEP, _EVERY = 100, 10  # steps that are all averaged, and after them one in so many
-_FADING = 9
+_FADING = 7
 
 
 @dataclass(frozen=True)
@@ -351,11 +351,11 @@ class Averaging:
 
     ::
 
-        share = max(1 / horizon, 9 / (updates + 9))
+        share = max(1 / horizon, 7 / (updates + 7))
         average += share · (p − average)
 
     At a constant learning rate the weights wander around a better place, which their average is near. The average is
-    that of about the last `horizon` updates and, earlier in a run, of the last ninth of it; so it forgets the first
+    that of about the last `horizon` updates and, earlier in a run, of the last seventh of it; so it forgets the first
     weights. After 100 updates every tenth counts, for ten.
     """
 

@@ -292,7 +292,7 @@ def averages_are_right(module: Any, horizon: int) -> bool:
         alone.update(other, grads, own, 0.05)
         every = 1 if number <= 100 else 10
         if number % every == 0:
-            share = every * max(1 / horizon, 9 / (number + 9))
+            share = every * max(1 / horizon, 7 / (number + 7))
             plain = (1 - min(share, 1)) * plain + min(share, 1) * other["p"]
         has_changed = state.memories["average"].version > before
         if not same(state.memories["average"]["p"], plain) or has_changed != (number % every == 0):

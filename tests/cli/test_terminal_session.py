@@ -37,7 +37,7 @@ def test_a_training_session_shows_its_plan_a_bar_and_samples_and_ctrl_c_ends_it_
     process = session("train", str(text_file), *options)
     process.expect(r"text   lamp: 22 symbols, 588 characters to train on, 66 held out\r\n")
     process.expect(r"model  gru 8, one-hot input, [\d,]+ parameters in float32\r\n")
-    process.expect(r"train  batch 2 × seq 10, adagrad 0\.15 constant, 1,000,000 steps = [\d,.]+ epochs or 5 min\r\n")
+    process.expect(r"train  batch 2 × seq 10, adagrad 0\.1 constant, 1,000,000 steps = [\d,.]+ epochs or 5 min\r\n")
     process.expect(r"speed  [\d,]+ characters/s, about \d+ (s|min) left\r\n")
     process.expect(r"%, [\d:]+ left, loss [\d.]+ bits/char, [\d,]+ chars/s")
     process.expect(r"── a sample after [\d,]+ steps ──\r\n")
