@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from io import BufferedReader, FileIO
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,12 @@ from charrnn.errors import CacheError, CharRNNError, InUseError, shown
 from charrnn.machine import format_bytes
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, Decoding, Numbering, check_memory_for, read_sources
-from charrnn.text.sources import NOBODY, PACKED, Source, Watcher, find_sources, find_text
+from charrnn.text.sources import NOBODY, Source, Watcher, find_sources, find_text
 from charrnn.text.vocabulary import Vocabulary
 
 VARIABLE = "CHARRNN_CACHE"
 SUFFIX = ".ids"
-_FORMAT = 1  # another number makes every text anew
+_FORMAT = 2  # another number makes every text anew
 _END = struct.Struct("<8sLLQ8x")
 _MAGIC = b"charrnn1"
 _LONGEST_DESCRIPTION = 1 << 27  # bytes: a million characters, or a million files
@@ -64,6 +64,7 @@ def load_corpus(
     normalize: str = "none",
     max_vocab: int = 0,
     separator: str = "",
+    strip_gutenberg: bool = False,
     vocabulary: Vocabulary | None = None,
     watcher: Watcher = NOBODY,
 ) -> Corpus:
@@ -73,7 +74,7 @@ def load_corpus(
 
     Parameters
     ----------
-    names, encoding, errors, normalize, max_vocab, separator, vocabulary
+    names, encoding, errors, normalize, max_vocab, separator, strip_gutenberg, vocabulary
         As for `charrnn.text.corpus.read_corpus`.
     watcher
         Told about the progress.
@@ -85,7 +86,7 @@ def load_corpus(
     CacheError
         If the disk fails when the file of the cache is completed.
     """
-    reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
+    reading = Decoding(encoding, errors, normalize, max_vocab, separator, strip_gutenberg, vocabulary)
     sources, left_out = find_sources(names)
     text = _Text(tuple(names), tuple(sources), tuple(left_out), reading)
     if vocabulary and text.can_be_kept and text.size > storage.MOST_IN_MEMORY:
@@ -113,9 +114,7 @@ class _Text:
     @property
     def size(self) -> int:
         """Roughly its bytes when unpacked."""
-        return sum(
-            source.size * (_UNPACKED if source.path and source.path.suffix in PACKED else 1) for source in self.sources
-        )
+        return sum(source.size * (_UNPACKED if source.is_packed else 1) for source in self.sources)
 
     def request(self) -> dict[str, Any]:
         """Return all that decides the ids, except the bytes of the text."""
@@ -128,6 +127,7 @@ class _Text:
             "normalize": reading.normalize,
             "max_vocab": reading.max_vocab,
             "separator": reading.separator,
+            "strip_gutenberg": reading.strip_gutenberg,
             "vocabulary": hashlib.sha256(vocabulary.characters.encode()).hexdigest() if vocabulary else "",
         }
 
@@ -177,7 +177,9 @@ def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
         os.utime(path)
     known = entry.description
     vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
-    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
+    corpus = Corpus(
+        *(known.name, text.names, entry.ids, vocabulary, known.sha256, notes), known.file_ends, known.licences
+    )
     return _with_note(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
 
 
@@ -212,6 +214,7 @@ def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
         vocabulary=corpus.vocabulary.characters,
         notes=corpus.notes[len(text.left_out) :],
         file_ends=corpus.file_ends,
+        licences=corpus.licences,
     )
     append_description(shelf.file, description, checksum)
     shelf.keep()
@@ -302,6 +305,7 @@ class Description:
     vocabulary: str
     notes: tuple[str, ...]
     file_ends: tuple[int, ...]  # where each file ends in the ids, rising
+    licences: tuple[tuple[int, int], ...]  # where Project Gutenberg's licence begins and ends in the ids, rising
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -403,6 +407,10 @@ def _interpret(values: dict[str, Any]) -> Description:
     ends = tuple(map(count, typed(values["file_ends"], list)))
     if ends[-1:] != (characters,) or any(end <= begin for begin, end in pairwise((0, *ends))):
         raise ValueError("the ends of the files cannot be right")
+    licences = tuple((count(begin), count(end)) for begin, end in typed(values["licences"], list))
+    places = [0, *chain.from_iterable(licences), characters]
+    if places != sorted(places):
+        raise ValueError("the places of the licences cannot be right")
     return Description(
         given=given,
         notes=notes,
@@ -410,6 +418,7 @@ def _interpret(values: dict[str, Any]) -> Description:
         request=request,
         characters=characters,
         file_ends=ends,
+        licences=licences,
         **texts,
     )
 

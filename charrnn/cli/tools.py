@@ -81,7 +81,7 @@ def score(words: tuple[str, ...], by_line: bool, encoding: str, errors: str | No
     path, texts = _chosen(words)
     trained, track = load(path), TextProgress(is_quiet=quiet).track
     vocabulary = trained.vocabulary
-    decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
+    decoding = {**trained.reading, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(texts, vocabulary, **decoding)
     passage = passage if by_line else passage.as_items(vocabulary.encode(trained.separator))
     same = tables.describe_sameness(trained, passage)
@@ -278,7 +278,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     if checkpoint:
         trained = load(checkpoint)
         try:
-            reading = {"vocabulary": trained.vocabulary, **trained.corpus.decoding}
+            reading = {"vocabulary": trained.vocabulary, **trained.reading}
             ids = training_part(trained) if text is None else load_corpus([text], **reading).ids
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error

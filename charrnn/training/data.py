@@ -26,6 +26,7 @@ from charrnn.paths import default_corpus
 from charrnn.randomness import random_stream
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, CorpusInfo, ItemCounts, describe_joins, split, text_identity
+from charrnn.text.gutenberg import LicenceFinder
 from charrnn.text.items import Documents, Items, Permutation, clean_items, find_items, fit_items, has_separator
 from charrnn.text.sources import NOBODY, STDIN, Watcher
 from charrnn.text.streams import Streams, fit
@@ -93,10 +94,14 @@ def read_data(
     """
     names = file_names(data)
     if names is None:
+        finder = LicenceFinder(is_stripping=reading.get("strip_gutenberg", False))
+        if isinstance(data, str):
+            data = finder.read(data, final=True)
         ids, vocabulary = _number(data, vocabulary, separator)
+        licences = () if separator else tuple(finder.found)
         # Like a text from a pipe: a file of the same text has the same SHA-256.
         sha256 = hashlib.sha256(vocabulary.decode(ids).encode()).hexdigest()
-        return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=())
+        return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=(), licences=licences)
     return load_corpus(
         names or [default_corpus(separator)],
         **reading,
@@ -159,12 +164,16 @@ def share(size: int, index: int, count: int) -> range:
 
 
 def divide(
-    ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig, file_ends: Sequence[int] = ()
+    ids: NDArray[np.integer],
+    vocabulary: Vocabulary,
+    config: TrainConfig,
+    file_ends: Sequence[int] = (),
+    licences: Sequence[tuple[int, int]] = (),
 ) -> Division:
     """Divide a text in a part to train on and one to validate with.
 
-    Of a running text the last is held out. Of items it is a choice by `rng_seed`, a pure function of it and of the
-    number of items: a list is often sorted, and its end is no fair sample of it.
+    Of a running text the last is held out, but no licence of Project Gutenberg. Of items it is a choice by `rng_seed`,
+    a pure function of it and of the number of items: a list is often sorted, and its end is no fair sample of it.
 
     Parameters
     ----------
@@ -172,6 +181,7 @@ def divide(
     vocabulary : its characters
     config : what is held out, and what parts items
     file_ends : where each of its files ends; by default it is one
+    licences : where licences begin and end in a running text, rising
 
     Raises
     ------
@@ -179,7 +189,8 @@ def divide(
         If the text does not have the separator.
     """
     if not config.separator:
-        return Division(*split(ids, config.val_fraction), tuple(describe_joins(ids, file_ends, vocabulary.characters)))
+        notes = describe_joins(ids, file_ends, vocabulary.characters)
+        return Division(*hold_out(ids, config.val_fraction, licences), tuple(notes))
     items, blank = _find(ids, vocabulary, config.separator, file_ends)
     what = "blank line" if config.separator == LINE_END else "blank item"
     notes = [f"left out {counted(blank, what)}"] if blank else []
@@ -198,6 +209,37 @@ def divide(
         pieces = [is_held_out(np.arange(piece.start, piece.stop)) for piece in items.pieces()]
         notes += _describe_repeats(items, np.concatenate(pieces)) if pieces else []
     return Division(*items.part(is_held_out, _PLACE), tuple(notes))
+
+
+def hold_out(
+    ids: NDArray[np.integer], val_fraction: float, licences: Sequence[tuple[int, int]] = ()
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Split a text as `charrnn.split` does, but hold out nothing of its licences.
+
+    What is held out is then as long, but the end of the book instead of the end of the text.
+    """
+    training, held_out = split(ids, val_fraction)
+    if not licences or len(held_out) <= len(ids) - licences[-1][1]:
+        return training, held_out
+    left, end = len(held_out), len(ids)
+    books, rest = [], []  # where pieces begin and end, the last first
+    for begin, stop in reversed([(0, 0), *licences]):  # between two licences is a book
+        start = max(stop, end - left)
+        books.append((start, end))
+        rest += [(stop, start), (begin, stop)]
+        left, end = left - (end - start), begin
+    if left:  # the books are shorter than what is to be held out
+        return training, held_out
+    return _join(ids, rest[::-1]), _join(ids, books[::-1])
+
+
+def _join(ids: NDArray[np.integer], places: Sequence[tuple[int, int]]) -> NDArray[np.integer]:
+    joined = storage.GrowingArray(ids.dtype, _PLACE)
+    for begin, end in places:
+        for start in range(begin, end, storage.PIECE_SIZE):
+            joined.append(ids[start : min(start + storage.PIECE_SIZE, end)])
+        storage.release_pages(ids)
+    return joined.finish()
 
 
 def _describe_repeats(items: Items, is_held_out: NDArray[np.bool]) -> list[str]:
@@ -316,6 +358,7 @@ def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division)
         sha256=text_identity(corpus.sha256, corpus.file_ends, of_items=division.counts is not None),
         characters=len(corpus.ids),
         items=division.counts,
+        licence=sum(end - begin for begin, end in corpus.licences),
         **decoding,
     )
 
@@ -368,13 +411,14 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        decoding = {**corpus.decoding, "separator": trained.separator}
+        decoding = {**trained.reading, "separator": trained.separator}
         found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
         if trained.separator:
             config = TrainConfig.from_json(trained.config)
             division = divide(found.ids, trained.vocabulary, config, found.file_ends)
         else:
-            division = Division(*split(found.ids, val_fraction))
+            licences = found.licences if corpus.licence else ()
+            division = Division(*hold_out(found.ids, val_fraction, licences))
     except CharRNNError as error:
         why = error.reason if isinstance(error, TextError) else error
         raise TextError(f"the training text cannot be read again ({why})") from error
