@@ -135,9 +135,8 @@ class Archive:
     def texts(self) -> list[zipfile.ZipInfo]:
         """Return the files that are not hidden, in the order of their names."""
         found = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
-        parts = {name: name.split("/") for name in found}
-        names = sorted(name for name in found if not any(part.startswith((".", "__MACOSX")) for part in parts[name]))
-        texts = [found[name] for name in sorted(names, key=parts.__getitem__)]
+        names = sorted(found, key=lambda name: name.split("/"))
+        texts = [found[name] for name in names if not re.search(r"(^|/)(\.[^./]|__MACOSX/)", name)]
         total = sum(info.file_size for info in texts)
         if total > max(MOST_UNPACKED, _MOST_TIMES * self._length):
             raise UnreadableTextError(
@@ -378,6 +377,7 @@ _LEFT_OUT = re.compile(
 # Values of class, id, role and epub:type: of tables of contents, and of the numbers of printed pages.
 _LEFT_OUT_KINDS = re.compile("(doc-)?(toc|pagelist|page-list|pagebreak)|landmarks|navigation|page(num|no|number)")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
+_NEVER_ENDING = re.compile("(?:<[^<>]*+){500}")  # html.parser would take hours for a million of them
 _ELSEWHERE = re.compile(r"\s*([a-z]+:|//)", re.IGNORECASE)  # a link to another site
 
 
@@ -452,6 +452,7 @@ class _Page(HTMLParser):
         if self._has_words or self._headings or not self._is_linked:
             self.paragraphs.end(text if self._preformatted else text.strip())
         self._is_linked = self._has_words = False
+        self._links = 0  # one that was never closed ends here
 
 
 def _read_page(data: bytes, name: str, encoding: str, errors: str) -> list[str]:
@@ -460,9 +461,11 @@ def _read_page(data: bytes, name: str, encoding: str, errors: str) -> list[str]:
         raise _too_long(name)
     if kind := name_binary(data[:512]):
         raise UnreadableTextError(f"{name} {kind}")
-    page = _Page()
+    page, text = _Page(), _decode(data, name, encoding, errors)
+    if _NEVER_ENDING.search(text):
+        raise _damaged(name, "it has tags that never end")
     try:
-        page.feed(_decode(data, name, encoding, errors))
+        page.feed(text)
         page.close()
     except AssertionError as error:  # how html.parser refuses some declarations
         raise _damaged(name, error) from error
