@@ -46,7 +46,7 @@ _BINARIES = (
         "an Office document",
         "give a Word document a name that ends in .docx; save any other as plain text",
     ),
-    (_ZIP + rb"[\w./-]+\.npy", "a checkpoint or another .npz file", "give a text, and name a model to resume with"),
+    (_ZIP + rb"[\w./-]+\.npy", "a checkpoint or another .npz file", "give a text; a model is resumed with --resume"),
     (_ZIP + rb".{,80}?data\.pkl", "a PyTorch checkpoint", "give a text"),
     (rb"PK\x03\x04", "a zip file", "give it a name that ends in .zip, or unpack it first"),
     (rb"\xd0\xcf\x11\xe0", "an old or protected Office document", "save it as .docx or as plain text"),

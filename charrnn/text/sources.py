@@ -23,16 +23,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn import paths
 from charrnn.errors import TextError, UnreadableTextError, counted, shown
-from charrnn.text.gutenberg import LicenceFinder
 from charrnn.text.items import ItemCleaner
 from charrnn.text.vocabulary import UNKNOWN, Normalizer
+
+if TYPE_CHECKING:
+    from charrnn.text.gutenberg import LicenceFinder
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
@@ -379,6 +381,13 @@ def name_binary(beginning: bytes) -> str | None:
     return formats.name_binary(beginning)
 
 
+def licence_finder(*, is_stripping: bool) -> "LicenceFinder":
+    """Return what finds the licence of Project Gutenberg in a text, and leaves it out if `is_stripping`."""
+    from charrnn.text import gutenberg
+
+    return gutenberg.LicenceFinder(is_stripping=is_stripping)
+
+
 class TextDecoder:
     """Turns the bytes of one source into code points, with every line end as LF.
 
@@ -405,7 +414,7 @@ class TextDecoder:
         self._name, self._encoding, self._errors = name, encoding, errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
         self._normalizer = Normalizer(form)
-        self.licence = LicenceFinder(is_stripping=strip_gutenberg)
+        self.licence = licence_finder(is_stripping=strip_gutenberg)
         self._cleaner = ItemCleaner(separator)
         self._at_start = True
         self._bytes_read = self._characters_in = self._characters_out = 0

@@ -26,9 +26,8 @@ from charrnn.paths import default_corpus
 from charrnn.randomness import random_stream
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, CorpusInfo, ItemCounts, describe_joins, split, text_identity
-from charrnn.text.gutenberg import LicenceFinder
 from charrnn.text.items import Documents, Items, Permutation, clean_items, find_items, fit_items, has_separator
-from charrnn.text.sources import NOBODY, STDIN, Watcher
+from charrnn.text.sources import NOBODY, STDIN, Watcher, licence_finder
 from charrnn.text.streams import Streams, fit
 from charrnn.text.vocabulary import Vocabulary
 
@@ -94,7 +93,7 @@ def read_data(
     """
     names = file_names(data)
     if names is None:
-        finder = LicenceFinder(is_stripping=reading.get("strip_gutenberg", False))
+        finder = licence_finder(is_stripping=reading.get("strip_gutenberg", False))
         if isinstance(data, str):
             data = finder.read(data, final=True)
         ids, vocabulary = _number(data, vocabulary, separator)
