@@ -38,7 +38,11 @@ _ZIP = rb"PK\x03\x04.{26}"  # and the name of the first file
 # The beginnings of files that are not text: what they are, and what to do.
 _BINARIES = (
     (rb"%PDF-", "a PDF file", "convert it with pdftotext"),
-    (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*", "an image", "give a text"),
+    (
+        rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*",
+        "an image",
+        "give a text, or read it by OCR first",
+    ),
     (_ZIP + rb"mimetypeapplication/epub", "an EPUB book", "give it a name that ends in .epub"),
     (_ZIP + rb"mimetypeapplication/vnd\.oasis", "an OpenDocument file", "save it as .docx or as plain text"),
     (
@@ -46,7 +50,7 @@ _BINARIES = (
         "an Office document",
         "give a Word document a name that ends in .docx; save any other as plain text",
     ),
-    (_ZIP + rb"[\w./-]+\.npy", "a checkpoint or another .npz file", "give a text; a model is resumed with --resume"),
+    (_ZIP + rb"[\w./-]+\.npy", "a checkpoint or another .npz file", "give a text, such as the one that it learned"),
     (_ZIP + rb".{,80}?data\.pkl", "a PyTorch checkpoint", "give a text"),
     (rb"PK\x03\x04", "a zip file", "give it a name that ends in .zip, or unpack it first"),
     (rb"\xd0\xcf\x11\xe0", "an old or protected Office document", "save it as .docx or as plain text"),
@@ -65,7 +69,7 @@ _BINARIES = (
 def name_binary(beginning: bytes) -> str | None:
     """Return what a file is that begins so, and what to do, as the end of a sentence; None if it may be text."""
     for pattern, what, way in _BINARIES:
-        if re.match(pattern, beginning, re.DOTALL):
+        if re.match(pattern, beginning[:512], re.DOTALL):
             return f"is not text, it looks like {what}: {way}"
     return None
 
@@ -376,6 +380,7 @@ _LEFT_OUT = re.compile(
 )
 # Values of class, id, role and epub:type: of tables of contents, and of the numbers of printed pages.
 _LEFT_OUT_KINDS = re.compile("(doc-)?(toc|pagelist|page-list|pagebreak)|landmarks|navigation|page(num|no|number)")
+_VERSE = re.compile("verse|line")  # values of class: lines of one paragraph
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _NEVER_ENDING = re.compile("(?:<[^<>]*+){500}")  # html.parser would take hours for a million of them
 _ELSEWHERE = re.compile(r"\s*([a-z]+:|//)", re.IGNORECASE)  # a link to another site
@@ -389,20 +394,27 @@ class _Page(HTMLParser):
         self.paragraphs = _Paragraphs()
         self._left_out, self._depth = "", 0  # the element that is left out, and how many of its name are open
         self._preformatted = self._links = self._headings = 0  # how many are open
+        self._is_verse = False  # whether the innermost <div> is a line of verse
         self._is_linked = self._has_words = False  # of the paragraph: any link, and any letter outside of links
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        is_block = bool(_BLOCKS.fullmatch(tag))
+        if self._left_out == "p" and is_block:  # a paragraph ends where the next one begins
+            self._left_out = ""
         if self._left_out:
             self._depth += tag == self._left_out
             return
         values = dict(attrs)
         kinds = " ".join(values.get(name) or "" for name in ("class", "id", "role", "epub:type")).lower().split()
-        if _BLOCKS.fullmatch(tag):
+        is_verse = tag == "div" and any(map(_VERSE.fullmatch, kinds))
+        if is_block and not is_verse:
             self._end_paragraph()
+        self._is_verse = is_verse or (self._is_verse and tag != "div")
         is_left_out = _LEFT_OUT.fullmatch(tag) or "hidden" in values or any(map(_LEFT_OUT_KINDS.fullmatch, kinds))
         if is_left_out and tag not in _NEVER_CLOSED:
             self._left_out, self._depth = tag, 1
-        elif tag == "br":
+            return
+        if tag == "br" or is_verse:
             self.paragraphs.add("\n")
         elif tag in {"td", "th"}:
             self.handle_data(" ")
@@ -417,7 +429,9 @@ class _Page(HTMLParser):
             if not self._depth:
                 self._left_out = ""
             return
-        if _BLOCKS.fullmatch(tag):
+        if tag == "div" and self._is_verse:
+            self._is_verse = False
+        elif _BLOCKS.fullmatch(tag):
             self._end_paragraph()
         if tag == "a":
             self._links = 0
@@ -459,7 +473,7 @@ def _read_page(data: bytes, name: str, encoding: str, errors: str) -> list[str]:
     """Return the paragraphs of a web page, or of a chapter of a book."""
     if len(data) > MOST_UNPACKED:
         raise _too_long(name)
-    if kind := name_binary(data[:512]):
+    if kind := name_binary(data):
         raise UnreadableTextError(f"{name} {kind}")
     page, text = _Page(), _decode(data, name, encoding, errors)
     if _NEVER_ENDING.search(text):

@@ -41,6 +41,7 @@ BOOK = {
     "one.xhtml": "<p>One<script>no()</script>.</p>",
 }
 TEXT = "Two\n\nA clerk counted ships\xa0&\nlamps.\n\nOne.\n"
+VERSE = "a b\nc\n\nd"
 LINKED = "Chapter\n\nSee it."
 WORDS = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 RELATIONS = '<Relationships><Relationship Type="http://x/officeDocument" Target="/word/doc2.xml"/></Relationships>'
@@ -99,6 +100,8 @@ def test_a_book_may_be_in_another_archive() -> None:
         ("<p><![CDATA[a < b]]></p>", "a < b"),
         ("<!DOCTYPE html><html><head><title>no</title><body>yes", "yes"),
         ("<hr class=toc>yes", "yes"),
+        ("<p class=toc>no<p>a<h2 class=toc>no</h2><p><a href='#b'>no</a></p><pre hidden>no</pre>b  c", "a\n\nb c"),
+        ("<div class=stanza><div class='verse i2'>a <i>b</i></div>\n<div class=verse>c</div></div><div>d</div>", VERSE),
     ],
 )
 def test_a_page_is_read_as_a_browser_shows_it(body: str, text: str) -> None:
