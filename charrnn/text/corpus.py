@@ -24,6 +24,7 @@ from charrnn.config import ERRORS, FORMS, MOST_SYMBOLS
 from charrnn.errors import ConfigError, TextError, counted, shortened
 from charrnn.machine import available_memory, format_bytes
 from charrnn.text.sources import (
+    FIRST_BYTES,
     NOBODY,
     PACKED,
     STDIN,
@@ -41,7 +42,6 @@ from charrnn.text.vocabulary import UNKNOWN, Vocabulary, code_points, from_code_
 CODE_SPACE = 0x110000  # Unicode's code points, assigned or not
 _MARKED = ("utf-16", "utf-32")  # encodings in which any text has NULs
 _MOST_NAMED = 5  # sources in a message
-_FIRST_BYTES = 8192  # of a file in a folder; a NUL among them means that it is not text
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -232,7 +232,7 @@ def _texts(
 
 
 def _has_nuls(block: bytes, encoding: str) -> bool:
-    return b"\0" in block[:_FIRST_BYTES] and not codecs.lookup(encoding).name.startswith(_MARKED)
+    return b"\0" in block[:FIRST_BYTES] and not codecs.lookup(encoding).name.startswith(_MARKED)
 
 
 def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: Source) -> NDArray[np.unsignedinteger]:

@@ -8,12 +8,13 @@ Files may be damaged or hostile. What is unpacked is bounded, entities in XML ar
 are looked up in it and never on the disk.
 """
 
+import io
 import lzma
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from posixpath import dirname, join, normpath
 from typing import Any, BinaryIO, cast
@@ -81,6 +82,17 @@ def _damaged(name: str, why: object) -> UnreadableTextError:
 def _too_long(name: str) -> UnreadableTextError:
     most = format_bytes(MOST_UNPACKED)
     return UnreadableTextError(f"{name} unpacks to more than {most}, which no book does: save its text as a .txt file")
+
+
+def read_into_memory(blocks: Iterable[bytes], name: str) -> BinaryIO:
+    """Return a file with the blocks of a document, which is read back and forth."""
+    file = io.BytesIO()
+    for block in blocks:
+        file.write(block)
+        if file.tell() > MOST_UNPACKED:
+            raise _too_long(name)
+    file.seek(0)
+    return file
 
 
 class _BoundedFile:

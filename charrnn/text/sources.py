@@ -21,7 +21,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
-# Files that are left out of a folder by their name; others are left out if there is a NUL among their first bytes.
+# Files that are left out of a folder by their name; others are left out by their first bytes.
 _NO_TEXT = re.compile(
     r".*\.(7z|avi|bin|bmp|class|db|dll|doc|exe|flac|gif|ico|ids|jar|jpe?g|mkv|mobi|mov|mp[34]|np[yz]|o|od[st]|ogg|otf"
     r"|parquet|pdf|pickle|pkl|png|pptx?|pth?|pyc|rar|rtf|safetensors|so|sqlite|tar|tar\.(bz2|[gx]z|zst)|tgz|tiff?|ttf"
@@ -48,7 +47,7 @@ _NO_TEXT = re.compile(
 
 BLOCK_SIZE = 1 << 20  # bytes
 _PACKED_BLOCK = 1 << 16  # bytes of a packed file, read at once
-_FIRST_BYTES = 8192  # that show whether a file may be text
+FIRST_BYTES = 8192  # that show whether a file may be text
 BYTE_ORDER_MARK = "\ufeff"
 # Stands for wrong bytes until they are counted, since a text may have U+FFFD of its own.
 _WRONG, _MARKING = "\udbff", "charrnn.mark"
@@ -280,7 +279,7 @@ def _unpack(file: BinaryIO, file_name: str, name: str, encoding: str, errors: st
             from charrnn.text import formats
 
             if not isinstance(file, io.BufferedReader):  # a document is read back and forth
-                file = io.BytesIO(b"".join(islice(blocks, formats.MOST_UNPACKED // BLOCK_SIZE + 1)))
+                file = formats.read_into_memory(blocks, name)
             blocks = map(str.encode, formats.read_document(file, inner, name, encoding, errors))
         yield from blocks
         yield b""
@@ -296,7 +295,9 @@ def _explained(name: str, suffix: str) -> Iterator[None]:
     try:
         yield
     except (_DamagedError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TextError(f"{name} is a damaged {PACKED[suffix]} file ({error}): fetch or pack it again") from error
+        raise TextError(
+            f"{name} is a damaged {PACKED.get(suffix, 'zip')} file ({error}): fetch or pack it again"
+        ) from error
     except OSError as error:
         raise UnreadableTextError(f"{name} cannot be read ({error.strerror or error})") from error
 
@@ -484,7 +485,7 @@ class TextDecoder:
     def _is_binary(self, beginning: bytes) -> bool:
         is_marked = any(beginning.startswith(marks) for marks in _MARKS.values())
         has_nuls = codecs.lookup(self._encoding).name.startswith(tuple(_MARKS))  # in any text
-        return not (is_marked or has_nuls) and bool(_CONTROLS.search(beginning[:_FIRST_BYTES]))
+        return not (is_marked or has_nuls) and bool(_CONTROLS.search(beginning[:FIRST_BYTES]))
 
     def _other_encoding(self, beginning: bytes) -> str:
         if codecs.lookup(self._encoding).name != "utf-8":
