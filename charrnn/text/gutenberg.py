@@ -58,8 +58,10 @@ class LicenceFinder:
         if not text:
             return ""
         kept, begin = [], 0
-        is_possible = any(words in text for words in ("t Gutenberg", "PROJECT GUTENBERG", "THE SMALL PRINT"))  # quick
-        for marker in _MARKERS.finditer(text) if is_possible else ():
+        # Words that every marker has are found far quicker; those of the small print only end a header.
+        words = ["PROJECT GUTENBERG", "t Gutenberg"]
+        words += ["THE SMALL PRINT"] if self._is_beginning or self._is_licence else []
+        for marker in _MARKERS.finditer(text) if any(word in text for word in words) else ():
             if not marker["start"]:
                 kept.append(self._take(text[begin : marker.start()], is_licence=self._is_licence))
                 begin = marker.start()
