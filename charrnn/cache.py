@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from io import BufferedReader, FileIO
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,12 @@ from charrnn.files import Lock, open_without_waiting, replacing, sweep_temporari
 from charrnn.machine import format_bytes
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, Decoding, Numbering, check_memory_for, read_sources
-from charrnn.text.sources import NOBODY, PACKED, Source, Watcher, find_sources, find_text
+from charrnn.text.sources import NOBODY, Source, Watcher, find_sources, find_text
 from charrnn.text.vocabulary import Vocabulary
 
 VARIABLE = "CHARRNN_CACHE"
 SUFFIX = ".ids"
-_FORMAT = 1  # another number makes every text anew
+_FORMAT = 2  # another number makes every text anew
 _END = struct.Struct("<8sLLQ8x")
 _MAGIC = b"charrnn1"
 _LONGEST_DESCRIPTION = 1 << 27  # bytes: a million characters, or a million files
@@ -64,6 +64,7 @@ def load_corpus(
     normalize: str = "none",
     max_vocab: int = 0,
     separator: str = "",
+    strip_gutenberg: bool = False,
     vocabulary: Vocabulary | None = None,
     watcher: Watcher = NOBODY,
 ) -> Corpus:
@@ -71,7 +72,7 @@ def load_corpus(
 
     If the cache has no folder, or no room, the ids stay in memory and a note says so.
     """
-    reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
+    reading = Decoding(encoding, errors, normalize, max_vocab, separator, strip_gutenberg, vocabulary)
     sources, left_out = find_sources(names)
     text = _Text(tuple(names), tuple(sources), tuple(left_out), reading)
     if vocabulary and text.can_be_kept and text.size > storage.MOST_IN_MEMORY:
@@ -99,9 +100,7 @@ class _Text:
     @property
     def size(self) -> int:
         """Roughly its bytes when unpacked."""
-        return sum(
-            source.size * (_UNPACKED if source.path and source.path.suffix in PACKED else 1) for source in self.sources
-        )
+        return sum(source.size * (_UNPACKED if source.is_packed else 1) for source in self.sources)
 
     def request(self) -> dict[str, Any]:
         """Return what decides the ids, except the bytes of the text."""
@@ -158,7 +157,9 @@ def _find(path: Path, text: _Text, watcher: Watcher) -> Corpus | None:
         os.utime(path)
     known = entry.description
     vocabulary, notes = Vocabulary(known.vocabulary), (*text.left_out, *known.notes)
-    corpus = Corpus(known.name, text.names, entry.ids, vocabulary, known.sha256, notes, known.file_ends)
+    corpus = Corpus(
+        *(known.name, text.names, entry.ids, vocabulary, known.sha256, notes), known.file_ends, known.licences
+    )
     return _with_note(corpus, f"prepared before: {format_bytes(entry.ids.nbytes)} in {shown(str(path.parent))}")
 
 
@@ -193,6 +194,7 @@ def _read(text: _Text, shelf: "_Shelf", watcher: Watcher) -> Corpus:
         vocabulary=corpus.vocabulary.characters,
         notes=corpus.notes[len(text.left_out) :],
         file_ends=corpus.file_ends,
+        licences=corpus.licences,
     )
     append_description(shelf.file, description, checksum)
     shelf.kept.close()  # moves the file to its place
@@ -279,6 +281,7 @@ class Description:
     vocabulary: str
     notes: tuple[str, ...]
     file_ends: tuple[int, ...]  # where each file ends in the ids, rising
+    licences: tuple[tuple[int, int], ...]  # where Project Gutenberg's licence begins and ends in the ids, rising
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -369,6 +372,10 @@ def _interpret(values: dict[str, Any]) -> Description:
     ends = tuple(map(count, typed(values["file_ends"], list)))
     if ends[-1:] != (characters,) or any(end <= begin for begin, end in pairwise((0, *ends))):
         raise ValueError("the ends of the files cannot be right")
+    licences = tuple((count(begin), count(end)) for begin, end in typed(values["licences"], list))
+    places = [0, *chain.from_iterable(licences), characters]
+    if places != sorted(places):
+        raise ValueError("the places of the licences cannot be right")
     return Description(
         given=given,
         notes=notes,
@@ -376,6 +383,7 @@ def _interpret(values: dict[str, Any]) -> Description:
         request=request,
         characters=characters,
         file_ends=ends,
+        licences=licences,
         **texts,
     )
 

@@ -112,6 +112,11 @@ class Checkpoint:
         return str(self.config.get("separator", ""))
 
     @property
+    def reading(self) -> dict[str, Any]:
+        """How its text was read, as `charrnn.text.passage.read_passage` takes it."""
+        return {**self.corpus.decoding, "strip_gutenberg": bool(self.config.get("strip_gutenberg", False))}
+
+    @property
     def usage(self) -> Usage:
         """How the model is to be used, apart from its weights and its vocabulary."""
         return Usage.of(self.separator, self.corpus, self.vocabulary)
@@ -340,6 +345,7 @@ def _corpus(values: dict[str, Any]) -> CorpusInfo:
     items = values["items"]
     if items is not None:
         items = ItemCounts(**{name: count(size, _MOST_STEPS) for name, size in typed(items, dict).items()})
+    sizes["licence"] = count(values.get("licence", 0), _MOST_STEPS)  # files of version 0.2 have none
     return CorpusInfo(sources=sources, items=items, **sizes, **texts)
 
 

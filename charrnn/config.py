@@ -180,6 +180,7 @@ class TrainConfig(Settings):
     unique: bool = _text(
         False, "Drop repeated items, so that no item is both trained on and held out.", added_later=True
     )
+    strip_gutenberg: bool = _text(False, "Leave out the licence of a book from Project Gutenberg.", added_later=True)
     val_fraction: float = _text(
         0.1, "Fraction held out for validation: the end of the text, or randomly chosen items.", below=1
     )

@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,13 @@ def furnish(folder: Path) -> None:
     (folder / "names.txt").write_text(villages[:3000], encoding="utf-8", newline="")
     shutil.copytree(folder / "corpora", folder / "novels", ignore=shutil.ignore_patterns("*.md", "harbour*"))
     (folder / "book.txt.gz").write_bytes(gzip.compress((folder / "book.txt").read_bytes()))
+    with zipfile.ZipFile(folder / "books.zip", "w") as archive:
+        archive.write(folder / "book.txt", "book.txt")
+    package = '<package><item id="a" href="a.html"/><spine><itemref idref="a"/></spine></package>'
+    with zipfile.ZipFile(folder / "book.epub", "w") as archive:
+        archive.writestr("META-INF/container.xml", '<container><rootfile full-path="book.opf"/></container>')
+        archive.writestr("book.opf", package)
+        archive.writestr("a.html", f"<p>{novella[:20_000]}</p>")
 
 
 @dataclass

@@ -43,8 +43,16 @@ OUTSIDE = {
     "safetensors": "charrnn.exchange.pytorch",
     "torch": "charrnn.exchange.torch_module",
 }
-# Outside the commands, only what may not be installed is imported inside a function, or our module that needs it.
-OPTIONAL = {"onnx", "charrnn.exchange.torch_module", "safetensors", "safetensors.numpy"}
+# Outside the commands, only what may not be installed is imported inside a function, or our module that needs it; and
+# what reads books and other documents, since few commands read a text.
+OPTIONAL = {
+    "charrnn.text.formats",
+    "charrnn.text.gutenberg",
+    "onnx",
+    "charrnn.exchange.torch_module",
+    "safetensors",
+    "safetensors.numpy",
+}
 
 
 def part(module: str) -> str:

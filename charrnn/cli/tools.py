@@ -95,7 +95,7 @@ def score(
     if windows and (by_line or trained.separator):
         raise ConfigError("--windows is for a text that the model reads as a whole, not for separate lines or items")
     vocabulary = trained.vocabulary
-    decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": errors or "strict"}
+    decoding = {**trained.reading, "encoding": encoding, "errors": errors or "strict"}
     passage = read_passage(texts, vocabulary, **decoding)
     passage = passage if by_line else passage.as_items(vocabulary.encode(trained.separator))
     same = tables.describe_sameness(trained, passage)
@@ -296,7 +296,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     if checkpoint:
         trained = load(checkpoint)
         try:
-            reading = {"vocabulary": trained.vocabulary, **trained.corpus.decoding}
+            reading = {"vocabulary": trained.vocabulary, **trained.reading}
             ids = training_part(trained) if text is None else load_corpus([text], **reading).ids
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error

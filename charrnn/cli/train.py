@@ -40,8 +40,9 @@ _SECTIONS = options.sections(
 _HELP = """\
 Train a model on TEXT: files and folders, - for stdin, or the name of a bundled text.
 
-Files may be compressed (.gz, .xz). The default TEXT is The Harbour Clerk, a novella that comes with the program, or
-with --by-line 1,200 names of villages. Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
+Files may be books (.epub), web pages (.html), Word documents (.docx), compressed (.gz, .xz, .bz2) or zipped. The
+default TEXT is The Harbour Clerk, a novella that comes with the program, or with --by-line 1,200 names of villages.
+Progress goes to stderr. Ctrl-C finishes the step, saves and stops.
 """
 
 

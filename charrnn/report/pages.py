@@ -127,7 +127,7 @@ def choose_passage(
     """
     vocabulary = trained.vocabulary
     if names:
-        decoding = {**trained.corpus.decoding, "encoding": encoding, "errors": "strict"}
+        decoding = {**trained.reading, "encoding": encoding, "errors": "strict"}
         passage = read_passage(names, vocabulary, **decoding)
         return passage.as_items(vocabulary.encode(trained.separator))
     try:

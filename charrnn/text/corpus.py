@@ -11,11 +11,11 @@ What a checkpoint keeps of its text is a `CorpusInfo`.
 import codecs
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,25 @@ from numpy.typing import NDArray
 from charrnn.config import ERRORS, FORMS, MOST_SYMBOLS
 from charrnn.errors import ConfigError, TextError, counted, shortened
 from charrnn.machine import available_memory, format_bytes
-from charrnn.text.sources import NOBODY, PACKED, STDIN, Source, TextDecoder, Watcher, find_sources, read_blocks
+from charrnn.text.sources import (
+    FIRST_BYTES,
+    NOBODY,
+    PACKED,
+    STDIN,
+    Source,
+    Text,
+    TextDecoder,
+    Watcher,
+    find_sources,
+    name_binary,
+    read_texts,
+)
 from charrnn.text.storage import GrowingArray, Place
 from charrnn.text.vocabulary import UNKNOWN, Vocabulary, code_points, from_code_points, list_characters, unknown_symbol
 
 CODE_SPACE = 0x110000  # Unicode's code points, assigned or not
 _MARKED = ("utf-16", "utf-32")  # encodings in which any text has NULs
 _MOST_NAMED = 5  # sources in a message
-_FIRST_BYTES = 8192  # of a file in a folder; a NUL among them means that it is not text
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of being equal
@@ -44,6 +55,7 @@ class Corpus:
     sha256: str  # of the bytes that were read, one source after the other, unpacked and not yet decoded
     notes: tuple[str, ...]  # what was changed in reading, a sentence each
     file_ends: tuple[int, ...] = ()  # where each source ends in the ids, rising; empty ones are not counted
+    licences: tuple[tuple[int, int], ...] = ()  # where Project Gutenberg's licence begins and ends in a running text
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Decoding:
     normalize: str = "none"
     max_vocab: int = 0
     separator: str = ""
+    strip_gutenberg: bool = False
     vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
@@ -85,12 +98,13 @@ def read_corpus(
     normalize: str = "none",
     max_vocab: int = 0,
     separator: str = "",
+    strip_gutenberg: bool = False,
     vocabulary: Vocabulary | None = None,
 ) -> Corpus:
     """Read texts, one after the other, as one corpus in memory.
 
-    A byte-order mark is dropped, CRLF and CR are read as LF, and ``.gz`` and ``.xz`` files are unpacked. The text is
-    read in blocks, which takes little more memory than the ids.
+    A byte-order mark is dropped, and CRLF and CR are read as LF. Packed files are unpacked, and books, web pages and
+    Word documents become plain text. The text is read in blocks, which takes little more memory than the ids.
 
     Parameters
     ----------
@@ -107,6 +121,8 @@ def read_corpus(
     separator
         What stands between two items, if the text is made of items. Characters that belong to no item are then left
         out (see `charrnn.text.items`). Those of the separator are always in the vocabulary.
+    strip_gutenberg
+        Whether to leave out the licence of Project Gutenberg.
     vocabulary
         The characters of a model that is trained further; by default the text's own. If it has an unknown symbol, as
         `max_vocab` says, that replaces all characters that are not in it.
@@ -119,7 +135,7 @@ def read_corpus(
         If a text is missing, damaged or not in its encoding, if there are fewer than two characters in all, or if
         some are not in the vocabulary given.
     UnreadableTextError
-        If a text exists but cannot be read.
+        If a text exists but cannot be read, or is a damaged document.
 
     Examples
     --------
@@ -129,7 +145,7 @@ def read_corpus(
     (139309, 61)
 
     """
-    reading = Decoding(encoding, errors, normalize, max_vocab, separator, vocabulary)
+    reading = Decoding(encoding, errors, normalize, max_vocab, separator, strip_gutenberg, vocabulary)
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering.for_reading(reading)
@@ -145,48 +161,78 @@ def read_sources(
     watcher: Watcher = NOBODY,
 ) -> tuple[Corpus, int]:
     """Read sources into an empty numbering; return the corpus and the CRC-32 of its ids."""
-    sha256, notes, file_ends = number(sources, numbering, reading, watcher)
+    found = number(sources, numbering, reading, watcher)
     vocabulary, capped, checksum = _settle(numbering, describe_sources(sources), reading, watcher)
-    notes = [*left_out, *notes, *capped]
-    name = corpus_name(names[0])
-    return Corpus(name, tuple(names), numbering.ids, vocabulary, sha256, tuple(notes), file_ends), checksum
+    notes = (*left_out, *found.notes, *capped)
+    name, ids = corpus_name(names[0]), numbering.ids
+    return Corpus(name, tuple(names), ids, vocabulary, found.sha256, notes, found.file_ends, found.licences), checksum
 
 
-def number(
-    sources: Sequence[Source], numbering: "Numbering", reading: Decoding, watcher: Watcher = NOBODY
-) -> tuple[str, list[str], tuple[int, ...]]:
-    """Decode sources, one after the other, into a numbering; return `sha256`, `notes`, `file_ends` of a `Corpus`."""
+class Numbered(NamedTuple):
+    """What `number` found, as in a `Corpus`."""
+
+    sha256: str
+    notes: tuple[str, ...]
+    file_ends: tuple[int, ...]
+    licences: tuple[tuple[int, int], ...]
+
+
+def number(sources: Sequence[Source], numbering: "Numbering", reading: Decoding, watcher: Watcher = NOBODY) -> Numbered:
+    """Decode sources, one after the other, into a numbering."""
     digest = hashlib.sha256()
     notes: list[str] = []
     done, total = 0, sum(source.size for source in sources)
     binary, file_ends = 0, [0]
+    licences: list[tuple[int, int]] = []
+    characters = licence = 0
 
     def advance(size: int) -> None:
         nonlocal done
         done += size
         watcher.advance("reading", done, total)
 
-    for source in sources:
-        decoder = TextDecoder(source.name, reading.encoding, reading.errors, reading.normalize, reading.separator)
-        blocks = read_blocks(source, advance)
-        first = next(blocks)
-        if source.is_in_folder and _is_binary(first, reading.encoding):
+    for source, text in _texts(sources, reading, advance):
+        first = next(text.blocks)
+        kind = name_binary(first)
+        if text.is_optional and (kind or _has_nuls(first, text.encoding)):
             binary += 1
-            blocks.close()
+            text.blocks.close()
             continue
-        for block in chain([first], blocks if first else ()):
+        if kind:
+            raise TextError(f"{text.name} {kind}")
+        decoder = TextDecoder(
+            *(text.name, text.encoding, reading.errors, reading.normalize, reading.separator),
+            strip_gutenberg=reading.strip_gutenberg,
+        )
+        for block in chain([first], text.blocks if first else ()):
             digest.update(block)
-            numbering.append(_decode(block, decoder, blocks, source))
+            numbering.append(_decode(block, decoder, text.blocks, source))
+        if not reading.separator:
+            licences += ((file_ends[-1] + begin, file_ends[-1] + end) for begin, end in decoder.licence.found)
+        characters += decoder.licence.characters
+        licence += decoder.licence.licence
         if len(numbering) > file_ends[-1]:
             file_ends.append(len(numbering))
         notes += decoder.notes()
     if binary:
-        notes.append(f"left out {counted(binary, 'file')} with NULs, which no text has")
-    return digest.hexdigest(), notes, tuple(file_ends[1:])
+        notes.append(f"left out {counted(binary, 'file')} that {'is' if binary == 1 else 'are'} not text")
+    if licence or reading.strip_gutenberg:
+        amount = f"{licence:,} of {characters:,} characters"
+        is_left_out = "were left out: the Project Gutenberg licence"
+        notes.append(f"{amount} {is_left_out if reading.strip_gutenberg else 'are the Project Gutenberg licence'}")
+    return Numbered(digest.hexdigest(), tuple(notes), tuple(file_ends[1:]), tuple(licences))
 
 
-def _is_binary(block: bytes, encoding: str) -> bool:
-    return b"\0" in block[:_FIRST_BYTES] and not codecs.lookup(encoding).name.startswith(_MARKED)
+def _texts(
+    sources: Iterable[Source], reading: Decoding, advance: Callable[[int], object]
+) -> Iterator[tuple[Source, Text]]:
+    for source in sources:
+        for text in read_texts(source, reading.encoding, reading.errors, advance):
+            yield source, text
+
+
+def _has_nuls(block: bytes, encoding: str) -> bool:
+    return b"\0" in block[:FIRST_BYTES] and not codecs.lookup(encoding).name.startswith(_MARKED)
 
 
 def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: Source) -> NDArray[np.unsignedinteger]:
@@ -194,7 +240,7 @@ def _decode(block: bytes, decoder: TextDecoder, rest: Iterable[bytes], source: S
     try:
         return decoder.decode(block)
     except TextError:
-        if source.path and source.path.suffix in PACKED:
+        if source.is_packed:
             for _ in rest:  # raises if the file is damaged
                 pass
         raise
@@ -379,7 +425,7 @@ def corpus_name(source: str) -> str:
     path = Path(source)
     if path.is_dir():
         return path.resolve().name or "text"
-    return Path(path.stem if path.suffix in PACKED else path.name).stem
+    return Path(path.stem if path.suffix.lower() in PACKED else path.name).stem
 
 
 def describe_joins(ids: NDArray[np.integer], file_ends: Sequence[int], characters: str) -> list[str]:
@@ -448,6 +494,7 @@ class CorpusInfo:
     normalize: str = "none"
     items: ItemCounts | None = None  # None: one running text
     max_vocab: int = 0  # 0: no bound
+    licence: int = 0  # characters of the licence of Project Gutenberg that is in it, and is not held out
 
     @property
     def decoding(self) -> dict[str, Any]:

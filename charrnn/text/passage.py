@@ -114,6 +114,7 @@ def read_passage(
     errors: str = "strict",
     normalize: str = "none",
     max_vocab: int = 0,
+    strip_gutenberg: bool = False,
 ) -> Passage:
     """Read texts as `charrnn.text.corpus.read_corpus` does, whatever characters they have.
 
@@ -122,10 +123,9 @@ def read_passage(
     sources, left_out = find_sources(names)
     check_memory_for(sources)
     numbering = Numbering(vocabulary.characters)
-    sha256, notes, file_ends = number(sources, numbering, Decoding(encoding, errors, normalize))
+    found = number(sources, numbering, Decoding(encoding, errors, normalize, strip_gutenberg=strip_gutenberg))
     unknown = unknown_symbol(vocabulary, max_vocab)
     if len(numbering) == 0:
         raise TextError(f"{describe_sources(sources)} is empty: give a text of at least one character")
-    return Passage(
-        numbering.ids, numbering.characters, len(vocabulary), (*left_out, *notes), sha256, unknown, file_ends
-    )
+    notes, size = (*left_out, *found.notes), len(vocabulary)
+    return Passage(numbering.ids, numbering.characters, size, notes, found.sha256, unknown, found.file_ends)

@@ -1,13 +1,15 @@
 """From the names that a user gives to code points, a block at a time.
 
-`find_sources` finds the files that names mean. `read_blocks` reads the bytes of one, unpacked. `TextDecoder` turns them
-into code points: decoded, with line ends as LF, normalized, and without what belongs to no item. A text is never in
-memory as a whole.
+`find_sources` finds the files that names mean. `read_texts` reads the bytes of one, unpacked; documents, such as books,
+become plain text (`charrnn.text.formats`). `TextDecoder` turns bytes into code points: decoded, with line ends as LF,
+normalized, and without what belongs to no item. A plain text is never in memory as a whole.
 """
 
+import bz2
 import codecs
 import difflib
 import gzip
+import importlib
 import io
 import lzma
 import os
@@ -18,8 +20,9 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,30 +32,31 @@ from charrnn.errors import TextError, UnreadableTextError, counted, shown
 from charrnn.text.items import ItemCleaner
 from charrnn.text.vocabulary import UNKNOWN, Normalizer
 
+if TYPE_CHECKING:
+    from charrnn.text.gutenberg import LicenceFinder
+
 STDIN = "-"
 LOCAL_CORPORA = Path("corpora")
-# Files that are left out of a folder by their name; others are left out if there is a NUL among their first bytes.
+# Files that are left out of a folder by their name; others are left out by their first bytes.
 _NO_TEXT = re.compile(
-    r".*\.(7z|avi|bin|bmp|bz2|class|db|dll|docx?|epub|exe|flac|gif|ico|ids|jar|jpe?g|mkv|mov|mp[34]|np[yz]|o|od[st]|ogg"
-    r"|otf|parquet|pdf|pickle|pkl|png|pptx?|pth?|pyc|rar|safetensors|so|sqlite|tar|tar\.[gx]z|tgz|tiff?|ttf|wasm|wav"
-    r"|web[mp]|woff2?|xlsx?|zip|zst|log\.jsonl)",
+    r".*\.(7z|avi|bin|bmp|class|db|dll|doc|exe|flac|gif|ico|ids|jar|jpe?g|mkv|mobi|mov|mp[34]|np[yz]|o|od[st]|ogg|otf"
+    r"|parquet|pdf|pickle|pkl|png|pptx?|pth?|pyc|rar|rtf|safetensors|so|sqlite|tar|tar\.(bz2|[gx]z|zst)|tgz|tiff?|ttf"
+    r"|wasm|wav|web[mp]|woff2?|xlsx?|log\.jsonl)",
     re.IGNORECASE | re.DOTALL,
 )
 
 BLOCK_SIZE = 1 << 20  # bytes
-_PACKED_BLOCK = 1 << 16  # bytes of an xz file, read at once
+_PACKED_BLOCK = 1 << 16  # bytes of a packed file, read at once
+FIRST_BYTES = 8192  # that show whether a file may be text
 BYTE_ORDER_MARK = "\ufeff"
 # Stands for wrong bytes until they are counted, since a text may have U+FFFD of its own.
 _WRONG, _MARKING = "\udbff", "charrnn.mark"
 codecs.register_error(_MARKING, lambda error: (_WRONG, cast("UnicodeDecodeError", error).end))
-PACKED = (".gz", ".xz")  # suffixes of files that are unpacked as they are read
-
-_PACKED_KINDS = {
-    b"\x1f\x8b": "a gzip",
-    b"\xfd7zXZ\0": "an xz",
-    b"BZh": "a bzip2",
-    b"\x28\xb5\x2f\xfd": "a zstd",
-}
+# Suffixes, in any case, of files that are unpacked as they are read, and of documents that are read as plain text.
+PACKED = {".gz": "gzip", ".xz": "xz", ".bz2": "bzip2", ".zst": "zstd"}
+ARCHIVE = ".zip"
+DOCUMENTS = (".epub", ".docx", ".html", ".htm", ".xhtml")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # that hardly any text has
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16
 _MARKS = {
@@ -81,6 +85,16 @@ class Source:
     name: str  # what a message calls it
     path: Path | None  # where it is; None for stdin
     is_in_folder: bool = False  # whether only its folder was named; then it is left out if it is not text
+
+    @property
+    def suffix(self) -> str:
+        """The end of its file's name, in lower case; empty for stdin."""
+        return self.path.suffix.lower() if self.path else ""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is unpacked as it is read."""
+        return self.suffix in PACKED or self.suffix == ARCHIVE
 
     @property
     def size(self) -> int:
@@ -184,64 +198,147 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def read_blocks(source: Source, advance: Callable[[int], object] = lambda _: None) -> Generator[bytes]:
-    """Yield the bytes of a source, unpacked if its file's name ends in ``.gz`` or ``.xz``; the last block is empty.
+@dataclass(frozen=True)
+class Text:
+    """One text of a source."""
 
-    `advance` is told how many bytes, still packed, each block took.
+    name: str  # what a message calls it
+    encoding: str  # of its blocks
+    blocks: Generator[bytes]  # its bytes, unpacked; the last is empty
+    is_optional: bool  # whether it is left out if it is not text
+
+
+def read_texts(
+    source: Source, encoding: str, errors: str, advance: Callable[[int], object] = lambda _: None
+) -> Iterator[Text]:
+    """Yield the text of a source, or all texts of a ``.zip`` file; read each before the next.
+
+    Files are unpacked if their name ends in a suffix of `PACKED`, and documents are read as plain text.
+
+    Parameters
+    ----------
+    encoding, errors : of the bytes in the source
+    advance : told how many bytes, still packed, each block took
     """
-    try:
-        with _open(source) as (file, raw):
-            before = 0
-            while block := file.read(BLOCK_SIZE):
-                after = raw.tell() if source.path else before + len(block)
-                advance(after - before)
-                before = after
-                yield block
-            yield b""
-    except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
-        kind = "xz" if source.path and source.path.suffix == ".xz" else "gzip"
-        raise TextError(f"{source.name} is a damaged {kind} file ({error}): fetch or pack it again") from error
-    except OSError as error:
-        raise UnreadableTextError(f"{source.name} cannot be read ({error.strerror or error})") from error
+    if source.suffix != ARCHIVE:
+        blocks = _read_blocks(source, encoding, errors, advance)
+        is_document = source.path and _inner_suffix(source.path.name) in DOCUMENTS
+        yield Text(source.name, "utf-8" if is_document else encoding, blocks, source.is_in_folder)
+        return
+    from charrnn.text import formats
+
+    with _explained(source.name, ARCHIVE), cast("Path", source.path).open("rb") as raw:
+        archive, is_empty = formats.Archive(raw, source.name), True
+        for info in archive.texts():
+            suffix = _inner_suffix(info.filename)
+            if not (_NO_TEXT.fullmatch(info.filename) or suffix == ARCHIVE):
+                is_empty = False
+                name = f"{source.name}/{shown(info.filename)}"
+                blocks = _unpack(cast("BinaryIO", archive.open(info)), info.filename, name, encoding, errors)
+                yield Text(name, "utf-8" if suffix in DOCUMENTS else encoding, blocks, is_optional=True)
+                advance(info.compress_size)
+        if is_empty and not source.is_in_folder:
+            raise TextError(f"{source.name} is a zip file without a text file: name another")
 
 
-@contextmanager
-def _open(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a source, unpacked; the second file is the packed one, to see how far it is read."""
+def _inner_suffix(name: str) -> str:
+    """Return the end of a file's name in lower case, without the suffix of a packed file."""
+    path = Path(name.lower())
+    return Path(path.stem).suffix if path.suffix in PACKED else path.suffix
+
+
+def _read_blocks(source: Source, encoding: str, errors: str, advance: Callable[[int], object]) -> Generator[bytes]:
     if source.path is None:
         if sys.stdin is None:
             raise UnreadableTextError("stdin is closed: name a file instead of -")
-        yield sys.stdin.buffer, sys.stdin.buffer  # not ours to close
+        with _explained(source.name, ""):
+            while block := sys.stdin.buffer.read(BLOCK_SIZE):  # not ours to close
+                advance(len(block))
+                yield block
+            yield b""
         return
-    suffix = source.path.suffix
-    with source.path.open("rb") as raw:
-        if suffix not in PACKED:
-            yield raw, raw
-            return
-        if not source.path.stat().st_size:
-            raise EOFError("it has no bytes")  # even an empty text has some when packed
-        with gzip.open(raw) if suffix == ".gz" else XzReader(raw) as file:
-            yield cast("BinaryIO", file), raw
+    with _explained(source.name, source.suffix), source.path.open("rb") as raw:
+        before = 0
+        for block in _unpack(raw, source.path.name, source.name, encoding, errors):
+            after = max(raw.tell(), before) if block else source.size
+            advance(after - before)
+            before = after
+            yield block
 
 
-class XzReader:
-    """Unpacks an xz file of one or more parts, with zeros between them.
+def _unpack(file: BinaryIO, file_name: str, name: str, encoding: str, errors: str) -> Generator[bytes]:
+    """Yield the blocks of an open file as its name says that they are packed; the last is empty."""
+    suffix = Path(file_name).suffix.lower()
+    with _explained(name, suffix):
+        if suffix in PACKED:
+            if not cast("Any", file).peek(1):
+                raise EOFError("it has no bytes")  # even an empty text has some when packed
+            file = _unpacker(file, suffix, name)
+        blocks = iter(partial(file.read, BLOCK_SIZE), b"")
+        if (inner := _inner_suffix(file_name)) in DOCUMENTS:
+            from charrnn.text import formats
 
-    An xz file calls its parts streams. `lzma.open` silently ignores a damaged part after the first, and so reads only
-    half a text; this class raises.
+            if not isinstance(file, io.BufferedReader):  # a document is read back and forth
+                file = formats.read_into_memory(blocks, name)
+            blocks = map(str.encode, formats.read_document(file, inner, name, encoding, errors))
+        yield from blocks
+        yield b""
+
+
+class _DamagedError(Exception):
+    """A packed file does not unpack."""
+
+
+@contextmanager
+def _explained(name: str, suffix: str) -> Iterator[None]:
+    """Say what is wrong with a file that is damaged or cannot be read."""
+    try:
+        yield
+    except (_DamagedError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TextError(
+            f"{name} is a damaged {PACKED.get(suffix, 'zip')} file ({error}): fetch or pack it again"
+        ) from error
+    except OSError as error:
+        raise UnreadableTextError(f"{name} cannot be read ({error.strerror or error})") from error
+
+
+def _unpacker(file: BinaryIO, suffix: str, name: str) -> BinaryIO:
+    """Return a file that unpacks another, as the suffix of its name says."""
+    if suffix == ".gz":
+        return cast("BinaryIO", gzip.open(file))
+    if suffix == ".xz":
+        unpacker = StreamReader(file, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ), lzma.LZMAError, has_padding=True)
+    elif suffix == ".bz2":
+        unpacker = StreamReader(file, bz2.BZ2Decompressor, OSError)
+    else:
+        try:
+            zstd = importlib.import_module("compression.zstd")  # since Python 3.14
+        except ImportError:
+            raise TextError(f"{name} needs Python 3.14 to be unpacked here: unpack it with zstd -d") from None
+        unpacker = StreamReader(file, zstd.ZstdDecompressor, zstd.ZstdError)
+    return cast("BinaryIO", unpacker)
+
+
+class StreamReader:
+    """Unpacks a file of one or more parts, which its format calls streams or frames.
+
+    Python's own readers silently ignore a damaged part after the first, and so read only half a text; this class raises
+    `_DamagedError`.
+
+    Parameters
+    ----------
+    make_decoder : returns what unpacks one part
+    error : what that raises for a damaged part
+    has_padding : whether zeros may stand between two parts
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw = raw
-        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    def __init__(
+        self, raw: BinaryIO, make_decoder: Callable[[], Any], error: type[Exception], *, has_padding: bool = False
+    ) -> None:
+        self._raw, self._make_decoder, self._error, self._has_padding = raw, make_decoder, error, has_padding
+        self._decoder = make_decoder()
         self._packed = b""  # read, but not yet given to the decoder
         self._is_in_part = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: the caller closes the file."""
 
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; none at the end of the file."""
@@ -249,8 +346,11 @@ class XzReader:
             if self._decoder.needs_input and not self._packed:
                 self._packed = self._raw.read(_PACKED_BLOCK)
                 if not self._packed:
-                    raise EOFError("it ends in the middle of a stream")
-            block = self._decoder.decompress(self._packed, size)
+                    raise _DamagedError("it ends in the middle of a stream")
+            try:
+                block: bytes = self._decoder.decompress(self._packed, size)
+            except self._error as error:
+                raise _DamagedError(error) from error
             self._packed = b""
             if self._decoder.eof:
                 self._begin_next_part(self._decoder.unused_data)
@@ -262,7 +362,7 @@ class XzReader:
         """Skip the zeros after a part, a multiple of four, up to the next part or the end of the file."""
         zeros = 0
         while True:
-            self._packed = packed.lstrip(b"\0")
+            self._packed = packed.lstrip(b"\0") if self._has_padding else packed
             zeros += len(packed) - len(self._packed)
             if self._packed:
                 break
@@ -271,8 +371,22 @@ class XzReader:
                 self._is_in_part = False
                 break
         if zeros % 4:
-            raise lzma.LZMAError(f"{zeros} zeros after a stream, which is not a multiple of four")
-        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+            raise _DamagedError(f"{zeros} zeros after a stream, which is not a multiple of four")
+        self._decoder = self._make_decoder()
+
+
+def name_binary(beginning: bytes) -> str | None:
+    """Say what a file is that begins so, and what to do; None if it may be text."""
+    from charrnn.text import formats
+
+    return formats.name_binary(beginning)
+
+
+def licence_finder(*, is_stripping: bool) -> "LicenceFinder":
+    """Return what finds the licence of Project Gutenberg in a text, and leaves it out if `is_stripping`."""
+    from charrnn.text import gutenberg
+
+    return gutenberg.LicenceFinder(is_stripping=is_stripping)
 
 
 class TextDecoder:
@@ -280,11 +394,18 @@ class TextDecoder:
 
     `name` is what a message calls the source. With `errors` ``replace``, bytes that are not in the encoding are read as
     U+FFFD. `form` is the Unicode form of the result. Characters that belong to no item are dropped if there is a
-    `separator`.
+    `separator`, and the licence of Project Gutenberg if that is to be stripped; `licence` says where it is.
     """
 
     def __init__(
-        self, name: str, encoding: str, errors: str = "strict", form: str = "none", separator: str = ""
+        self,
+        name: str,
+        encoding: str,
+        errors: str = "strict",
+        form: str = "none",
+        separator: str = "",
+        *,
+        strip_gutenberg: bool = False,
     ) -> None:
         try:
             "".encode(encoding)  # refuses codecs that are not text encodings
@@ -294,6 +415,7 @@ class TextDecoder:
         self._name, self._encoding, self._errors = name, encoding, errors
         self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
         self._normalizer = Normalizer(form)
+        self.licence = licence_finder(is_stripping=strip_gutenberg)
         self._cleaner = ItemCleaner(separator)
         self._at_start = True
         self._bytes_read = self._characters_in = self._characters_out = 0
@@ -313,7 +435,7 @@ class TextDecoder:
         self._carriage_returns += text.count("\r")
         normal = self._normalizer.normalize(lines, final=final)
         self._joined += len(lines) - len(normal)
-        normal = self._cleaner.clean(normal, final=final)
+        normal = self._cleaner.clean(self.licence.read(normal, final=final), final=final)
         if normal.isascii():
             return np.frombuffer(normal.encode(), dtype=np.uint8)
         try:
@@ -345,10 +467,10 @@ class TextDecoder:
         except UnicodeDecodeError as error:
             # error.object is what was left of earlier blocks, and this block: it ends at the same byte
             offset = self._bytes_read - len(error.object) + error.start
-            if len(error.object) == self._bytes_read and (kind := _packed_kind(error.object)):
+            if len(error.object) == self._bytes_read and self._is_binary(error.object):
                 raise TextError(
-                    f"{self._name} is not text, it looks like {kind} file: unpack it first "
-                    f"(files with a name that ends in {' or '.join(PACKED)} are unpacked as they are read)"
+                    f"{self._name} is not text (it has control characters, as programs and pictures do): "
+                    "give a text file, or name its --encoding"
                 ) from error
             raise TextError(
                 f"{self._name} is not {shown(self._encoding)} at byte offset {offset} "
@@ -360,13 +482,13 @@ class TextDecoder:
                 f"{self._name} is not {shown(self._encoding)} ({error}): try --encoding utf-8, utf-16-le or utf-16-be"
             ) from error
 
+    def _is_binary(self, beginning: bytes) -> bool:
+        is_marked = any(beginning.startswith(marks) for marks in _MARKS.values())
+        has_nuls = codecs.lookup(self._encoding).name.startswith(tuple(_MARKS))  # in any text
+        return not (is_marked or has_nuls) and bool(_CONTROLS.search(beginning[:FIRST_BYTES]))
+
     def _other_encoding(self, beginning: bytes) -> str:
         if codecs.lookup(self._encoding).name != "utf-8":
             return "utf-8"
         marked = (encoding for encoding, marks in _MARKS.items() if beginning.startswith(marks))
         return next(marked, "latin-1")
-
-
-def _packed_kind(beginning: bytes) -> str | None:
-    """Name the kind of packed file that has this beginning."""
-    return next((kind for start, kind in _PACKED_KINDS.items() if beginning.startswith(start)), None)

@@ -26,7 +26,7 @@ from charrnn.randomness import random_stream
 from charrnn.text import storage
 from charrnn.text.corpus import Corpus, CorpusInfo, ItemCounts, describe_joins, split, text_identity
 from charrnn.text.items import Documents, Items, Permutation, clean_items, find_items, fit_items, has_separator
-from charrnn.text.sources import NOBODY, STDIN, Watcher
+from charrnn.text.sources import NOBODY, STDIN, Watcher, licence_finder
 from charrnn.text.streams import Streams, fit
 from charrnn.text.vocabulary import Vocabulary
 
@@ -74,10 +74,14 @@ def read_data(
     """Return a text, integers or the text of files as a vocabulary and ids (see `charrnn.train`)."""
     names = file_names(data)
     if names is None:
+        finder = licence_finder(is_stripping=reading.get("strip_gutenberg", False))
+        if isinstance(data, str):
+            data = finder.read(data, final=True)
         ids, vocabulary = _number(data, vocabulary, separator)
+        licences = () if separator else tuple(finder.found)
         # Like a text from a pipe: a file of the same text has the same SHA-256.
         sha256 = hashlib.sha256(vocabulary.decode(ids).encode()).hexdigest()
-        return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=())
+        return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=(), licences=licences)
     names = names or [default_corpus(separator)]
     return load_corpus(names, **reading, separator=separator, vocabulary=vocabulary, watcher=watcher)
 
@@ -134,15 +138,20 @@ def share(size: int, index: int, count: int) -> range:
 
 
 def divide(
-    ids: NDArray[np.integer], vocabulary: Vocabulary, config: TrainConfig, file_ends: Sequence[int] = ()
+    ids: NDArray[np.integer],
+    vocabulary: Vocabulary,
+    config: TrainConfig,
+    file_ends: Sequence[int] = (),
+    licences: Sequence[tuple[int, int]] = (),
 ) -> Division:
     """Divide a text (N,) into a part to train on and one to validate with.
 
-    The end of a running text is held out. Items are chosen by `rng_seed` and their number alone: a list is often
-    sorted, so its end would not be a fair sample.
+    The end of a running text is held out, but no licence of Project Gutenberg. Items are chosen by `rng_seed` and their
+    number alone: a list is often sorted, so its end would not be a fair sample. `licences` are where they begin and end.
     """
     if not config.separator:
-        return Division(*split(ids, config.val_fraction), tuple(describe_joins(ids, file_ends, vocabulary.characters)))
+        notes = describe_joins(ids, file_ends, vocabulary.characters)
+        return Division(*hold_out(ids, config.val_fraction, licences), tuple(notes))
     items, blank = _find(ids, vocabulary, config.separator, file_ends)
     what = "blank line" if config.separator == LINE_END else "blank item"
     notes = [f"left out {counted(blank, what)}"] if blank else []
@@ -161,6 +170,37 @@ def divide(
         pieces = [is_held_out(np.arange(piece.start, piece.stop)) for piece in items.pieces()]
         notes += _describe_repeats(items, np.concatenate(pieces)) if pieces else []
     return Division(*items.part(is_held_out, _PLACE), tuple(notes))
+
+
+def hold_out(
+    ids: NDArray[np.integer], val_fraction: float, licences: Sequence[tuple[int, int]] = ()
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Split a text as `charrnn.split` does, but hold out nothing of its licences.
+
+    What is held out is then as long, but the end of the book instead of the end of the text.
+    """
+    training, held_out = split(ids, val_fraction)
+    if not licences or len(held_out) <= len(ids) - licences[-1][1]:
+        return training, held_out
+    left, end = len(held_out), len(ids)
+    books, rest = [], []  # where pieces begin and end, the last first
+    for begin, stop in reversed([(0, 0), *licences]):  # between two licences is a book
+        start = max(stop, end - left)
+        books.append((start, end))
+        rest += [(stop, start), (begin, stop)]
+        left, end = left - (end - start), begin
+    if left:  # the books are shorter than what is to be held out
+        return training, held_out
+    return _join(ids, rest[::-1]), _join(ids, books[::-1])
+
+
+def _join(ids: NDArray[np.integer], places: Sequence[tuple[int, int]]) -> NDArray[np.integer]:
+    joined = storage.GrowingArray(ids.dtype, _PLACE)
+    for begin, end in places:
+        for start in range(begin, end, storage.PIECE_SIZE):
+            joined.append(ids[start : min(start + storage.PIECE_SIZE, end)])
+        storage.release_pages(ids)
+    return joined.finish()
 
 
 def _describe_repeats(items: Items, is_held_out: NDArray[np.bool]) -> list[str]:
@@ -272,6 +312,7 @@ def corpus_info(corpus: Corpus, decoding: Mapping[str, Any], division: Division)
         sha256=text_identity(corpus.sha256, corpus.file_ends, of_items=division.counts is not None),
         characters=len(corpus.ids),
         items=division.counts,
+        licence=sum(end - begin for begin, end in corpus.licences),
         **decoding,
     )
 
@@ -322,13 +363,14 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
     if not isinstance(val_fraction, float):
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
-        decoding = {**corpus.decoding, "separator": trained.separator}
+        decoding = {**trained.reading, "separator": trained.separator}
         found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
         if trained.separator:
             config = TrainConfig.from_json(trained.config)
             division = divide(found.ids, trained.vocabulary, config, found.file_ends)
         else:
-            division = Division(*split(found.ids, val_fraction))
+            licences = found.licences if corpus.licence else ()
+            division = Division(*hold_out(found.ids, val_fraction, licences))
     except CharRNNError as error:
         why = error.reason if isinstance(error, TextError) else error
         raise TextError(f"the training text cannot be read again ({why})") from error

@@ -138,13 +138,17 @@ def train(
     if reading.normalize is None:  # a model knows the characters of its own form
         reading = replace(reading, normalize=source.usage.normalize if source else "none")
     decoding = asdict(reading)
+    read = {**decoding, "strip_gutenberg": config.strip_gutenberg}
     config = replace(config, separator=as_read(config.separator, decoding["normalize"]))
     lock = _hold(path, overwrite=overwrite) if path and path.parent.is_dir() else None
     with released_on_failure(lock):
-        corpus = read_data(data, decoding, vocabulary, config.separator, caller.watcher)
-        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+        corpus = read_data(data, read, vocabulary, config.separator, caller.watcher)
+        division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends, corpus.licences)
         config, shrunk = _fitted(config, settings, corpus.vocabulary, division.training, base.is_suited, caller)
     notes = list(corpus.notes)
+    if corpus.licences:
+        held_out = "what is held out is the end of the book; " if len(division.held_out) else ""
+        notes.append(f"{held_out}--strip-gutenberg leaves the licence out")
     if checkpoint is True:
         path, lock = _free_path(corpus.name, notes)
     elif path and lock is None:
@@ -237,7 +241,9 @@ def _resume(
     if config.learning_rate != before.learning_rate:
         start = _without_rollbacks(start, start.resume)
     corpus = _read_again(data, start, saving, caller.watcher)
-    division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends)
+    # A run that began before the licence was known has held it out.
+    licences = () if start.corpus.sha256 == corpus.sha256 and not start.corpus.licence else corpus.licences
+    division = divide(corpus.ids, corpus.vocabulary, config, corpus.file_ends, licences)
     sha256 = text_identity(corpus.sha256, corpus.file_ends, of_items=bool(config.separator))
     if sha256 != start.corpus.sha256:
         if not allow_new_text:
@@ -309,7 +315,7 @@ def _read_again(data: Data, start: Checkpoint, saving: Saving | None, watcher: W
         raise ConfigError(f"the text came from stdin; give it again, as a file or with -: {again}")
     try:
         where = list(start.corpus.sources) if names == [] else data
-        return read_data(where, start.corpus.decoding, start.vocabulary, start.separator, watcher)
+        return read_data(where, start.reading, start.vocabulary, start.separator, watcher)
     except TextError as error:
         if names != []:
             raise

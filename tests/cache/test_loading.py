@@ -109,7 +109,7 @@ def test_several_files_folders_and_packed_ones_are_one_text() -> None:
     assert corpus.name == "books"
     assert corpus.notes[:2] == (
         "books: left out 1 file by name (pictures, logs and the like)",
-        "left out 1 file with NULs, which no text has",
+        "left out 1 file that is not text",
     )
     again, parts = load("books", "last.gz")
     assert parts == ["checking"]

@@ -66,6 +66,7 @@ TRAIN = {
     "--by-line": Example(("--by-line",), learned(separator="\n")),
     "--separator": Example(("--separator", "the "), err("symbols, 21 items (")),
     "--unique": Example(("--by-line", "--unique"), learned(unique=True)),
+    "--strip-gutenberg": Example(("--strip-gutenberg",), learned(strip_gutenberg=True)),
     "--val-fraction": Example(("--val-fraction", "0.5"), err("327 characters to train on, 327 held out")),
     "--batch-size": Example(("--batch-size", "3"), err("batch 3 × seq 10")),
     "--seq-length": Example(("--seq-length", "7"), err("batch 2 × seq 7")),
