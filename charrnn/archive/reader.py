@@ -121,7 +121,9 @@ class _Member(NamedTuple):
     offset: int
 
 
-def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    path: str | os.PathLike[str], *, max_bytes: int | None = None, only: str | None = None
+) -> dict[str, NDArray[Any]]:
     """Read every array of an archive, or refuse the file as a whole.
 
     Parameters
@@ -131,6 +133,8 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     max_bytes
         The largest file to read, in bytes, and the most its arrays may unpack to. By default the environment
         variable ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB where that is not set.
+    only
+        The name of one array: no other is read or checked.
 
     Returns
     -------
@@ -148,7 +152,7 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     shown = ascii(os.fspath(path))
     try:
         with open(path, "rb", opener=_open_without_waiting) as stream:
-            return read_stream(stream, limit)
+            return dict(stream_arrays(stream, limit, only))
     except RefusedError as refusal:
         raise CheckpointError(f"{shown} {refusal}") from refusal
     except FileNotFoundError as error:
@@ -157,21 +161,8 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
         raise CheckpointError(f"cannot read {shown}: {reason(error)}") from error
 
 
-def read_stream(stream: BufferedIOBase, limit: int) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an open file; ``limit`` is in bytes.
-
-    Raises
-    ------
-    RefusedError
-        If the file is not such an archive.
-    OSError
-        If reading fails.
-    """
-    return dict(stream_arrays(stream, limit))
-
-
-def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield each array with its name; the file is known to be correct once all have been read."""
+def stream_arrays(stream: BufferedIOBase, limit: int, only: str | None = None) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each array with its name, or only one; the file is known to be correct once all have been read."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
@@ -180,8 +171,10 @@ def stream_arrays(stream: BufferedIOBase, limit: int) -> Iterator[tuple[str, NDA
         raise damaged("two of its arrays have one name")
     stream.seek(0)
     for member in members:
-        yield member.name, _to_array(member.name, _read_member(stream, member))
-    if stream.tell() != directory_start:
+        if only is None or member.name == only:
+            stream.seek(stream.tell() if only is None else member.offset)
+            yield member.name, _to_array(member.name, _read_member(stream, member))
+    if only is None and stream.tell() != directory_start:
         raise damaged("its arrays and its directory do not agree")
 
 
@@ -198,6 +191,8 @@ def _nearby(path: str | os.PathLike[str]) -> str:
     near = difflib.get_close_matches(f"{Path(path).stem}.npz", names, 1, 0.75)
     if meant := [ascii(str(found)) for found in dict.fromkeys(known) if found.name in near]:
         return f"; did you mean {' or '.join(meant)}?"
+    if not Path(path).suffix:
+        return "; `charrnn list` shows the models here"
     names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]
     return f"; in the same folder: {', '.join(map(ascii, names))}" if names else "; train one with `charrnn train`"
 

@@ -114,8 +114,9 @@ class LazyCommands(Mapping[str, click.Command]):
         self._commands = commands
 
     def __getitem__(self, name: str) -> click.Command:
-        module, short_help = self._commands[name]
-        command: click.Command = getattr(import_module(f"charrnn.cli.{module}"), name)
+        where, short_help = self._commands[name]
+        module, _, attribute = where.partition(".")
+        command: click.Command = getattr(import_module(f"charrnn.cli.{module}"), attribute or name)
         command.short_help = short_help
         for param in command.params:
             if isinstance(param, click.Option):  # it can also be given in the environment, in each long spelling
@@ -134,7 +135,8 @@ class Group(click.Group):
 
     Parameters
     ----------
-    commands : for each command, its module in `charrnn.cli` and its line in the list of commands
+    commands : for each command, its module in `charrnn.cli`, with a dot and its name there if that is another, and its
+        line in the list of commands
     """
 
     context_class = Context

@@ -3,16 +3,20 @@
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, TextName
 from charrnn.cli.help import Command
+from charrnn.commands import command
 from charrnn.config import SampleConfig
-from charrnn.errors import ConfigError, UnreadableTextError
+from charrnn.errors import CheckpointError, ConfigError, UnreadableTextError
 from charrnn.paths import PRETRAINED, newest
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint import Checkpoint
 
 _SECTIONS = options.sections(
     SampleConfig,
@@ -67,7 +71,6 @@ def sample(
     **asked: Any,
 ) -> None:
     """Write text with a trained model."""
-    from charrnn.checkpoint import load
     from charrnn.report.samples import Look, describe_fitting, display_for, introduce
     from charrnn.report.terminal import TextWriter, say
     from charrnn.sampling.writing import Writer, read_seed
@@ -82,8 +85,7 @@ def sample(
     if interactive and sys.stdin is None:
         raise UnreadableTextError("stdin is closed: --interactive reads your lines from it")
     rng_seed = secrets.randbits(32) if rng_seed is None else rng_seed
-    path = checkpoint or newest() or PRETRAINED
-    trained = load(path)
+    path, trained = _load(checkpoint)
     vocabulary, echo = trained.vocabulary, not no_echo
     writer = Writer(trained, config, rng_seed)
     text, notes = read_seed(seed_text, seed_file, vocabulary, encoding=encoding, of_item=bool(trained.separator))
@@ -108,3 +110,16 @@ def sample(
 
             for pieces in display.pieces:
                 say(describe_copying(trained, vocabulary.encode("".join(pieces)).tolist()))
+
+
+def _load(checkpoint: Path | None) -> "tuple[Path, Checkpoint]":
+    """Return the checkpoint to use and where it is; an error says what to do if its name was meant as a seed text."""
+    from charrnn.checkpoint import load
+
+    path = checkpoint or newest() or PRETRAINED
+    try:
+        return path, load(path)
+    except CheckpointError as error:
+        if path.suffix != ".npz" and not path.exists():
+            error.add_note(f"to continue that text: {command('sample', options=['--seed', str(path)])}")
+        raise

@@ -105,7 +105,7 @@ def _list_recipes(ctx: click.Context, param: click.Parameter, recipe: str | None
 @click.option(
     "--checkpoint",
     metavar="FILE",
-    type=CheckpointPath(),
+    type=CheckpointPath(for_resume=True),
     help="Where to save (a .npz file), or with --resume what to resume.  "
     "[default: checkpoints/NAME.npz, named after the text]",
 )

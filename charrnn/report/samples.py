@@ -11,11 +11,13 @@ from typing import Self
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError, counted, shown
+from charrnn.nn.model import CharRNN
 from charrnn.report.terminal import (
     NARROWEST,
     TextWriter,
     bits,
     column_width,
+    cut,
     side_by_side,
     terminal_size,
     text_width,
@@ -36,22 +38,19 @@ def describe_model(trained: Checkpoint, path: Path) -> str:
     """Describe a model in a line: its file, its size, what it was trained on, and how good it is."""
     text = f"trained on {shown(trained.corpus.name)} for {trained.progress.step:,} steps"
     figure = _held_out_bits(trained)
-    return visible(f"{shown(str(path))}: {_cell_and_size(trained)}, {text}{figure and f', held out {figure}'}")
+    return visible(f"{shown(str(path))}: {cell_and_size(trained.model)}, {text}{figure and f', held out {figure}'}")
 
 
 def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
     """Name the model that writes and the random seed that writes the same text again, in a line of 80 columns."""
     figure = _held_out_bits(trained)
-    rest = f": {_cell_and_size(trained)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
-    name = visible(shown(path.name))
-    room = max(_INTRODUCTION - len(rest), _SHORTEST_NAME)
-    while text_width(name) > room:
-        name = f"{name.removesuffix('…')[:-1]}…"
-    return name + rest
+    rest = f": {cell_and_size(trained.model)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
+    return cut(visible(shown(path.name)), max(_INTRODUCTION - len(rest), _SHORTEST_NAME)) + rest
 
 
-def _cell_and_size(trained: Checkpoint) -> str:
-    return f"{trained.model.cell} {'+'.join(map(str, trained.model.hidden_sizes))}"
+def cell_and_size(model: CharRNN) -> str:
+    """Name a network's cells and their number, such as ``lstm 512+512``."""
+    return f"{model.cell} {'+'.join(map(str, model.hidden_sizes))}"
 
 
 def _held_out_bits(trained: Checkpoint) -> str:

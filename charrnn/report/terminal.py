@@ -143,6 +143,24 @@ def _fitting(line: str, width: int) -> int:
     return len(line)
 
 
+def cut(text: str, width: int) -> str:
+    """Return a text that fits a width in terminal columns, with ``…`` at its end if it was cut."""
+    while text_width(text) > width:
+        text = f"{text.removesuffix('…')[:-1]}…"
+    return text
+
+
+def columns(rows: Sequence[Sequence[str]], *, names: int) -> list[str]:
+    """Return rows of cells as lines; the first `names` columns are flush left, the others right."""
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = list(zip(row, widths, strict=True))
+        left, right = [pad(*cell) for cell in cells[:names]], [f"{text:>{width}}" for text, width in cells[names:]]
+        lines.append(_GAP.join([*left, *right]))
+    return lines
+
+
 def fold(line: str, indent: int = 0) -> str:
     """Return a line for stderr: on a terminal, cut between words to fit."""
     if not sys.stderr.isatty():
@@ -235,7 +253,9 @@ def describe_loss(nats: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time: ``45 s``, ``12 min``, ``3.5 h``."""
+    """Return a length of time: ``45 s``, ``12 min``, ``3.5 h``, ``12 days``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

@@ -197,6 +197,7 @@ PLOT = {
     "-o": Example(("-o", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
     "--output": Example(("--output", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
 }
+LIST = {**HELP, "--json": Example(("--json",), out(b'"name": "old"'))}
 INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
 CACHE = {
     **HELP,
@@ -211,6 +212,7 @@ EXAMPLES = {
     "view": VIEW,
     "export": EXPORT,
     "plot": PLOT,
+    "list": LIST,
     "info": INFO,
     "gradcheck": GRADCHECK,
     "cache": CACHE,
@@ -221,6 +223,7 @@ USUAL = {
     "sample": (MODEL, "-n", "300"),
     "score": (MODEL, TEXT),
     "plot": (MODEL,),
+    "list": (),
     "info": (MODEL,),
     "gradcheck": (),
     "cache": (),
