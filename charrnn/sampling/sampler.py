@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling.filters import Filters, NoBlankItems, Shaper, draw
+from charrnn.sampling.novelty import NovelTexts
 
 DEFAULT_FILTERS = Filters()
 Mark = tuple[State, NDArray[np.floating]]  # the memory of a text, and the scores (B, V) of what may follow it
@@ -54,7 +55,7 @@ class Generation:
         """
         while True:
             ids = draw(shaper.apply(self.logits), rng.random(len(self.logits)))
-            if isinstance(shaper, NoBlankItems):
+            if isinstance(shaper, NoBlankItems | NovelTexts):
                 shaper.take(ids)
             yield ids
             self._step(ids)

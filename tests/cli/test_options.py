@@ -142,6 +142,14 @@ SAMPLE = {
     "--min-p": Example(("--min-p", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--allow": Example(("--allow", "ae", "--allow", "newline"), lambda outcome: set(outcome.out) <= set(b"ae\n")),
     "--ban": Example(("--ban", "space", "--ban", "te"), lambda outcome: not set(outcome.out) & set(b" te")),
+    "-t": Example(("-t", "0.0"), lambda outcome: len(set(outcome.out)) < 15),
+    "--novel": Example(("--novel", "3"), lambda outcome: b"lamp" not in outcome.out),
+    "--match": Example(("--match", "^[a-t]"), err(" to find it")),
+    "--tries": Example(("--match", "[a-z]", "--tries", "99"), err(" to find it")),
+    "-m": Example(("-m", MODEL), err("old.npz: ")),
+    "--model": Example(("--model", MODEL), err("old.npz: ")),
+    "-o": Example(("-o", "out.txt"), lambda _: len(Path("out.txt").read_bytes()) == 300),
+    "--output": Example(("--output", "out.txt"), err("wrote out.txt")),
     "--rng-seed": Example(("--rng-seed", "7"), err(", --rng-seed 7")),
     "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
     "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
@@ -265,6 +273,11 @@ def test_every_option_does_what_it_says(
         usual = (TEXT, "--steps", "1", "--checkpoint", "run.npz")
     if "--resume" in example.arguments:
         usual = ()
+    if "--match" in example.arguments:
+        assert charrnn("train", "lamp.txt", *TINY, "--by-line", "--steps", "4", "--checkpoint", "lines.npz").code == 0
+        usual = ("lines", "-n", "9000")
+    if "-m" in example.arguments or "--model" in example.arguments:
+        usual = ("-n", "300")
     named = {TEXT: str(text_file), MODEL: "old.npz"}
     arguments = [named.get(argument, argument) for argument in (*usual, *example.arguments)]
     outcome = charrnn(*([command] if command else []), *arguments)
