@@ -192,7 +192,10 @@ class TrainConfig(Settings):
     dtype: str = _model("float32", "Floating-point precision.", choices=DTYPES)
 
     separator: str = _text(
-        "", "Train on separate items divided by this string.", default_text="none: one running text", added_later=True
+        "",
+        "Train on separate items divided by this string; \\n is a line end, \\t a tab.",
+        default_text="none: one running text",
+        added_later=True,
     )
     unique: bool = _text(
         False, "Drop repeated items, so that no item is both trained on and held out.", added_later=True

@@ -17,8 +17,10 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
+from charrnn.cli.help import Command
 from charrnn.errors import shown
 from charrnn.paths import CORPORA, find_model, models
+from charrnn.report.terminal import say
 
 Items = list[CompletionItem[str]]
 
@@ -282,3 +284,26 @@ def answer_shells() -> None:
     """Replace Click's answers to shells by these."""
     for kind in (_Bash, _Zsh, _Fish):
         add_completion_class(kind)
+
+
+# The file in which each shell reads the line at its start, and the line.
+_SETUP = {
+    "bash": ("~/.bashrc", 'eval "$(_CHARRNN_COMPLETE=bash_source charrnn)"'),
+    "zsh": ("~/.zshrc, below compinit", 'eval "$(_CHARRNN_COMPLETE=zsh_source charrnn)"'),
+    "fish": ("~/.config/fish/config.fish", "_CHARRNN_COMPLETE=fish_source charrnn | source"),
+}
+_HELP = """\
+Print the line that sets up completion in SHELL: bash, zsh or fish.
+
+With it, Tab completes commands, options, models and texts. Add the line to the file that stderr names; nothing is
+installed.
+"""
+
+
+@click.command(cls=Command, epilog="Example: charrnn completion bash >> ~/.bashrc", help=_HELP)
+@click.argument("shell", metavar="SHELL", type=click.Choice(list(_SETUP)))
+def completion(shell: str) -> None:
+    """Print the line that sets up completion in a shell."""
+    where, line = _SETUP[shell]
+    say(f"add this line to {where}:")
+    click.echo(line)

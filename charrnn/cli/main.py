@@ -36,6 +36,8 @@ _COMMANDS = {
     "info": ("tools", "Show a checkpoint's details."),
     "gradcheck": ("tools", "Check every gradient numerically and against plain equations."),
     "cache": ("tools", "List or clear cached texts."),
+    "completion": ("completion", "Print the line that sets up completion in a shell."),
+    "help": ("help.help_command", "Show the help of a command."),
 }
 _HELP = """\
 Train a recurrent network on a text, character by character, and generate more like it.

@@ -129,6 +129,7 @@ def test_commands_options_checkpoints_and_texts_are_completed(shell: Shell) -> N
     typed = "charrnn sam\t --min\t0.5 ka\t"
     assert shell.complete(typed) == ["sample", "--min-p", "0.5", "kafka"]
     assert shell.complete("charrnn sample checkpoints/ka\t") == ["sample", "checkpoints/kafka.npz"]
+    assert shell.complete("charrnn help gradc\t") == ["help", "gradcheck"]
     assert shell.complete("charrnn info pre\t") == ["info", "pretrained"]
     assert shell.complete("charrnn score her\t po\t min\t") == ["score", "here", "poe.txt", "mine.txt"]
     assert shell.complete("charrnn train harb\t --recipe min\t") == [

@@ -11,6 +11,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.cli import main
+from charrnn.cli.help import _ALSO_CALLED, suggest
 from charrnn.config import RECIPES
 from charrnn.paths import kept_states
 from charrnn.version import __version__
@@ -116,6 +117,7 @@ TRAIN = {
     "--json": Example(
         ("--json",), lambda outcome: outcome.out == Path("run.log.jsonl").read_bytes() and b'"end"' in outcome.out
     ),
+    "--dry-run": Example(("--dry-run",), out(b"saves  to run.npz")),
     "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
 SAMPLE = {
@@ -224,6 +226,8 @@ EXAMPLES = {
     "info": INFO,
     "gradcheck": GRADCHECK,
     "cache": CACHE,
+    "completion": HELP,
+    "help": HELP,
 }
 USUAL = {
     "": (),
@@ -235,6 +239,8 @@ USUAL = {
     "info": (MODEL,),
     "gradcheck": (),
     "cache": (),
+    "completion": (),
+    "help": (),
     "view": (MODEL, TEXT),
     "export": (MODEL,),
 }
@@ -299,6 +305,40 @@ def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn,
     example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
     assert example[:2] == ["charrnn", command]
     assert {word for word in example if word.startswith("-")} <= spellings(command)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("train --lr 1", "No such option '--lr'. Did you mean '--learning-rate'? (see"),
+        ("train --hidden_size 9", "No such option '--hidden_size'. Did you mean '--hidden-size'? (see"),
+        ("train -rnn_size 9", "No such option '-rnn_size'. Did you mean '--hidden-size'? (see"),
+        ("train --seed 1", "No such option '--seed'. Did you mean '--rng-seed'? (see"),
+        ("train --block_size=9", "No such option '--block_size'. Did you mean '--seq-length'? (see"),
+        ("train --gpu 0", "No such option '--gpu' (charrnn runs on the CPU) (see"),
+        ("train --data_dir x", "No such option '--data_dir' (the text needs no option: charrnn train TEXT) (see"),
+        ("train --hiden-size 9", "No such option '--hiden-size'. Did you mean '--hidden-size'? (see"),
+        ("train --layer-cake", "No such option '--layer-cake' (see"),
+        ("sample -primetext The", "No such option '-primetext'. Did you mean '--seed'? (see"),
+        ("sample --num_samples 3", "No such option '--num_samples'. Did you mean '--num'? (see"),
+        ("sample --checkpoint x.npz", "No such option '--checkpoint'. Did you mean '--model'? (see"),
+    ],
+)
+def test_an_option_of_another_program_leads_to_the_one_that_does_the_same(
+    charrnn: Charrnn, typed: str, answer: str
+) -> None:
+    outcome = charrnn(*typed.split())
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"charrnn: {answer}")
+
+
+def test_what_other_programs_call_an_option_is_no_option_here_and_leads_to_one_that_is() -> None:
+    options = {command: {spelling[2:] for spelling in spellings(command)} for command in ("train", "sample")}
+    for option, names in _ALSO_CALLED.items():
+        commands = [command for command, known in options.items() if option in known]
+        assert commands, option
+        for command in commands:
+            assert all(suggest(name, options[command])[:1] in ([name], [option]) for name in names.split())
 
 
 def test_the_help_shows_the_defaults_of_the_configuration(charrnn: Charrnn) -> None:
