@@ -85,9 +85,16 @@ def test_arrays_read_do_not_share_memory(tiny: Path) -> None:
     assert same(read_arrays(tiny), TINY)
 
 
+def test_one_array_is_read_alone(tiny: Path) -> None:
+    for name, array in TINY.items():
+        assert same(read_arrays(tiny, only=name), {name: array})
+    assert read_arrays(tiny, only="nothing") == {}
+
+
 def test_missing_file_names_its_neighbours(tiny: Path) -> None:
     assert refusal(tiny.with_name("t\x1bny.npz")).endswith("/tiny.npz'?")
-    assert refusal(tiny.with_name("zzz")).endswith("zzz'; in the same folder: 'tiny.npz'")
+    assert refusal(tiny.with_name("zzz.npz")).endswith("zzz.npz'; in the same folder: 'tiny.npz'")
+    assert refusal(tiny.with_name("zzz")).endswith("zzz'; `charrnn list` shows the models here")
 
 
 def test_size_limit_names_the_variable_that_raises_it(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
