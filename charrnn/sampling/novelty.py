@@ -64,23 +64,24 @@ class Known:
         is_new_run = np.append(True, hashes[1:] != hashes[:-1])[: len(hashes)]
         is_new = is_new_run.copy()
         is_new[1:] |= after[1:] != after[:-1]
-        self._next = after[is_new]  # what follows each run, once, in the order of the runs' hashes
-        self._hashes = hashes[is_new_run]
-        self._starts = np.append(np.flatnonzero(is_new_run[is_new]), len(self._next))
+        self._next = after[is_new].astype(np.intp)  # what follows each run, once, in the order of the runs' hashes
+        # One more at the end, which nothing follows: a search may end there.
+        self._hashes = np.append(hashes[is_new_run], np.uint64(_MASK))
+        self._starts = np.append(np.flatnonzero(is_new_run[is_new]), [len(self._next)] * 2)
         # Most runs of a text are not in the index; a look at the first bits of the hash is enough to know that.
         bits = min(max(len(hashes).bit_length() + 3, 8), _MOST_BITS)
         self._shift, seen = 64 - bits, np.zeros(1 << bits, np.uint8)
         seen[self._hashes >> np.uint64(self._shift)] = 1
         self._seen = seen.tobytes()
 
-    def following(self, runs: list[int]) -> list[tuple[int, NDArray[np.integer]]]:
+    def following(self, runs: list[int]) -> list[tuple[int, NDArray[np.intp]]]:
         """Return the ids that follow some runs, known by their hashes: (number, ids) of each run that has any."""
         wanted = [number for number, run in enumerate(runs) if self._seen[run >> self._shift]]
         if not wanted:
             return []
         hashes = np.array([runs[number] for number in wanted], np.uint64)
         places = self._hashes.searchsorted(hashes)
-        is_known = self._hashes.take(places, mode="clip") == hashes
+        is_known = self._hashes[places] == hashes
         return [
             (number, self._next[self._starts[place] : self._starts[place + 1]])
             for number, place, is_here in zip(wanted, places.tolist(), is_known.tolist(), strict=True)
@@ -135,7 +136,7 @@ class NovelTexts:
             return self._shaper.apply(logits)
         scores = logits.astype(np.float64)
         for stream, ids in banned:
-            scores[stream, ids] = -np.inf
+            scores[stream][ids] = -np.inf
         with np.errstate(invalid="ignore"):
             probs = self._shaper.apply(scores)
         if any(math.isnan(probs[stream, 0]) for stream, _ in banned):
