@@ -106,11 +106,14 @@ class _Member(NamedTuple):
     offset: int
 
 
-def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    path: str | os.PathLike[str], *, max_bytes: int | None = None, only: str | None = None
+) -> dict[str, NDArray[Any]]:
     """Read every array of an archive, or refuse the file as a whole.
 
     The arrays are in the file's order, writable, C-ordered, finite, and have at most two dimensions. `max_bytes` limits
-    the file and what its arrays unpack to; by default it is ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB.
+    the file and what its arrays unpack to; by default it is ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB. With the name of
+    `only` one array, no other is read or checked.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
     shown = ascii(os.fspath(path))
     try:
         with open(path, "rb", opener=open_without_waiting) as stream:
-            return dict(_stream_arrays(stream, limit))
+            return dict(_stream_arrays(stream, limit, only))
     except RefusedError as refusal:
         raise CheckpointError(f"{shown} {refusal}") from refusal
     except FileNotFoundError as error:
@@ -132,8 +135,8 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int | None = None) -
         raise CheckpointError(f"cannot read {shown}: {reason(error)}") from error
 
 
-def _stream_arrays(stream: BufferedIOBase, limit: int) -> Members:
-    """Yield each array with its name; the file is known to be correct once all have been read."""
+def _stream_arrays(stream: BufferedIOBase, limit: int, only: str | None = None) -> Members:
+    """Yield each array with its name, or only one; the file is known to be correct once all have been read."""
     size = _checked_size(stream, limit)
     _check_kind(stream)
     members, directory_start = _read_directory(stream, size)
@@ -142,8 +145,10 @@ def _stream_arrays(stream: BufferedIOBase, limit: int) -> Members:
         raise _damaged("two of its arrays have one name")
     stream.seek(0)
     for member in members:
-        yield member.name, _to_array(member.name, _read_member(stream, member))
-    if stream.tell() != directory_start:
+        if only is None or member.name == only:
+            stream.seek(stream.tell() if only is None else member.offset)
+            yield member.name, _to_array(member.name, _read_member(stream, member))
+    if only is None and stream.tell() != directory_start:
         raise _damaged("its arrays and its directory do not agree")
 
 
@@ -155,6 +160,8 @@ def _nearby(path: str | os.PathLike[str]) -> str:
     near = difflib.get_close_matches(f"{Path(path).stem}.npz", names, 1, 0.75)
     if meant := [ascii(str(found)) for found in dict.fromkeys(known) if found.name in near]:
         return f"; did you mean {' or '.join(meant)}?"
+    if not Path(path).suffix:
+        return "; `charrnn list` shows the models here"
     names = sorted(neighbour.name for neighbour in Path(path).parent.glob("*.npz"))[:5]
     return f"; in the same folder: {', '.join(map(ascii, names))}" if names else "; train one with `charrnn train`"
 

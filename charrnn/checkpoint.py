@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -43,6 +43,7 @@ _CONTRADICTION = (
     ConfigError,
 )
 PathLike = str | os.PathLike[str]
+Result = TypeVar("Result")
 Join = Callable[[Sequence[Array]], Array]
 
 
@@ -122,6 +123,15 @@ class Checkpoint:
         return Usage.of(self.separator, self.corpus, self.vocabulary)
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What a list says of a checkpoint."""
+
+    model: CharRNN
+    corpus: CorpusInfo
+    progress: Progress
+
+
 def save(path: PathLike, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all; equal checkpoints give equal bytes.
 
@@ -182,22 +192,33 @@ def load(path: PathLike) -> Checkpoint:
     charrnn.errors.CheckpointError: no file book.npz; train one with `charrnn train`
 
     """
-    arrays = read_arrays(path)
+    return _read(path, _interpret)
+
+
+def summarize(path: PathLike) -> Summary:
+    """Read a checkpoint's description without its weights; the errors are those of `load`."""
+    return _read(path, _summarize, only="meta")
+
+
+def _read(
+    path: PathLike, interpret: Callable[[dict[str, Any], dict[str, Array]], Result], only: str | None = None
+) -> Result:
+    arrays = read_arrays(path, only=only)
     where = shown(os.fspath(path))
     if "meta" not in arrays:
         raise CheckpointError(f"{where} is not a charrnn checkpoint (it has no meta member); give another file")
     try:
         meta = parse(arrays.pop("meta").tobytes())
         made_by_newer = count(meta["format"]) > FORMAT
-        checkpoint = None if made_by_newer else _interpret(meta, arrays)
+        result = None if made_by_newer else interpret(meta, arrays)
     except _CONTRADICTION as error:
         raise CheckpointError(f"{where} is damaged or incomplete ({_reason(error)}); use another copy") from error
-    if checkpoint is None:
+    if result is None:
         raise CheckpointError(
             f"{where} was made by a newer charrnn (format {meta['format']}, this one reads up to {FORMAT}); "
             "install the newer one"
         )
-    return checkpoint
+    return result
 
 
 def _reason(error: Exception) -> str:
@@ -272,6 +293,11 @@ def _interpret(meta: dict[str, Any], arrays: dict[str, Array], join: Join = np.c
     machine = {name: typed(value, str) for name, value in typed(meta["machine"], dict).items()}
     command = typed(meta["command"], str)
     return Checkpoint(model, params, vocabulary, corpus, config, progress, resume, machine, command)
+
+
+def _summarize(meta: dict[str, Any], _: dict[str, Array]) -> Summary:
+    model = _model(meta["model"], Vocabulary(typed(meta["vocabulary"], str)))
+    return Summary(model, _corpus(meta["corpus"]), _progress(meta["progress"]))
 
 
 def _model(values: dict[str, Any], vocabulary: Vocabulary) -> CharRNN:

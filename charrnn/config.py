@@ -9,6 +9,7 @@ The recipes, which are configurations with a name, follow at the end. The module
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -175,7 +176,10 @@ class TrainConfig(Settings):
     dtype: str = _model("float32", "Floating-point precision.", choices=DTYPES)
 
     separator: str = _text(
-        "", "Train on separate items divided by this string.", default_text="none: one running text", added_later=True
+        "",
+        "Train on separate items divided by this string; \\n is a line end, \\t a tab.",
+        default_text="none: one running text",
+        added_later=True,
     )
     unique: bool = _text(
         False, "Drop repeated items, so that no item is both trained on and held out.", added_later=True
@@ -354,9 +358,9 @@ class SampleConfig(Settings):
 
     # One text, or one group of `num` texts, for each temperature
     temperatures: tuple[float, ...] = _draw(
-        (1.0,),
+        (0.7,),
         "Lower is safer, higher more varied; 0 always picks the most likely. Several are shown side by side.",
-        flags=("--temperature",),
+        flags=("-t", "--temperature"),
         metavar="NUMBER[,...]",
     )
     top_k: int = _draw(0, "Keep only the K most likely characters.", metavar="K", default_text="all")
@@ -381,6 +385,16 @@ class SampleConfig(Settings):
     ban: tuple[str, ...] = _draw(
         (), "Never write these characters. Repeatable.", kind=str, metavar="SET", default_text=""
     )
+    novel: int = _draw(
+        0,
+        "Never write more than N characters in a row as they are in the training text, nor one of its items (0 = off).",
+        most=10**6,
+        metavar="N",
+    )
+    match: str = _draw(
+        "", "For models of items: draw until one matches this regular expression.", metavar="REGEX", default_text=""
+    )
+    tries: int = _draw(10_000, "With --match: draw at most N items.", least=1, most=10**9, metavar="N")
     # The first limit reached ends a text.
     length: int | None = _stop(
         None,  # see `most_characters`
@@ -409,6 +423,12 @@ class SampleConfig(Settings):
             raise ConfigError("{} is empty: give the text to stop before", "stops")
         if len(set(self.temperatures)) < len(self.temperatures):
             raise ConfigError("{} has the same number twice", "temperatures")
+        try:
+            re.compile(self.match)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ConfigError("{} is not a regular expression: {error}", "match", error=error) from error
+        if self.match and len(self.temperatures) > 1:
+            raise ConfigError("{} goes with a single {}", "match", "temperatures")
         if self.is_endless and self.is_several:
             raise ConfigError(
                 "{} -1 writes one text without end; to write several, limit {}, {} or {}",

@@ -12,6 +12,7 @@
     ├── ExchangeError            a model from another program cannot be read
     ├── WorkerError              a worker process died, failed, is silent or cannot be started
     ├── WrongGradientError       a derived gradient differs from its numeric check
+    ├── NoMatchError         no item that was drawn is of the kind asked for
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
         ├── ConfigError          a setting's value, or two that do not go together
@@ -150,6 +151,10 @@ class WorkerError(CharRNNError):
 
 class WrongGradientError(CharRNNError):
     """A derived gradient differs from its numeric check."""
+
+
+class NoMatchError(CharRNNError):
+    """Of the items that were drawn, too few match."""
 
 
 class UnreadableTextError(CharRNNError):

@@ -101,17 +101,65 @@ def newest(*, for_resume: bool = False) -> Path | None:
 
     With `for_resume` that is a run's last state; otherwise the best model of that run if there is one.
     """
-    written = []
-    for path in LOCAL_CHECKPOINTS.glob("*.npz"):
+    names = _runs(LOCAL_CHECKPOINTS, for_resume=for_resume)
+    return _file_of(LOCAL_CHECKPOINTS, names[0], for_resume=for_resume) if names else None
+
+
+def models() -> dict[str, Path]:
+    """Return the file of each model by its short name.
+
+    First come those in ./checkpoints, then those in this folder, each the newest first, and then the model that comes
+    with the program. A name stands for a run; its file is the run's best model if there is one. If the name is taken,
+    that of the file stands in its place.
+    """
+    found = {name: _file_of(LOCAL_CHECKPOINTS, name) for name in _runs(LOCAL_CHECKPOINTS)}
+    for name in _runs(Path()):
+        path = _file_of(Path(), name)
+        found[str(path) if name in found else name] = path
+    return found | {PRETRAINED.stem: PRETRAINED}
+
+
+def find_model(path: Path, *, for_resume: bool = False) -> Path:
+    """Return the checkpoint that a path or a short name means; the path itself if there is none.
+
+    With `for_resume` a short name means a run's last state, otherwise its best model if there is one.
+    """
+    if path.name.endswith(SUFFIX) or _is_file(path):
+        return path
+    if path == Path(PRETRAINED.stem):
+        return PRETRAINED
+    for folder in (LOCAL_CHECKPOINTS, Path()) if path == Path(path.name) else (path.parent,):
+        file = _file_of(folder, path.name, for_resume=for_resume)
+        if _is_file(file):
+            return file
+    return path
+
+
+def _runs(folder: Path, *, for_resume: bool = False) -> list[str]:
+    """Return the names of the runs in a folder, the one written last first."""
+    written: dict[str, int] = {}
+    for path in folder.glob(f"*{SUFFIX}"):
+        is_best = path.stem.endswith(_BEST)
+        if _KEPT.search(path.stem) or path.name == PRETRAINED.name or (is_best and for_resume):
+            continue
+        run = path.stem.removesuffix(_BEST)
+        name = run if is_best and path.with_name(f"{run}{SUFFIX}").exists() else path.stem
         with contextlib.suppress(OSError):  # just removed, or a broken link
-            is_own = not path.stem.endswith(_BEST) and path.name != PRETRAINED.name
-            if (is_own or not for_resume) and not _KEPT.search(path.stem):
-                written.append((path.stat().st_mtime_ns, path))
-    if not written:
-        return None
-    last = max(written)[1]
-    best = best_path(last)
-    return best if best.exists() and not for_resume else last
+            written[name] = max(written.get(name, 0), path.stat().st_mtime_ns)
+    return sorted(written, key=lambda name: (written[name], name), reverse=True)
+
+
+def _file_of(folder: Path, name: str, *, for_resume: bool = False) -> Path:
+    path = folder / f"{name}{SUFFIX}"
+    best = best_path(path)
+    return best if _is_file(best) and not for_resume else path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long
+        return False
 
 
 def _is_beside(stem: str) -> bool:

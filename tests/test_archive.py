@@ -99,7 +99,15 @@ def test_files_that_numpy_writes_are_read(tmp_path: Path, save: Callable[..., No
 
 def test_missing_file_names_its_neighbours(path: Path) -> None:
     assert refusal(path.with_name("r\x1bn.npz")).endswith("/run.npz'?")
-    assert refusal(path.with_name("zzz")).endswith("zzz'; in the same folder: 'run.npz'")
+    assert refusal(path.with_name("zzz.npz")).endswith("zzz.npz'; in the same folder: 'run.npz'")
+    assert refusal(path.with_name("zzz")).endswith("zzz'; `charrnn list` shows the models here")
+
+
+def test_one_array_is_read_alone(path: Path) -> None:
+    write_arrays(path, NEW)
+    for name, array in NEW.items():
+        assert same(read_arrays(path, only=name), {name: array})
+    assert read_arrays(path, only="nothing") == {}
 
 
 def test_size_limit_names_the_variable_that_raises_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

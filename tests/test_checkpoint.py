@@ -157,6 +157,17 @@ def test_a_checkpoint_for_sampling_only_is_loaded_without_a_way_to_resume() -> N
     assert all(name == "meta" or name.startswith("params/") for name in read_arrays("best.npz"))
 
 
+def test_a_summary_has_what_the_checkpoint_has_and_does_not_read_the_weights(trained: Path) -> None:
+    whole, summary = checkpoint.load(trained), checkpoint.summarize(trained)
+    assert (summary.model, summary.corpus, summary.progress) == (whole.model, whole.corpus, whole.progress)
+    arrays = read_arrays(trained)
+    write_arrays("torn.npz", {"params/cells.0.W_xh": arrays["params/cells.0.W_xh"][:-1], "meta": arrays["meta"]})
+    assert checkpoint.summarize("torn.npz") == summary
+    write_arrays("other.npz", {"weights": arrays["params/cells.0.W_xh"]})
+    with pytest.raises(CheckpointError, match="is not a charrnn checkpoint"):
+        checkpoint.summarize("other.npz")
+
+
 def test_numpy_and_json_alone_can_read_it() -> None:
     saved = made()
     checkpoint.save("lamp.npz", saved)

@@ -17,8 +17,10 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class
 
+from charrnn.cli.help import Command
 from charrnn.errors import shown
-from charrnn.paths import CORPORA, LOCAL_CHECKPOINTS
+from charrnn.paths import CORPORA, find_model, models
+from charrnn.report.terminal import say
 
 Items = list[CompletionItem[str]]
 
@@ -44,11 +46,21 @@ class FilePath(click.ParamType[Path]):
 
 
 class CheckpointPath(FilePath):
-    """A checkpoint; those here and in ./checkpoints are offered."""
+    """A checkpoint, by its file or its short name; the names of the models here are offered.
+
+    With `for_resume` a short name means a run's last state, otherwise its best model if there is one.
+    """
+
+    def __init__(self, *, for_resume: bool = False) -> None:
+        self._for_resume = for_resume
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path of the file."""
+        return find_model(super().convert(value, param, ctx), for_resume=self._for_resume)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:  # noqa: ARG002
-        """Offer the matching checkpoints."""
-        return _offer(checkpoints(), incomplete)
+        """Offer the matching names."""
+        return _offer(_models(), incomplete)
 
 
 class TextName(click.ParamType[str]):
@@ -73,12 +85,13 @@ class TextName(click.ParamType[str]):
             for path in _files(folder)
             if path.suffix != ".npz" and not path.name.startswith(".") and path.name != "README.md"
         ]
-        return _offer([*(checkpoints() if self._or_checkpoint else ()), *texts], incomplete)
+        return _offer([*(_models() if self._or_checkpoint else ()), *texts], incomplete)
 
 
-def checkpoints() -> list[str]:
-    """Return the checkpoints in ./checkpoints and here."""
-    return [_typed(path) for folder in (LOCAL_CHECKPOINTS, Path()) for path in _files(folder) if path.suffix == ".npz"]
+def _models() -> list[str]:
+    """Return the short names of models; where a shell would read something else in it, the name of the file."""
+    is_plain = re.compile(r"\w[\w.,+@%-]*", re.ASCII).fullmatch
+    return [name if is_plain(name) else _typed(path) for name, path in models().items()]
 
 
 def _typed(path: Path) -> str:
@@ -271,3 +284,26 @@ def answer_shells() -> None:
     """Replace Click's answers to shells by these."""
     for kind in (_Bash, _Zsh, _Fish):
         add_completion_class(kind)
+
+
+# The file in which each shell reads the line at its start, and the line.
+_SETUP = {
+    "bash": ("~/.bashrc", 'eval "$(_CHARRNN_COMPLETE=bash_source charrnn)"'),
+    "zsh": ("~/.zshrc, below compinit", 'eval "$(_CHARRNN_COMPLETE=zsh_source charrnn)"'),
+    "fish": ("~/.config/fish/config.fish", "_CHARRNN_COMPLETE=fish_source charrnn | source"),
+}
+_HELP = """\
+Print the line that sets up completion in SHELL: bash, zsh or fish.
+
+With it, Tab completes commands, options, models and texts. Add the line to the file that stderr names; nothing is
+installed.
+"""
+
+
+@click.command(cls=Command, epilog="Example: charrnn completion bash >> ~/.bashrc", help=_HELP)
+@click.argument("shell", metavar="SHELL", type=click.Choice(list(_SETUP)))
+def completion(shell: str) -> None:
+    """Print the line that sets up completion in a shell."""
+    where, line = _SETUP[shell]
+    say(f"add this line to {where}:")
+    click.echo(line)

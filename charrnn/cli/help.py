@@ -1,10 +1,11 @@
 """Help pages: options in sections, bold headings, lines that fit the terminal; and commands imported when used."""
 
+import difflib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -18,6 +19,54 @@ from charrnn.errors import CharRNNError, shown
 from charrnn.report.terminal import BOLD, styled
 
 _OTHERS = "Other options"
+# What char-rnn, torch-rnn, nanoGPT, Keras and similar programs call an option.
+_ALSO_CALLED = {
+    "learning-rate": "lr learn-rate rate eta alpha",
+    "epochs": "epoch max-epochs num-epochs n-epochs nb-epoch num-train-epochs",
+    "steps": "iters iterations max-iters max-steps num-steps n-steps updates",
+    "minutes": "time max-time time-limit",
+    "hidden-size": "rnn-size hidden hidden-dim hidden-units units n-embd n-hidden nhid size",
+    "num-layers": "layers n-layer n-layers nlayers",
+    "embedding-size": "wordvec-size embedding-dim embed-dim emsize embedding",
+    "cell": "model model-type rnn-type cell-type rnn arch architecture",
+    "batch-size": "batch bs minibatch-size",
+    "seq-length": "block-size context seq-len sequence-length maxlen bptt time-steps length",
+    "val-fraction": "val-frac validation-split val-split validation-fraction train-frac test-frac",
+    "clip-norm": "grad-clip clip clipnorm max-grad-norm gradient-clip",
+    "clip-value": "clipvalue",
+    "decay-factor": "learning-rate-decay lr-decay lr-decay-factor gamma",
+    "decay-every": "lr-decay-every learning-rate-decay-after",
+    "schedule": "lr-schedule lr-scheduler scheduler lr-scheduler-type",
+    "schedule-steps": "lr-decay-iters",
+    "warmup-steps": "warmup warmup-iters",
+    "accumulate": "gradient-accumulation-steps grad-accum",
+    "dropout": "drop dropout-rate",
+    "weight-drop": "recurrent-dropout wdrop",
+    "optimizer": "optim opt solver",
+    "patience": "early-stopping early-stop",
+    "eval-every": "eval-interval eval-val-every validate-every val-every",
+    "save-every": "checkpoint-every save-interval save-freq save-steps",
+    "checkpoint": "checkpoint-dir checkpoint-name savefile save out-dir output-dir output out",
+    "init-from": "load pretrained weights finetune",
+    "resume": "continue restore",
+    "by-line": "lines items per-line",
+    "separator": "delimiter sep",
+    "rng-seed": "seed random-seed random-state manual-seed",
+    "threads": "num-threads workers num-workers jobs cores cpus",
+    "model": "checkpoint load init-from weights",
+    "seed": "primetext prime start start-text start-string prefix context",
+    "temperature": "temp diversity sample",
+    "num": "num-samples n-samples samples count",
+    "length": "max-new-tokens max-tokens max-length num-chars chars",
+    "stop": "stop-text until eos",
+    "match": "filter regex pattern grep",
+    "output": "out outfile out-file output-file",
+}
+_NO_OPTION = {
+    "the text needs no option: charrnn train TEXT": "text input input-txt input-json data data-dir dataset file",
+    "charrnn runs on the CPU": "gpu gpuid gpu-backend opencl cuda device use-gpu",
+}
+_TYPING_ERROR = 0.9  # of `difflib`'s ratio: a letter or two in a long name
 _LEAST_TEXT = 30  # columns of a description next to its option; if there are fewer, it goes below
 _WIDTHS = (30, 80)  # columns of a help page, least and most
 
@@ -69,9 +118,19 @@ class Command(click.Command):
             with _naming_sources(ctx):
                 return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if files := [word for word in typed if word.startswith(error.option_name) and os.path.lexists(word)]:
-                error.add_note(f"to name the file {shown(files[0])}, write {command_line([f'./{files[0]}'])}")
-            raise
+            # torch-rnn's options have a single dash, which Click takes for several of one letter
+            word = next((word for word in typed if word.startswith(error.option_name)), error.option_name)
+            name = word.partition("=")[0]
+            spellings = [spelling for param in self.params for spelling in param.opts]
+            known = {spelling[2:] for spelling in spellings if spelling.startswith("--")}
+            meant = " or ".join(f"'--{option}'" for option in suggest(name.lstrip("-"), known))
+            better = click.UsageError(f"No such option {name!r}.{meant and f' Did you mean {meant}?'}", ctx)
+            if os.path.lexists(word):
+                better.add_note(f"to name the file {shown(word)}, write {command_line([f'./{word}'])}")
+            for sentence, names in _NO_OPTION.items():
+                if _plain(name.lstrip("-")) in names.split():
+                    better.add_note(sentence)
+            raise better from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -107,6 +166,17 @@ def _naming_sources(ctx: click.Context) -> Iterator[None]:
         raise
 
 
+def suggest(name: str, known: Collection[str]) -> list[str]:
+    """Return the options that may be meant by a name, all without dashes: by what they do, or after a typing error."""
+    plain = _plain(name)
+    meant = [option for option, names in _ALSO_CALLED.items() if option in known and plain in names.split()]
+    return [plain] if plain in known else meant or difflib.get_close_matches(plain, known, 1, _TYPING_ERROR)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
 class LazyCommands(Mapping[str, click.Command]):
     """Commands by name, in the order of the help; the module of each is imported when the command is asked for."""
 
@@ -114,8 +184,9 @@ class LazyCommands(Mapping[str, click.Command]):
         self._commands = commands
 
     def __getitem__(self, name: str) -> click.Command:
-        module, short_help = self._commands[name]
-        command: click.Command = getattr(import_module(f"charrnn.cli.{module}"), name)
+        where, short_help = self._commands[name]
+        module, _, attribute = where.partition(".")
+        command: click.Command = getattr(import_module(f"charrnn.cli.{module}"), attribute or name)
         command.short_help = short_help
         for param in command.params:
             if isinstance(param, click.Option):  # it can also be given in the environment, in each long spelling
@@ -134,7 +205,8 @@ class Group(click.Group):
 
     Parameters
     ----------
-    commands : for each command, its module in `charrnn.cli` and its line in the list of commands
+    commands : for each command, its module in `charrnn.cli`, with a dot and its name there if that is another, and its
+        line in the list of commands
     """
 
     context_class = Context
@@ -160,3 +232,30 @@ class Group(click.Group):
 
 def _variable(command: str, spelling: str) -> str:
     return f"CHARRNN_{command}_{spelling.removeprefix('--')}".replace("-", "_").upper()
+
+
+class CommandName(click.ParamType[str]):
+    """The name of a command."""
+
+    name = "command"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
+        """Offer the matching names."""
+        from click.shell_completion import CompletionItem
+
+        names = ctx.parent.command.list_commands(ctx.parent) if ctx.parent else []  # type: ignore[attr-defined]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+@click.command(
+    "help", cls=Command, epilog="Example: charrnn help sample", help="Show the help of a command, or of all of them."
+)
+@click.argument("command", required=False, metavar="[COMMAND]", type=CommandName())
+@click.pass_context
+def help_command(ctx: click.Context, command: str | None) -> None:
+    """Show the help of a command."""
+    context = ctx.find_root()
+    if command and isinstance(context.command, click.Group):
+        _, shown_command, _ = context.command.resolve_command(context, [command])
+        context = Context(shown_command, info_name=command, parent=context)  # type: ignore[arg-type]
+    click.echo(context.get_help())

@@ -5,19 +5,28 @@ import importlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 
 from charrnn.cli.signals import Interruption
 from charrnn.config import flag
-from charrnn.errors import TextError, UnknownCharacterError, UnreadableTextError
+from charrnn.errors import CharRNNError, TextError, UnknownCharacterError, UnreadableTextError, counted, shown
 from charrnn.report.samples import describe_fitting
 from charrnn.report.terminal import TextWriter, say
 from charrnn.sampling.writing import Turns
 from charrnn.text.sources import BYTE_ORDER_MARK
 from charrnn.text.vocabulary import Fitted
 
-_HINT = r"Type a line. End it with \ to have it completed. Enter continues. Ctrl-D quits."
+_HINT = "Type a line. End it with \\ to have it completed. Enter continues.\n/help lists commands. Ctrl-D quits."
+_COMMAND = "/"
+_HELP = """\
+/temp 0.5    lower is safer, higher more varied
+/seed 7      draw what follows from this random seed
+/reset       forget what was written, and begin a new text
+/save FILE   write the text so far to a file (overwritten)
+/help        show this list
+//           at the start of a line stands for a / of the text"""
 _PROMPT = "> "
 _UNFINISHED = "\\"
 
@@ -46,8 +55,13 @@ def converse(
             writer.write(seed * echo)
             _turn(turns, writer, written, is_terminal=is_terminal)
         for line in _lines(writer, is_terminal=is_terminal):
+            typed = line.removeprefix(_COMMAND)
+            if typed != line and not typed.startswith(_COMMAND):
+                writer.end_line()
+                say(_obey(typed, turns))
+                continue
             try:
-                fitted = fit(line.removesuffix(_UNFINISHED))
+                fitted = fit(typed.removesuffix(_UNFINISHED))
             except UnknownCharacterError as error:
                 say(error.worded(flag))
                 continue
@@ -59,6 +73,42 @@ def converse(
             turns.read_line(fitted.text, is_finished=is_finished)
             writer.write(fitted.text * (echo and not is_finished))
             _turn(turns, writer, written, is_terminal=is_terminal)
+
+
+def _obey(command: str, turns: Turns) -> str:
+    """Follow a command that was typed, and return what to say about it."""
+    name, _, value = command.partition(" ")
+    value = value.strip()
+    answer = f"there is no command /{shown(name)}; /help lists them"
+    try:
+        match name:
+            case "help":
+                answer = _HELP
+            case "temp":
+                turns.warm(float(value))
+                answer = f"temperature {float(value):g}"
+            case "seed":
+                turns.seed(int(value))
+                answer = f"random seed {int(value)}"
+            case "reset":
+                turns.reset()
+                answer = "a new text"
+            case "save":
+                answer = _save(Path(value), turns.text)
+    except CharRNNError as error:
+        answer = error.worded(str)
+    except ValueError:
+        answer = f"/{name} takes a number, 0 or more"
+    return answer
+
+
+def _save(path: Path, text: str) -> str:
+    if not path.name:
+        return "/save takes the name of a file"
+    from charrnn.report.pages import write_file
+
+    write_file(path, text.encode())
+    return f"wrote {shown(str(path))} ({counted(len(text), 'character')})"
 
 
 def _turn(turns: Turns, writer: TextWriter, written: list[str], *, is_terminal: bool) -> None:

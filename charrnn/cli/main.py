@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from charrnn.training.trainer import Team
 
 _HOW_TO_REPORT = "please report it, with the output of `charrnn --version` and of the same command with CHARRNN_DEBUG=1"
-# The module of each command in `charrnn.cli`, and its line in the help.
+# The module of each command in `charrnn.cli`, its name there if it is another, and its line in the help.
 _COMMANDS = {
     "train": ("train", "Train a model on a text."),
     "sample": ("sample", "Write text with a trained model."),
@@ -32,9 +32,12 @@ _COMMANDS = {
     "view": ("tools", "Write a page that shows what the cells look at."),
     "export": ("tools", "Write a model as a file that works without this program."),
     "plot": ("tools", "Draw the curves of one run, or of several."),
+    "list": ("tools.list_models", "List the models here."),
     "info": ("tools", "Show a checkpoint's details."),
     "gradcheck": ("tools", "Check every gradient numerically and against plain equations."),
     "cache": ("tools", "List or clear cached texts."),
+    "completion": ("completion", "Print the line that sets up completion in a shell."),
+    "help": ("help.help_command", "Show the help of a command."),
 }
 _HELP = """\
 Train a recurrent network on a text, character by character, and generate more like it.

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from charrnn.cli.completion import FilePath
+from charrnn.cli.help import suggest
 from charrnn.config import ERRORS, Settings, flag, format_sizes, option_of
 from charrnn.errors import ConfigError, UnreadableTextError, shortened, shown
 
@@ -138,14 +139,12 @@ def read_into_context(ctx: click.Context, param: click.Parameter, path: Path | N
     """
     if path is None or ctx.resilient_parsing:  # while a shell completes a line, the file may not exist yet
         return path
-    import difflib
-
     keys = {key: known for known in ctx.command.params if known is not param for key in _keys(known)}
     ctx.default_map = {}
     for written, value in _read(path).items():
         key = written.replace("_", "-")
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, 1)
+            near = suggest(key, keys)
             advice = f"keys are the options of `{ctx.command_path}` without their dashes"
             guess = f"did you mean {near[0]}?" if near else advice
             raise ConfigError(f"{shown(str(path))} has an unknown key {shown(written)}; {guess}")

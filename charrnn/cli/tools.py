@@ -10,8 +10,8 @@ import click
 from charrnn.cli import options
 from charrnn.cli.completion import CheckpointPath, FilePath, TextName
 from charrnn.cli.help import Command
-from charrnn.errors import ConfigError, TextError, WrongGradientError, shown
-from charrnn.paths import PRETRAINED, newest
+from charrnn.errors import CheckpointError, ConfigError, TextError, WrongGradientError, shown
+from charrnn.paths import PRETRAINED, find_model, newest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,11 +23,43 @@ _checkpoint = click.argument("checkpoint", required=False, metavar="[CHECKPOINT]
 _encoding = click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text.")
 
 
-def _chosen(words: Sequence[str]) -> tuple[Path, Sequence[str]]:
+def _chosen(words: Sequence[str], *, needs_text: bool = False) -> tuple[Path, Sequence[str]]:
     """Return the checkpoint that the arguments begin with, or the usual one, and the texts after it."""
-    if words and words[0].endswith(".npz"):
-        return Path(words[0]), words[1:]
+    if words:
+        first = Path(words[0])
+        if len(words) > 1 or not needs_text:  # a name may be that of a model and of a text
+            first = find_model(first)
+        if first.name.endswith(".npz"):
+            return first, words[1:]
     return newest() or PRETRAINED, words
+
+
+_LIST = """\
+List the models here.
+
+These are the runs in ./checkpoints and in this folder, the newest first, and the model that comes with the program.
+Every CHECKPOINT can be given by its name in this list, such as `charrnn sample kafka`. A name stands for the run's best
+model on held-out text.
+"""
+
+
+@click.command("list", cls=Command, epilog="Example: charrnn list --json", help=_LIST)
+@options.json
+def list_models(as_json: bool) -> None:
+    """List the models here."""
+    from charrnn.checkpoint import summarize
+    from charrnn.paths import LOCAL_CHECKPOINTS, models
+    from charrnn.report import tables
+    from charrnn.report.terminal import say, stdout_width
+
+    found = []
+    for name, path in models().items():
+        try:
+            found.append(tables.Listed(name, path, summarize(path)))
+        except CheckpointError as error:
+            if path.parent == LOCAL_CHECKPOINTS:  # elsewhere it may be any other file of NumPy's
+                say(f"left out: {error}")
+    click.echo(tables.models_json(found) if as_json else tables.models_table(found, stdout_width()), nl=False)
 
 
 _INFO = """\
@@ -53,11 +85,11 @@ def info(checkpoint: Path | None, as_json: bool) -> None:
 _SCORE = """\
 Measure how well a model predicts TEXT: files, - for stdin, or the name of a bundled text.
 
-If the first argument ends in .npz, it is the CHECKPOINT. The default is the newest one in ./checkpoints, or the model
-that comes with the program. For comparison the scores of simple methods that know the same training text are shown. A
-model trained on items reads each item separately. With --by-line, each line that is not blank is printed after its bits
-per character and its number, separated by tabs. With --windows, the model remembers nothing from before a window, as in
-nanoGPT's estimates of the loss.
+The first argument is the CHECKPOINT if it ends in .npz, or is a name in `charrnn list` and a TEXT follows. The default
+is the newest one in ./checkpoints, or the model that comes with the program. For comparison the scores of simple
+methods that know the same training text are shown. A model trained on items reads each item separately. With --by-line,
+each line that is not blank is printed after its bits per character and its number, separated by tabs. With --windows,
+the model remembers nothing from before a window, as in nanoGPT's estimates of the loss.
 """
 
 
@@ -90,7 +122,7 @@ def score(
     from charrnn.scoring.yardsticks import Figure, Slice, compare
     from charrnn.text.passage import read_passage
 
-    path, texts = _chosen(words)
+    path, texts = _chosen(words, needs_text=True)
     trained, track = load(path), TextProgress(is_quiet=quiet).track
     if windows and (by_line or trained.separator):
         raise ConfigError("--windows is for a text that the model reads as a whole, not for separate lines or items")
@@ -143,10 +175,11 @@ _VIEW = """\
 Write a page that shows what the cells look at while the model reads TEXT.
 
 The page is one file for any browser. It shows the text coloured by a cell's activation, by surprise or by how open a
-gate is, cells ranked by simple things they track, and what the model expected at each character. If the first argument
-ends in .npz, it is the CHECKPOINT. The default is the newest one in ./checkpoints, or the model that comes with the
-program. TEXT is files, - for stdin, or the name of a bundled text; without it the page shows the part of the model's
-own text that it was not trained on. A model trained on items (with --by-line, for example) reads each item separately.
+gate is, cells ranked by simple things they track, and what the model expected at each character. The first argument is
+the CHECKPOINT if it ends in .npz or is a name in `charrnn list`. The default is the newest one in ./checkpoints, or the
+model that comes with the program. TEXT is files, - for stdin, or the name of a bundled text; without it the page shows
+the part of the model's own text that it was not trained on. A model trained on items (with --by-line, for example)
+reads each item separately.
 """
 
 

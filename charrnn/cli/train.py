@@ -1,5 +1,7 @@
 """``charrnn train``."""
 
+import contextlib
+import re
 import sys
 import time
 from dataclasses import fields
@@ -16,6 +18,7 @@ from charrnn.cli.options import read_into_context
 from charrnn.cli.signals import Interruption, exit_code, stop_if_dropped
 from charrnn.config import FORMS, LINE_END, RECIPES, RESUMABLE, TrainConfig
 from charrnn.errors import ConfigError
+from charrnn.paths import LOCAL_CHECKPOINTS
 
 if TYPE_CHECKING:
     from charrnn.training.run import Caller, Run
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 _FRESH = ("recipe", "num_layers", "encoding", "errors", "normalize", "max_vocab", "overwrite", "init_from")
 # Options that are not kept in the checkpoint with the command: where a run is saved and what is shown do not matter to
 # the model, and what a resume may change stands in the settings. So equal runs are equal files.
-_NOT_KEPT = frozenset(("checkpoint", "overwrite", "quiet", "as_json", "yardsticks", *RESUMABLE))
+_NOT_KEPT = frozenset(("checkpoint", "overwrite", "dry_run", "quiet", "as_json", "yardsticks", *RESUMABLE))
 
 _SECTIONS = options.sections(
     TrainConfig,
@@ -106,13 +109,18 @@ def _list_recipes(ctx: click.Context, param: click.Parameter, recipe: str | None
 @click.option(
     "--checkpoint",
     metavar="FILE",
-    type=CheckpointPath(),
+    type=CheckpointPath(for_resume=True),
     help="Where to save (a .npz file), or with --resume what to resume.  "
     "[default: checkpoints/NAME.npz, named after the text]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing --checkpoint.")
 @click.option("--resume", is_flag=True, help="Resume from --checkpoint, or from the newest in ./checkpoints.")
 @click.option("--allow-new-text", is_flag=True, help="With --resume: continue on a different TEXT.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Train nothing and write nothing; print what would be done, how long it would take and how much memory.",
+)
 @click.option(
     "--yardsticks",
     is_flag=True,
@@ -131,6 +139,7 @@ def train(
     checkpoint: Path | None,
     resume: bool,
     allow_new_text: bool,
+    dry_run: bool,
     yardsticks: bool,
     as_json: bool,
     quiet: bool,
@@ -145,10 +154,16 @@ def train(
     from charrnn.training.run import Caller, compare_held_out
     from charrnn.training.trainer import ALONE
 
+    if dry_run and as_json:
+        raise ConfigError("{} prints lines for people: it does not go with --json", "dry_run")
+    made = [folder for folder in (checkpoint or LOCAL_CHECKPOINTS / "any").parents if not folder.exists()]
     team = click.get_current_context().obj or ALONE  # under mpirun, all ranks
     with TextProgress(is_quiet=quiet) as watcher:
         caller = Caller(team, watcher, began, command_line(["charrnn", *_that_matter(sys.argv[1:])]))
         run = _run(texts, checkpoint, given, caller, resume=resume, allow_new_text=allow_new_text)
+    if dry_run:
+        _show_plan(run, made)
+        return
     if yardsticks and not run.evaluator:
         raise ConfigError("--yardsticks needs a held-out part to compare on; give a larger --val-fraction")
     _follow(run, as_json=as_json, quiet=quiet)
@@ -175,6 +190,8 @@ def _run(
         if given["separator"] not in (None, LINE_END):
             raise ConfigError("{} and {} both divide the text into items; give one", "by_line", "separator")
         given["separator"] = LINE_END
+    elif given["separator"]:
+        given["separator"] = _unescaped(given["separator"])
     fresh = {name: value for name in _FRESH if (value := given.pop(name))}
     settings = {name: value for name, value in given.items() if value is not None}
     if resume and fresh:
@@ -185,6 +202,28 @@ def _run(
         raise ConfigError("{} goes with {}", "allow_new_text", "resume")
     reading = Reading(**{field.name: fresh.pop(field.name) for field in fields(Reading) if field.name in fresh})
     return start.train(texts, checkpoint=checkpoint or True, reading=reading, caller=caller, **fresh, **settings)
+
+
+def _unescaped(separator: str) -> str:
+    r"""Return a separator with ``\n`` as a line end and ``\t`` as a tab, unless a word goes on there: ``\newpage``."""
+    return re.sub(r"\\([nt])(?![^\W\d_])", lambda found: {"n": "\n", "t": "\t"}[found[1]], separator)
+
+
+def _show_plan(run: "Run", made: list[Path]) -> None:
+    """Print what a run would do, and remove the folders that were `made` for it."""
+    from charrnn.report.progress import plan
+    from charrnn.report.terminal import say, visible
+
+    for note in (*run.notes, *run.warnings):
+        say(note)
+    try:
+        for line in plan(run):
+            click.echo(visible(line))
+    finally:
+        run.close()
+        with contextlib.suppress(OSError):  # another run may save there by now
+            for folder in made:
+                folder.rmdir()
 
 
 def _follow(run: "Run", *, as_json: bool, quiet: bool) -> None:

@@ -22,6 +22,7 @@ from charrnn.report.tables import describe_batch, describe_division, describe_la
 from charrnn.report.terminal import describe_loss, duration, fold, say, terminal_size, visible
 from charrnn.scoring.reading import Piece
 from charrnn.text.sources import STDIN, Watcher
+from charrnn.training.data import characters_in
 from charrnn.training.events import (
     Evaluated,
     Event,
@@ -34,6 +35,7 @@ from charrnn.training.events import (
     Stopped,
 )
 from charrnn.training.run import Run
+from charrnn.training.start import estimate_memory
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_FIGURES = 0.2
@@ -65,6 +67,22 @@ def describe(run: Run, speed: float) -> list[str]:
         f"train  {describe_batch(config)}, {rate}, {_length(run)}",
         *([f"ranks  {ranks:,}, each with {each} streams and {processes}"] if ranks > 1 else []),
         f"speed  {speed:,.0f} characters/s, about {duration(_seconds_left(run, speed))} left",
+    ]
+
+
+def plan(run: Run) -> list[str]:
+    """Return what `describe` does, and how much memory the run takes and what it writes; its speed is measured."""
+    memory = estimate_memory(
+        run.config, len(run.vocabulary), characters_in(run.trainer.streams.part), run.trainer.plan.ranks
+    )
+    saved = "nothing: it is in memory"
+    if run.path:
+        best = f", and its best model to {shown(str(best_path(run.path)))}" if run.evaluator else ""
+        saved = f"to {shown(str(run.path))}{best}"
+    return [
+        *describe(run, run.trainer.measure_speed(_SECONDS_OF_MEASURING)),
+        f"memory about {format_bytes(memory)}, besides the text",
+        f"saves  {saved}",
     ]
 
 

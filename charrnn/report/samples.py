@@ -11,11 +11,13 @@ from typing import Self
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import TextError, counted, shown
+from charrnn.nn.model import CharRNN
 from charrnn.report.terminal import (
     NARROWEST,
     TextWriter,
     bits,
     column_width,
+    cut,
     side_by_side,
     terminal_size,
     text_width,
@@ -35,22 +37,19 @@ def describe_model(trained: Checkpoint, path: Path) -> str:
     """Describe a model in a line: its file, its size, what it was trained on, and how good it is."""
     text = f"trained on {shown(trained.corpus.name)} for {trained.progress.step:,} steps"
     figure = _held_out_bits(trained)
-    return visible(f"{shown(str(path))}: {_cell_and_size(trained)}, {text}{figure and f', held out {figure}'}")
+    return visible(f"{shown(str(path))}: {cell_and_size(trained.model)}, {text}{figure and f', held out {figure}'}")
 
 
 def introduce(trained: Checkpoint, path: Path, rng_seed: int) -> str:
     """Name the model that writes and the random seed that writes the same text again, in a line of 80 columns."""
     figure = _held_out_bits(trained)
-    rest = f": {_cell_and_size(trained)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
-    name = visible(shown(path.name))
-    room = max(_INTRODUCTION - len(rest), _SHORTEST_NAME)
-    while text_width(name) > room:
-        name = f"{name.removesuffix('…')[:-1]}…"
-    return name + rest
+    rest = f": {cell_and_size(trained.model)}{figure and f', {figure}'}, --rng-seed {rng_seed}"
+    return cut(visible(shown(path.name)), max(_INTRODUCTION - len(rest), _SHORTEST_NAME)) + rest
 
 
-def _cell_and_size(trained: Checkpoint) -> str:
-    return f"{trained.model.cell} {'+'.join(map(str, trained.model.hidden_sizes))}"
+def cell_and_size(model: CharRNN) -> str:
+    """Name a network's cells and their number, such as ``lstm 512+512``."""
+    return f"{model.cell} {'+'.join(map(str, model.hidden_sizes))}"
 
 
 def _held_out_bits(trained: Checkpoint) -> str:
@@ -75,7 +74,7 @@ def display_for(
     trained: Checkpoint, samples: Sequence[Sample], seed: str, writer: TextWriter, look: Look
 ) -> "tuple[Display, Labels | None]":
     """Return the display of samples that start with `seed`, and the labels of items if they will be shown."""
-    is_terminal, shown, is_quiet = sys.stdout.isatty(), seed if look.echo else "", look.is_quiet
+    is_terminal, shown, is_quiet = writer.is_on_terminal, seed if look.echo else "", look.is_quiet
     if trained.separator and not look.by_turns:
         labels = Labels(trained, look.read_items) if look.json_of or is_terminal or not is_quiet else None
         if look.json_of:
@@ -98,7 +97,7 @@ class Display:
     """
 
     def __init__(self, samples: Sequence[Sample], echo: str, writer: TextWriter, *, keep: bool = True) -> None:
-        self.samples, self.echo, self.writer, self.keep = samples, echo, writer, keep
+        self.samples, self.echo, self.writer, self.keep = list(samples), echo, writer, keep
         self.pieces: list[list[str]] = [[] for _ in samples]
         """The text of each sample so far, if it is kept."""
         self._current = 0
@@ -111,8 +110,16 @@ class Display:
 
     def __enter__(self) -> Self:
         self.writer.__enter__()
-        self.begin()
+        if self.samples:
+            self.begin()
         return self
+
+    def add(self, sample: Sample, text: str) -> None:
+        """Add a whole sample, and show it."""
+        self.samples.append(sample)
+        self.pieces.append([text])
+        self.begin()
+        self._go_on()
 
     def take(self, gained: Sequence[str]) -> None:
         """Add the new text of each sample, and show that of the current one; continue with the next if it has ended."""
@@ -236,14 +243,18 @@ class Labels:
             return None
         return SEEN if self._items.has(self._vocabulary.encode(item)) else NEW
 
-    def summary(self, display: Display, seed: str) -> str:
-        """Count the labels of a display's items, each of which starts with a seed, or say why there are none."""
+    def summary(self, display: Display, seed: str, drawn: int = 0) -> str:
+        """Count the labels of a display's items, each of which starts with a seed, or say why there are none.
+
+        `drawn` is how many items were drawn to find these; 0 if that is not worth telling.
+        """
+        searched = f"; drew {drawn:,} to find {'it' if len(display.pieces) == 1 else 'them'}" if drawn else ""
         if self.missing:
-            return self.missing
+            return self.missing + searched
         texts = [seed + "".join(pieces) for pieces in display.pieces]
         counts = Counter(map(self.label, texts, display.samples))
         parts = [f"{counts[label]:,} {label}" for label in (NEW, SEEN, CUT) if counts[label]]
-        return f"{counted(len(texts), 'item')}: {', '.join(parts)}"
+        return f"{counted(len(texts), 'item')}: {', '.join(parts)}{searched}"
 
 
 class ItemLines(Display):

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -21,13 +21,14 @@ import numpy as np
 
 from charrnn import checkpoint
 from charrnn.cache import Kept
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoint import Checkpoint, Summary
 from charrnn.config import BOUNDS, LINE_END, RECIPES, RESUMABLE, TrainConfig, flag, suited_settings, usual_recipe
 from charrnn.errors import CheckpointError, ConfigError, LogError, TextError, counted, shown
 from charrnn.gradcheck import COMPLEX_STEP_GATE, DIFFERENCE_GATE, EQUATIONS_GATE, Row
 from charrnn.machine import format_bytes
 from charrnn.paths import log_path
-from charrnn.report.terminal import bits, describe_loss, duration, pad, text_width, visible, wrap
+from charrnn.report.samples import cell_and_size
+from charrnn.report.terminal import bits, columns, cut, describe_loss, duration, visible, wrap
 from charrnn.scoring.copying import GRAM_LENGTH, find_copying
 from charrnn.scoring.reading import UNSEEN_NATS, ScoredLine
 from charrnn.scoring.yardsticks import Comparison, Figure
@@ -420,12 +421,7 @@ def cache_table(kept: Sequence[Kept], folder: Path, *, were_removed: bool = Fals
         return f"no cached texts in {where}\n"
     if were_removed:
         return f"removed {texts}, {total}, from {where}\n"
-    rows = [_HEADER, *map(_row, kept)]
-    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *figures in rows:
-        right = (f"{figure:>{width}}" for figure, width in zip(figures, widths[1:], strict=True))
-        lines.append("  ".join([pad(name, widths[0]), *right]))
+    lines = columns([_HEADER, *map(_row, kept)], names=1)
     return "\n".join([*lines, f"{texts}, {total}, in {where}"]) + "\n"
 
 
@@ -465,6 +461,53 @@ def _cache_values(kept: Kept) -> dict[str, object]:
 
 
 # ---- models, texts and recipes ----
+
+_NAME_WIDTH, _TEXT_WIDTH = 24, 16  # columns in the list of models, at most
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model in the list of those here."""
+
+    name: str
+    path: Path
+    summary: Summary
+
+
+def models_table(models: Sequence[Listed], width: int | None = None) -> str:
+    """Return one line for each model; on a terminal, long names of models and texts are cut."""
+    rows = [("name", "text", "model", "steps", "bits/char", "saved")]
+    for listed in models:
+        name, text, history = listed.name, shown(listed.summary.corpus.name), listed.summary.progress.history
+        if width:
+            name, text = cut(name, _NAME_WIDTH), cut(text, _TEXT_WIDTH)
+        figure = f"{bits(history[-1][1]):.3f}" if history else "-"
+        ago = f"{duration(max(0.0, time.time() - listed.path.stat().st_mtime))} ago"
+        steps = f"{listed.summary.progress.step:,}"
+        rows.append((visible(name), visible(text), cell_and_size(listed.summary.model), steps, figure, ago))
+    return "".join(f"{line}\n" for line in columns(rows, names=3))
+
+
+def models_json(models: Sequence[Listed]) -> str:
+    """Return one object for each model."""
+    return "".join(json.dumps(_model_values(listed)) + "\n" for listed in models)
+
+
+def _model_values(listed: Listed) -> dict[str, object]:
+    model, progress = listed.summary.model, listed.summary.progress
+    nats = progress.history[-1][1] if progress.history else None
+    saved = datetime.fromtimestamp(listed.path.stat().st_mtime, UTC)
+    return {
+        "name": listed.name,
+        "checkpoint": str(listed.path),
+        "text": listed.summary.corpus.name,
+        "cell": model.cell,
+        "hidden_sizes": list(model.hidden_sizes),
+        "step": progress.step,
+        "nats_per_char": nats,
+        "bits_per_char": None if nats is None else bits(nats),
+        "saved": saved.isoformat(timespec="seconds"),
+    }
 
 
 def describe_layers(network: Mapping[str, Any]) -> str:

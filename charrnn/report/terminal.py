@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from types import TracebackType
-from typing import Self, TextIO
+from typing import BinaryIO, Self, TextIO
 
 # ---- harmless text ----
 
@@ -145,6 +145,24 @@ def _fitting(line: str, width: int) -> int:
     return len(line)
 
 
+def cut(text: str, width: int) -> str:
+    """Return a text that fits a width in terminal columns, with ``…`` at its end if it was cut."""
+    while text_width(text) > width:
+        text = f"{text.removesuffix('…')[:-1]}…"
+    return text
+
+
+def columns(rows: Sequence[Sequence[str]], *, names: int) -> list[str]:
+    """Return rows of cells as lines; the first `names` columns are flush left, the others right."""
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = list(zip(row, widths, strict=True))
+        left, right = [pad(*cell) for cell in cells[:names]], [f"{text:>{width}}" for text, width in cells[names:]]
+        lines.append(_GAP.join([*left, *right]))
+    return lines
+
+
 def fold(line: str, indent: int = 0) -> str:
     """Return a line for stderr: on a terminal, cut between words to fit."""
     if not sys.stderr.isatty():
@@ -181,15 +199,19 @@ def say(line: str, *, alarm: str = "") -> None:
 
 
 class TextWriter:
-    """Writes generated text to stdout, piece by piece: exact UTF-8, but harmless on a terminal unless `raw`."""
+    """Writes generated text to stdout, piece by piece: exact UTF-8, but harmless on a terminal unless `raw`.
 
-    def __init__(self, *, raw: bool = False) -> None:
-        self._is_raw = raw
+    With a `file`, writes it there instead.
+    """
+
+    def __init__(self, *, raw: bool = False, file: BinaryIO | None = None) -> None:
+        self._file = file
+        self.is_on_terminal = sys.stdout.isatty() and not file
+        self._is_terminal = self.is_on_terminal and not raw
+        self._ends_line = True
 
     def __enter__(self) -> Self:
         sys.stdout.flush()
-        self._is_terminal = sys.stdout.isatty() and not self._is_raw
-        self._ends_line = True
         return self
 
     def write(self, text: str) -> None:
@@ -199,22 +221,26 @@ class TextWriter:
 
     def heading(self, line: str) -> None:
         """Write a harmless line that stands out on a terminal."""
-        self._send(f"{styled(line, BOLD, sys.stdout)}\n")
+        self._send(f"{self._styled(line, BOLD)}\n")
         self._ends_line = True
 
     def aside(self, words: str) -> None:
         """Write a harmless remark within a line."""
-        self._send(styled(words, _FAINT, sys.stdout))
+        self._send(self._styled(words, _FAINT))
 
     def end_line(self) -> None:
         """Start a new line, unless one has just started."""
         if not self._ends_line:
             self.write("\n")
 
+    def _styled(self, text: str, style: str) -> str:
+        return styled(text, style, sys.stdout) if self.is_on_terminal else text
+
     def _send(self, text: str) -> None:
         encoding = (sys.stdout.encoding or "utf-8") if self._is_terminal else "utf-8"
-        sys.stdout.buffer.write(text.encode(encoding, "backslashreplace"))
-        sys.stdout.buffer.flush()
+        stream = self._file or sys.stdout.buffer
+        stream.write(text.encode(encoding, "backslashreplace"))
+        stream.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -237,7 +263,9 @@ def describe_loss(nats: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time: ``45 s``, ``12 min``, ``3.5 h``."""
+    """Return a length of time: ``45 s``, ``12 min``, ``3.5 h``, ``12 days``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

@@ -10,6 +10,7 @@ from charrnn.nn.model import CharRNN, State
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.stepper import Stepper
 from charrnn.sampling.filters import Filters, NoBlankItems, Shaper, draw
+from charrnn.sampling.novelty import NovelTexts
 
 DEFAULT_FILTERS = Filters()
 Mark = tuple[State, NDArray[np.floating]]  # the memory of a text, and the scores (B, V) of what may follow it
@@ -53,7 +54,7 @@ class Generation:
         """
         while True:
             ids = draw(shaper.weigh(self.logits), rng.random(len(self.logits)))
-            if isinstance(shaper, NoBlankItems):
+            if isinstance(shaper, NoBlankItems | NovelTexts):
                 shaper.take(ids)
             yield ids
             self._network.read(ids)

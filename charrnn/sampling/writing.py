@@ -4,6 +4,7 @@
 `excerpt` writes the samples shown in training. In `Turns` a person and the network write one text by turns.
 """
 
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
-from charrnn.errors import ConfigError, UnknownCharacterError
+from charrnn.errors import ConfigError, NoMatchError, UnknownCharacterError
 from charrnn.nn.model import CharRNN
 from charrnn.nn.output import log_softmax
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling.filters import Filters, NoBlankItems, Shaper, SideBySide, banned_ids
+from charrnn.sampling.novelty import Known, NovelTexts
 from charrnn.sampling.sampler import DEFAULT_FILTERS, Generation, OwnGenerators, sample
+from charrnn.text.items import Items
 from charrnn.text.passage import read_passage
 from charrnn.text.usage import Usage
-from charrnn.text.vocabulary import Fitted, Vocabulary, leave_out, nearest
+from charrnn.text.vocabulary import Fitted, Vocabulary, leave_out, nearest, unescaped
 
 _DEFAULT = SampleConfig()
+_AT_ONCE = 64  # items that are drawn side by side in a search
 
 
 class Trained(Protocol):
@@ -71,12 +75,19 @@ def read_seed(
     The beginning of an item does not include the line feed at the end of a file.
     """
     if file is None:
-        return text or "", ()
+        text = unescaped(text or "", vocabulary)
+        is_note = _is_number(text) and not vocabulary.unknown(text)
+        return text, (f"{text} is the text to continue; for a random seed use --rng-seed {text}",) * is_note
     if text is not None:
         raise ConfigError("{} and {} both give a seed text: give one of them", "seed", "seed_file")
     passage = read_passage([file], vocabulary, encoding=encoding)
     whole = passage.text()
     return whole.removesuffix("\n") if of_item else whole, passage.notes
+
+
+def _is_number(text: str) -> bool:
+    """Whether a seed text may be meant as a random seed."""
+    return text.strip().removeprefix("-").isdigit()
 
 
 def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, read: Callable[[str], str] = str) -> Fitted:
@@ -92,7 +103,7 @@ def fit_seed(text: str, vocabulary: Vocabulary, unknown: str, read: Callable[[st
     try:
         vocabulary.encode(text)
     except UnknownCharacterError as error:
-        if text.strip().removeprefix("-").isdigit():
+        if _is_number(text):
             message, fields = "{reason} ({} is text; for random numbers use {} {text})", ["seed", "rng_seed"]
         else:
             message, fields = "{reason} ({} nearest replaces them by similar ones)", ["unknown"]
@@ -202,10 +213,13 @@ class Writer:
     trained : a checkpoint, or a trainer
     config : how characters are drawn, where a text ends, and how many there are
     rng_seed : the random seed of the first text. Each further text has the next number, the same for each temperature.
+    training : what the model was trained on, for ``config.novel``: (N,) ids or items, as
+        `charrnn.training.data.learned` returns it
 
     Attributes
     ----------
     samples : one for each text, one temperature after another
+    drawn : how many items `search` has drawn
     bounds : where each text ends
 
     Raises
@@ -224,23 +238,37 @@ class Writer:
 
     """
 
-    def __init__(self, trained: Trained, config: SampleConfig, rng_seed: int) -> None:
+    def __init__(
+        self,
+        trained: Trained,
+        config: SampleConfig,
+        rng_seed: int,
+        training: NDArray[np.integer] | Items | None = None,
+    ) -> None:
         usage, vocabulary = trained.usage, trained.vocabulary
         if usage.separator:
             config = config.of_items(usage.longest_item)
-        config = config.read_by(usage.read)
+        if config.match and not usage.separator:
+            raise ConfigError("{} picks items, and this model writes running text", "match")
+        config = config.read_by(lambda text: usage.read(unescaped(text, vocabulary)))
         self._trained, self._config = trained, config
         writable = _writable(config, usage, vocabulary)
         banned = tuple(number for number, c in enumerate(vocabulary.characters) if c not in writable)
         self._writes_lines = "\n" in writable
         self.bounds = Bounds(config.most_characters, config.lines, config.stops, usage.separator)
         filters = tuple(Filters(t, config.top_k, config.top_p, config.min_p, banned) for t in config.temperatures)
-        self._filters: Shaper = SideBySide(filters) if len(filters) > 1 else filters[0]
+        self._first_filters, self._filters = filters[0], SideBySide(filters) if len(filters) > 1 else filters[0]
+        self._known = None
+        if config.novel:
+            if training is None:
+                raise ConfigError("{} needs the training text", "novel")
+            self._known = Known(training, vocabulary, config.novel)
         self.samples = [
             Sample(rng_seed + k, temperature, Ending(self.bounds))
             for temperature in config.temperatures
             for k in range(config.num)
         ]
+        self.drawn = 0
 
     def fit(self, text: str) -> Fitted:
         """Return a typed text in characters that the model knows, as ``config.unknown`` says."""
@@ -262,20 +290,56 @@ class Writer:
         UnknownCharacterError
             If the model never saw a character of the seed text, and ``config.unknown`` is ``error``.
         """
+        return self._steps(self.samples, self._checked(seed_text), with_log_probs=with_log_probs)
+
+    def search(self, seed_text: str, *, with_log_probs: bool = False) -> Iterator[tuple[Sample, str]]:
+        """Yield ``config.num`` items that match ``config.match``, each with its sample.
+
+        The random seeds are tried one after another, and `drawn` counts them. The parameters are those of `write`.
+
+        Raises
+        ------
+        NoMatchError
+            If fewer match of ``config.tries`` items.
+        ConfigError, UnknownCharacterError
+            As `write` does.
+        """
+        seed_text, first, config = self._checked(seed_text), self.samples[0], self._config
+        matches, found, self.drawn = re.compile(config.match).search, 0, 0
+        while self.drawn < config.tries:
+            seeds = range(first.rng_seed + self.drawn, first.rng_seed + min(self.drawn + _AT_ONCE, config.tries))
+            samples = [Sample(seed, first.temperature, Ending(self.bounds)) for seed in seeds]
+            steps = self._steps(samples, seed_text, with_log_probs=with_log_probs)
+            for own, pieces in zip(samples, zip(*steps, strict=True), strict=True):
+                self.drawn += 1
+                text = "".join(pieces)
+                item = seed_text + text
+                if own.ending.reason is Reason.ITEM and matches(item[: len(item) - own.ending.overlap]):
+                    found += 1
+                    yield own, text
+                    if found == config.num:
+                        return
+        few = f"only {found}" if found else "none"
+        message = "{} {match} matches {few} of {drawn:,} items; change it, or raise {}"
+        raise NoMatchError(message, "match", "tries", match=repr(config.match), few=few, drawn=self.drawn)
+
+    def _checked(self, seed_text: str) -> str:
+        """Return a seed text in known characters; for items, make sure that it does not go beyond one."""
         seed_text, separator = self.fit(seed_text).text, self.bounds.separator
         if separator and separator in seed_text:
             raise ConfigError(f"the seed text has {separator!r}, which ends an item: give one item's beginning")
-        return self._steps(seed_text, with_log_probs=with_log_probs)
+        return seed_text
 
     def turns(self) -> "Turns":
         """Return the first text as one written by turns, each of which is a line unless more are asked for."""
         bounds = replace(self.bounds, lines=self.bounds.lines or int(self._writes_lines))
         if self.bounds.separator == "\n":  # the line that ends a turn ends its item too
             bounds = replace(bounds, separator="")
-        return Turns(self._trained, self._filters, bounds, np.random.default_rng(self.samples[0].rng_seed))
+        rng = np.random.default_rng(self.samples[0].rng_seed)
+        return Turns(self._trained, self._first_filters, bounds, rng, self._known)
 
-    def _steps(self, seed_text: str, *, with_log_probs: bool) -> Iterator[list[str]]:
-        vocabulary, samples, separator = self._trained.vocabulary, self.samples, self.bounds.separator
+    def _steps(self, samples: list[Sample], seed_text: str, *, with_log_probs: bool) -> Iterator[list[str]]:
+        vocabulary, separator = self._trained.vocabulary, self.bounds.separator
         for own in samples:
             own.ending, own.log_probs = Ending(self.bounds, seed_text if separator else ""), []
         generators = [np.random.default_rng(own.rng_seed) for own in samples]
@@ -284,7 +348,7 @@ class Writer:
         texts = Generation(self._trained.model, self._trained.params, len(samples))
         texts.read(np.stack([vocabulary.encode(seed) for seed in seeds], axis=1))
         rng = OwnGenerators(generators) if len(samples) > 1 else generators[0]
-        shaper = NoBlankItems(self._filters, vocabulary.characters, separator, [seed_text] * len(samples))
+        shaper = following(self._filters, vocabulary, separator, [seed_text] * len(samples), self._known)
         drawn, endings = texts.write(rng, shaper), [own.ending for own in samples]
         while not all(ending.reason for ending in endings):
             ids = next(drawn)
@@ -292,6 +356,14 @@ class Writer:
                 _keep_log_probs(samples, texts.logits, ids)
             characters = [vocabulary.characters[number] for number in ids.tolist()]
             yield [ending.take(character) for ending, character in zip(endings, characters, strict=True)]
+
+
+def following(
+    filters: Shaper, vocabulary: Vocabulary, separator: str, texts: list[str], known: Known | None = None
+) -> NoBlankItems | NovelTexts:
+    """Return a shaper that also heeds what each of some texts has so far: the `texts`, and what is drawn after them."""
+    shaper = NoBlankItems(filters, vocabulary.characters, separator, texts)
+    return NovelTexts(shaper, known, texts, separator) if known else shaper
 
 
 def sample_text(
@@ -321,8 +393,8 @@ def sample_text(
     ' was a stairs and the sta'
 
     """
-    if config.is_several:
-        raise ConfigError("sample_text writes one text; use a Writer for several")
+    if config.is_several or config.match or config.novel:
+        raise ConfigError("sample_text writes one text, of any kind; use a Writer for others")
     pieces = Writer(trained, config, rng_seed).write(seed_text)
     return (character for (piece,) in pieces for character in piece)
 
@@ -356,8 +428,12 @@ class Turns:
     The network remembers what both have written, but starts afresh after each item.
     """
 
-    def __init__(self, trained: Trained, filters: Shaper, bounds: Bounds, rng: np.random.Generator) -> None:
-        self._filters, self._bounds, self._rng = filters, bounds, rng
+    def __init__(
+        self, trained: Trained, filters: Filters, bounds: Bounds, rng: np.random.Generator, known: Known | None = None
+    ) -> None:
+        self._filters, self._bounds, self._rng, self._known = filters, bounds, rng, known
+        self.text = ""
+        """All that was written so far."""
         self._vocabulary, self._separator, self._item = trained.vocabulary, trained.usage.separator, ""
         self._line_end = "\n" if "\n" in trained.vocabulary.characters else ""
         self._text = Generation(trained.model, trained.params, 1)
@@ -370,6 +446,7 @@ class Turns:
         """Read what was written, all of it in known characters."""
         if not text:
             return
+        self.text += text
         self.is_within_line = not text.endswith("\n")
         if self._separator:
             *ended, self._item = (self._item + text).split(self._separator)
@@ -384,6 +461,19 @@ class Turns:
         if text:
             self.read(self._line_end * self.is_within_line + text + self._line_end * is_finished)
 
+    def reset(self) -> None:
+        """Forget all that was written."""
+        self._text.rewind(self._beginning)
+        self.text, self._item, self.is_within_line = "", "", False
+
+    def seed(self, rng_seed: int) -> None:
+        """Draw the next turns from a random seed."""
+        self._rng = np.random.default_rng(rng_seed)
+
+    def warm(self, temperature: float) -> None:
+        """Draw the next turns at another temperature; raise `ConfigError` if it is out of range."""
+        self._filters = replace(self._filters, temperature=temperature)
+
     def write(self) -> Generator[str]:
         """Yield the network's turn, piece by piece.
 
@@ -392,7 +482,9 @@ class Turns:
         """
         characters, ending, written = self._vocabulary.characters, Ending(self._bounds, self._item), ""
         start = self._text.mark()
-        drawn = self._text.write(self._rng, NoBlankItems(self._filters, characters, self._separator, [self._item]))
+        before = self.text[-self._known.longest :] if self._known and not self._separator else self._item
+        shaper = following(self._filters, self._vocabulary, self._separator, [before], self._known)
+        drawn = self._text.write(self._rng, shaper)
         try:
             while not ending.reason:
                 piece = ending.take(characters[int(next(drawn)[0])])
@@ -426,9 +518,8 @@ def _writable(config: SampleConfig, usage: Usage, vocabulary: Vocabulary) -> set
             )
     for stop in config.stops:
         if missing := set(stop) - writable:
-            hint = "; for a line end give a real one, $'\\n' in most shells" if "\\" in missing else ""
-            message = "{} {stop!r} can never appear: the model does not write {missing!r}{hint}"
-            raise ConfigError(message, "stops", stop=stop, missing=min(missing), hint=hint)
+            message = "{} {stop!r} can never appear: the model does not write {missing!r}"
+            raise ConfigError(message, "stops", stop=stop, missing=min(missing))
     if config.lines and "\n" not in writable:
         raise ConfigError("{} counts line ends, and the model writes none: use {}", "lines", "length")
     return writable

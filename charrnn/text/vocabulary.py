@@ -295,6 +295,11 @@ def as_read(text: str, form: str) -> str:
     return normalize(text.replace("\r\n", "\n").replace("\r", "\n"), form)
 
 
+def unescaped(text: str, vocabulary: Vocabulary) -> str:
+    r"""Return a typed text with ``\n`` and ``\t`` as a line end and a tab, unless the vocabulary has a backslash."""
+    return text if "\\" in vocabulary.characters else text.replace(r"\n", "\n").replace(r"\t", "\t")
+
+
 def normalize(text: str, form: str) -> str:
     """Return a whole text in a form, ``none`` or ``nfc``."""
     return unicodedata.normalize("NFC", text) if form == "nfc" else text

@@ -33,6 +33,9 @@ from charrnn.text.vocabulary import Vocabulary
 _PLACE = partial(scratch, storage.MOST_IN_MEMORY)  # for the places of very many items
 _MOST_COMPARED = 4_000_000  # items: of more, repetitions are looked for only where they are to be dropped
 
+# A list is known by its first characters: at least so many lines, and a share of them no longer than names are.
+_LOOKED_AT, _FEWEST_LINES, _SHARE, _LONGEST_LINE, _MOST_WORDS = 20_000, 20, 0.95, 40, 3
+
 Part = NDArray[np.integer] | Items
 Batches = Streams | Documents
 Data = str | ArrayLike | PathLike[str] | Sequence[str | PathLike[str]] | None
@@ -221,6 +224,14 @@ def _describe_repeats(items: Items, is_held_out: NDArray[np.bool]) -> list[str]:
     seen = int(np.count_nonzero(are_equal & ~keys[is_first][own_group] & 1))  # held out, and the first is not
     leak = f", and {seen:,} of the {int(is_held_out.sum()):,} held out are trained on too" if seen else ""
     return [f"{repeated:,} of {len(keys):,} items repeat an earlier one{leak}; --unique leaves repetitions out"]
+
+
+def looks_like_list(ids: NDArray[np.integer], vocabulary: Vocabulary) -> bool:
+    """Whether a text (N,) looks like a list of names or words: short lines that do not end like a sentence."""
+    *lines, _ = vocabulary.decode(ids[:_LOOKED_AT]).split("\n")
+    short = [line for line in lines if len(line) <= _LONGEST_LINE and 0 < len(line.split()) <= _MOST_WORDS]
+    names = [line for line in short if line[-1] not in ".,;:!?"]
+    return len(lines) >= _FEWEST_LINES and len(names) >= _SHARE * len(lines)
 
 
 def fit_part(part: Part, config: TrainConfig) -> tuple[int, int, tuple[str, ...]]:

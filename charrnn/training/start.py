@@ -64,6 +64,7 @@ from charrnn.training.data import (
     file_names,
     fit_part,
     longest_chunk,
+    looks_like_list,
     read_data,
 )
 from charrnn.training.run import NO_CALLER, Caller, Material, Run, Saving
@@ -155,7 +156,9 @@ def train(
         lock = _hold(path, overwrite=overwrite)
     with released_on_failure(lock):
         trainer = Trainer(config, corpus.vocabulary, division.training, source=source, team=caller.team)
-        notes += [*shrunk, *division.notes, *_early_end(config)]
+        is_list = not config.separator and looks_like_list(corpus.ids, corpus.vocabulary)
+        hint = "the text looks like a list; --by-line trains on each line separately"
+        notes += [*shrunk, *division.notes, *[hint] * is_list, *_early_end(config)]
         if source:
             known, new = trainer.known, len(corpus.vocabulary) - trainer.known
             notes.append(f"starts from {shown(str(init_from))}: {known} of {known + new} characters known, {new} new")

@@ -142,9 +142,12 @@ def touch(*names: str) -> None:
 
 def test_commands_options_checkpoints_and_texts_are_completed(shell: Shell) -> None:
     touch("checkpoints/kafka.npz", "here.npz", "mine.txt", "corpora/poe.txt")
-    typed = "charrnn sam\t --min\t0.5 checkpoints/ka\t"
-    assert shell.complete(typed) == ["sample", "--min-p", "0.5", "checkpoints/kafka.npz"]
-    assert shell.complete("charrnn score her\t po\t min\t") == ["score", "here.npz", "poe.txt", "mine.txt"]
+    typed = "charrnn sam\t --min\t0.5 ka\t"
+    assert shell.complete(typed) == ["sample", "--min-p", "0.5", "kafka"]
+    assert shell.complete("charrnn sample checkpoints/ka\t") == ["sample", "checkpoints/kafka.npz"]
+    assert shell.complete("charrnn help gradc\t") == ["help", "gradcheck"]
+    assert shell.complete("charrnn info pre\t") == ["info", "pretrained"]
+    assert shell.complete("charrnn score her\t po\t min\t") == ["score", "here", "poe.txt", "mine.txt"]
     assert shell.complete("charrnn train harb\t --recipe min\t") == [
         *("train", paths.DEFAULT_CORPUS, "--recipe", "min-char-rnn"),
     ]
@@ -224,7 +227,7 @@ def test_a_line_with_a_file_that_is_missing_is_still_completed(shell: Shell) -> 
 def test_a_file_that_the_output_goes_to_is_no_text_of_the_program_s(shell: Shell) -> None:
     touch("here.npz", "her words.log")
     assert shell.complete("charrnn sample > her\\ w\t") == ["sample"]
-    assert shell.complete("charrnn sample her\t < here.n\t") == ["sample", "here.npz"]
+    assert shell.complete("charrnn sample her\t < here.n\t") == ["sample", "here"]
 
 
 @pytest.mark.parametrize("name", SHELLS)

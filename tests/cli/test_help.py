@@ -89,3 +89,28 @@ def test_the_help_and_the_program_are_the_same_without_docstrings_and_assertions
         found.append((done.stdout, Path("lamp.npz").read_bytes()))
         Path("lamp.npz").unlink()
     assert found[0] == found[1]
+
+
+def test_help_of_a_command_is_what_its_option_prints(charrnn: Charrnn) -> None:
+    assert charrnn("help").out == charrnn("--help").out
+    for command in ("train", "list", "help"):
+        assert charrnn("help", command).out == charrnn(command, "--help").out
+    wrong = charrnn("help", "smaple")
+    assert wrong.code == 2
+    assert wrong.err == "charrnn: No such command 'smaple'. Did you mean 'sample'? (see `charrnn --help`)\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_that_sets_up_completion_goes_to_stdout_alone(charrnn: Charrnn, shell: str) -> None:
+    outcome = charrnn("completion", shell)
+    assert outcome.code == 0
+    (line,) = outcome.out.decode().splitlines()
+    assert f"_CHARRNN_COMPLETE={shell}_source charrnn" in line
+    assert outcome.err.startswith("add this line to ~/.")
+    assert not list(Path().iterdir())
+
+
+def test_another_shell_is_refused(charrnn: Charrnn) -> None:
+    outcome = charrnn("completion", "csh")
+    assert outcome.code == 2
+    assert "'csh' is not one of 'bash', 'zsh', 'fish'" in outcome.err

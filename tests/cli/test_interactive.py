@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Charrnn
+from tests.conftest import TINY, Charrnn
 
 
 def test_each_line_gets_a_turn_and_the_whole_is_one_running_text(charrnn: Charrnn, trained: Path) -> None:
@@ -48,6 +48,61 @@ def test_a_turn_ends_where_it_is_asked_to(charrnn: Charrnn, trained: Path) -> No
     assert len(charrnn(*usual, "-n", "7", "--ban", "newline", stdin=b"the\n").out) == 7
     assert charrnn(*usual, "--lines", "3", stdin=b"the\n").out.count(b"\n") == 3
     assert b"e" not in charrnn(*usual, "--stop", "e", stdin=b"the\n\n\n").out
+
+
+def test_commands_change_how_the_model_writes(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "-i")
+    outcome = charrnn(*usual, stdin=b"/temp 0\nthe\n")
+    assert "temperature 0" in outcome.error_lines
+    assert outcome.out == charrnn(*usual, "-t", "0", stdin=b"the\n").out
+    seeded = charrnn(*usual, "--rng-seed", "7", stdin=b"the\n").out
+    assert charrnn(*usual, "--rng-seed", "8", stdin=b"/seed 7\nthe\n").out == seeded
+    again = charrnn(*usual, "--rng-seed", "7", stdin=b"the\n/reset\n/seed 7\nthe\n").out
+    assert again == seeded * 2
+
+
+def test_a_conversation_is_saved(charrnn: Charrnn, trained: Path) -> None:
+    typed = b"the lamp\n/save talk.txt\n/reset\n/save empty.txt\n"
+    outcome = charrnn("sample", str(trained), "-i", "--rng-seed", "3", stdin=typed)
+    assert Path("talk.txt").read_bytes() == b"the lamp\n" + outcome.out
+    assert Path("empty.txt").read_bytes() == b""
+    assert any(line.startswith("wrote talk.txt (") for line in outcome.error_lines)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("/help", "/save FILE   write the text so far to a file (overwritten)"),
+        ("/foo", "there is no command /foo; /help lists them"),
+        ("/", "there is no command /''; /help lists them"),
+        ("/temp", "/temp takes a number, 0 or more"),
+        ("/temp -1", "temperature must be 0 or more, not -1.0"),
+        ("/seed -1", "/seed takes a number, 0 or more"),
+        ("/save", "/save takes the name of a file"),
+        ("/save a/b", "cannot write a/b: No such file or directory; make room or choose another place"),
+    ],
+)
+def test_each_command_is_answered_and_the_session_goes_on(
+    charrnn: Charrnn, trained: Path, typed: str, answer: str
+) -> None:
+    usual = ("sample", str(trained), "-i", "--rng-seed", "3")
+    outcome = charrnn(*usual, stdin=f"{typed}\nthe\n".encode())
+    assert outcome.code == 0
+    assert answer in outcome.error_lines
+    assert outcome.out == charrnn(*usual, stdin=b"the\n").out
+
+
+def test_two_slashes_begin_a_line_with_one(charrnn: Charrnn) -> None:
+    Path("paths.txt").write_text("/usr/bin and /usr/lib\n" * 30)
+    charrnn("train", "paths.txt", *TINY, "--steps", "1", "-q")
+    charrnn("sample", "paths", "-i", stdin=b"//usr\n/save talk.txt\n")
+    assert Path("talk.txt").read_text().startswith("/usr\n")
+
+
+def test_a_novel_text_is_novel_across_its_turns(charrnn: Charrnn, trained: Path) -> None:
+    usual = ("sample", str(trained), "-i", "-t", "0.2", "--rng-seed", "3", "--novel", "5", "-n", "4", "--report")
+    outcome = charrnn(*usual, "--ban", "newline", stdin=b"the lamp\\\n" + b"\n" * 20)
+    assert int(outcome.err.rsplit("copied: at most ", 1)[1].split()[0]) <= 5
 
 
 def test_what_is_not_text_is_one_sentence(charrnn: Charrnn, trained: Path) -> None:

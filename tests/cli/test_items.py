@@ -60,6 +60,39 @@ def test_without_a_text_the_names_of_villages_are_learned(charrnn: Charrnn) -> N
     assert checkpoint.load("checkpoints/villages.npz").corpus.sources == ("villages.txt",)
 
 
+def test_items_are_drawn_until_one_matches(charrnn: Charrnn, model: str) -> None:
+    usual = ("sample", model, "--rng-seed", "7")
+    outcome = charrnn(*usual, "--match", "^b.*wick$", "--num", "2")
+    assert outcome.code == 0
+    found = lines(outcome.out)
+    assert len(found) == 2
+    assert all(name.startswith("b") and name.endswith("wick") for name in found)
+    drawn = int(outcome.err.rsplit("; drew ", 1)[1].split()[0])
+    all_drawn = lines(charrnn(*usual, "--num", str(drawn)).out)
+    assert [name for name in all_drawn if name.startswith("b") and name.endswith("wick")] == found
+    assert all_drawn[-1] == found[-1]
+    alone = json.loads(charrnn(*usual, "--match", "^b.*wick$", "--json").out)
+    assert alone["text"] == found[0]
+    again = charrnn("sample", model, "-q", "--rng-seed", str(alone["rng_seed"]))
+    assert lines(again.out) == found[:1]
+
+
+def test_a_pattern_that_nothing_matches_is_given_up(charrnn: Charrnn, model: str) -> None:
+    outcome = charrnn("sample", model, "--match", "zz", "--tries", "70")
+    assert (outcome.code, outcome.out) == (1, b"")
+    assert outcome.error_lines[-1] == ("charrnn: --match 'zz' matches none of 70 items; change it, or raise --tries")
+
+
+def test_a_novel_item_is_never_one_of_the_training_text(charrnn: Charrnn, model: str) -> None:
+    usual = ("sample", model, "--num", "40", "--rng-seed", "1")
+    assert " seen" in charrnn(*usual).err
+    outcome = charrnn(*usual, "--novel", "99")
+    assert outcome.code == 0
+    assert "40 items: " in outcome.err
+    assert "seen" not in outcome.err
+    assert all(f"{start}x" not in "".join(lines(charrnn(*usual, "--novel", "3").out)) for start in ("ana", "alo"))
+
+
 def test_to_a_pipe_go_names_and_nothing_else(charrnn: Charrnn, model: str) -> None:
     outcome = charrnn("sample", model, "--num", "20", "--temperature", "0.5")
     written = lines(outcome.out)

@@ -11,6 +11,7 @@ import pytest
 
 from charrnn import checkpoint
 from charrnn.cli import main
+from charrnn.cli.help import _ALSO_CALLED, suggest
 from charrnn.config import RECIPES
 from charrnn.paths import kept_states
 from charrnn.version import __version__
@@ -117,6 +118,7 @@ TRAIN = {
     "--json": Example(
         ("--json",), lambda outcome: outcome.out == Path("run.log.jsonl").read_bytes() and b'"end"' in outcome.out
     ),
+    "--dry-run": Example(("--dry-run",), out(b"saves  to run.npz")),
     "--yardsticks": Example(("--yardsticks",), out(b"on 65 characters")),
 }
 SAMPLE = {
@@ -143,6 +145,14 @@ SAMPLE = {
     "--min-p": Example(("--min-p", "1"), lambda outcome: len(set(outcome.out)) < 15),
     "--allow": Example(("--allow", "ae", "--allow", "newline"), lambda outcome: set(outcome.out) <= set(b"ae\n")),
     "--ban": Example(("--ban", "space", "--ban", "te"), lambda outcome: not set(outcome.out) & set(b" te")),
+    "-t": Example(("-t", "0.0"), lambda outcome: len(set(outcome.out)) < 15),
+    "--novel": Example(("--novel", "3"), lambda outcome: b"lamp" not in outcome.out),
+    "--match": Example(("--match", "^[a-t]"), err(" to find it")),
+    "--tries": Example(("--match", "[a-z]", "--tries", "99"), err(" to find it")),
+    "-m": Example(("-m", MODEL), err("old.npz: ")),
+    "--model": Example(("--model", MODEL), err("old.npz: ")),
+    "-o": Example(("-o", "out.txt"), lambda _: len(Path("out.txt").read_bytes()) == 300),
+    "--output": Example(("--output", "out.txt"), err("wrote out.txt")),
     "--rng-seed": Example(("--rng-seed", "7"), err(", --rng-seed 7")),
     "--raw": Example(("--raw",), lambda outcome: len(outcome.out) == 300),
     "-n": Example(("-n", "3"), lambda outcome: len(outcome.out) == 3),
@@ -199,6 +209,7 @@ PLOT = {
     "-o": Example(("-o", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
     "--output": Example(("--output", "loss.svg"), lambda _: b"<svg" in Path("loss.svg").read_bytes()),
 }
+LIST = {**HELP, "--json": Example(("--json",), out(b'"name": "old"'))}
 INFO = {**HELP, "--json": Example(("--json",), lambda outcome: json.loads(outcome.out)["step"] == 60)}
 CACHE = {
     **HELP,
@@ -213,9 +224,12 @@ EXAMPLES = {
     "view": VIEW,
     "export": EXPORT,
     "plot": PLOT,
+    "list": LIST,
     "info": INFO,
     "gradcheck": GRADCHECK,
     "cache": CACHE,
+    "completion": HELP,
+    "help": HELP,
 }
 USUAL = {
     "": (),
@@ -223,9 +237,12 @@ USUAL = {
     "sample": (MODEL, "-n", "300"),
     "score": (MODEL, TEXT),
     "plot": (MODEL,),
+    "list": (),
     "info": (MODEL,),
     "gradcheck": (),
     "cache": (),
+    "completion": (),
+    "help": (),
     "view": (MODEL, TEXT),
     "export": (MODEL,),
 }
@@ -264,6 +281,11 @@ def test_every_option_does_what_it_says(
         usual = (TEXT, "--steps", "1", "--checkpoint", "run.npz")
     if "--resume" in example.arguments:
         usual = ()
+    if "--match" in example.arguments:
+        assert charrnn("train", "lamp.txt", *TINY, "--by-line", "--steps", "4", "--checkpoint", "lines.npz").code == 0
+        usual = ("lines", "-n", "9000")
+    if "-m" in example.arguments or "--model" in example.arguments:
+        usual = ("-n", "300")
     named = {TEXT: str(text_file), MODEL: "old.npz"}
     arguments = [named.get(argument, argument) for argument in (*usual, *example.arguments)]
     outcome = charrnn(*([command] if command else []), *arguments)
@@ -285,6 +307,40 @@ def test_the_help_ends_with_an_example_that_names_real_options(charrnn: Charrnn,
     example = charrnn(command, "--help").out.decode().rsplit("Example: ", 1)[1].split()
     assert example[:2] == ["charrnn", command]
     assert {word for word in example if word.startswith("-")} <= spellings(command)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("train --lr 1", "No such option '--lr'. Did you mean '--learning-rate'? (see"),
+        ("train --hidden_size 9", "No such option '--hidden_size'. Did you mean '--hidden-size'? (see"),
+        ("train -rnn_size 9", "No such option '-rnn_size'. Did you mean '--hidden-size'? (see"),
+        ("train --seed 1", "No such option '--seed'. Did you mean '--rng-seed'? (see"),
+        ("train --block_size=9", "No such option '--block_size'. Did you mean '--seq-length'? (see"),
+        ("train --gpu 0", "No such option '--gpu' (charrnn runs on the CPU) (see"),
+        ("train --data_dir x", "No such option '--data_dir' (the text needs no option: charrnn train TEXT) (see"),
+        ("train --hiden-size 9", "No such option '--hiden-size'. Did you mean '--hidden-size'? (see"),
+        ("train --layer-cake", "No such option '--layer-cake' (see"),
+        ("sample -primetext The", "No such option '-primetext'. Did you mean '--seed'? (see"),
+        ("sample --num_samples 3", "No such option '--num_samples'. Did you mean '--num'? (see"),
+        ("sample --checkpoint x.npz", "No such option '--checkpoint'. Did you mean '--model'? (see"),
+    ],
+)
+def test_an_option_of_another_program_leads_to_the_one_that_does_the_same(
+    charrnn: Charrnn, typed: str, answer: str
+) -> None:
+    outcome = charrnn(*typed.split())
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"charrnn: {answer}")
+
+
+def test_what_other_programs_call_an_option_is_no_option_here_and_leads_to_one_that_is() -> None:
+    options = {command: {spelling[2:] for spelling in spellings(command)} for command in ("train", "sample")}
+    for option, names in _ALSO_CALLED.items():
+        commands = [command for command, known in options.items() if option in known]
+        assert commands, option
+        for command in commands:
+            assert all(suggest(name, options[command])[:1] in ([name], [option]) for name in names.split())
 
 
 def test_the_help_shows_the_defaults_of_the_configuration(charrnn: Charrnn) -> None:

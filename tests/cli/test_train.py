@@ -263,3 +263,49 @@ def test_minutes_without_room_for_a_step_are_told(charrnn: Charrnn, text_file: P
     assert outcome.code == 0
     assert outcome.error_lines[-1] == ("warning: --minutes 1e-05 was too short for a single step; give more --minutes")
     assert "done at" not in outcome.err
+
+
+def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(charrnn: Charrnn, text_file: Path) -> None:
+    usual = (str(text_file), *TINY, "--steps", "40", "--val-fraction", "0.5", "--dry-run")
+    outcome = charrnn("train", *usual)
+    assert (outcome.code, outcome.err) == (0, "")
+    names = [line.split()[0] for line in outcome.out.decode().splitlines()]
+    assert names == ["text", "model", "train", "speed", "memory", "saves"]
+    assert b"327 characters to train on, 327 held out" in outcome.out
+    assert b"40 steps = " in outcome.out
+    assert b"saves  to checkpoints/lamp.npz, and its best model to checkpoints/lamp-best.npz\n" in outcome.out
+    assert b"saves  to a/b/c.npz" in charrnn("train", *usual, "--checkpoint", "a/b/c.npz").out
+    assert not list(Path().iterdir())
+
+
+def test_a_dry_run_of_a_resume_changes_nothing(charrnn: Charrnn, text_file: Path) -> None:
+    charrnn("train", str(text_file), *QUICK)
+    before = bytes_in(Path())
+    outcome = charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "9", "--dry-run")
+    assert outcome.code == 0
+    assert "resumes from run.npz at step 3\n" in outcome.err
+    assert b"9 steps = " in outcome.out
+    assert bytes_in(Path()) == before
+    assert charrnn("train", str(text_file), *QUICK, "--dry-run").code == 2  # run.npz exists
+
+
+@pytest.mark.parametrize(
+    ("line", "is_list"),
+    [("Anna\n", True), ("Port Saint Mary\n", True), ("the wind went round.\n", False), ("a\n\n", False)],
+)
+def test_a_list_of_names_leads_to_by_line(charrnn: Charrnn, line: str, is_list: bool) -> None:
+    Path("text.txt").write_text(line * 30)
+    hint = "the text looks like a list; --by-line trains on each line separately\n"
+    assert (hint in charrnn("train", "text.txt", *TINY, "--dry-run").err) == is_list
+    assert hint not in charrnn("train", "text.txt", *TINY, "--dry-run", "--by-line").err
+
+
+def test_a_backslash_n_in_a_separator_is_a_line_end(charrnn: Charrnn) -> None:
+    Path("poems.txt").write_text("a line\nand one\n\n" * 30)
+    assert b"30 items" not in charrnn("train", "poems.txt", *TINY, "--dry-run", "--separator", r"\n").out
+    typed, real = (charrnn("train", "poems.txt", *TINY, "--dry-run", "--separator", sep) for sep in (r"\n\n", "\n\n"))
+    assert b"27 items (" in typed.out
+    assert typed.out.split(b"speed")[0] == real.out.split(b"speed")[0]
+    Path("book.txt").write_text("one page\\newpage\n" * 30)
+    outcome = charrnn("train", "book.txt", *TINY, "--dry-run", "--separator", r"\newpage\n")
+    assert b"27 items (" in outcome.out

@@ -76,7 +76,7 @@ def test_a_shorter_text_is_the_beginning_of_a_longer_one() -> None:
 
 
 def test_each_text_ends_for_itself_and_says_why() -> None:
-    one = writer(num=20, length=15, lines=2, stops=("fa",))
+    one = writer(num=20, length=15, lines=2, stops=("fa",), temperatures=(1.0,))
     pieces = list(one.write("abc"))
     for sample_, text in zip(one.samples, map("".join, zip(*pieces, strict=True)), strict=True):
         reason = sample_.ending.reason
@@ -107,7 +107,10 @@ def test_banned_characters_are_not_written_and_allowed_ones_are() -> None:
     ("asked", "words"),
     [
         ({"stops": ("ax",)}, "stops 'ax' can never appear: the model does not write 'x'"),
-        ({"stops": ("a\\n",)}, "for a line end give a real one"),
+        ({"match": "("}, "match is not a regular expression: missing )"),
+        ({"match": "a", "temperatures": (0.5, 1.0)}, "match goes with a single temperatures"),
+        ({"match": "a"}, "match picks items, and this model writes running text"),
+        ({"novel": 3}, "novel needs the training text"),
         ({"stops": ("ab",), "ban": ("b",)}, "stops 'ab' can never appear"),
         ({"lines": 1, "ban": ("newline",)}, "lines counts line ends, and the model writes none"),
         ({"stops": ("",)}, "stops is empty"),
@@ -136,7 +139,7 @@ def items(separator: str, **asked: Any) -> Writer:
 
 
 def test_an_item_is_written_from_its_separator_and_ends_before_the_next() -> None:
-    one = items("d", num=6)
+    one = items("d", num=6, temperatures=(1.0,))
     written = ["".join(pieces) for pieces in zip(*one.write("ab"), strict=True)]
     assert all("d" not in item for item in written)
     assert {sample.ending.reason for sample in one.samples} == {Reason.ITEM}
