@@ -42,7 +42,7 @@ def same(ours: Arrays, theirs: Arrays) -> bool:
     )
 
 
-def refusal(path: str | Path, **options: int) -> str:
+def refusal(path: str | Path, **options: Any) -> str:
     """The sentence with which a file is refused; it must be one printable line."""
     with pytest.raises(CheckpointError) as caught:
         read_arrays(path, **options)

@@ -2,6 +2,7 @@
 
 import contextlib
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ class Listening:
 def turns_of(
     model: CharRNN, bounds: Bounds, separator: str = "", filters: Filters | None = None
 ) -> tuple[Turns, Listening]:
-    listening = Listening(filters or Filters())
+    listening: Any = Listening(filters or Filters())
     return Turns(small(model, separator), listening, bounds, np.random.default_rng(2)), listening
 
 

@@ -199,7 +199,7 @@ def test_a_zstd_file_is_unpacked_where_python_can(monkeypatch: pytest.MonkeyPatc
         read("t.txt.zst", b"\x28\xb5\x2f\xfd")
     # bz2 has the same interface
     zstd = types.SimpleNamespace(ZstdDecompressor=bz2.BZ2Decompressor, ZstdError=OSError)
-    monkeypatch.setitem(sys.modules, "compression.zstd", zstd)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "compression.zstd", zstd)
     assert read("t.txt.zst", bz2.compress(b"the lamp\n")) == "the lamp\n"
     with pytest.raises(TextError, match="is a damaged zstd file"):
         read("t.txt.zst", b"\x28\xb5\x2f\xfd")
