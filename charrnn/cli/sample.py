@@ -35,9 +35,10 @@ _SECTIONS = options.sections(
 _HELP = """\
 Write text with a trained model.
 
-CHECKPOINT defaults to the newest one in ./checkpoints, or to the model that comes with the program. The seed text and
-what follows it go to stdout, each character as soon as it is drawn; stderr names the model. A model trained on items
-(with --by-line, for example) writes one, or K with --num, and marks those that are in its training text.
+CHECKPOINT is a file or a name in `charrnn list`; the default is the newest in ./checkpoints, or else the model that
+comes with the program. The seed text and what follows it go to stdout, each character as soon as it is drawn; stderr
+names the model. A model trained on items (with --by-line, for example) writes one, or K with --num, and marks those
+that are in its training text.
 
 In --seed, --stop, --allow and --ban, \\n is a line end and \\t a tab, unless the model knows the backslash.
 """
@@ -46,7 +47,7 @@ In --seed, --stop, --allow and --ban, \\n is a line end and \\t a tab, unless th
 @click.command(
     cls=Command,
     sections=_SECTIONS,
-    epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.7',
+    epilog='Example: charrnn sample --seed "The light" -n 400 --temperature 0.5',
     help=_HELP,
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]", type=CheckpointPath())

@@ -72,9 +72,8 @@ def describe(run: Run, speed: float) -> list[str]:
 
 def plan(run: Run) -> list[str]:
     """Return what `describe` does, and how much memory the run takes and what it writes; its speed is measured."""
-    memory = estimate_memory(
-        run.config, len(run.vocabulary), characters_in(run.trainer.streams.part), run.trainer.plan.ranks
-    )
+    ranks, characters = run.trainer.plan.ranks, characters_in(run.trainer.streams.part)
+    memory = ranks * estimate_memory(run.config, len(run.vocabulary), characters, ranks)
     saved = "nothing: it is in memory"
     if run.path:
         best = f", and its best model to {shown(str(best_path(run.path)))}" if run.evaluator else ""

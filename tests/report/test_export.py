@@ -43,6 +43,13 @@ def fill_in(browser: Browser, **values: str) -> None:
         browser.evaluate(f"{field}.value = {json.dumps(value)}; {field}.dispatchEvent(new Event('input'))")
 
 
+def test_the_page_begins_with_the_temperature_of_the_command() -> None:
+    page = write(untrained(ALPHABET)).read_text(encoding="utf-8")
+    slider = re.search(r'<input id="temperature"[^>]* value="([^"]*)"', page)
+    assert slider
+    assert float(slider[1]) == SampleConfig().temperatures[0]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["vanilla", "lstm", "gru"])
 def test_the_page_writes_what_the_sampler_writes(browser: Browser, cell: str, dtype: str) -> None:
