@@ -112,8 +112,8 @@ def read_arrays(
     """Read every array of an archive, or refuse the file as a whole.
 
     The arrays are in the file's order, writable, C-ordered, finite, and have at most two dimensions. `max_bytes` limits
-    the file and what its arrays unpack to; by default it is ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB. `only` names one
-    array: no other is read or checked.
+    the file and what its arrays unpack to; by default it is ``CHARRNN_MAX_CHECKPOINT_BYTES``, or 1 GiB. If `only` names
+    an array, no other is read or checked.
 
     Raises
     ------

@@ -149,8 +149,8 @@ def divide(
 ) -> Division:
     """Divide a text (N,) into a part to train on and one to validate with.
 
-    The end of a running text is held out, but no licence of Project Gutenberg; `licences` are where these begin and end.
-    Items are chosen by `rng_seed` and their number alone: a list is often sorted, so its end would not be a fair sample.
+    The end of a running text is held out, but no licence of Project Gutenberg; `licences` are where they begin and end.
+    Items are chosen by `rng_seed` and their number alone: a list is often sorted, and its end is no fair sample.
     """
     if not config.separator:
         notes = describe_joins(ids, file_ends, vocabulary.characters)

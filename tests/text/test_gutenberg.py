@@ -176,7 +176,8 @@ def test_an_exact_resume_of_an_older_run_holds_out_what_it_held_out(charrnn: Cha
     said = []
     for start in (trained, older):
         evaluator = library.resume(start, ["lamp.txt"], steps=2).evaluator
-        assert evaluator and isinstance(evaluator.scored, np.ndarray)
+        assert evaluator
+        assert isinstance(evaluator.scored, np.ndarray)
         said.append(trained.vocabulary.decode(evaluator.scored))
     assert BOOK.endswith(said[0])
     assert text.endswith(said[1])
