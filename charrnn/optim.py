@@ -381,9 +381,12 @@ class Averaging:
         every = 1 if state.updates <= _EACH_STEP else _EVERY
         if state.updates % every == 0:
             share = min(1.0, every * max(1 / self.horizon, _FADING / (state.updates + _FADING)))
+            scratch = np.empty(min(_BLOCK_NUMBERS, params.vector.size), params.vector.dtype)
             for start in range(0, params.vector.size, _BLOCK_NUMBERS):
-                block = slice(start, start + _BLOCK_NUMBERS)
-                average.vector[block] += share * (params.vector[block] - average.vector[block])
+                p, a = (flat.vector[start : start + _BLOCK_NUMBERS] for flat in (params, average))
+                step = np.subtract(p, a, out=scratch[: len(p)])
+                np.multiply(step, share, out=step)
+                np.add(a, step, out=a)
             average.changed()
 
 

@@ -50,7 +50,7 @@ def made(cell: str = "lstm", optimizer: str = "adam", dtype: str = "float32", em
         params=params,
         vocabulary=VOCABULARY,
         corpus=CorpusInfo("lamp", ("lamp.txt", "-"), "utf-8", "ab" * 32, 1234),
-        config=TrainConfig(cell=cell, optimizer=optimizer, dtype=dtype, hidden_sizes=(4, 3)).to_json(),
+        config=TrainConfig(cell=cell, optimizer=optimizer, dtype=dtype, hidden_sizes=(4, 3), average=0).to_json(),
         progress=Progress(7, 1, 20, 2.5, 0.75, ((5, 3.0), (7, 2.25))),
         resume=Resume(memory, state),
     )

@@ -21,7 +21,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     (
         (*TRAIN, "--hidden-size", "1000000000"),
         2,
-        "a gru of 1,000,000,000 units over 18 symbols, batch 2 × seq 10, needs about 60 EB",
+        "a gru of 1,000,000,000 units over 18 symbols, batch 2 × seq 10, needs about 84 EB",
     ),
     ((*TRAIN, "--num-layers", "0"), 2, "'--num-layers': 0 is not in the range x>=1"),
     ((*TRAIN, "--val-fraction", "1"), 2, "--val-fraction must be below 1, not 1.0"),

@@ -90,6 +90,7 @@ TRAIN = {
     "--threads": Example(("--threads", "2"), learned(threads=2)),
     "--steps": Example(("--steps", "5"), err("done at step 5")),
     "--epochs": Example(("--steps", "0", "--epochs", "0.2"), err("done at step 6")),
+    "--average": Example(("--average", "50"), learned(average=50)),
     "--minutes": Example(("--steps", "0", "--minutes", "0.01"), err("constant, 0.01 min")),
     "--patience": Example(
         ("--steps", "300", "--eval-every", "1", "--learning-rate", "3", "--patience", "1"),

@@ -31,4 +31,4 @@ def test_a_run_that_has_no_figure_yet_gets_one(trained: Path, text_file: Path) -
     assert list(run.events())
     assert run.evaluator
     found = compare_held_out(run, run.evaluator)
-    assert found.model.nats == pytest.approx(run.evaluator.loss(run.trainer.params), rel=1e-12)
+    assert found.model.nats == pytest.approx(run.evaluator.loss(run.params), rel=1e-12)

@@ -100,7 +100,7 @@ def test_the_first_bound_ends_the_run(text_file: Path, clock: Clock) -> None:
 
 def test_what_ran_before_counts_after_a_resume(text_file: Path, clock: Clock) -> None:
     began = clock.now
-    run = run_of(text_file, 2.0)
+    run = run_of(text_file, 2.0, schedule="cosine")
     first = events_of(run, stop=lambda: run.trainer.step == 50)
     assert checkpoint.load("run.npz").progress.elapsed_seconds == pytest.approx(clock.now - began)
     clock.now += 500  # nobody trains

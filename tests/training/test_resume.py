@@ -285,7 +285,7 @@ def test_a_learning_rate_that_jumps_is_told_in_a_line(
     charrnn: Charrnn, text_file: Path, first: tuple[str, ...], then: tuple[str, ...], is_told: bool
 ) -> None:
     how = ("--checkpoint", "lamp.npz")
-    assert charrnn("train", str(text_file), *TINY, *first, *how).code == 0
+    assert charrnn("train", str(text_file), *TINY, "--schedule", "cosine", *first, *how).code == 0
     done = charrnn("train", "--resume", *then, *how, "--json")
     assert done.code == 0
     jumps = re.findall(r"the learning rate jumps at step \d+ from (\S+) to (\S+),", done.err)

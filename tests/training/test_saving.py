@@ -77,7 +77,7 @@ def test_another_text_keeps_weights_and_step_and_begins_at_its_beginning() -> No
     trainer = run.trainer
     assert trainer.step == 4
     assert trainer.cursor.position == 0
-    assert trainer.params.vector.tobytes() == before.params.vector.tobytes()
+    assert run.params.vector.tobytes() == before.params.vector.tobytes()
     assert not any(array.any() for layer in trainer.state for array in layer)
     assert run.history == []
     assert "continues on another text: other, from its beginning" in run.notes
