@@ -53,26 +53,17 @@ _BLOCK = 1 << 22  # bytes checked at once
 _UNPACKED = 6  # how many times longer a packed text is assumed to be
 _SECONDS_BETWEEN_TRIES = 0.2  # for a lock that another run holds
 
+_USUAL = Decoding()
+
 File = tuple[str, int, int, int]
 
 
-def load_corpus(
-    names: Sequence[str],
-    *,
-    encoding: str = "utf-8",
-    errors: str = "strict",
-    normalize: str = "none",
-    max_vocab: int = 0,
-    separator: str = "",
-    strip_gutenberg: bool = False,
-    vocabulary: Vocabulary | None = None,
-    watcher: Watcher = NOBODY,
-) -> Corpus:
+def load_corpus(names: Sequence[str], reading: Decoding = _USUAL, *, watcher: Watcher = NOBODY) -> Corpus:
     """Read texts of any length, as `charrnn.text.corpus.read_corpus` does.
 
     If the cache has no folder, or no room, the ids stay in memory and a note says so.
     """
-    reading = Decoding(encoding, errors, normalize, max_vocab, separator, strip_gutenberg, vocabulary)
+    vocabulary = reading.vocabulary
     sources, left_out = find_sources(names)
     text = _Text(tuple(names), tuple(sources), tuple(left_out), reading)
     if vocabulary and text.can_be_kept and text.size > storage.MOST_IN_MEMORY:

@@ -53,7 +53,7 @@ class RealNumber(click.types.FloatParamType):
         return number
 
 
-class Text(click.types.StringParamType):
+class TextOption(click.types.StringParamType):
     """Any text; an environment variable can hold several, one per line."""
 
     envvar_list_splitter = "\n"
@@ -92,7 +92,7 @@ def _type(setting: Field[Any]) -> Any:
         return click.Choice(about.choices)
     if isinstance(setting.default, tuple) and about.kind is not str:
         return Numbers(about.kind, "SIZES" if about.kind is int else "NUMBERS")
-    return {int: click.INT, float: RealNumber(), str: Text()}[about.kind]
+    return {int: click.INT, float: RealNumber(), str: TextOption()}[about.kind]
 
 
 def _shown_default(setting: Field[Any]) -> str:

@@ -323,6 +323,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
     from charrnn.gradcheck import check_checkpoint, check_small_models
     from charrnn.report.tables import gradients_json, gradients_table, gradients_verdict
     from charrnn.report.terminal import stdout_width
+    from charrnn.text.corpus import Decoding
     from charrnn.training.data import training_part
 
     rng = np.random.default_rng(rng_seed)
@@ -330,7 +331,7 @@ def gradcheck(checkpoint: Path | None, text: str | None, rng_seed: int, as_json:
         trained = load(checkpoint)
         try:
             reading = {"vocabulary": trained.vocabulary, **trained.reading}
-            ids = training_part(trained) if text is None else load_corpus([text], **reading).ids
+            ids = training_part(trained) if text is None else load_corpus([text], Decoding(**reading)).ids
         except TextError as error:
             raise TextError(f"{error.reason}; name a text of the model's characters with --text") from error
         rows = list(check_checkpoint(trained.model, trained.params, ids, rng))

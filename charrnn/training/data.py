@@ -24,7 +24,7 @@ from charrnn.nn.embedding import check_ids
 from charrnn.paths import default_corpus
 from charrnn.randomness import random_stream
 from charrnn.text import storage
-from charrnn.text.corpus import Corpus, CorpusInfo, ItemCounts, describe_joins, split, text_identity
+from charrnn.text.corpus import Corpus, CorpusInfo, Decoding, ItemCounts, describe_joins, split, text_identity
 from charrnn.text.items import Documents, Items, Permutation, clean_items, find_items, fit_items, has_separator
 from charrnn.text.sources import NOBODY, STDIN, Watcher, licence_finder
 from charrnn.text.streams import Streams, fit
@@ -86,7 +86,7 @@ def read_data(
         sha256 = hashlib.sha256(vocabulary.decode(ids).encode()).hexdigest()
         return Corpus("given text", (STDIN,), ids, vocabulary, sha256, notes=(), licences=licences)
     names = names or [default_corpus(separator)]
-    return load_corpus(names, **reading, separator=separator, vocabulary=vocabulary, watcher=watcher)
+    return load_corpus(names, Decoding(**reading, separator=separator, vocabulary=vocabulary), watcher=watcher)
 
 
 def file_names(data: Data) -> list[str] | None:
@@ -375,7 +375,7 @@ def divided(trained: Checkpoint, watcher: Watcher = NOBODY) -> Division:
         raise TextError("the checkpoint does not say which part of its text was held out")
     try:
         decoding = {**trained.reading, "separator": trained.separator}
-        found = load_corpus(corpus.sources, vocabulary=trained.vocabulary, **decoding, watcher=watcher)
+        found = load_corpus(corpus.sources, Decoding(**decoding, vocabulary=trained.vocabulary), watcher=watcher)
         if trained.separator:
             config = TrainConfig.from_json(trained.config)
             division = divide(found.ids, trained.vocabulary, config, found.file_ends)

@@ -16,7 +16,7 @@ from charrnn.cache import cache_folder, entries, load_corpus, named, remove
 from charrnn.errors import CacheError, TextError
 from charrnn.text import corpus as corpora
 from charrnn.text import storage
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import Corpus, Decoding, read_corpus
 from charrnn.text.sources import Watcher
 from charrnn.text.vocabulary import Vocabulary
 from tests.conftest import unix
@@ -56,7 +56,7 @@ def write(name: str, text: str = TEXT) -> str:
 def load(*names: str, **how: object) -> tuple[Corpus, list[str]]:
     """Load a text, and say what was done for that."""
     watcher = Listener()
-    corpus = load_corpus(names, watcher=watcher, **how)  # type: ignore[arg-type]
+    corpus = load_corpus(names, Decoding(**how), watcher=watcher)  # type: ignore[arg-type]
     assert watcher.left == 0
     return corpus, watcher.parts
 

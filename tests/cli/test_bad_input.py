@@ -45,7 +45,7 @@ ROWS: list[tuple[tuple[str, ...], int, str]] = [
     ((*TRAIN, "--patience", "2", "--val-fraction", "0"), 2, "--patience counts evaluations; it needs --eval-every"),
     ((*TRAIN, "--recipe", "lists"), 2, "'lists' is not one of 'default', 'deep', 'items', 'min-char-rnn', 'list'"),
     ((*TRAIN, "--separator", "|"), 2, "the text does not contain the separator '|', so it is a single item"),
-    ((*TRAIN, "--separator", r"\n\n"), 2, r"a real one, $'\n' in most shells"),
+    ((*TRAIN, "--separator", r"\n\n"), 2, r"the text does not contain the separator '\n\n', so it is a single item"),
     (
         (*TRAIN, "--separator", "|", "--by-line"),
         2,

@@ -78,7 +78,7 @@ def test_commands_take_a_short_name_and_use_the_best_model(charrnn: Charrnn, tex
 @pytest.mark.usefixtures("models")
 def test_a_resume_takes_the_last_state_of_the_run_that_is_named(charrnn: Charrnn) -> None:
     outcome = charrnn("train", "--resume", "--checkpoint", "lamp", "--steps", "61")
-    assert "resumes from checkpoints/lamp.npz at step 60" in outcome.err
+    assert "resuming checkpoints/lamp.npz at step 60" in outcome.err
 
 
 @pytest.mark.usefixtures("models")

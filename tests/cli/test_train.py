@@ -283,7 +283,7 @@ def test_a_dry_run_of_a_resume_changes_nothing(charrnn: Charrnn, text_file: Path
     before = bytes_in(Path())
     outcome = charrnn("train", "--resume", "--checkpoint", "run.npz", "--steps", "9", "--dry-run")
     assert outcome.code == 0
-    assert "resumes from run.npz at step 3\n" in outcome.err
+    assert "resuming run.npz at step 3\n" in outcome.err
     assert b"9 steps = " in outcome.out
     assert bytes_in(Path()) == before
     assert charrnn("train", str(text_file), *QUICK, "--dry-run").code == 2  # run.npz exists

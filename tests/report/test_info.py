@@ -56,7 +56,7 @@ def test_the_lines_say_what_how_big_on_what_how_far_and_how_good(trained: Path) 
     assert len(row(text, "SHA-256")) == 64
     assert row(text, "trained").startswith("60 steps = 7.5 epochs; training loss ")
     assert row(text, "held out").endswith("bits/char at step 60, the best of 3 evaluations")
-    assert row(text, "settings").startswith("batch 4 × seq 20, adagrad 0.15 constant, clip-norm 5, ")
+    assert row(text, "settings").startswith("batch 4 × seq 20, adagrad 0.15 cosine, clip-norm 5, ")
     assert "command" not in text  # a program started it
 
 

@@ -10,7 +10,7 @@ import pytest
 import charrnn as library
 from charrnn.cache import load_corpus
 from charrnn.text import sources
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import Corpus, Decoding, read_corpus
 from tests.conftest import TINY, Charrnn
 
 BOOK = "The lamp went round.\n\nThe clerk counted ships.\n" * 40
@@ -195,6 +195,6 @@ def test_the_cache_keeps_both_ways_to_read_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("charrnn.text.storage.MOST_IN_MEMORY", 10)
     Path("lamp.txt").write_text(STARTS["2003"] + BOOK + ENDS["2003"])
     for _ in range(2):
-        whole, stripped = (load_corpus(["lamp.txt"], strip_gutenberg=strip) for strip in (False, True))
+        whole, stripped = (load_corpus(["lamp.txt"], Decoding(strip_gutenberg=strip)) for strip in (False, True))
         assert (len(whole.licences), stripped.licences, decoded(stripped)) == (2, (), BOOK)
     assert any("prepared before" in said for said in whole.notes)

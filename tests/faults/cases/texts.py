@@ -161,7 +161,7 @@ CASES: dict[int, Case] = {
     81: Case("é in two ways", tests=("test_a_text_is_composed_as_that_of_the_model_was",)),
     82: Case("larger than the memory", story=a_text_beyond_the_memory),
     83: Case("no file", story=texts_that_are_no_files),
-    84: Case("a picture", unread("picture.png", words="picture.png is not utf-8 at byte offset 0 (0x89)")),
+    84: Case("a picture", unread("picture.png", words="picture.png is not text, it looks like an image")),
     85: Case(
         "a prompt with unknown characters",
         filters((("--seed", "LAMP 7"), "characters the model never saw (5 in all): '7' (U+0037), 'A' (U+0041)")),
