@@ -23,7 +23,7 @@ if hasattr(os, "sched_setaffinity"):
 import jax
 import jax.numpy as jnp
 
-_EPS = {"adam": 1e-15, "adagrad": 1e-15}
+_EPS = 1e-15
 
 
 def vanilla(params: Any, u: Any, a: Any, state: Any) -> Any:
@@ -95,7 +95,7 @@ class JaxTrainer:
 
 
 def _make_step(shape: Shape, unroll: int, learning_rate: float, max_norm: float) -> Callable[..., Any]:
-    cell, eps = _CELLS[shape.cell], _EPS[shape.optimizer]
+    cell = _CELLS[shape.cell]
 
     def loss_of(params: Any, state: Any, window: Any) -> Any:
         x, last = window[:-1], []
@@ -122,10 +122,10 @@ def _make_step(shape: Shape, unroll: int, learning_rate: float, max_norm: float)
             mean = {name: 0.9 * memory[0][name] + 0.1 * g for name, g in grads.items()}
             square = {name: 0.999 * memory[1][name] + 0.001 * g * g for name, g in grads.items()}
             memory, rate, root = [mean, square], learning_rate / (1 - 0.9**t), jnp.sqrt(1 - 0.999**t)
-            update = {name: rate * mean[name] / (jnp.sqrt(square[name]) / root + eps) for name in grads}
+            update = {name: rate * mean[name] / (jnp.sqrt(square[name]) / root + _EPS) for name in grads}
         else:
             memory = [{name: memory[0][name] + g * g for name, g in grads.items()}]
-            update = {name: learning_rate * g / (jnp.sqrt(memory[0][name]) + eps) for name, g in grads.items()}
+            update = {name: learning_rate * g / (jnp.sqrt(memory[0][name]) + _EPS) for name, g in grads.items()}
         return {name: params[name] - update[name] for name in params}, memory, state, loss
 
     return step

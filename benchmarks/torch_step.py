@@ -42,8 +42,8 @@ class TorchTrainer:
                 self._load(params)
         self.parameters = [*self.cells.parameters(), *self.linear.parameters()]
         config = shape.config()
-        eps = {"adagrad": 1e-15, "adam": 1e-15}[shape.optimizer]
-        self.optimizer = _OPTIMIZERS[shape.optimizer](self.parameters, lr=config.learning_rate, eps=eps, fused=True)
+        # Each library puts eps in another place. It vanishes, so that all learn the same (see `loss_curves.py`).
+        self.optimizer = _OPTIMIZERS[shape.optimizer](self.parameters, lr=config.learning_rate, eps=1e-15, fused=True)
         self.max_norm = config.clip_norm
         self.position = 0
         self.state: Any = None
