@@ -19,7 +19,7 @@ slow:
 
 # A short run of the benchmarks, to see that they work; benchmarks/README.md has the commands that measure.
 bench:
-	$(PYTHON) benchmarks/training_step.py --runs 1 --seconds 0.2
+	$(PYTHON) benchmarks/training_step.py --shape 16,50,200,1 --threads 1 --runs 1 --seconds 0.2
 	$(PYTHON) benchmarks/generating.py --runs 1 --seconds 0.2
 
 # Everything in docs/ that a program writes: the help of the commands, the map, the outputs shown, the pictures.

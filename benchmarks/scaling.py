@@ -9,13 +9,14 @@ beyond that of an idle process, in which the text takes two bytes a character.
 
 from measure import (
     Answer,
-    alternate,
     column,
+    contestants,
     describe_machine,
     option_parser,
     show_median,
     show_ratio,
     table,
+    take_turns,
 )
 from training_step import charrnn
 from workload import Shape, default_shape
@@ -52,11 +53,12 @@ def main() -> None:
     """Print the table."""
     options = option_parser(__doc__ or "").parse_args()
     shapes = variants()
-    contest = {name: charrnn(shape, options.seconds, threads=1) for name, shape in shapes.items()}
+    contest = {name: charrnn(shape, threads=1) for name, shape in shapes.items()}
     print(describe_machine([1]) + "\n")
     base = ", ".join(f"{letter} = {shapes[_BASE]._asdict()[field]:,}" for letter, field in _SIZES.items())
     print(f"Base: {shapes[_BASE]}; {base}.\n")
-    answers = alternate(contest, options.runs, "scaling")
+    with contestants(contest) as ready:
+        answers = take_turns(ready, options.runs, options.seconds, "scaling")
     rows = []
     for name, shape in shapes.items():
         ms, memory = column(answers[name], "ms"), column(answers[name], "MiB")

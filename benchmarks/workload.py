@@ -74,7 +74,10 @@ SHAPES = (
     VANILLA,
     Shape("lstm", 16, 50, 200, 1, "adam"),
     Shape("lstm", 50, 50, 128, 2, "adam"),
+    Shape("lstm", 32, 64, 320, 2, "adam"),
     Shape("lstm", 64, 100, 256, 1, "adam"),
     Shape("lstm", 64, 128, 512, 1, "adam"),
+    Shape("lstm", 8, 100, 512, 1, "adam"),
+    Shape("lstm", 128, 64, 128, 3, "adam"),
     default_shape(),
 )
