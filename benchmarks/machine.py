@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from measure import Answer, answer
 
-_RIVALS = {"PyTorch": "torch", "JAX": "jax", "TensorFlow": "tensorflow_cpu", "Keras": "keras"}
+_RIVALS = {
+    "PyTorch": "torch",
+    "JAX": "jax",
+    "TensorFlow": "tensorflow_cpu",
+    "Keras": "keras",
+    "onnxruntime": "onnxruntime",
+}
 
 
 def vector_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
