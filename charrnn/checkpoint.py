@@ -189,7 +189,7 @@ def load(path: PathLike) -> Checkpoint:
     >>> import charrnn
     >>> charrnn.load("book.npz")
     Traceback (most recent call last):
-    charrnn.errors.CheckpointError: no file book.npz; train one with `charrnn train`
+    charrnn.errors.CheckpointError: no such checkpoint: 'book.npz'; train one with `charrnn train`
 
     """
     return _read(path, _interpret)
@@ -371,7 +371,7 @@ def _corpus(values: dict[str, Any]) -> CorpusInfo:
     items = values["items"]
     if items is not None:
         items = ItemCounts(**{name: count(size, _MOST_STEPS) for name, size in typed(items, dict).items()})
-    sizes["licence"] = count(values.get("licence", 0), _MOST_STEPS)  # files of version 0.2 have none
+    sizes["licence"] = count(values.get("licence", 0), _MOST_STEPS)  # older files lack it
     return CorpusInfo(sources=sources, items=items, **sizes, **texts)
 
 

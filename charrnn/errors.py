@@ -12,7 +12,7 @@
     ├── ExchangeError            a model from another program cannot be read
     ├── WorkerError              a worker process died, failed, is silent or cannot be started
     ├── WrongGradientError       a derived gradient differs from its numeric check
-    ├── NoMatchError         no item that was drawn is of the kind asked for
+    ├── NoMatchError             no item that was drawn is of the kind asked for
     ├── UnreadableTextError      a text exists but cannot be read (a directory, a pipe, no permission)
     └── InputError               exit code 2: the request cannot be used
         ├── ConfigError          a setting's value, or two that do not go together

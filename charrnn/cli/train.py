@@ -205,7 +205,7 @@ def _run(
 
 
 def _unescaped(separator: str) -> str:
-    r"""Return a separator with ``\n`` as a line end and ``\t`` as a tab, unless a word goes on there: ``\newpage``."""
+    r"""Return a separator with ``\n`` as a line end and ``\t`` as a tab, unless a letter follows: ``\newpage``."""
     return re.sub(r"\\([nt])(?![^\W\d_])", lambda found: {"n": "\n", "t": "\t"}[found[1]], separator)
 
 

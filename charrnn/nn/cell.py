@@ -7,7 +7,7 @@ A cell is an immutable description. What it computes with are two sets of arrays
 - a *workspace* for T steps: `forward` fills it, `backward` reads it and uses it up.
 
 The streams come in S shards of R streams each. Every product and every sum over streams is made shard by shard, and
-each shard has a gradient of its own, so that its bits are the same whether it is computed alone or beside others.
+each shard has a gradient of its own, so that its bits are the same whether it is computed alone or with others.
 Everything else is computed for all shards at once.
 
 `params` and `grads` are one layer's arrays by short name, such as ``W_hh``.

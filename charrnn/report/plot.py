@@ -448,8 +448,8 @@ def draw_losses(losses: Mapping[str, Iterable[float]], stream: TextIO | None = N
 
     Parameters
     ----------
-    losses : for each training's name, one loss for each step, from step 1, in nats per character; from a trainer's
-        reports, use ``smoothed_loss``. NaN and infinity are left out
+    losses : for each training's name, one loss for each step, from step 1, in nats per character; of a run's
+        `StepReport` events, use ``smoothed_loss``. NaN and infinity are left out
     stream : where the drawing will be printed, which sets its width and, on a terminal, its colours; by default stdout
     height : lines of the drawing, at least 1
 

@@ -33,7 +33,7 @@ _AT_ONCE = 64  # items that are drawn side by side in a search
 
 
 class Trained(Protocol):
-    """A model that can write: a `charrnn.Checkpoint`, or a `charrnn.Trainer` at any step."""
+    """A model that can write: a `charrnn.Checkpoint`, or a `charrnn.Run` at any step."""
 
     @property
     def model(self) -> CharRNN:
@@ -210,7 +210,7 @@ class Writer:
 
     Parameters
     ----------
-    trained : a checkpoint, or a trainer
+    trained : a checkpoint, or a run
     config : how characters are drawn, where a text ends, and how many there are
     rng_seed : the random seed of the first text. Each further text has the next number, the same for each temperature.
     training : what the model was trained on, for ``config.novel``: (N,) ids or items, as
@@ -373,7 +373,7 @@ def sample_text(
 
     Parameters
     ----------
-    trained : a checkpoint, or a trainer
+    trained : a checkpoint, or a run
     seed_text : what the text continues, not yielded; if empty, the text begins as a line does
     config : how characters are drawn, and where the text ends
     rng_seed : the same number writes the same text
@@ -381,7 +381,8 @@ def sample_text(
     Raises
     ------
     ConfigError
-        If a value is outside its range, or several texts are asked for; use a `Writer` for those.
+        If a value is outside its range, or `config` asks for several texts, `match` or `novel`; use a `Writer` for
+        those.
     UnknownCharacterError
         If the model never saw a character of the seed text, and ``config.unknown`` is ``error``.
 
@@ -394,7 +395,7 @@ def sample_text(
 
     """
     if config.is_several or config.match or config.novel:
-        raise ConfigError("sample_text writes one text, of any kind; use a Writer for others")
+        raise ConfigError("sample_text writes one text, without match or novel; use a Writer for those")
     pieces = Writer(trained, config, rng_seed).write(seed_text)
     return (character for (piece,) in pieces for character in piece)
 

@@ -154,7 +154,7 @@ def tokenize(ids: ArrayLike, seq_length: int, *, stride: int | None = None) -> N
     """Cut a sequence into rows of fixed length, (n, T).
 
     Inputs and targets are cut separately: the targets of ``tokenize(ids[:-1], T)`` are ``tokenize(ids[1:], T)``. Ids at
-    the end that fill no row are left out. (A `charrnn.Trainer` needs no rows: its streams use every character, and
+    the end that fill no row are left out. (`charrnn.train` needs no rows: its streams use every character, and
     carry the network's state from one chunk to the next.)
 
     Parameters

@@ -83,7 +83,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class SaveFailed:
-    """A checkpoint could not be written; the run goes on and will try again."""
+    """A checkpoint could not be written; the run continues and will try again."""
 
     step: int
     reason: str
@@ -91,7 +91,7 @@ class SaveFailed:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """Training diverged; the run stands at its last good step again, and goes on at half the rate."""
+    """Training diverged; the run is back at its last good step, and continues at half the rate."""
 
     step: int  # of the good state
     reason: str

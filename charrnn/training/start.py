@@ -200,7 +200,7 @@ def resume(
     --------
     >>> import charrnn
     >>> text = "the lamp went round. " * 50
-    >>> run = charrnn.train(text, steps=3, hidden_sizes=(8,), schedule="constant")
+    >>> run = charrnn.train(text, steps=3, hidden_sizes=(8,))
     >>> _ = list(run)
     >>> run = charrnn.resume(run.checkpoint(), text, steps=5)
     >>> [event.step for event in run if isinstance(event, charrnn.StepReport)]
@@ -281,7 +281,7 @@ def _resume(
 
 
 def _early_end(config: TrainConfig) -> list[str]:
-    """Say where a run continues after the end of its cosine schedule, when it learns nothing more."""
+    """Say where the cosine schedule ends before the run does, so that the rest of it learns nothing."""
     last = config.schedule_steps
     if config.schedule != "cosine" or not 0 < last < config.steps:
         return []

@@ -195,7 +195,7 @@ class Lesson(NamedTuple):
     weight: float
     """What a stream was to read in a chunk, as a share of what is usual; an epoch's last chunk may have less."""
     cursor: Cursor
-    """Where the text goes on."""
+    """Where the text continues."""
 
     @property
     def characters(self) -> int:
@@ -238,7 +238,7 @@ class Trainer:
     ----------
     known : characters of the vocabulary that `source` knew
     blind_loss : nats a character of guessing each symbol with the same probability
-    plan : how each step is divided among ranks, and among worker processes of each
+    plan : how each step is divided among ranks, and into the shards of each
 
     Raises
     ------
@@ -279,8 +279,10 @@ class Trainer:
         self.rollbacks = progress.rollbacks
         if config.batch_size < team.ranks:
             raise ConfigError(
-                f"a batch of {config.batch_size} streams cannot be divided among {team.ranks} ranks; "
-                "give a larger --batch-size, or start fewer"
+                "a batch of {streams} streams cannot be divided among {ranks} ranks; give a larger {}, or start fewer",
+                "batch_size",
+                streams=config.batch_size,
+                ranks=team.ranks,
             )
         shards = kept_shards(start) or shard_count(config, self.model, team.ranks)
         self.plan = Plan(config, self.model, shards, ranks=team.ranks)
