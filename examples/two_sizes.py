@@ -3,10 +3,10 @@ r"""An embedding and two LSTM layers of different sizes, with dropout, trained i
 The program draws the losses, stops a run and continues it, and samples with powers of the probabilities.
 
     $ python examples/two_sizes.py
-    sgd: 3.48 bits per character on held-out text
-    rmsprop: 3.88 bits per character on held-out text
-    adam: 4.06 bits per character on held-out text
-    adagrad: 3.06 bits per character on held-out text
+    sgd: 3.52 bits per character on held-out text
+    rmsprop: 3.93 bits per character on held-out text
+    adam: 4.12 bits per character on held-out text
+    adagrad: 3.08 bits per character on held-out text
           loss, bits/char
          │⠐⠒⠒⠶⠶⠦⣤⣤⣄⣀⣀
          │         ⠉⠉⠛⠛⠻⠿⠶⣶⡦⣤⣤⣤⣤⣀⣀⣀⡀
@@ -25,9 +25,9 @@ The program draws the losses, stops a run and continues it, and samples with pow
     50 steps, saved and loaded, and 100 more equal the 150: True
     squared [0.6579 0.2368 0.1053]
     at temperature 1/2 [0.6579 0.2368 0.1053]
-    power 1: 'my whes mat, the iill kuvird wharret me porch modn tho.\nThon'
-    power 2: 'romg mond the hear, the wire whas stare the the cos foad the'
-    power 4: 'the the the the her the whar whas the the the the the in the'
+    power 1: 'my wher, Ile the iiis lyted by anl, Jon rorded thos.\nSe tiun'
+    power 2: 'staun the the in on thend shes bes the ane hond cos fon the '
+    power 4: 'the the the the sind the the whe the the the the the the the'
 """
 
 import tempfile

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,18 @@ def test_file_replaced_while_it_is_read_is_the_old_one(path: Path, monkeypatch: 
         patch.setattr(os, "fstat", replace_and_look)
         assert same(read_arrays(path), OLD)
     assert same(read_arrays(path), NEW)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_called_cut_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_arrays(path, {"a": np.ones(3), "b": np.ones(100_000)})
+    real = zlib.crc32
+
+    def shrink(*given: Any) -> int:
+        os.truncate(path, 1000)
+        return real(*given)
+
+    monkeypatch.setattr(zlib, "crc32", shrink)
+    assert "cut short" in refusal(path)
 
 
 # --- saving ---
