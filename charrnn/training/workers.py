@@ -512,6 +512,7 @@ class Workers:
         began = time.monotonic()
         is_finite = all(self._do(Apply(self.optimizer_state.updates, rate, norm)))
         self.optimizer_state.updates += 1
+        self.params.changed()  # by whichever worker
         if self._helpers and self._characters:
             self._balance.record((self._spent + time.monotonic() - began) / self._characters)
         return is_finite

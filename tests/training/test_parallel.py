@@ -170,6 +170,25 @@ def test_a_resumed_run_keeps_its_shards_on_any_number_of_cores(
     assert whole.progress.smoothed_loss == broken.progress.smoothed_loss
 
 
+@pytest.mark.usefixtures("always")
+def test_whoever_updates_the_weights_a_session_reads_with_the_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Alone(Balance):
+        def __init__(self) -> None:
+            self.is_together = False
+
+        def record(self, cost: float) -> None: ...
+
+    monkeypatch.setattr(parallel, "Balance", Alone)
+    trainer = Trainer(TrainConfig(hidden_sizes=(7,), batch_size=4, threads=2), VOCABULARY, IDS)
+    state, ids = trainer.model.zero_state(1), IDS[:20, None].astype(np.intp)
+    session = trainer.model.session(trainer.params, 1)
+    session.logits(ids, state)
+    trainer.train_step(0.0)
+    fresh = trainer.model.session(trainer.params.copy(), 1)
+    np.testing.assert_array_equal(session.logits(ids, state)[0], fresh.logits(ids, state)[0])
+    trainer.close()
+
+
 # --- whether the others are worth waiting for ---
 
 
