@@ -32,7 +32,7 @@ _MOST_TIMES = 200  # a text longer than `MOST_UNPACKED` is at most so many times
 # What zipfile raises for damaged or hostile files.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError),
-    *(NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError),
+    *(RuntimeError, ValueError, LookupError, OverflowError),
 )
 
 _ZIP = rb"PK\x03\x04.{26}"  # and the name of the first file
