@@ -51,7 +51,7 @@ class Filters:
 
     """
 
-    temperature: float = 1.0  # see `soften`
+    temperature: float = 1.0  # the softmax is that of the scores divided by it: lower is safer, higher more varied
     top_k: int = 0  # see `keep_top_k`; 0 keeps all
     top_p: float = 1.0  # see `keep_top_p`; 1 keeps all
     min_p: float = 0.0  # see `keep_min_p`; 0 keeps all
@@ -73,7 +73,7 @@ class Filters:
 
     def weigh(self, logits: NDArray[np.floating]) -> Floats:
         """Return the same up to a factor, which a draw does not need, and so in less time."""
-        weights = _powers(ban(logits, self._banned) if self.banned else logits, self.temperature)
+        weights = _softened(ban(logits, self._banned) if self.banned else logits, self.temperature)
         if self.top_k:
             weights = keep_top_k(weights, self.top_k)
         if self.top_p < 1:
@@ -104,13 +104,8 @@ def ban(logits: NDArray[np.floating], ids: NDArray[np.intp]) -> Floats:
     return scores
 
 
-def soften(logits: NDArray[np.floating], temperature: float) -> Floats:
-    """Softmax of ``logits / temperature``: lower is safer, higher more varied, 0 the best alone (the first if tied)."""
-    return _normalize(_powers(logits, temperature))
-
-
-def _powers(logits: NDArray[np.floating], temperature: float) -> Floats:
-    """Return what `soften` does, up to a factor: 1 for the best."""
+def _softened(logits: NDArray[np.floating], temperature: float) -> Floats:
+    """Return ``exp(logits / temperature)`` up to a factor, 1 for the best; at 0 that one alone (the first if tied)."""
     scores: Floats = logits.astype(np.float64)
     scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
     if temperature == 0:

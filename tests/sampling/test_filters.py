@@ -20,7 +20,6 @@ from charrnn.sampling.filters import (
     keep_min_p,
     keep_top_k,
     keep_top_p,
-    soften,
 )
 from tests import reference
 
@@ -57,7 +56,7 @@ def test_what_is_banned_equals_the_slow_reference() -> None:
         banned = rng.permutation(len(logits))[: rng.integers(1, len(logits))]
         wanted = reference.without(log_softmax(logits), banned.tolist())
         before = logits.copy()
-        np.testing.assert_allclose(soften(ban(logits, banned), 1.0), wanted, rtol=1e-9)
+        np.testing.assert_allclose(Filters().apply(ban(logits, banned)), wanted, rtol=1e-9)
         np.testing.assert_array_equal(logits, before)
 
 
@@ -76,7 +75,7 @@ def test_temperature_equals_the_slow_reference() -> None:
         logits = rng.normal(0, 5, rng.integers(2, 20))
         temperature = float(rng.choice([0, 0.1, 1, 3.7]))
         wanted = reference.with_temperature(log_softmax(logits), temperature)
-        np.testing.assert_allclose(soften(logits, temperature), wanted, rtol=1e-9, atol=1e-300)
+        np.testing.assert_allclose(Filters(temperature).apply(logits), wanted, rtol=1e-9, atol=1e-300)
 
 
 def test_filters_apply_what_is_banned_then_temperature_then_top_k_then_top_p_then_min_p() -> None:
@@ -105,7 +104,7 @@ def test_whatever_the_filters_a_distribution_comes_out(logits: Floats, temperatu
     assert (probs.dtype.name, probs.shape) == ("float64", logits.shape)
     assert probs.sum() == pytest.approx(1)
     assert (probs >= 0).all()
-    assert probs[soften(logits, temperature).argmax()] > 0  # scores 1e-30 apart are equals as probabilities
+    assert probs[Filters(temperature).apply(logits).argmax()] > 0  # scores 1e-30 apart are equals as probabilities
     assert np.count_nonzero(probs) <= (k or len(probs))
     np.testing.assert_array_equal(logits, before)
 
@@ -113,7 +112,7 @@ def test_whatever_the_filters_a_distribution_comes_out(logits: Floats, temperatu
 @pytest.mark.parametrize("temperature", [0, 5e-324, 1e-300])
 @given(scores)
 def test_no_temperature_or_hardly_any_is_the_best_character(temperature: float, logits: Floats) -> None:
-    probs = soften(logits, temperature)
+    probs = Filters(temperature).apply(logits)
     if temperature == 0:
         np.testing.assert_array_equal(probs, np.arange(len(logits)) == logits.argmax())
     else:  # equals share
@@ -123,10 +122,10 @@ def test_no_temperature_or_hardly_any_is_the_best_character(temperature: float, 
 
 def test_a_higher_temperature_is_closer_to_even() -> None:
     logits = np.array([0.0, 1, 3])
-    assert [soften(logits, temperature).max() for temperature in (0, 0.5, 1, 2)] == sorted(
-        (soften(logits, temperature).max() for temperature in (0, 0.5, 1, 2)), reverse=True
+    assert [Filters(temperature).apply(logits).max() for temperature in (0, 0.5, 1, 2)] == sorted(
+        (Filters(temperature).apply(logits).max() for temperature in (0, 0.5, 1, 2)), reverse=True
     )
-    np.testing.assert_allclose(soften(logits, 1e9), 1 / 3, rtol=1e-8)
+    np.testing.assert_allclose(Filters(1e9).apply(logits), 1 / 3, rtol=1e-8)
 
 
 @pytest.mark.parametrize(
