@@ -470,15 +470,7 @@ class Workers:
         copy_state(state, self.state, self.plan.streams)
 
     def gradient(self, chunks: Sequence[Chunk], number: int, scale: float) -> tuple[float, float]:
-        """Fill `grads` with the gradient of ``scale`` times the summed loss of some chunks, one after the other.
-
-        Parameters
-        ----------
-        number : of the first chunk in the run, for the masks of dropout
-
-        Returns
-        -------
-        loss, norm : that sum, in nats, and the length of the gradient
+        """Fill `grads`, and return loss and norm (see `charrnn.training.trainer.Engine`).
 
         Raises
         ------
