@@ -203,6 +203,39 @@ def layer_is_right(engine: Any, cell: str, *, from_ids: bool) -> bool:
     )
 
 
+def stepper_is_right(load: Callable[[str], Any]) -> bool:
+    """Whether characters read one by one have the scores of the plain equations, also after a return."""
+    stepper_of, network = load("charrnn.nn.stepper").Stepper, load("charrnn.nn.model").CharRNN
+    for cell in CELLS:
+        for sizes, embedding_size, tied, B in (
+            ((5, 4, 3), 0, False, 1),
+            ((5, 4), 3, False, 3),
+            ((4,), 4, True, 2),
+            ((4,), 4, False, 1),
+            ((128,), 0, False, 124),  # tiles of rows and columns
+        ):
+            rng = np.random.default_rng(4)
+            model = network(6, cell, sizes, embedding_size, tied)
+            params = model.initialize(rng, dtype=np.float64)
+            params.vector += rng.normal(0, 0.3, params.vector.size)
+            ids = rng.integers(0, 6, (9, B))
+            wanted = equations.network_forward(params, cell, ids, model.zero_state(B, np.float64)).logits
+            stepper = stepper_of(model, params, B)
+            params.vector[...] = np.nan  # it has copied them
+            seen, state = [], None
+            for number, row in enumerate(ids):
+                stepper.read(row)
+                seen.append(stepper.logits.copy())
+                state = stepper.copy_state() if number == 4 else state
+            stepper.rewind(state)
+            for row in ids[5:]:
+                stepper.read(row)
+                seen.append(stepper.logits.copy())
+            if not same(np.array(seen), np.concatenate([wanted, wanted[5:]])):
+                return False
+    return True
+
+
 def dropout_is_right(load: Callable[[str], Any]) -> bool:
     if not network_is_right(load, ["lstm"]):
         return False
@@ -550,6 +583,7 @@ SUBJECTS = {
     "nn/vanilla.py": network("vanilla"),
     "nn/lstm.py": network("lstm"),
     "nn/gru.py": network("gru"),
+    "nn/stepper.py": Subject(stepper_is_right, ("nn",)),
     "nn/equations.py": Subject(equations_are_right, ("nn",)),
     "nn/embedding.py": network(*CELLS, spared=("as_ids", "check_ids", "one_hot")),
     "nn/dropout.py": Subject(dropout_is_right, ("nn",), SPARED - {"weights"}),
@@ -577,6 +611,7 @@ _BOTH = "model.embedding and ws.embedding"
 _BELOW = "ws.below and weights.W_xh_T is not None"
 _CUT = "np.ascontiguousarray(ids.reshape(T, S, self._rows).swapaxes(0, 1))"
 _JOIN = "shards.swapaxes(0, 1).reshape(T, S * R, *rest)"
+_ROWS = "self._table[ids][:, :, 0].swapaxes(0, 1)"
 _NEITHER = "weights.W_xh_T is None or ws.d_inputs is None"
 _WANTED = "'(B' if B is None else f'({B}'"
 # Changes that make no difference that matters: file, function and change (which of the same text), and why.
@@ -609,6 +644,20 @@ EQUIVALENT = {
         f"lookup_backward: {_FEW} → {_FEW.replace('and', 'or')}",
         "lookup_backward: len(flat) <= _FEW_POSITIONS → len(flat) < _FEW_POSITIONS",
         "lookup_backward: V <= _FEW_SYMBOLS → V < _FEW_SYMBOLS",
+    ),
+    **alike(
+        "nn/stepper.py",
+        "another of two ways to the same",
+        f"Stepper._read_inputs: self._table[ids[0]] if len(ids) == 1 else {_ROWS} → {_ROWS}",
+        *(f"Stepper._read_inputs: {change}" for change in ("1 → 2", "1 → 0")),
+        "_product: if B == 1: → if False:",
+        "_product: 1 → 0",
+    ),
+    **alike(
+        "nn/stepper.py",
+        "there is only one",
+        *(f"Stepper._read_inputs: 0 → -1 ({which})" for which in (2, 3)),
+        "_vanilla: 0 → -1",
     ),
     **alike(
         "nn/model.py",
