@@ -204,7 +204,7 @@ class TrainConfig(Settings):
     )
     average: int = _update(
         2000,
-        "Use the average of the weights over at most about this many of the last steps (0 = the last weights).",
+        "Average the weights over about the last STEPS steps, at most a seventh of the run (0 = no average).",
         most=_MOST_STEPS,
         unit="steps",
     )
